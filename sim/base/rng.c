@@ -1,0 +1,50 @@
+/* Counter-based random streams. */
+#include "sim/base/rng.h"
+
+#include "sim/base/nsec.h"
+
+#include <sys/random.h>
+
+static uint64_t rng_mix(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+struct rng rng_stream(uint64_t seed, const char *name, uint64_t a, uint64_t b)
+{
+    uint64_t k = rng_mix(seed + 0x9e3779b97f4a7c15ULL);
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        k = rng_mix(k ^ *c) + 0x9e3779b97f4a7c15ULL;
+    k = rng_mix(k ^ rng_mix(a + 1));
+    k = rng_mix(k ^ rng_mix(b + 0x5851f42d4c957f2dULL));
+    return (struct rng){.key = k};
+}
+
+uint64_t rng_next(struct rng *r)
+{
+    return rng_mix(r->key + 0x9e3779b97f4a7c15ULL * ++r->n);
+}
+
+uint64_t rng_below(struct rng *r, uint64_t n)
+{
+    uint64_t limit = UINT64_MAX - UINT64_MAX % n, v;
+    do
+        v = rng_next(r);
+    while (v >= limit);
+    return v % n;
+}
+
+double rng_unit(struct rng *r)
+{
+    return (double)(rng_next(r) >> 11) * 0x1p-53;
+}
+
+uint64_t rng_fresh_seed(void)
+{
+    uint64_t s;
+    if (getrandom(&s, sizeof s, 0) != sizeof s)
+        s = (uint64_t)nsec_now(CLOCK_REALTIME);
+    return s & 0xffffffffffffULL; /* short enough to be typed again */
+}

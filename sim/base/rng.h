@@ -1,0 +1,21 @@
+/* Random numbers by address, not by order: a stream is named by (seed, words…), so what one part
+ * draws never shifts what another part gets. Generator: SplitMix64 over a hashed key (Steele, Lea,
+ * Flood, OOPSLA 2014). Not for secrets.
+ */
+#pragma once
+
+#include <stdint.h>
+
+struct rng {
+    uint64_t key, n;
+};
+
+/* The stream for a seed, a name and up to two numbers (for example "phase:checkout", trial, 0). */
+struct rng rng_stream(uint64_t seed, const char *name, uint64_t a, uint64_t b);
+uint64_t rng_next(struct rng *r);
+/* Uniform in [0, n), unbiased; n > 0. */
+uint64_t rng_below(struct rng *r, uint64_t n);
+/* Uniform in [0, 1) with 53 bits. */
+double rng_unit(struct rng *r);
+/* A seed nobody chose (getrandom(2)). */
+uint64_t rng_fresh_seed(void);

@@ -1,0 +1,22 @@
+/* Numbers with units, as people write them: durations, percentages, sizes, whole numbers.
+ *
+ * A unit is never guessed: "250" is not a duration. Every parser takes the whole text or refuses
+ * it with a sentence; nothing is written on failure. Source of the words: the scenario language.
+ */
+#pragma once
+
+#include "sim/base/err.h"
+#include "sim/base/nsec.h"
+
+/* ns us ms s m h d, with a decimal fraction ("1.5s"), parts may follow each other ("1m30s"). Not
+ * negative, below 10 years, and exact in nanoseconds. */
+int units_duration(const char *text, nsec *ret, struct err *err);
+
+/* "5%", "0.1%": ret is the fraction in [0, 1]. */
+int units_percent(const char *text, double *ret, struct err *err);
+
+/* B kB MB GB (10^3), KiB MiB GiB (2^10): ret in bytes. */
+int units_size(const char *text, int64_t *ret, struct err *err);
+
+/* A whole decimal number, with an optional minus sign. */
+int units_integer(const char *text, int64_t *ret, struct err *err);
