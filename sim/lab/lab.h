@@ -1,0 +1,127 @@
+/* A lab: a switch and hosts, built from the scenario's networks and hosts.
+ *
+ * Ownership: lab_new() … lab_free(); hosts belong to the lab. One thread; the runner.
+ *
+ * What is true while a lab stands: the switch namespace holds every bridge (no STP, no snooping) and
+ * the switch end of every cable; each host has an init (pid 1, reaper and agent; PDEATHSIG SIGKILL
+ * and end-of-file on its socket end it, and with it every process of the host). Working directories
+ * stand on a tmpfs of the runner's own mount namespace, so they vanish with it, but survive a
+ * node-kill. Nothing stands in the caller's network namespace or under /run/netns.
+ *
+ * Calls to a host's agent wait for its answer (microseconds; -ETIMEDOUT after 5 s). Times in answers
+ * are CLOCK_MONOTONIC, taken by the agent next to the system call.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <sys/types.h>
+#include "sim/base/cleanup.h"
+#include "sim/base/err.h"
+#include "sim/kernel/nl.h"
+#include "sim/loop/loop.h"
+#include "sim/model/model.h"
+
+struct lab;
+struct lab_node; /* a host of the lab */
+
+enum lab_event_kind { LAB_STARTED, LAB_READY, LAB_EXITED, LAB_FAILED };
+struct lab_event {
+    enum lab_event_kind kind;
+    struct lab_node *node;
+    const char *unit;   /* LAB_EXITED, LAB_FAILED of a unit; else NULL */
+    int code, signo;    /* LAB_EXITED */
+    nsec at;
+    const char *reason; /* LAB_FAILED: a sentence with the last lines of output */
+};
+
+struct lab_handlers {
+    void (*event)(const struct lab_event *e, void *data);
+    /* A line of captured output; [lo, hi]: it was written between these. */
+    void (*output)(struct lab_node *n, const char *unit, const char *line, size_t len,
+                   struct span at, void *data);
+    void *data;
+};
+
+/* Must be called once per process before the first lab, while single-threaded: enters a user
+ * namespace when not root (with newuidmap a range, else only uid 0 inside), and a private mount
+ * namespace; mounts a tmpfs on `mountpoint` (an empty directory). ret_rootless, ret_ids: what came
+ * out (ids: how many uids exist inside). */
+int lab_prepare_process(const char *mountpoint, bool *ret_rootless, unsigned *ret_ids, struct err *err);
+
+/* Builds networks, hosts, cables, addresses, routes, neighbours; starts nothing yet. `workdir`:
+ * path below the mountpoint for this trial's host directories. `source_dirfd`: where files: are
+ * taken from. `logs_dirfd`: where captured output is kept as HOST-UNIT.log (-1: not kept). */
+int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, int source_dirfd,
+            int logs_dirfd, const struct lab_handlers *handlers, struct lab **ret, struct err *err);
+struct lab *lab_free(struct lab *lab); /* kills every host, waits, removes the switch */
+DEFINE_CLEANUP(struct lab, lab_free);
+
+/* Starts the units of every host and watches their `ready`; events tell. LAB_READY per host. */
+int lab_start(struct lab *lab, struct err *err);
+/* The same messages as lab_new(), through another transport, for `plan`. */
+int lab_plan(const struct scenario *s, struct nl *recording, struct err *err);
+
+size_t lab_count(const struct lab *lab);
+struct lab_node *lab_node_at(struct lab *lab, size_t i);
+struct lab_node *lab_node(struct lab *lab, const char *name);
+const char *lab_node_name(const struct lab_node *n);
+const struct host *lab_node_host(const struct lab_node *n);
+bool lab_node_is_up(const struct lab_node *n); /* its init lives */
+bool lab_node_is_ready(const struct lab_node *n);
+pid_t lab_node_pid(const struct lab_node *n);  /* of its init, as the runner sees it; 0 when down */
+int lab_node_pidfd(const struct lab_node *n);  /* borrowed; -1 when down */
+int lab_node_netns(const struct lab_node *n);  /* borrowed; -1 when down */
+/* The last lines of a unit's captured output (or of all), newest last; the caller frees. */
+char *lab_node_tail(const struct lab_node *n, const char *unit, size_t lines);
+/* Netlink in the host's namespace, and in the switch's; borrowed. */
+struct nl *lab_node_nl(struct lab_node *n);
+struct nl *lab_switch_nl(struct lab *lab);
+/* Name of the switch's port to this host on this network (NULL: its first), as in the switch. */
+const char *lab_node_port(const struct lab_node *n, const char *network);
+size_t lab_node_ports(const struct lab_node *n);
+const char *lab_node_port_at(const struct lab_node *n, size_t i);
+
+/* Processes of a host. */
+struct lab_match {
+    const char *process; /* argv[0], its basename, executable, or comm (cut at 15); NULL: all but init */
+    pid_t pid;           /* 0, or this pid as seen in the host */
+};
+struct lab_signalled {
+    size_t n;         /* processes hit */
+    struct span at;   /* from before the first kill(2) to the last confirmation */
+    json_t *pids;     /* new reference: [{pid,start,name,unit}] */
+};
+/* Sends `signo` to every match; for SIGKILL and other fatal ones waits until the pidfd of each is
+ * readable (at most `confirm`), for SIGSTOP until its state is T. 0 matches: ret->n = 0, no error. */
+int lab_node_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,
+                    struct lab_signalled *ret, struct err *err);
+/* Who matches now, without touching: [{pid,start,name,unit,state}]. */
+int lab_node_processes(struct lab_node *n, const struct lab_match *m, json_t **ret, struct err *err);
+/* Starts these units again (NULL-terminated names; NULL: all that do not run). */
+int lab_node_start(struct lab_node *n, const char *const *units, struct span *ret_at, struct err *err);
+/* A command in the host, in its working directory and environment, through /bin/sh -c. The callback
+ * comes from the loop. -EHOSTDOWN when the host is down. */
+struct lab_run_result {
+    struct span start, end;
+    int code, signo;
+    bool timed_out;
+    const char *output;
+    size_t output_n;
+};
+typedef void lab_run_fn(const struct lab_run_result *r, void *data);
+int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
+                 struct err *err);
+/* The same, waiting for its end (at most timeout): for choosing a leader. The caller frees *ret_output. */
+int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
+                      char **ret_output, struct err *err);
+/* A terminal or command for a person: runs argv inside with the caller's stdio; returns exit code. */
+int lab_node_shell(struct lab_node *n, char *const *argv, struct err *err);
+
+/* The power button. off: ports down at the switch first, then SIGKILL of the init; returns when its
+ * pidfd is readable. on: a new init in new namespaces, same addresses, same working directory, units
+ * started. */
+int lab_node_off(struct lab_node *n, struct span *ret_at, struct err *err);
+int lab_node_on(struct lab_node *n, struct span *ret_at, struct err *err);
+
+/* For the final comparison: descriptions of whatever of this lab still exists after lab_free(). */
+int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct err *err);

@@ -1,0 +1,101 @@
+/* Tables that describe what may stand in a scenario: one table drives the decoder, the JSON Schema,
+ * `blackstart list` and the manual.
+ *
+ * A `struct record` describes an object (a YAML mapping) and the C struct it is decoded into; a
+ * `struct field` one key of it. Tables are constants; nothing here is owned or freed.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "sim/base/nsec.h"
+#include "sim/base/text.h"
+
+/* Where something stands in the user's files. `file` lives as long as the scenario. */
+struct place {
+    const char *file;
+    int line, col; /* from 1; 0: not from a file */
+};
+
+struct record;
+struct variant;
+
+/* A list of pointers to decoded objects of one record: `items[i]` is a TYPE *. */
+struct objects {
+    void **items;
+    size_t n;
+};
+
+struct pair { /* an entry of a mapping from words to texts (env:, expect:) */
+    char *key, *value;
+    struct place place;
+};
+struct pairs {
+    struct pair *items;
+    size_t n;
+};
+
+/* type → what the C member is */
+enum field_type {
+    FIELD_TEXT,     /* char *; any scalar text */
+    FIELD_NAME,     /* char *; text_is_name() */
+    FIELD_BOOL,     /* bool */
+    FIELD_INTEGER,  /* int64_t, within [min, max] */
+    FIELD_DURATION, /* nsec, within [min, max]; NSEC_UNSET when absent without a default */
+    FIELD_PERCENT,  /* double in [0, 1] */
+    FIELD_WORD,     /* int: index in `words` (NULL-terminated) */
+    FIELD_TEXTS,    /* struct strv; a list of texts, or one text */
+    FIELD_REF,      /* char *; the name of a `ref` */
+    FIELD_REFS,     /* struct strv of such names, or one name */
+    FIELD_PAIRS,    /* struct pairs */
+    FIELD_OBJECT,   /* TYPE * of `record`; NULL when absent */
+    FIELD_OBJECTS,  /* struct objects: a list of `record`, or a single one */
+    FIELD_MAP,      /* struct objects: a mapping from names to `record`; the key goes into the member
+                     * named by record->name_offset */
+    FIELD_GROUPS,   /* struct objects of struct objects of `record`: a list of lists ([[a], [b, c]]) */
+};
+
+enum field_ref { REF_NONE, REF_SERVICE, REF_NETWORK, REF_HOST, REF_PROBE, REF_ALARM, REF_STEP, REF_ROLE_OR_ALARM };
+
+#define FIELD_REQUIRED 1u
+#define FIELD_NON_EMPTY 2u /* of lists and mappings */
+
+struct field {
+    const char *key;
+    enum field_type type;
+    unsigned flags;
+    size_t offset;           /* in the C struct */
+    const char *dflt;        /* as one would write it; NULL: zero, NULL or NSEC_UNSET */
+    int64_t min, max;        /* FIELD_INTEGER, FIELD_DURATION; both 0: no bounds */
+    const char *const *words;
+    enum field_ref ref;
+    const struct record *record;
+    const char *help;        /* one sentence, for the manual, `list` and the schema */
+    const char *example;     /* may be NULL */
+};
+
+struct record {
+    const char *name;           /* for messages: "probe", "service" */
+    const char *summary;
+    size_t size;                /* of the C struct */
+    const struct field *fields; /* terminated by key == NULL */
+    const char *shorthand;      /* a lone scalar or list is taken as this key; NULL: none */
+    size_t name_offset;         /* char *; where FIELD_MAP puts the key; SIZE_MAX: nowhere */
+    size_t place_offset;        /* struct place; SIZE_MAX: not kept */
+    /* Exactly one key out of a registry (a step's action, a probe's kind): */
+    const struct variant *const *variants; /* NULL-terminated; NULL: none */
+    const char *variant_what;              /* "an action", "a kind of probe" */
+    size_t variant_offset;                 /* const struct variant * */
+    size_t params_offset;                  /* void *: decoded by variant->params */
+    size_t variant_place_offset;           /* struct place of the variant's key; SIZE_MAX */
+};
+
+/* One entry of a registry: an injector, a kind of probe, a kind of alarm. */
+struct variant {
+    const char *name;    /* the key in YAML */
+    const char *summary; /* one line */
+    const char *detail;  /* a paragraph for the manual and `list NAME`; may be NULL */
+    const struct record *params;
+    const void *impl;    /* struct injector *, …: what stands behind it */
+};

@@ -1,0 +1,187 @@
+/* The scenario as immutable typed data.
+ *
+ * Ownership: everything belongs to the scenario's arena and lives until scenario_free(); pointers in
+ * here are borrowed. Durations are nanoseconds, NSEC_UNSET when not promised; never 0 for "absent".
+ * Meaning of each member: the manual of the scenario language (docs/scenario.md).
+ */
+#pragma once
+
+#include "sim/base/arena.h"
+#include "sim/model/field.h"
+
+enum role { ROLE_PAGE, ROLE_MONITOR, ROLE_AUTOMATION, ROLE_OWN };
+enum rto_clock { CLOCK_IMPACT, CLOCK_FAULT, CLOCK_DETECTION, CLOCK_DECLARATION };
+enum expectation { EXPECT_UNSET, EXPECT_AFFECTED, EXPECT_UNAFFECTED, EXPECT_EITHER };
+extern const char *const role_words[];      /* NULL-terminated, indexed by enum role */
+extern const char *const rto_clock_words[];
+extern const char *const expectation_words[]; /* "unset" first */
+
+struct need {
+    char *service;
+    int kind; /* 0 hard, 1 soft */
+};
+
+struct detect {
+    nsec within;
+    struct strv by; /* roles or alarms; empty: page and monitor */
+    int clock;      /* CLOCK_IMPACT or CLOCK_FAULT */
+};
+
+struct service {
+    char *name;
+    struct place place;
+    int64_t tier; /* 0: not given */
+    char *owner;
+    nsec rto, rpo, max_downtime, mtpd; /* NSEC_UNSET: no such promise */
+    int rto_clock;                     /* enum rto_clock */
+    struct detect *detect;             /* NULL: no such promise */
+    struct objects needs;              /* struct need */
+    int64_t down_at_least;             /* probes that must be down: 1 = any; resolved from down_when */
+    char *down_when;                   /* "any", "all" or a number as text */
+    bool heal_counts;                  /* counts_as_restored: heal */
+    enum expectation expect;           /* resolved from expect: and the default */
+};
+
+struct network {
+    char *name;
+    struct place place;
+    struct strv subnets; /* "10.20.0.0/24", "fd00:20::/64": at most one of each family */
+    int64_t mtu;         /* 1500 */
+    struct strv routers; /* hosts that forward between their networks */
+};
+
+struct unit { /* a command that a host starts */
+    char *command; /* split like a shell does, nothing expanded; no shell */
+    char *name;    /* of its output: basename of argv[0] unless given */
+    int restart;   /* 0 never, 1 always */
+    struct place place;
+};
+
+struct ready {
+    char *tcp; /* "80" (on any address of the host) or "10.0.0.1:80" */
+    char *command; /* exit code 0 means ready */
+    char *output;  /* name of a unit; with `match` */
+    char *match;   /* POSIX extended regular expression on one line of it */
+    nsec within;   /* 10 s */
+};
+
+struct lab_host {
+    struct strv addresses; /* "10.20.0.11" or "10.20.0.11/24"; each on the network it lies in */
+};
+
+struct host {
+    char *name;
+    struct place place;
+    struct lab_host *lab; /* NULL: not a lab host (no other kind in this version) */
+    struct strv files;    /* copied into the working directory for each trial */
+    struct objects start; /* struct unit */
+    struct ready *ready;  /* NULL: ready when its commands were started */
+    struct pairs env;
+    bool router;          /* named by a network's routers: */
+};
+
+struct probe {
+    char *name;
+    struct place place;
+    char *service; /* NULL for a control probe */
+    char *host;    /* vantage point */
+    bool control;
+    nsec every, timeout;
+    nsec slow_after; /* NSEC_UNSET: a slow answer is good */
+    int64_t down_after, up_after;
+    nsec stable;     /* resolved: never unset */
+    const struct variant *kind;
+    void *params;
+};
+
+struct alarm {
+    char *name;
+    struct place place;
+    char *service; /* resolved: never NULL (a threshold takes its probe's) */
+    int role;      /* enum role */
+    const struct variant *kind;
+    void *params;
+};
+
+/* When a step happens, or until when: all members that are set must hold (or one, with `any`). */
+struct condition {
+    char *alarm;    /* its onset */
+    char *probe;    /* counts as down */
+    char *operator_word; /* `operator: go`: `blackstart mark note go`, or the key g on the terminal */
+    char *step;     /* that step was done */
+    struct objects any, all; /* struct condition */
+};
+
+struct step {
+    char *id; /* never NULL: "step-3" when not given */
+    struct place place;
+    nsec at;  /* from the end of settling; NSEC_UNSET with `when` */
+    struct condition *when;
+    nsec after; /* after its condition; 0 */
+    nsec lasting; /* `for:`; NSEC_UNSET: to the end of the trial */
+    struct condition *until;
+    const struct variant *action;
+    struct place action_place;
+    void *params;
+};
+
+struct stop_condition {
+    char *probe;
+    nsec down_for;
+};
+
+struct demonstrate {
+    double reliability, confidence;
+    int64_t misses;
+};
+
+struct settle {
+    nsec lasting, within;
+};
+
+struct scenario {
+    struct arena *arena;
+    int64_t version;
+    char *name, *title, *why;
+    struct strv tags;
+    struct pairs vars;
+    struct objects services, networks, hosts, probes, alarms, script;
+    struct pairs expect;
+    int64_t trials;
+    bool lab_reuse;
+    struct settle *settle; /* never NULL */
+    nsec horizon;
+    struct objects stop_if; /* struct stop_condition */
+    struct demonstrate *demonstrate; /* NULL: no claim */
+    int phase;                       /* 0 random, 1 fixed */
+    int64_t replace_void;
+};
+
+struct scenario *scenario_free(struct scenario *s);
+DEFINE_CLEANUP(struct scenario, scenario_free);
+
+/* By name; NULL when there is none. */
+const struct service *scenario_service(const struct scenario *s, const char *name);
+const struct network *scenario_network(const struct scenario *s, const char *name);
+const struct host *scenario_host(const struct scenario *s, const char *name);
+const struct probe *scenario_probe(const struct scenario *s, const char *name);
+const struct alarm *scenario_alarm(const struct scenario *s, const char *name);
+
+/* True when the script has a fault (not only `run` actions). */
+bool scenario_has_fault(const struct scenario *s);
+
+/* Params that several rooms read. */
+struct target { /* a host named, or chosen at run time */
+    char *host;         /* plainly named; else NULL */
+    int64_t any;        /* that many of `of`, seeded */
+    char *leader;       /* command: exits 0 on the host that leads; candidates in `of` */
+    struct strv of;
+    nsec timeout;       /* of the leader's command */
+    struct place place;
+};
+extern const struct record target_record; /* shorthand: host */
+
+struct threshold_params {
+    char *probe;
+    int64_t consecutive;
+};

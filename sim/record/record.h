@@ -1,0 +1,80 @@
+/* record.ndjson: the append-only record of a run.
+ *
+ * Each line: {"seq":N,"t":<ns since the run started, CLOCK_MONOTONIC>,"kind":"…", …, "prev":"<SHA-256
+ * of the line before with its newline; 64 zeros in the first>"}. A line is written by one write(2)
+ * as it happens. The chain orders the record; a cut tail or a re-chained edit shows only against the
+ * head (seq, hash) kept elsewhere.
+ *
+ * One writer at a time: the runner, after its death the warden or `undo`, which open with
+ * record_resume(): that cuts a torn last line, says how many bytes it cut, and continues the chain.
+ *
+ * All instants below are ns since run start; [lo,hi] is what is known of one (null: for ever).
+ *
+ * kind         members (besides seq, t, kind, prev; `trial` from 1 wherever it is about a trial)
+ * run-start    record:1, blackstart:"0.1.0", id, mode:"live", scenario:{name,title,digest},
+ *              attempt:{n,earlier:[{dir,status,verdict}]}, seed:"<decimal>", trials, operator,
+ *              wall:"<ISO>", wall_ns, clock:"CLOCK_MONOTONIC", command:[argv…],
+ *              environment:{kernel,machine,cpus,distribution,root:bool,rootless:bool,hostname},
+ *              resolution is computed by readers from the scenario
+ * plan         steps:[text…]
+ * trial-start  trial, phases:{PROBE:ns}, attempt (1, or more for a replaced void one)
+ * state        trial, state:"build|settle|arm|inject|observe|restore|undo|compare"
+ *              settle ends with state "arm"; zero:ns stands in state "inject": the script's zero
+ * lab          trial, event:"built|started|ready|exited|failed", host, unit?, code?, signal?, tail?[lines]
+ * probe        trial, probe, n, sched, start, end, ok:bool, unknown?:true,
+ *              why? "refused|timeout|reset|unreachable|dns|tls|status|body|header|slow|exit|error",
+ *              detail?
+ * alarm        trial, alarm, event:"onset|clear", at:[lo,hi], detail?, active_at_arm?:true
+ * inject       trial, step, action, targets:[host…], chosen?:text, at:[request,ack], ok:bool,
+ *              error?, changes:[text…]       (fault_start = at; several requests: first to last)
+ * verify       trial, step, ok:bool, asked, seen, how, at:[lo,hi]
+ * undo         trial, step, cause:"for|until|end|abort|warden|undo", at:[request,ack], ok:bool,
+ *              error?, changes:[text…]       (fault_end = at)
+ * fault-gone   trial, step, at:[lo,hi], why   (the fault ended early by others: trial void)
+ * action       trial, step, event:"start|end", host, command, role?, at:[lo,hi], code?, signal?,
+ *              timed_out?, output?
+ * mark         mark:"paged|acknowledged|…|note", text?, service?, role?, at:[lo,hi], trial?, by
+ * trouble      trial?, what:"runner-late|control-down|wall-step|suspend|capture-drops|record-cut|…",
+ *              detail, host?, probe?, from?, to?, n?
+ * stop         reason, detail              (Ctrl-C, stop_if, max-duration, lost warden)
+ * clean        trial?, clean:bool, checked:[text…], left:[text…], others:[text…]
+ * trial-end    trial, outcome:"completed|void|aborted", reason?
+ * run-end      status:"completed|aborted|failed", reason?, wall, wall_offset_ns (drift against the
+ *              anchor), by:"runner|warden|undo"
+ */
+#pragma once
+
+#include <jansson.h>
+#include "sim/base/cleanup.h"
+#include "sim/base/digest.h"
+#include "sim/base/err.h"
+#include "sim/base/nsec.h"
+
+struct record_head {
+    int64_t seq; /* of the last line; -1: none */
+    char hash[DIGEST_HEX];
+};
+
+struct record;
+
+/* A new record: O_EXCL in dirfd. `origin`: CLOCK_MONOTONIC of the run's start. */
+int record_create(int dirfd, const char *name, nsec origin, struct record **ret, struct err *err);
+/* Continues one whose writer died. ret_cut: bytes of a torn last line that were removed. */
+int record_resume(int dirfd, const char *name, nsec origin, struct record **ret, size_t *ret_cut,
+                  struct err *err);
+struct record *record_free(struct record *r);
+DEFINE_CLEANUP(struct record, record_free);
+
+/* Appends `event` (stolen); `at` is CLOCK_MONOTONIC, converted to t. After the first failure (disk
+ * full) every further call fails in the same way, and nothing half-written stays in the file. */
+int record_write(struct record *r, const char *kind, nsec at, json_t *event, struct err *err);
+nsec record_origin(const struct record *r);
+/* [lo,hi] of CLOCK_MONOTONIC as instants of this record. */
+json_t *record_new_span(const struct record *r, struct span s);
+void record_head(const struct record *r, struct record_head *ret);
+int record_sync(struct record *r, struct err *err); /* fdatasync */
+
+/* Reading: the whole file, chain verified. Each element is the line's object, in order. A torn last
+ * line is reported by ret_torn (bytes), not an error; anything else that does not fit is. */
+int record_read(int dirfd, const char *name, json_t **ret_events, struct record_head *ret_head,
+                size_t *ret_torn, struct err *err);

@@ -1,0 +1,61 @@
+/* Vantage points: probes and alarms, run from inside a host.
+ *
+ * Ownership: watch_start() … watch_free(). Observations arrive by callback from the loop, stamped by
+ * the vantage process with CLOCK_MONOTONIC next to the system call. A vantage process is forked, not
+ * executed; PDEATHSIG and end-of-file on its socket end it.
+ */
+#pragma once
+
+#include "sim/lab/lab.h"
+#include "sim/loop/loop.h"
+#include "sim/model/model.h"
+
+/* The registries: what stands in `probes:` and `alarms:`; NULL-terminated. */
+extern const struct variant *const watch_probe_kinds[]; /* exec http icmp tcp */
+extern const struct variant *const watch_alarm_kinds[]; /* exec log packets threshold */
+
+struct watch_obs {
+    const struct probe *probe;
+    uint64_t n;
+    nsec scheduled, start, end;
+    bool ok;
+    const char *why;    /* one word, see record.h; NULL when ok */
+    const char *detail; /* for people; may be NULL */
+};
+
+struct watch_alarm {
+    const struct alarm *alarm;
+    bool onset; /* else clear */
+    struct span at;
+    const char *detail;
+};
+
+struct watch_handlers {
+    void (*obs)(const struct watch_obs *o, void *data);
+    void (*alarm)(const struct watch_alarm *a, void *data);
+    /* what: a word of record.h's `trouble` */
+    void (*trouble)(const char *what, const char *host, const char *detail, void *data);
+    void *data;
+};
+
+struct watch;
+
+/* Starts one vantage process for `node` with all probes and alarms of the scenario that stand on it
+ * (none: *ret = NULL and 0). `first[i]`: when probe i of the scenario (index in s->probes) starts its
+ * first request, absolute CLOCK_MONOTONIC; the following each `every` later. `pcap_fd`: where packet
+ * alarms of this host keep what they saw (a pcap file with nanoseconds, header written when empty);
+ * -1: not kept. threshold alarms and logs of captured output are not here: watch_output_line() and
+ * the drill's judge see to them. */
+int watch_start(const struct scenario *s, struct lab_node *node, struct loop *loop, const nsec *first,
+                int pcap_fd, const struct watch_handlers *handlers, struct watch **ret, struct err *err);
+struct watch *watch_free(struct watch *w); /* ends the process and waits for it */
+DEFINE_CLEANUP(struct watch, watch_free);
+/* No new requests from now; outstanding ones are still delivered. */
+void watch_quiesce(struct watch *w);
+bool watch_is_idle(const struct watch *w); /* quiesced and nothing outstanding */
+
+/* A line of captured output of `node`'s unit: calls handlers->alarm for each `log: {output}` alarm
+ * whose pattern matches. */
+void watch_output_line(const struct scenario *s, const struct lab_node *node, const char *unit,
+                       const char *line, size_t len, struct span at,
+                       const struct watch_handlers *handlers);
