@@ -3,21 +3,25 @@
  * Ownership: `struct judge` is made by judge_new() and freed by judge_free(); callbacks get values.
  *
  * Observations are fed in any order with their number `n` (0, 1, 2 … in the order of actual start);
- * they take effect in that order, when all earlier ones have theirs, so overlapping time-outs invent
- * no flaps. Which instants are known, and how well:
- *   impact:   [max(start of the last good probe before the run, since), earliest end of any failed
- *             probe of the run]
- *   restored: [start of the last failed probe, end of the first of `up_after` consecutive good ones
- *             that is followed by `stable` without a failed run]
- * UNKNOWN observations (the control path of that host was down, the runner was late) are neither
- * good nor bad: they end no run and begin none, and bounds come from the neighbouring known ones.
+ * they take effect in that order, when all earlier ones have theirs, so overlapping time-outs
+ * invent no flaps. Which instants are known, and how well: impact:   [max(start of the last good
+ * probe before the run, since), earliest end of any failed probe of the run] restored: [start of
+ * the last failed probe, end of the first of `up_after` consecutive good ones that is followed by
+ * `stable` without a failed run] UNKNOWN observations (the control path of that host was down, the
+ * runner was late) are neither good nor bad: they end no run and begin none, and bounds come from
+ * the neighbouring known ones.
+ *
+ * Any failed probe inside `stable` (not only down_after of them) keeps the episode open: a flap.
+ * `stable` counts from the end of the first good one and is over with the first known observation
+ * that starts that long after it, so observe one more interval than `stable`. Before the first good
+ * one ever, impact.lo is the start of the first observation.
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
 #include "sim/base/cleanup.h"
 #include "sim/base/nsec.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 enum judge_verdict { JUDGE_GOOD, JUDGE_BAD, JUDGE_UNKNOWN };
 
@@ -35,20 +39,22 @@ struct judge_obs {
 };
 
 enum judge_event_kind {
-    JUDGE_DECIDED,  /* an observation took effect: obs is set (for thresholds) */
-    JUDGE_BLIP,     /* a run of failures shorter than down_after is over: run length in `count` */
-    JUDGE_DOWN,     /* the down_after-th consecutive failure: impact is set */
-    JUDGE_FLAP,     /* a failed run inside `stable` (same episode) */
+    JUDGE_DECIDED,    /* an observation took effect (after the other events that it caused) */
+    JUDGE_BLIP,       /* a run of failures shorter than down_after is over: run length in `count` */
+    JUDGE_DOWN,       /* the down_after-th consecutive failure: impact is set */
+    JUDGE_FLAP,       /* a failed run inside `stable` (same episode) */
     JUDGE_RECOVERING, /* up_after consecutive good ones: restored is set, stable not yet over */
-    JUDGE_RESTORED, /* and `stable` has passed: the episode is over */
+    JUDGE_RESTORED,   /* and `stable` has passed: the episode is over */
 };
 
 struct judge_event {
     enum judge_event_kind kind;
-    nsec at; /* when it could be decided: the end of the observation that decided it */
-    struct span impact, restored;
-    uint64_t count;
-    struct judge_obs obs;
+    nsec at; /* when it could be decided: the latest end of all observations up to `obs` */
+    struct span impact;   /* of the present episode; unset when up. Its high end may still fall in
+                             later events: an overlapping failed probe may have ended earlier */
+    struct span restored; /* set while recovering; in a flap: the restoration that did not hold */
+    uint64_t count;       /* blip, down: failures of the run; flap, recovering, restored: flaps */
+    struct judge_obs obs; /* the one that took effect */
 };
 
 struct judge;
@@ -64,7 +70,7 @@ void judge_since(struct judge *j, nsec since);
 /* No more observations: decides what can be decided (outstanding numbers count as unknown). */
 void judge_finish(struct judge *j);
 
-bool judge_is_down(const struct judge *j);      /* down, or recovering and not yet stable */
+bool judge_is_down(const struct judge *j);       /* down, or recovering and not yet stable */
 bool judge_is_recovering(const struct judge *j); /* a good run has begun after a down */
 /* Start of the unbroken good run up to the last decided observation; NSEC_UNSET when there is none:
  * the drill's "steady for N seconds". */
