@@ -27,9 +27,14 @@ struct objects {
     size_t n;
 };
 
+/* Where a value comes from: the scenario itself, or, so that secrets stand in no file of a run, the
+ * environment variable or the file that `value` names (pair_resolve() in model.h). */
+enum pair_source { PAIR_TEXT, PAIR_ENV, PAIR_FILE };
+
 struct pair { /* an entry of a mapping from words to texts (env:, expect:) */
     char *key, *value;
     struct place place;
+    enum pair_source source;
 };
 struct pairs {
     struct pair *items;
@@ -44,7 +49,7 @@ enum field_type {
     FIELD_INTEGER,  /* int64_t, within [min, max] */
     FIELD_DURATION, /* nsec, within [min, max]; NSEC_UNSET when absent without a default */
     FIELD_PERCENT,  /* double in [0, 1] */
-    FIELD_WORD,     /* int: index in `words` (NULL-terminated) */
+    FIELD_WORD,     /* int: index in `words` (NULL-terminated); -1 when absent with the default "" */
     FIELD_TEXTS,    /* struct strv; a list of texts, or one text */
     FIELD_REF,      /* char *; the name of a `ref` */
     FIELD_REFS,     /* struct strv of such names, or one name */
@@ -56,10 +61,24 @@ enum field_type {
     FIELD_GROUPS,   /* struct objects of struct objects of `record`: a list of lists ([[a], [b, c]]) */
 };
 
-enum field_ref { REF_NONE, REF_SERVICE, REF_NETWORK, REF_HOST, REF_PROBE, REF_ALARM, REF_STEP, REF_ROLE_OR_ALARM };
+enum field_ref {
+    REF_NONE,
+    REF_SERVICE,
+    REF_NETWORK,
+    REF_HOST,
+    REF_PROBE,
+    REF_ALARM,
+    REF_STEP,
+    REF_ROLE_OR_ALARM
+};
 
 #define FIELD_REQUIRED 1u
-#define FIELD_NON_EMPTY 2u /* of lists and mappings */
+#define FIELD_NON_EMPTY 2u  /* of lists, mappings and texts */
+#define FIELD_SECRETS 4u    /* of pairs: values may be {env: NAME} or {file: PATH} */
+#define FIELD_COMMAND 8u    /* of texts: text_split_argv() must accept it */
+#define FIELD_REGEX 16u     /* of texts: a POSIX extended regular expression */
+#define FIELD_FILE 32u      /* of texts: a path below the scenario's folder that can be read */
+#define FIELD_ELSEWHERE 64u /* dealt with before decoding (include:); has no member */
 
 struct field {
     const char *key;

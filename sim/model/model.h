@@ -7,6 +7,7 @@
 #pragma once
 
 #include "sim/base/arena.h"
+#include "sim/base/err.h"
 #include "sim/model/field.h"
 
 enum role { ROLE_PAGE, ROLE_MONITOR, ROLE_AUTOMATION, ROLE_OWN };
@@ -27,6 +28,11 @@ struct detect {
     int clock;      /* CLOCK_IMPACT or CLOCK_FAULT */
 };
 
+struct down_when { /* as written; struct service has it resolved */
+    int probes; /* 0 any, 1 all */
+    int64_t at_least; /* 0: not given */
+};
+
 struct service {
     char *name;
     struct place place;
@@ -38,7 +44,8 @@ struct service {
     struct objects needs;              /* struct need */
     int64_t down_at_least;             /* probes that must be down: 1 = any; resolved from down_when */
     char *down_when;                   /* "any", "all" or a number as text */
-    bool heal_counts;                  /* counts_as_restored: heal */
+    struct down_when *down_when_given;
+    int heal_counts;                   /* counts_as_restored: 0 recovery, 1 heal */
     enum expectation expect;           /* resolved from expect: and the default */
 };
 
@@ -123,6 +130,8 @@ struct step {
     const struct variant *action;
     struct place action_place;
     void *params;
+    bool fault; /* its action is a fault (not only `run`) */
+    bool lasts; /* its action has something to undo */
 };
 
 struct stop_condition {
@@ -139,8 +148,16 @@ struct settle {
     nsec lasting, within;
 };
 
+struct lab_options {
+    bool reuse;
+};
+
+struct node; /* scenarios/tree.h */
+
 struct scenario {
     struct arena *arena;
+    const char *file; /* as it was given; what it names is relative to its folder */
+    const struct node *tree; /* for scenarios/emit.c */
     int64_t version;
     char *name, *title, *why;
     struct strv tags;
@@ -148,6 +165,7 @@ struct scenario {
     struct objects services, networks, hosts, probes, alarms, script;
     struct pairs expect;
     int64_t trials;
+    struct lab_options *lab; /* as written; NULL: not given */
     bool lab_reuse;
     struct settle *settle; /* never NULL */
     nsec horizon;
@@ -169,6 +187,13 @@ const struct alarm *scenario_alarm(const struct scenario *s, const char *name);
 
 /* True when the script has a fault (not only `run` actions). */
 bool scenario_has_fault(const struct scenario *s);
+/* How finely a probe can see an outage before anything was measured: down_after × every + slow_after
+ * (else timeout). */
+nsec probe_resolution(const struct probe *p);
+
+/* The value itself: the text, or what the environment or the file holds (without its last newline).
+ * `dirfd`: the scenario's folder, for relative paths. The caller frees *ret. */
+int pair_resolve(const struct pair *p, int dirfd, char **ret, struct err *err);
 
 /* Params that several rooms read. */
 struct target { /* a host named, or chosen at run time */

@@ -1,0 +1,131 @@
+/* Members of the model that follow from others. */
+#include "scenarios/check.h"
+
+#include "injectors/injector.h"
+
+#include <string.h>
+
+static void resolve_services(struct scenario *s)
+{
+    for (size_t i = 0; i < s->services.n; i++) {
+        struct service *service = s->services.items[i];
+        const struct down_when *given = service->down_when_given;
+        int64_t probes = 0;
+        for (size_t k = 0; k < s->probes.n; k++) {
+            const struct probe *p = s->probes.items[k];
+            probes += p->service && service->name && !strcmp(p->service, service->name);
+        }
+        service->down_at_least = 1;
+        service->down_when = arena_strdup(s->arena, "any");
+        if (given && given->at_least) {
+            service->down_at_least = given->at_least;
+            service->down_when = arena_printf(s->arena, "%d", (int)given->at_least);
+        } else if (given && given->probes) {
+            service->down_at_least = probes ? probes : 1;
+            service->down_when = arena_strdup(s->arena, "all");
+        }
+    }
+}
+
+static void resolve_probes(struct scenario *s)
+{
+    for (size_t i = 0; i < s->probes.n; i++) {
+        struct probe *p = s->probes.items[i];
+        if (nsec_is_set(p->stable))
+            continue;
+        p->stable = 2 * NSEC_SEC;
+        if (nsec_is_set(p->every) && p->every * p->up_after > p->stable)
+            p->stable = p->every * p->up_after;
+    }
+}
+
+static void resolve_alarms(struct scenario *s, struct diags *diags)
+{
+    for (size_t i = 0; i < s->alarms.n; i++) {
+        struct alarm *a = s->alarms.items[i];
+        bool threshold = a->kind && !strcmp(a->kind->name, "threshold");
+        if (threshold && a->role < 0)
+            a->role = ROLE_OWN;
+        if (threshold && a->params && !a->service) {
+            const struct threshold_params *t = a->params;
+            const struct probe *p = scenario_probe(s, t->probe);
+            if (p)
+                a->service = p->service;
+        }
+        if (a->role < 0 && a->kind)
+            diags_error(diags, a->place, "this alarm needs 'role': page, monitor or automation");
+    }
+}
+
+static void resolve_steps(struct scenario *s)
+{
+    for (size_t i = 0; i < s->script.n; i++) {
+        struct step *step = s->script.items[i];
+        const struct injector *injector = step->action ? step->action->impl : NULL;
+        if (!step->id)
+            step->id = arena_printf(s->arena, "step-%zu", i + 1);
+        step->fault = injector && injector->is_fault;
+        step->lasts = injector && injector->lasts;
+    }
+}
+
+static void resolve_routers(struct scenario *s)
+{
+    for (size_t i = 0; i < s->networks.n; i++) {
+        const struct network *n = s->networks.items[i];
+        for (size_t k = 0; k < s->hosts.n; k++) {
+            struct host *h = s->hosts.items[k];
+            if (h->name && strv_has(&n->routers, h->name))
+                h->router = true;
+        }
+    }
+}
+
+static void resolve_expect(struct scenario *s, struct diags *diags)
+{
+    const char *names[64];
+    char quoted[DIAG_QUOTE_MAX], hint[DIAG_QUOTE_MAX + 24];
+    size_t n = 0;
+    for (size_t i = 0; i < s->services.n && n < ARRAY_SIZE(names); i++)
+        names[n++] = ((const struct service *)s->services.items[i])->name;
+    for (size_t i = 0; i < s->expect.n && !diags_is_full(diags); i++) {
+        const struct pair *p = &s->expect.items[i];
+        struct service *service = NULL;
+        for (size_t k = 0; k < s->services.n && !service; k++)
+            if (!strcmp(((struct service *)s->services.items[k])->name, p->key))
+                service = s->services.items[k];
+        if (!service) {
+            diags_error(diags, p->place, "there is no service '%s'%s", diag_quote(p->key, quoted),
+                        diag_nearest(p->key, names, n, hint));
+            continue;
+        }
+        for (int e = EXPECT_AFFECTED; e <= EXPECT_EITHER; e++)
+            if (!strcmp(p->value, expectation_words[e]))
+                service->expect = (enum expectation)e;
+        if (service->expect == EXPECT_UNSET)
+            diags_error(diags, p->place, "'%s' must be affected, unaffected or either, not '%s'%s",
+                        p->key, diag_quote(p->value, quoted),
+                        diag_nearest(p->value, expectation_words + 1, 3, hint));
+    }
+    bool fault = scenario_has_fault(s);
+    for (size_t i = 0; i < s->services.n; i++) {
+        struct service *service = s->services.items[i];
+        if (service->expect == EXPECT_UNSET)
+            service->expect = fault && (nsec_is_set(service->rto) || service->detect)
+                                  ? EXPECT_AFFECTED
+                                  : EXPECT_EITHER;
+    }
+}
+
+void check_resolve(struct scenario *s, struct diags *diags)
+{
+    if (!s->title)
+        s->title = s->name;
+    s->lab_reuse = s->lab && s->lab->reuse;
+    resolve_services(s);
+    resolve_probes(s);
+    resolve_alarms(s, diags);
+    resolve_steps(s);
+    resolve_routers(s);
+    resolve_expect(s, diags);
+}

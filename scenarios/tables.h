@@ -1,0 +1,9 @@
+/* The language itself: what may stand in a scenario, as one table of tables.
+ *
+ * Constants; nothing is owned. Decoder, JSON Schema and manual are made from scenario_record.
+ */
+#pragma once
+
+#include "sim/model/field.h"
+
+extern const struct record scenario_record;

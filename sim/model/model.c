@@ -1,0 +1,176 @@
+/* What every room asks of a scenario; it is made in scenarios/. */
+#include "sim/model/model.h"
+
+#include "sim/base/file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const role_words[] = {
+    [ROLE_PAGE] = "page",
+    [ROLE_MONITOR] = "monitor",
+    [ROLE_AUTOMATION] = "automation",
+    [ROLE_OWN] = "own",
+    NULL,
+};
+static_assert(ARRAY_SIZE(role_words) == ROLE_OWN + 2, "a word for each role");
+
+const char *const rto_clock_words[] = {
+    [CLOCK_IMPACT] = "impact",
+    [CLOCK_FAULT] = "fault",
+    [CLOCK_DETECTION] = "detection",
+    [CLOCK_DECLARATION] = "declaration",
+    NULL,
+};
+static_assert(ARRAY_SIZE(rto_clock_words) == CLOCK_DECLARATION + 2, "a word for each clock");
+
+const char *const expectation_words[] = {
+    [EXPECT_UNSET] = "unset",
+    [EXPECT_AFFECTED] = "affected",
+    [EXPECT_UNAFFECTED] = "unaffected",
+    [EXPECT_EITHER] = "either",
+    NULL,
+};
+static_assert(ARRAY_SIZE(expectation_words) == EXPECT_EITHER + 2, "a word for each expectation");
+
+static const struct field target_fields[] = {
+    {.key = "host",
+     .type = FIELD_REF,
+     .ref = REF_HOST,
+     .offset = offsetof(struct target, host),
+     .help = "The host itself.",
+     .example = "lb1"},
+    {.key = "any",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .max = 4096,
+     .offset = offsetof(struct target, any),
+     .help = "So many of `of`, drawn anew from the seed in each trial.",
+     .example = "1"},
+    {.key = "leader",
+     .type = FIELD_TEXT,
+     .flags = FIELD_COMMAND,
+     .offset = offsetof(struct target, leader),
+     .help = "A command that is run on each host of `of` when the step is due; the one where it "
+             "exits with 0 is taken.",
+     .example = "./is-leader.sh"},
+    {.key = "of",
+     .type = FIELD_REFS,
+     .ref = REF_HOST,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct target, of),
+     .help = "The candidates for `any` or `leader`.",
+     .example = "[db1, db2, db3]"},
+    {.key = "timeout",
+     .type = FIELD_DURATION,
+     .dflt = "5s",
+     .min = NSEC_MSEC,
+     .max = 600 * NSEC_SEC,
+     .offset = offsetof(struct target, timeout),
+     .help = "How long the command of `leader` may take on each host."},
+    {0},
+};
+
+const struct record target_record = {
+    .name = "target",
+    .summary = "A host by its name, or a rule that chooses hosts when the step is due.",
+    .size = sizeof(struct target),
+    .fields = target_fields,
+    .shorthand = "host",
+    .name_offset = SIZE_MAX,
+    .place_offset = offsetof(struct target, place),
+    .variant_place_offset = SIZE_MAX,
+};
+
+struct scenario *scenario_free(struct scenario *s)
+{
+    if (s)
+        arena_free(s->arena); /* the scenario itself lives in it */
+    return NULL;
+}
+
+/* By the name that stands as first member of each of these. */
+static const void *objects_named(const struct objects *v, const char *name)
+{
+    for (size_t i = 0; name && i < v->n; i++)
+        if (!strcmp(*(char *const *)v->items[i], name))
+            return v->items[i];
+    return NULL;
+}
+static_assert(offsetof(struct service, name) == 0 && offsetof(struct network, name) == 0 &&
+                  offsetof(struct host, name) == 0 && offsetof(struct probe, name) == 0 &&
+                  offsetof(struct alarm, name) == 0,
+              "objects_named() reads the first member");
+
+const struct service *scenario_service(const struct scenario *s, const char *name)
+{
+    return objects_named(&s->services, name);
+}
+
+const struct network *scenario_network(const struct scenario *s, const char *name)
+{
+    return objects_named(&s->networks, name);
+}
+
+const struct host *scenario_host(const struct scenario *s, const char *name)
+{
+    return objects_named(&s->hosts, name);
+}
+
+const struct probe *scenario_probe(const struct scenario *s, const char *name)
+{
+    return objects_named(&s->probes, name);
+}
+
+const struct alarm *scenario_alarm(const struct scenario *s, const char *name)
+{
+    return objects_named(&s->alarms, name);
+}
+
+bool scenario_has_fault(const struct scenario *s)
+{
+    for (size_t i = 0; i < s->script.n; i++) {
+        const struct step *step = s->script.items[i];
+        if (step->fault)
+            return true;
+    }
+    return false;
+}
+
+nsec probe_resolution(const struct probe *p)
+{
+    nsec slowest = nsec_is_set(p->slow_after) ? p->slow_after : p->timeout;
+    if (p->every > NSEC_INF / (p->down_after ? p->down_after : 1))
+        return NSEC_INF;
+    return nsec_add(p->every * p->down_after, slowest);
+}
+
+int pair_resolve(const struct pair *p, int dirfd, char **ret, struct err *err)
+{
+    const char *text = p->value;
+    if (p->source == PAIR_FILE) {
+        size_t n;
+        char *value;
+        int r = file_read(dirfd, p->value, 65536, &value, &n, err);
+        if (r < 0)
+            return err_prefix(err, "the value of '%s'", p->key);
+        if (n && value[n - 1] == '\n')
+            value[n - 1] = '\0';
+        *ret = value;
+        return 0;
+    }
+    if (p->source == PAIR_ENV) {
+        text = getenv(p->value);
+        if (!text)
+            return err_set(err, ENOENT,
+                           "the value of '%s' is the environment variable '%s', which is not set",
+                           p->key, p->value);
+    }
+    char *copy = strdup(text);
+    if (!copy)
+        abort();
+    *ret = copy;
+    return 0;
+}
