@@ -1,33 +1,44 @@
-/* What a fault family is, for those who write one.
+/* What a fault family is, for those who write one, and how the drill uses it.
  *
- * A fault lives through: supported → prepare → (journal) → apply → verify → revert. prepare reads
- * what it will change and yields the undo record; it changes nothing. revert takes that record, not
- * the state, so that another process can do it, and may be called twice.
+ * A fault lives through
  *
- * Ownership: `struct fault` is the drill's; `state` belongs to the injector between prepare and done.
+ *   check ─ supported ─ prepare ─(journal)─ apply or start ─ verify … verify ─ done ─ revert
+ *
+ * check and plan need only the scenario. prepare chooses targets and reads what will change, yields
+ * the undo record, and changes nothing. After apply (or the end of start) verify says whether it
+ * bites, and may be asked again at any time while the fault is in force (before it is undone: does
+ * it still hold?). done stops whatever of ours still acts (timers, commands) and frees the state;
+ * it comes before revert. revert takes the undo record, not the state, so that another process can
+ * do it; it may be called twice, and what has gone by itself (a host that died took its rules
+ * along) is not a failure.
+ *
+ * Ownership: `state` belongs to the injector between prepare and done; the undo record is the
+ * caller's. Everything handed out by `ret_*` is the caller's, freed with inject_result_done().
  */
 #pragma once
 
-#include <jansson.h>
 #include "sim/base/err.h"
 #include "sim/base/rng.h"
 #include "sim/lab/lab.h"
+#include "sim/loop/loop.h"
 #include "sim/model/model.h"
+#include <jansson.h>
 
 struct inject_env {
     const struct scenario *scenario;
-    struct lab *lab;
+    struct lab *lab; /* NULL when a dead run is undone: what was the lab's has gone with it */
     struct loop *loop;
     struct rng *rng;    /* this trial's and step's stream: target choice is seeded */
     const char *run_id; /* part of every name we give to the kernel */
 };
 
 struct inject_result {
-    struct span at;   /* first request, last acknowledgement; CLOCK_MONOTONIC */
-    json_t *targets;  /* new reference: [host…] */
-    json_t *changes;  /* new reference: [text…], one per change, for people */
-    char *chosen;     /* how the target was chosen, NULL when plainly named; malloc'd */
+    struct span at;  /* first request, last acknowledgement; CLOCK_MONOTONIC */
+    json_t *targets; /* new reference: [host…] */
+    json_t *changes; /* new reference: [text…], one per change, for people */
+    char *chosen;    /* how the target was chosen, NULL when plainly named; malloc'd */
 };
+#define INJECT_RESULT_INIT ((struct inject_result){.at = SPAN_UNSET})
 void inject_result_done(struct inject_result *r);
 
 struct inject_proof {
@@ -36,28 +47,79 @@ struct inject_proof {
     struct span at;
 };
 
+/* verify: cannot be said yet (a process that got SIGTERM is still on its way out); ask again after
+ * INJECT_AGAIN_EVERY. The injector sees to it that this ends. */
+#define INJECT_AGAIN 1
+#define INJECT_AGAIN_EVERY (10 * NSEC_MSEC)
+
+/* What an action that ends later reports, in this order: for each host a COMMAND_START and a
+ * COMMAND_END (`run` only), then once ENDED. Texts are borrowed for the call. */
+enum inject_event_kind { INJECT_COMMAND_START, INJECT_COMMAND_END, INJECT_ENDED };
+struct inject_event {
+    enum inject_event_kind kind;
+    /* INJECT_COMMAND_*: the members of record.h's `action` */
+    const char *host, *command, *role; /* role: NULL when not given */
+    struct span at;
+    int code, signo; /* code -1 when killed by signo, or when it could not be started */
+    bool timed_out;
+    const char *output;
+    size_t output_n;
+    /* INJECT_ENDED: what was done (the callback may move the members out), or why not */
+    struct inject_result *result;
+    int error; /* 0, or -errno with its sentence in err */
+    const struct err *err;
+};
+typedef void inject_event_fn(const struct inject_event *e, void *data);
+
 struct injector {
     const char *name;
-    bool is_fault;       /* false: an action of people or of the system (`run`) */
-    bool lasts;          /* has something to undo: `for:` and `until:` make sense */
+    bool is_fault; /* false: an action of people or of the system (`run`) */
+    bool lasts;    /* has something to undo: `for:` and `until:` make sense */
+    bool kept;     /* what it changes outlives us: prepare when the trial is armed, and the undo
+                    * record goes to disk before; else prepare just before apply */
+    /* Rules that tables cannot say (exactly one of two keys …), for `blackstart check`; NULL: none.
+     */
+    int (*check)(const struct scenario *s, const struct step *step, struct err *err);
     /* 0, or -errno with the reason, before anything is touched. */
     int (*supported)(const struct inject_env *env, const struct step *step, struct err *err);
     /* What would be sent, as texts (each with how it is undone), without touching: for `plan`. */
     int (*plan)(const struct scenario *s, const struct step *step, json_t *texts, struct err *err);
-    /* Chooses targets, reads what will change. -ESRCH: the target has gone (the trial is void). */
+    /* Chooses targets, reads what will change. -ESRCH: the target has gone (the trial is void).
+     * ret_undo: a new reference; null (JSON) when nothing is to be undone. */
     int (*prepare)(struct inject_env *env, const struct step *step, void **ret_state,
                    json_t **ret_undo, struct err *err);
+    /* Exactly one of apply and start. -ESRCH as above. A failed apply may have done a part: revert.
+     */
     int (*apply)(struct inject_env *env, void *state, struct inject_result *ret, struct err *err);
+    /* Returns at once; events come from inside this call and then from the loop, none after ENDED.
+     * On failure none comes. done() before ENDED ends it without further events. */
+    int (*start)(struct inject_env *env, void *state, inject_event_fn *fn, void *data,
+                 struct err *err);
+    /* 0 or INJECT_AGAIN; NULL: there is nothing to verify (`run`). */
     int (*verify)(struct inject_env *env, void *state, struct inject_proof *ret, struct err *err);
+    /* NULL when !lasts. ret->targets and ret->chosen stay NULL. */
     int (*revert)(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                   struct err *err);
     void (*done)(void *state);
 };
 
-/* All actions a step may take, alphabetical, NULL-terminated; variant->impl is a struct injector. */
+/* All actions a step may take, alphabetical, NULL-terminated; variant->impl is a struct injector.
+ */
 extern const struct variant *const injector_actions[];
+static inline const struct injector *injector_of(const struct step *step)
+{
+    return (const struct injector *)step->action->impl;
+}
 
-/* Resolves a target: the plainly named host, or a seeded choice, or the leader now. Writes up to
- * `max` host names (borrowed from the scenario). ret_how: malloc'd sentence, NULL when plain. */
-int inject_choose(struct inject_env *env, const struct target *t, const char **ret_hosts, size_t max,
-                  size_t *ret_n, char **ret_how, struct err *err);
+/* Resolves a target: the plainly named host, or a seeded choice, or the leader now (asks each
+ * candidate in turn, at most target->timeout each). Writes up to `max` host names (borrowed from
+ * the scenario). ret_how: malloc'd sentence, NULL when plain. Nobody leads: -ESRCH; several do:
+ * -ENOTUNIQ. */
+int inject_choose(struct inject_env *env, const struct target *t, const char **ret_hosts,
+                  size_t max, size_t *ret_n, char **ret_how, struct err *err);
+/* The same for plan: "lb1", "any 2 of a, b, c (seeded)", "the one of a, b on which `cmd` exits 0".
+ * malloc'd. */
+char *inject_target_text(const struct target *t);
+/* How many hosts it yields, and what is wrong with it (`any` above the number of candidates …). */
+size_t inject_target_count(const struct target *t);
+int inject_target_check(const struct target *t, const char *key, struct err *err);

@@ -24,7 +24,7 @@ int inet_parse(const char *text, struct inet_prefix *ret, struct err *err);
 const char *inet_text(const struct inet_prefix *p, char buf[INET_TEXT_MAX]);
 size_t inet_bytes(const struct inet_prefix *p); /* 4 or 16 */
 /* The same with the host part cleared. */
-struct inet_prefix inet_network(const struct inet_prefix *p);
+struct inet_prefix inet_masked(const struct inet_prefix *p);
 /* True when `addr` (of the same family) lies in `net`. */
 bool inet_contains(const struct inet_prefix *net, const struct inet_prefix *addr);
 

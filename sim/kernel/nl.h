@@ -53,7 +53,8 @@ bool nl_is_recording(const struct nl *nl); /* nothing is really done */
 
 /* Sends what was queued. 0, or the first failure (the queue is empty afterwards in any case). */
 int nl_flush(struct nl *nl, struct err *err);
-/* The last queued message may fail with this errno too (ENODEV for a delete, EEXIST for an add). */
+/* The last queued message may fail with this errno too (ENODEV for a delete, EEXIST for an add).
+ * Not inside a transaction of several: that is rolled back, which is told as ECANCELED. */
 void nl_forgive(struct nl *nl, int code);
 size_t nl_queued(const struct nl *nl);
 

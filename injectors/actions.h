@@ -1,0 +1,19 @@
+/* The list of actions, one line each, in the alphabetical order of their names in YAML. Everything
+ * that must know them all (the registry, its tests) expands it.
+ */
+#pragma once
+
+#include "sim/model/field.h"
+
+#define INJECTORS(X)                                                                               \
+    X(kill)                                                                                        \
+    X(link)                                                                                        \
+    X(node_kill)                                                                                   \
+    X(partition)                                                                                   \
+    X(restart)                                                                                     \
+    X(run)                                                                                         \
+    X(stop)
+
+#define DECLARE_INJECTOR(name) extern const struct variant inject_##name;
+INJECTORS(DECLARE_INJECTOR)
+#undef DECLARE_INJECTOR

@@ -1,0 +1,392 @@
+/* link: a host's cable is pulled at the switch, once or again and again. Both ends lose their
+ * carrier; frames in both directions are lost; the host and its processes go on.
+ *
+ * Flapping is driven by one timer of the loop on an absolute schedule (down, up, down …), so a late
+ * callback shifts one edge and not those after it. A port that was down before is not ours.
+ */
+#include <errno.h>
+#include <linux/if.h>
+#include <string.h>
+
+#include "injectors/actions.h"
+#include "injectors/injector.h"
+#include "injectors/net/ports.h"
+#include "injectors/params.h"
+#include "injectors/process/targets.h"
+#include "sim/base/jsonx.h"
+#include "sim/kernel/rtnl.h"
+
+struct link_state {
+    const struct link_params *params;
+    struct targets targets;
+    struct ports ports;
+    struct inject_env env; /* flapping: the caller's env need not live that long */
+    struct loop_timer timer;
+    bool is_down;
+    nsec next;         /* when the timer is due */
+    uint64_t edges;    /* ups and downs so far */
+    struct err failed; /* of an edge; code 0: none */
+};
+
+static int link_check(const struct scenario *s, const struct step *step, struct err *err)
+{
+    const struct link_params *p = step->params;
+    if (p->down == (p->flap != NULL))
+        return err_set(err, EINVAL, "give one of 'down: true' and 'flap: {down: D, up: D}'");
+    int r = inject_target_check(p->host, "host", err);
+    return r < 0 ? r : ports_check(s, p->host, p->network, err);
+}
+
+static int link_supported(const struct inject_env *env, const struct step *step, struct err *err)
+{
+    return 0;
+}
+
+/* The one place where the messages of this fault are made, for the kernel and for plan. */
+static void link_encode(struct nl *sw, const struct ports *ports, bool up)
+{
+    for (size_t i = 0; i < ports->n; i++)
+        rtnl_link_up(sw, ports->items[i].name, up);
+}
+
+static int link_plan(const struct scenario *s, const struct step *step, json_t *texts,
+                     struct err *err)
+{
+    const struct link_params *p = step->params;
+    AUTO_FREE char *host = inject_target_text(p->host);
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(&text, "host %s: ", host);
+    if (p->flap) {
+        char down[NSEC_TEXT_MAX], up[NSEC_TEXT_MAX];
+        buf_printf(&text, "its port at the switch down for %s, up for %s, and so on",
+                   nsec_text(p->flap->down, down), nsec_text(p->flap->up, up));
+    } else {
+        buf_adds(&text, "its port at the switch down");
+    }
+    if (p->network)
+        buf_printf(&text, " (network %s)", p->network);
+    buf_adds(&text, "; undone by setting it up");
+    json_array_append_new(texts, json_string(buf_text(&text)));
+    AUTO_PORTS ports = {0};
+    ports_of_target(s, p->host, p->network, &ports);
+    CLEANUP(nl_free_p) struct nl *rec = NULL;
+    int r = nl_open_recording("switch", &rec, err);
+    if (r < 0)
+        return r;
+    link_encode(rec, &ports, false);
+    r = nl_flush(rec, err);
+    if (r < 0)
+        return r;
+    ports_plan_messages(rec, p->host->host ? "" : "if chosen: ", texts);
+    return 0;
+}
+
+static void link_done(void *state)
+{
+    struct link_state *st = state;
+    if (!st)
+        return;
+    if (loop_timer_is_set(&st->timer))
+        loop_timer_cancel(st->env.loop, &st->timer);
+    targets_done(&st->targets);
+    ports_done(&st->ports);
+    free(st);
+}
+
+static int must_be_up(struct nl *sw, const struct port *port, struct err *err)
+{
+    struct rtnl_link link;
+    int r = rtnl_link_get(sw, port->name, &link, err);
+    if (r < 0)
+        return r;
+    if (!(link.flags & IFF_UP))
+        return err_set(err, EALREADY, "the port of host '%s' on network '%s' is down already",
+                       port->host, port->network);
+    return 0;
+}
+
+/* The undo record's list of ports, all of which must be up. */
+static int read_ports(struct inject_env *env, const struct ports *ports, json_t **ret,
+                      struct err *err)
+{
+    AUTO_JSON *list = json_array();
+    for (size_t i = 0; i < ports->n; i++) {
+        int r = must_be_up(lab_switch_nl(env->lab), &ports->items[i], err);
+        if (r < 0)
+            return r;
+        json_array_append_new(list, json_pack("{s:s, s:s}", "host", ports->items[i].host, "port",
+                                              ports->items[i].name));
+    }
+    *ret = json_incref(list);
+    return 0;
+}
+
+static int link_prepare(struct inject_env *env, const struct step *step, void **ret_state,
+                        json_t **ret_undo, struct err *err)
+{
+    const struct link_params *p = step->params;
+    AUTO_TARGETS t = {0};
+    int r = targets_choose(env, p->host, &t, err);
+    if (r < 0)
+        return r;
+    AUTO_PORTS ports = {0};
+    for (size_t i = 0; i < t.n; i++) {
+        struct lab_node *n = lab_node(env->lab, t.hosts[i]);
+        if (!n || !lab_node_is_up(n))
+            return err_set(err, ESRCH, "host '%s' is down: its cable carries nothing", t.hosts[i]);
+        ports_of_host(env->scenario, scenario_host(env->scenario, t.hosts[i]), p->network, &ports);
+    }
+    AUTO_JSON *undo = NULL;
+    r = read_ports(env, &ports, &undo, err);
+    if (r < 0)
+        return r;
+    struct link_state *st = calloc(1, sizeof *st);
+    if (!st)
+        return err_errno(err, ENOMEM, "preparing link");
+    *st = (struct link_state){.params = p, .targets = t, .ports = ports, .env = *env};
+    t = (struct targets){0};
+    ports = (struct ports){0};
+    *ret_state = st;
+    *ret_undo = json_pack("{s:O}", "ports", undo);
+    return 0;
+}
+
+static int set_ports(struct link_state *st, bool up, struct err *err)
+{
+    struct nl *sw = lab_switch_nl(st->env.lab);
+    link_encode(sw, &st->ports, up);
+    int r = nl_flush(sw, err);
+    if (r < 0)
+        return r;
+    st->is_down = !up;
+    st->edges++;
+    return 0;
+}
+
+static void flap_edge(struct loop_timer *t, void *data)
+{
+    struct link_state *st = data;
+    if (set_ports(st, st->is_down, &st->failed) < 0)
+        return; /* verify tells; the undo record covers whatever state the port is in */
+    st->next = nsec_add(st->next, st->is_down ? st->params->flap->down : st->params->flap->up);
+    loop_timer_set(st->env.loop, &st->timer, st->next);
+}
+
+static int link_apply(struct inject_env *env, void *state, struct inject_result *ret,
+                      struct err *err)
+{
+    struct link_state *st = state;
+    struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
+    int r = set_ports(st, false, err);
+    if (r < 0)
+        return r;
+    at.hi = nsec_now(CLOCK_MONOTONIC);
+    if (st->params->flap) {
+        st->timer = (struct loop_timer){.fn = flap_edge, .data = st};
+        st->next = nsec_add(loop_fresh(env->loop), st->params->flap->down);
+        loop_timer_set(env->loop, &st->timer, st->next);
+    }
+    json_t *changes = json_array();
+    for (size_t i = 0; i < st->ports.n; i++)
+        json_array_append_new(
+            changes, json_sprintf("host %s, network %s: port %s at the switch %s",
+                                  st->ports.items[i].host, st->ports.items[i].network,
+                                  st->ports.items[i].name, st->params->flap ? "flaps" : "down"));
+    *ret = (struct inject_result){.at = at,
+                                  .targets = targets_names(&st->targets),
+                                  .changes = changes,
+                                  .chosen = targets_how(&st->targets)};
+    return 0;
+}
+
+/* True when the host's end of this cable has a carrier. A host that is down has none. */
+static int has_carrier(struct inject_env *env, const struct port *port, bool *ret, struct err *err)
+{
+    struct lab_node *n = lab_node(env->lab, port->host);
+    if (!lab_node_is_up(n)) {
+        *ret = false;
+        return 0;
+    }
+    struct rtnl_link link;
+    int r = rtnl_link_get(lab_node_nl(n), port->device, &link, err);
+    if (r < 0)
+        return r;
+    *ret = (link.flags & IFF_LOWER_UP) != 0;
+    return 0;
+}
+
+static int link_verify(struct inject_env *env, void *state, struct inject_proof *ret,
+                       struct err *err)
+{
+    struct link_state *st = state;
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    size_t up = 0, carrier = 0, n = st->ports.n;
+    for (size_t i = 0; i < n; i++) {
+        struct rtnl_link link;
+        struct err why = ERR_INIT;
+        int r = rtnl_link_get(lab_switch_nl(env->lab), st->ports.items[i].name, &link, &why);
+        if (r == -ENODEV)
+            continue; /* went with its host */
+        bool lit = false;
+        if (r == 0)
+            r = has_carrier(env, &st->ports.items[i], &lit, &why);
+        if (r < 0) {
+            if (err)
+                *err = why;
+            return r;
+        }
+        up += (link.flags & IFF_UP) != 0;
+        carrier += lit;
+    }
+    size_t want = st->is_down ? 0 : n;
+    struct inject_proof p = {.ok = st->failed.code == 0 && up == want && carrier == want,
+                             .at = {before, nsec_now(CLOCK_MONOTONIC)}};
+    snprintf(p.asked, sizeof p.asked, "%zu port(s) %s at the switch%s", n,
+             st->is_down ? "down" : "up", st->params->flap ? " at this moment of the flap" : "");
+    if (st->failed.code)
+        snprintf(p.seen, sizeof p.seen, "the flap stopped: %.200s", st->failed.text);
+    else
+        snprintf(p.seen, sizeof p.seen,
+                 "%zu port(s) up, %zu host end(s) with a carrier, %llu edge(s) so far", up, carrier,
+                 (unsigned long long)st->edges);
+    snprintf(p.how, sizeof p.how, "flags at the switch, carrier inside the host, by rtnetlink");
+    *ret = p;
+    return 0;
+}
+
+/* 1: set up; 0: nothing to do (it is up, or it has gone). */
+static int revert_port(struct inject_env *env, const json_t *entry, struct err *err)
+{
+    const char *name = jsonx_str(entry, "port", "");
+    struct nl *sw = lab_switch_nl(env->lab);
+    struct rtnl_link link;
+    struct err why = ERR_INIT;
+    int r = rtnl_link_get(sw, name, &link, &why);
+    if (r == -ENODEV || (r == 0 && (link.flags & IFF_UP)))
+        return 0;
+    if (r == 0) {
+        rtnl_link_up(sw, name, true);
+        r = nl_flush(sw, &why);
+    }
+    if (r < 0) {
+        if (err)
+            *err = why;
+        return r;
+    }
+    return 1;
+}
+
+static int link_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                       struct err *err)
+{
+    struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
+    AUTO_JSON *changes = json_array();
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(json_object_get(undo, "ports"), i, entry)
+    {
+        if (!targets_node_up(env, entry))
+            continue; /* powering it on sets its ports up */
+        int r = revert_port(env, entry, err);
+        if (r < 0)
+            return r;
+        if (r > 0)
+            json_array_append_new(changes, json_sprintf("host %s: port %s at the switch up",
+                                                        jsonx_str(entry, "host", "?"),
+                                                        jsonx_str(entry, "port", "?")));
+    }
+    at.hi = nsec_now(CLOCK_MONOTONIC);
+    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    return 0;
+}
+
+static const struct field flap_fields[] = {
+    {.key = "down",
+     .type = FIELD_DURATION,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct link_flap, down),
+     .min = NSEC_MSEC,
+     .max = 86400 * NSEC_SEC,
+     .help = "How long it is down each time.",
+     .example = "1s"},
+    {.key = "up",
+     .type = FIELD_DURATION,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct link_flap, up),
+     .min = NSEC_MSEC,
+     .max = 86400 * NSEC_SEC,
+     .help = "How long it is up in between.",
+     .example = "2s"},
+    {.key = NULL},
+};
+
+static const struct record flap_record = {
+    .name = "flap",
+    .summary = "A cable with a loose contact: down first.",
+    .size = sizeof(struct link_flap),
+    .fields = flap_fields,
+    .name_offset = SIZE_MAX,
+    .place_offset = SIZE_MAX,
+    .variant_place_offset = SIZE_MAX,
+};
+
+static const struct field link_fields[] = {
+    {.key = "host",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct link_params, host),
+     .record = &target_record,
+     .help = "The host, or how to choose it when the step happens.",
+     .example = "lb1"},
+    {.key = "network",
+     .type = FIELD_REF,
+     .offset = offsetof(struct link_params, network),
+     .ref = REF_NETWORK,
+     .help = "The network whose cable is meant; without it, all cables of the host.",
+     .example = "front"},
+    {.key = "down",
+     .type = FIELD_BOOL,
+     .offset = offsetof(struct link_params, down),
+     .help = "true: down until it is undone.",
+     .example = "true"},
+    {.key = "flap",
+     .type = FIELD_OBJECT,
+     .offset = offsetof(struct link_params, flap),
+     .record = &flap_record,
+     .help = "Down and up in turns until it is undone.",
+     .example = "{down: 1s, up: 2s}"},
+    {.key = NULL},
+};
+
+static const struct record link_record = {
+    .name = "link",
+    .summary = "A host's cable.",
+    .size = sizeof(struct link_params),
+    .fields = link_fields,
+    .name_offset = SIZE_MAX,
+    .place_offset = SIZE_MAX,
+    .variant_place_offset = SIZE_MAX,
+};
+
+static const struct injector link_injector = {
+    .name = "link",
+    .is_fault = true,
+    .lasts = true,
+    .check = link_check,
+    .supported = link_supported,
+    .plan = link_plan,
+    .prepare = link_prepare,
+    .apply = link_apply,
+    .verify = link_verify,
+    .revert = link_revert,
+    .done = link_done,
+};
+
+const struct variant inject_link = {
+    .name = "link",
+    .summary = "Pulls a host's network cable, once or in turns.",
+    .detail = "The port at the switch is set down: the host sees its carrier go, as with a real "
+              "cable, and nothing passes in either direction. Undone by setting it up.",
+    .params = &link_record,
+    .impl = &link_injector,
+};

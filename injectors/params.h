@@ -1,0 +1,55 @@
+/* The parameters of each action, as decoded by its table. Owned by the scenario's arena. */
+#pragma once
+
+#include "sim/model/model.h"
+
+struct kill_params {
+    struct target *host;
+    char *process, *unit; /* NULL: not given */
+    int64_t pid;          /* as seen in the host; 0: not given */
+    int signal;           /* index in kill_signal_words */
+    int64_t expect;       /* 0: any number but none */
+    nsec within;          /* for signals other than KILL */
+};
+
+struct stop_params {
+    struct target *host;
+    char *process, *unit;
+    int64_t pid, expect;
+};
+
+struct restart_params {
+    struct target *host;
+    char *process, *unit;
+    nsec grace; /* from TERM to KILL */
+};
+
+struct node_kill_params {
+    struct target *host;
+};
+
+struct run_params {
+    struct target *host;
+    char *command, *role;
+    nsec timeout;
+};
+
+struct link_flap {
+    nsec down, up;
+};
+
+struct link_params {
+    struct target *host;
+    char *network; /* NULL: all of the host's ports */
+    bool down;
+    struct link_flap *flap;
+};
+
+enum partition_direction { CUT_BOTH, CUT_FORWARD, CUT_BACKWARD };
+enum partition_kind { CUT_DROP, CUT_REJECT };
+
+struct partition_params {
+    struct objects cut;     /* of struct objects of struct target */
+    struct objects isolate; /* struct target */
+    int direction, kind;
+};

@@ -1,0 +1,386 @@
+/* kill: a signal to every matching process of a host; the host itself stays up, and so does what
+ * the kernel holds for it (a virtual address stays configured: to lose a host, use node-kill).
+ *
+ * What was hit is kept by pid and start time; that is what verify asks after. Undone (when asked)
+ * by starting again the commands that were hit and no longer run.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "injectors/actions.h"
+#include "injectors/injector.h"
+#include "injectors/params.h"
+#include "injectors/process/targets.h"
+#include "sim/base/jsonx.h"
+
+static const char *const kill_signal_words[] = {"KILL", "TERM", "INT",  "HUP",  "QUIT",
+                                                "ABRT", "ALRM", "USR1", "USR2", "CONT",
+                                                "PIPE", "SEGV", "TTIN", "TTOU", NULL};
+static const int kill_signals[] = {SIGKILL, SIGTERM, SIGINT,  SIGHUP,  SIGQUIT, SIGABRT, SIGALRM,
+                                   SIGUSR1, SIGUSR2, SIGCONT, SIGPIPE, SIGSEGV, SIGTTIN, SIGTTOU};
+static_assert(ARRAY_SIZE(kill_signals) + 1 == ARRAY_SIZE(kill_signal_words), "a word per signal");
+
+/* How long the death by SIGKILL may take; it is the kernel's work alone. */
+#define KILL_CONFIRM (2 * NSEC_SEC)
+/* A supervisor that was not yet hit may start another child between the look and the signal. */
+#define KILL_ROUNDS 5
+
+struct kill_state {
+    const struct kill_params *params;
+    struct targets targets; /* found at prepare, then what was really hit */
+    nsec deadline;          /* by when what was hit must be gone */
+    struct span at;
+};
+
+static struct match_rule rule_of(const struct kill_params *p)
+{
+    return (struct match_rule){.process = p->process, .unit = p->unit, .pid = (pid_t)p->pid};
+}
+
+static bool ends_processes(int signo)
+{
+    return signo == SIGKILL || signo == SIGTERM || signo == SIGINT || signo == SIGQUIT ||
+           signo == SIGABRT || signo == SIGSEGV;
+}
+
+static int kill_check(const struct scenario *s, const struct step *step, struct err *err)
+{
+    const struct kill_params *p = step->params;
+    struct match_rule rule = rule_of(p);
+    int r = inject_target_check(p->host, "host", err);
+    return r < 0 ? r : match_rule_check(&rule, s, p->host, err);
+}
+
+static int kill_supported(const struct inject_env *env, const struct step *step, struct err *err)
+{
+    return 0;
+}
+
+static int kill_plan(const struct scenario *s, const struct step *step, json_t *texts,
+                     struct err *err)
+{
+    const struct kill_params *p = step->params;
+    AUTO_FREE char *host = inject_target_text(p->host);
+    AUTO_BUF text = BUF_INIT;
+    struct match_rule rule = rule_of(p);
+    buf_printf(&text, "host %s: SIG%s to ", host, kill_signal_words[p->signal]);
+    match_rule_text(&rule, &text);
+    if (p->expect > 0)
+        buf_printf(&text, ", which must be %lld", (long long)p->expect);
+    if (nsec_is_set(step->lasting) || step->until)
+        buf_adds(&text, "; undone by starting again the commands that it ended");
+    json_array_append_new(texts, json_string(buf_text(&text)));
+    return 0;
+}
+
+static void kill_done(void *state)
+{
+    struct kill_state *st = state;
+    if (!st)
+        return;
+    targets_done(&st->targets);
+    free(st);
+}
+
+static int kill_prepare(struct inject_env *env, const struct step *step, void **ret_state,
+                        json_t **ret_undo, struct err *err)
+{
+    const struct kill_params *p = step->params;
+    struct match_rule rule = rule_of(p);
+    AUTO_TARGETS found = {0};
+    int r = targets_find(env, p->host, &rule, p->expect, /*empty_ok=*/false, &found, err);
+    if (r < 0)
+        return r;
+    struct kill_state *st = calloc(1, sizeof *st);
+    if (!st)
+        return err_errno(err, ENOMEM, "preparing kill");
+    json_t *hosts = json_array();
+    for (size_t i = 0; i < found.n; i++)
+        json_array_append_new(hosts, json_pack("{s:s, s:o}", "host", found.hosts[i], "units",
+                                               match_units(&found.sets[i])));
+    *st = (struct kill_state){.params = p, .targets = found, .at = SPAN_UNSET};
+    found = (struct targets){0};
+    *ret_state = st;
+    *ret_undo = json_pack("{s:o}", "hosts", hosts);
+    return 0;
+}
+
+static bool is_restarted(const struct lab_node *n, const json_t *proc)
+{
+    const char *name = jsonx_str(proc, "unit", NULL);
+    const struct host *h = lab_node_host(n);
+    for (size_t i = 0; name && i < h->start.n; i++) {
+        const struct unit *u = h->start.items[i];
+        if (strcmp(u->name, name) == 0)
+            return u->restart == 1;
+    }
+    return false;
+}
+
+/* Of what matches now, those that are not there because somebody promised to restart them. */
+static int find_left(struct lab_node *n, const struct match_rule *rule, struct match_set *ret,
+                     struct err *err)
+{
+    AUTO_MATCH now = {0};
+    int r = match_find(n, rule, &now, err);
+    if (r < 0)
+        return r;
+    json_t *left = json_array();
+    size_t i;
+    json_t *p;
+    json_array_foreach(now.procs, i, p) if (!is_restarted(n, p)) json_array_append(left, p);
+    ret->procs = left;
+    return 0;
+}
+
+/* Signals what matches on one host; for SIGKILL until nothing is left. `set` becomes what was hit.
+ */
+static int kill_on(struct lab_node *n, const struct kill_params *p, struct match_set *set,
+                   struct span *at, struct err *err)
+{
+    struct match_rule rule = rule_of(p);
+    int signo = kill_signals[p->signal];
+    AUTO_MATCH next = {.procs = json_incref(set->procs)};
+    for (int round = 0; round < KILL_ROUNDS && match_count(&next) > 0; round++) {
+        size_t hit = 0;
+        struct span by = SPAN_UNSET;
+        int r = match_signal(n, &next, signo, signo == SIGKILL ? KILL_CONFIRM : 0, &hit, &by, err);
+        if (r < 0)
+            return r;
+        targets_cover(at, by);
+        if (round > 0)
+            json_array_extend(set->procs, next.procs);
+        match_done(&next);
+        if (signo != SIGKILL)
+            break;
+        r = find_left(n, &rule, &next, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int kill_apply(struct inject_env *env, void *state, struct inject_result *ret,
+                      struct err *err)
+{
+    struct kill_state *st = state;
+    struct targets *t = &st->targets;
+    AUTO_JSON *changes = json_array();
+    for (size_t i = 0; i < t->n; i++) {
+        struct lab_node *n = lab_node(env->lab, t->hosts[i]);
+        struct span at = SPAN_UNSET;
+        int r = kill_on(n, st->params, &t->sets[i], &at, err);
+        if (r < 0)
+            return r;
+        if (!span_is_set(at))
+            return err_set(err, ESRCH,
+                           "on host '%s' everything that matched was gone before the "
+                           "signal was sent",
+                           t->hosts[i]);
+        targets_cover(&st->at, at);
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "host %s: SIG%s to ", t->hosts[i], kill_signal_words[st->params->signal]);
+        match_text(&t->sets[i], &text);
+        json_array_append_new(changes, json_string(buf_text(&text)));
+    }
+    st->deadline = nsec_add(nsec_now(CLOCK_MONOTONIC), st->params->within);
+    *ret = (struct inject_result){.at = st->at,
+                                  .targets = targets_names(t),
+                                  .changes = json_incref(changes),
+                                  .chosen = targets_how(t)};
+    return 0;
+}
+
+/* Counts what was hit and what of it still lives; names of the latter go to `left`. */
+static int count_left(struct inject_env *env, const struct targets *t, size_t *ret_hit,
+                      size_t *ret_left, struct buf *left, struct err *err)
+{
+    size_t hit = 0, alive = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        AUTO_MATCH now = {0};
+        int r = match_alive(lab_node(env->lab, t->hosts[i]), &t->sets[i], &now, err);
+        if (r < 0)
+            return r;
+        hit += match_count(&t->sets[i]);
+        alive += match_count(&now);
+        if (match_count(&now) > 0) {
+            buf_printf(left, "%s%s: ", left->len ? "; " : "", t->hosts[i]);
+            match_text(&now, left);
+        }
+    }
+    *ret_hit = hit;
+    *ret_left = alive;
+    return 0;
+}
+
+static int kill_verify(struct inject_env *env, void *state, struct inject_proof *ret,
+                       struct err *err)
+{
+    struct kill_state *st = state;
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    size_t hit = 0, left = 0;
+    AUTO_BUF names = BUF_INIT;
+    int r = count_left(env, &st->targets, &hit, &left, &names, err);
+    if (r < 0)
+        return r;
+    nsec now = nsec_now(CLOCK_MONOTONIC);
+    bool must_end = ends_processes(kill_signals[st->params->signal]);
+    if (must_end && left > 0 && now < st->deadline)
+        return INJECT_AGAIN;
+    struct inject_proof p = {.ok = !must_end || left == 0, .at = {before, now}};
+    const char *word = kill_signal_words[st->params->signal];
+    if (must_end)
+        snprintf(p.asked, sizeof p.asked, "none of the %zu processes that got SIG%s lives", hit,
+                 word);
+    else
+        snprintf(p.asked, sizeof p.asked, "SIG%s reached every process that matched", word);
+    if (!must_end)
+        snprintf(p.seen, sizeof p.seen, "%zu processes got it, %zu of them live", hit, left);
+    else if (left == 0)
+        snprintf(p.seen, sizeof p.seen, "all %zu are gone", hit);
+    else
+        snprintf(p.seen, sizeof p.seen, "%zu still live: %s", left, buf_text(&names));
+    snprintf(p.how, sizeof p.how, "asked the host's init for them by pid and start time");
+    *ret = p;
+    return 0;
+}
+
+/* Starts those units of one host that do not run; *at covers it. */
+static int start_again(struct lab_node *n, const json_t *units, json_t *changes, struct span *at,
+                       struct err *err)
+{
+    size_t i;
+    json_t *unit;
+    json_array_foreach(units, i, unit)
+    {
+        const char *names[] = {json_string_value(unit), NULL};
+        struct match_rule rule = {.unit = names[0]};
+        AUTO_MATCH running = {0};
+        int r = names[0] ? match_find(n, &rule, &running, err) : -EINVAL;
+        if (r < 0)
+            return r;
+        if (match_count(&running) > 0)
+            continue;
+        struct span by = SPAN_UNSET;
+        r = lab_node_start(n, names, &by, err);
+        if (r < 0)
+            return r;
+        targets_cover(at, by);
+        json_array_append_new(
+            changes, json_sprintf("host %s: %s started again", lab_node_name(n), names[0]));
+    }
+    return 0;
+}
+
+static int kill_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                       struct err *err)
+{
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    struct span at = SPAN_UNSET;
+    AUTO_JSON *changes = json_array();
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(json_object_get(undo, "hosts"), i, entry)
+    {
+        struct lab_node *n = targets_node_up(env, entry);
+        if (!n)
+            continue;
+        int r = start_again(n, json_object_get(entry, "units"), changes, &at, err);
+        if (r < 0)
+            return r;
+    }
+    if (!span_is_set(at))
+        at = (struct span){before, nsec_now(CLOCK_MONOTONIC)};
+    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    return 0;
+}
+
+static const struct field kill_fields[] = {
+    {.key = "host",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct kill_params, host),
+     .record = &target_record,
+     .help = "The host, or how to choose it when the step happens.",
+     .example = "lb1"},
+    {.key = "process",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct kill_params, process),
+     .help = "Processes whose argv[0], its basename, executable or comm (cut at 15 characters by "
+             "the kernel) is this. Without process, unit and pid: every process of the host.",
+     .example = "nginx"},
+    {.key = "unit",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct kill_params, unit),
+     .help = "Processes of the command of this name in the host's start list, children included.",
+     .example = "keepalived"},
+    {.key = "pid",
+     .type = FIELD_INTEGER,
+     .offset = offsetof(struct kill_params, pid),
+     .min = 2,
+     .max = 4194304,
+     .help = "The process with this number, as seen inside the host.",
+     .example = "7"},
+    {.key = "signal",
+     .type = FIELD_WORD,
+     .offset = offsetof(struct kill_params, signal),
+     .dflt = "KILL",
+     .words = kill_signal_words,
+     .help = "The signal. After KILL, TERM, INT, QUIT, ABRT and SEGV what was hit must be gone.",
+     .example = "TERM"},
+    {.key = "expect",
+     .type = FIELD_INTEGER,
+     .offset = offsetof(struct kill_params, expect),
+     .min = 1,
+     .max = 100000,
+     .help = "How many processes must match on each host; any other number and nothing is sent.",
+     .example = "1"},
+    {.key = "within",
+     .type = FIELD_DURATION,
+     .offset = offsetof(struct kill_params, within),
+     .dflt = "10s",
+     .min = NSEC_MSEC,
+     .max = 600 * NSEC_SEC,
+     .help = "How long what was hit may take to end; longer, and the fault did not bite.",
+     .example = "3s"},
+    {.key = NULL},
+};
+
+static const struct record kill_record = {
+    .name = "kill",
+    .summary = "A signal to processes of a host.",
+    .size = sizeof(struct kill_params),
+    .fields = kill_fields,
+    .shorthand = "host",
+    .name_offset = SIZE_MAX,
+    .place_offset = SIZE_MAX,
+    .variant_place_offset = SIZE_MAX,
+};
+
+static const struct injector kill_injector = {
+    .name = "kill",
+    .is_fault = true,
+    .lasts = true,
+    .check = kill_check,
+    .supported = kill_supported,
+    .plan = kill_plan,
+    .prepare = kill_prepare,
+    .apply = kill_apply,
+    .verify = kill_verify,
+    .revert = kill_revert,
+    .done = kill_done,
+};
+
+const struct variant inject_kill = {
+    .name = "kill",
+    .summary = "Sends a signal (SIGKILL) to every matching process of a host.",
+    .detail = "The host stays up: addresses that a killed server had configured stay with it; to "
+              "lose a host as a power cut does, use node-kill. A command with `restart: always` is "
+              "started again by the host. With `for:` or `until:` the commands that were hit are "
+              "started again afterwards. Nothing that matches: the target had gone, the trial is "
+              "void.",
+    .params = &kill_record,
+    .impl = &kill_injector,
+};

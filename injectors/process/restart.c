@@ -1,0 +1,382 @@
+/* restart: SIGTERM to what matches, SIGKILL to what still lives after `grace`, then the commands
+ * are started again. It ends by itself, so there is nothing to undo; it may take as long as the
+ * server takes to shut down, so it goes on from the loop:
+ *
+ *   start ── TERM sent ──(every 5 ms: gone?)──► all gone ──► commands started ──► INJECT_ENDED
+ *                              │ grace over
+ *                              └──► KILL sent, confirmed ─────────▲
+ *
+ * Nothing that matches is not an error: then the commands are only started.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "injectors/actions.h"
+#include "injectors/injector.h"
+#include "injectors/params.h"
+#include "injectors/process/targets.h"
+#include "sim/base/jsonx.h"
+#include "sim/base/text.h"
+
+#define RESTART_LOOK_EVERY (5 * NSEC_MSEC)
+#define RESTART_KILL_CONFIRM (2 * NSEC_SEC)
+
+struct restart_state {
+    struct inject_env *env; /* while something is pending; see restart_start() */
+    const struct restart_params *params;
+    struct targets targets; /* what got SIGTERM */
+    json_t *units;          /* per host: [names…] to start; null: all that do not run */
+    json_t *changes;
+    struct span at;
+    nsec kill_at;
+    struct loop_timer timer;
+    struct inject_env env_copy;
+    inject_event_fn *fn;
+    void *data;
+};
+
+static struct match_rule rule_of(const struct restart_params *p)
+{
+    return (struct match_rule){.process = p->process, .unit = p->unit};
+}
+
+static int restart_check(const struct scenario *s, const struct step *step, struct err *err)
+{
+    const struct restart_params *p = step->params;
+    struct match_rule rule = rule_of(p);
+    int r = inject_target_check(p->host, "host", err);
+    return r < 0 ? r : match_rule_check(&rule, s, p->host, err);
+}
+
+static int restart_supported(const struct inject_env *env, const struct step *step, struct err *err)
+{
+    return 0;
+}
+
+static int restart_plan(const struct scenario *s, const struct step *step, json_t *texts,
+                        struct err *err)
+{
+    const struct restart_params *p = step->params;
+    AUTO_FREE char *host = inject_target_text(p->host);
+    char grace[NSEC_TEXT_MAX];
+    AUTO_BUF text = BUF_INIT;
+    struct match_rule rule = rule_of(p);
+    buf_printf(&text, "host %s: SIGTERM to ", host);
+    match_rule_text(&rule, &text);
+    buf_printf(&text,
+               ", SIGKILL to what lives %s later, then the commands started again; nothing "
+               "to undo",
+               nsec_text(p->grace, grace));
+    json_array_append_new(texts, json_string(buf_text(&text)));
+    return 0;
+}
+
+static void restart_done(void *state)
+{
+    struct restart_state *st = state;
+    if (!st)
+        return;
+    if (st->env)
+        loop_timer_cancel(st->env->loop, &st->timer);
+    targets_done(&st->targets);
+    json_decref(st->units);
+    json_decref(st->changes);
+    free(st);
+}
+
+static bool unit_is_called(const struct unit *u, const char *process)
+{
+    if (strcmp(u->name, process) == 0)
+        return true;
+    char **argv = text_split_argv(u->command);
+    bool same = argv && argv[0] &&
+                (strcmp(argv[0], process) == 0 || strcmp(text_basename(argv[0]), process) == 0);
+    text_free_argv(argv);
+    return same;
+}
+
+/* Which commands to start: those the matching processes belong to; where nothing runs, those whose
+ * program has the given name. New reference. */
+static json_t *units_to_start(const struct host *h, const struct restart_params *p,
+                              const struct match_set *set)
+{
+    if (p->unit)
+        return json_pack("[s]", p->unit);
+    if (!p->process)
+        return json_null();
+    json_t *units = match_units(set);
+    for (size_t i = 0; json_array_size(units) == 0 && i < h->start.n; i++) {
+        const struct unit *u = h->start.items[i];
+        if (unit_is_called(u, p->process))
+            json_array_append_new(units, json_string(u->name));
+    }
+    return units;
+}
+
+static int restart_prepare(struct inject_env *env, const struct step *step, void **ret_state,
+                           json_t **ret_undo, struct err *err)
+{
+    const struct restart_params *p = step->params;
+    struct match_rule rule = rule_of(p);
+    AUTO_TARGETS found = {0};
+    int r = targets_find(env, p->host, &rule, 0, /*empty_ok=*/true, &found, err);
+    if (r < 0)
+        return r;
+    AUTO_JSON *all = json_array();
+    for (size_t i = 0; i < found.n; i++) {
+        json_t *units =
+            units_to_start(lab_node_host(lab_node(env->lab, found.hosts[i])), p, &found.sets[i]);
+        json_array_append_new(all, units);
+        if (json_is_array(units) && json_array_size(units) == 0)
+            return err_set(err, ENOENT,
+                           "host '%s' has no command in its start list whose program is '%s': it "
+                           "could be ended but not started again",
+                           found.hosts[i], p->process);
+    }
+    struct restart_state *st = calloc(1, sizeof *st);
+    if (!st)
+        return err_errno(err, ENOMEM, "preparing restart");
+    *st = (struct restart_state){.params = p,
+                                 .targets = found,
+                                 .units = json_incref(all),
+                                 .changes = json_array(),
+                                 .at = SPAN_UNSET};
+    found = (struct targets){0};
+    *ret_state = st;
+    *ret_undo = json_null();
+    return 0;
+}
+
+static void restart_finish(struct restart_state *st, int error, const struct err *err)
+{
+    struct inject_result result = {.at = st->at,
+                                   .targets = targets_names(&st->targets),
+                                   .changes = json_incref(st->changes),
+                                   .chosen = targets_how(&st->targets)};
+    struct inject_event e = {
+        .kind = INJECT_ENDED, .result = &result, .error = error, .err = error ? err : NULL};
+    st->fn(&e, st->data); /* may call restart_done() */
+    inject_result_done(&result);
+}
+
+/* Sends to whatever of the targets still lives. */
+static int send_all(struct restart_state *st, int signo, nsec confirm, size_t *ret_hit,
+                    struct err *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < st->targets.n; i++) {
+        struct lab_node *n = lab_node(st->env->lab, st->targets.hosts[i]);
+        AUTO_MATCH alive = {0};
+        int r = match_alive(n, &st->targets.sets[i], &alive, err);
+        if (r < 0)
+            return r;
+        if (match_count(&alive) == 0)
+            continue;
+        size_t hit = 0;
+        struct span by = SPAN_UNSET;
+        r = match_signal(n, &alive, signo, confirm, &hit, &by, err);
+        if (r < 0)
+            return r;
+        targets_cover(&st->at, by);
+        total += hit;
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "host %s: SIG%s to ", st->targets.hosts[i],
+                   signo == SIGTERM ? "TERM" : "KILL");
+        match_text(&alive, &text);
+        json_array_append_new(st->changes, json_string(buf_text(&text)));
+    }
+    *ret_hit = total;
+    return 0;
+}
+
+static int count_alive(struct restart_state *st, size_t *ret, struct err *err)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < st->targets.n; i++) {
+        AUTO_MATCH alive = {0};
+        int r = match_alive(lab_node(st->env->lab, st->targets.hosts[i]), &st->targets.sets[i],
+                            &alive, err);
+        if (r < 0)
+            return r;
+        n += match_count(&alive);
+    }
+    *ret = n;
+    return 0;
+}
+
+/* A command that is restarted by its host runs already: starting it twice would be two servers. */
+static int start_units(struct lab_node *n, const json_t *units, json_t *changes, struct span *at,
+                       struct err *err)
+{
+    size_t count = json_array_size(units), started = 0;
+    AUTO_FREE const char **names = calloc(count + 1, sizeof *names);
+    if (!names)
+        return err_errno(err, ENOMEM, "starting commands");
+    for (size_t i = 0; i < count; i++) {
+        const char *name = json_string_value(json_array_get(units, i));
+        AUTO_MATCH running = {0};
+        int r = match_find(n, &(struct match_rule){.unit = name}, &running, err);
+        if (r < 0)
+            return r;
+        if (match_count(&running) == 0)
+            names[started++] = name;
+    }
+    if (json_is_array(units) && started == 0)
+        return 0;
+    struct span by = SPAN_UNSET;
+    int r = lab_node_start(n, json_is_array(units) ? names : NULL, &by, err);
+    if (r < 0)
+        return r;
+    targets_cover(at, by);
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(&text, "host %s: started again: ", lab_node_name(n));
+    for (size_t i = 0; i < started; i++)
+        buf_printf(&text, "%s%s", i ? ", " : "", names[i]);
+    if (!json_is_array(units))
+        buf_adds(&text, "every command");
+    json_array_append_new(changes, json_string(buf_text(&text)));
+    return 0;
+}
+
+static int start_all(struct restart_state *st, struct err *err)
+{
+    for (size_t i = 0; i < st->targets.n; i++) {
+        struct lab_node *n = lab_node(st->env->lab, st->targets.hosts[i]);
+        if (!lab_node_is_up(n))
+            return err_set(err, EHOSTDOWN, "host '%s' went down during the restart",
+                           st->targets.hosts[i]);
+        int r = start_units(n, json_array_get(st->units, i), st->changes, &st->at, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* One look: what lives? Goes on, kills, or starts again and ends. */
+static void restart_look(struct loop_timer *t, void *data)
+{
+    struct restart_state *st = data;
+    struct loop *loop = st->env->loop;
+    struct err err = ERR_INIT;
+    size_t alive = 0, hit = 0;
+    int r = count_alive(st, &alive, &err);
+    if (r == 0 && alive > 0 && loop_fresh(loop) < st->kill_at) {
+        loop_timer_set(loop, &st->timer, nsec_add(loop_fresh(loop), RESTART_LOOK_EVERY));
+        return;
+    }
+    if (r == 0 && alive > 0)
+        r = send_all(st, SIGKILL, RESTART_KILL_CONFIRM, &hit, &err);
+    if (r == 0)
+        r = start_all(st, &err);
+    restart_finish(st, r, &err);
+}
+
+static int restart_start(struct inject_env *env, void *state, inject_event_fn *fn, void *data,
+                         struct err *err)
+{
+    struct restart_state *st = state;
+    st->env_copy = *env; /* the caller's env need not live as long as the restart takes */
+    st->env = &st->env_copy;
+    st->fn = fn;
+    st->data = data;
+    st->timer = (struct loop_timer){.fn = restart_look, .data = st};
+    size_t hit = 0;
+    int r = send_all(st, SIGTERM, 0, &hit, err);
+    if (r < 0)
+        return r;
+    st->kill_at = nsec_add(loop_fresh(env->loop), st->params->grace);
+    loop_timer_set(env->loop, &st->timer, loop_fresh(env->loop));
+    return 0;
+}
+
+static int restart_verify(struct inject_env *env, void *state, struct inject_proof *ret,
+                          struct err *err)
+{
+    struct restart_state *st = state;
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    size_t old = 0, fresh = 0, hosts = 0;
+    for (size_t i = 0; i < st->targets.n; i++) {
+        struct lab_node *n = lab_node(env->lab, st->targets.hosts[i]);
+        struct match_rule rule = rule_of(st->params);
+        AUTO_MATCH alive = {0}, now = {0};
+        int r = match_alive(n, &st->targets.sets[i], &alive, err);
+        if (r == 0 && lab_node_is_up(n))
+            r = match_find(n, &rule, &now, err);
+        if (r < 0)
+            return r;
+        old += match_count(&alive);
+        fresh += match_count(&now) - match_count(&alive);
+        hosts += match_count(&now) > match_count(&alive);
+    }
+    struct inject_proof p = {.ok = old == 0 && hosts == st->targets.n,
+                             .at = {before, nsec_now(CLOCK_MONOTONIC)}};
+    snprintf(p.asked, sizeof p.asked, "new processes run in place of the old on %zu host(s)",
+             st->targets.n);
+    snprintf(p.seen, sizeof p.seen, "%zu old live, %zu new on %zu host(s)", old, fresh, hosts);
+    snprintf(p.how, sizeof p.how, "asked the host's init, by pid and start time");
+    *ret = p;
+    return 0;
+}
+
+static const struct field restart_fields[] = {
+    {.key = "host",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct restart_params, host),
+     .record = &target_record,
+     .help = "The host, or how to choose it when the step happens.",
+     .example = "lb1"},
+    {.key = "process",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct restart_params, process),
+     .help = "Processes whose argv[0], its basename, executable or comm (cut at 15 characters by "
+             "the kernel) is this. Without process and unit: everything the host runs.",
+     .example = "nginx"},
+    {.key = "unit",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct restart_params, unit),
+     .help = "The command of this name in the host's start list.",
+     .example = "nginx"},
+    {.key = "grace",
+     .type = FIELD_DURATION,
+     .offset = offsetof(struct restart_params, grace),
+     .dflt = "5s",
+     .min = 0,
+     .max = 600 * NSEC_SEC,
+     .help = "From SIGTERM to SIGKILL for what has not ended by then.",
+     .example = "10s"},
+    {.key = NULL},
+};
+
+static const struct record restart_record = {
+    .name = "restart",
+    .summary = "Processes of a host are ended and started again.",
+    .size = sizeof(struct restart_params),
+    .fields = restart_fields,
+    .shorthand = "host",
+    .name_offset = SIZE_MAX,
+    .place_offset = SIZE_MAX,
+    .variant_place_offset = SIZE_MAX,
+};
+
+static const struct injector restart_injector = {
+    .name = "restart",
+    .is_fault = true,
+    .check = restart_check,
+    .supported = restart_supported,
+    .plan = restart_plan,
+    .prepare = restart_prepare,
+    .start = restart_start,
+    .verify = restart_verify,
+    .done = restart_done,
+};
+
+const struct variant inject_restart = {
+    .name = "restart",
+    .summary = "Ends processes (SIGTERM, then SIGKILL) and starts their commands again.",
+    .detail = "Ends by itself: `for:` and `until:` do not apply. What is not running is only "
+              "started, so it can also repair what a kill has ended.",
+    .params = &restart_record,
+    .impl = &restart_injector,
+};

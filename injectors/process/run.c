@@ -1,0 +1,269 @@
+/* run: a command on a host, as a person or an automation would give it. An action, not a fault: it
+ * is not verified and not undone; its end (exit code, output) is recorded when it comes.
+ *
+ * The command runs through /bin/sh -c in the host's working directory and environment. A step ends
+ * when the command exits, not when its pipe closes.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "injectors/actions.h"
+#include "injectors/injector.h"
+#include "injectors/params.h"
+#include "injectors/process/targets.h"
+
+struct run_state;
+
+/* Outlives run_done() when its command still runs: the host's answer may come at any later time. */
+struct run_one {
+    struct run_state *owner; /* NULL: nobody listens any more */
+    const char *host;
+};
+
+struct run_state {
+    const struct run_params *params;
+    struct targets targets;
+    struct run_one **running; /* one per host; NULL when ended */
+    size_t open;
+    struct span at;
+    inject_event_fn *fn;
+    void *data;
+};
+
+static int run_check(const struct scenario *s, const struct step *step, struct err *err)
+{
+    const struct run_params *p = step->params;
+    return inject_target_check(p->host, "host", err);
+}
+
+static int run_supported(const struct inject_env *env, const struct step *step, struct err *err)
+{
+    return 0;
+}
+
+static int run_plan(const struct scenario *s, const struct step *step, json_t *texts,
+                    struct err *err)
+{
+    const struct run_params *p = step->params;
+    AUTO_FREE char *host = inject_target_text(p->host);
+    char limit[NSEC_TEXT_MAX];
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(&text, "host %s: /bin/sh -c '%s', for at most %s", host, p->command,
+               nsec_text(p->timeout, limit));
+    if (p->role)
+        buf_printf(&text, ", as %s would", p->role);
+    buf_adds(&text, "; not undone");
+    json_array_append_new(texts, json_string(buf_text(&text)));
+    return 0;
+}
+
+static void run_done(void *state)
+{
+    struct run_state *st = state;
+    if (!st)
+        return;
+    for (size_t i = 0; st->running && i < st->targets.n; i++)
+        if (st->running[i])
+            st->running[i]->owner = NULL; /* freed by run_ended() */
+    free(st->running);
+    targets_done(&st->targets);
+    free(st);
+}
+
+static int run_prepare(struct inject_env *env, const struct step *step, void **ret_state,
+                       json_t **ret_undo, struct err *err)
+{
+    const struct run_params *p = step->params;
+    AUTO_TARGETS t = {0};
+    int r = targets_choose(env, p->host, &t, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < t.n; i++) {
+        struct lab_node *n = lab_node(env->lab, t.hosts[i]);
+        if (!n || !lab_node_is_up(n))
+            return err_set(err, ESRCH, "host '%s' is down: `%s` cannot run there", t.hosts[i],
+                           p->command);
+    }
+    struct run_state *st = calloc(1, sizeof *st);
+    struct run_one **running = calloc(t.n + 1, sizeof(struct run_one *));
+    if (!st || !running) {
+        free(st);
+        free(running);
+        return err_errno(err, ENOMEM, "preparing run");
+    }
+    *st = (struct run_state){.params = p, .targets = t, .running = running, .at = SPAN_UNSET};
+    t = (struct targets){0};
+    *ret_state = st;
+    *ret_undo = json_null();
+    return 0;
+}
+
+static void tell_all_ended(struct run_state *st)
+{
+    struct inject_result result = {.at = st->at,
+                                   .targets = targets_names(&st->targets),
+                                   .changes = json_array(),
+                                   .chosen = targets_how(&st->targets)};
+    for (size_t i = 0; i < st->targets.n; i++)
+        json_array_append_new(
+            result.changes,
+            json_sprintf("host %s: ran `%s`", st->targets.hosts[i], st->params->command));
+    struct inject_event e = {.kind = INJECT_ENDED, .result = &result};
+    st->fn(&e, st->data); /* may call run_done(): st is not touched afterwards */
+    inject_result_done(&result);
+}
+
+static void tell_end(struct run_state *st, struct run_one *one, const struct lab_run_result *r)
+{
+    targets_cover(&st->at, r->start);
+    targets_cover(&st->at, r->end);
+    struct inject_event e = {.kind = INJECT_COMMAND_END,
+                             .host = one->host,
+                             .command = st->params->command,
+                             .role = st->params->role,
+                             .at = r->end,
+                             .code = r->signo ? -1 : r->code,
+                             .signo = r->signo,
+                             .timed_out = r->timed_out,
+                             .output = r->output,
+                             .output_n = r->output_n};
+    bool last = --st->open == 0;
+    st->fn(&e, st->data); /* may call run_done(), which clears one->owner */
+    if (!one->owner)
+        return;
+    for (size_t i = 0; i < st->targets.n; i++)
+        if (st->running[i] == one)
+            st->running[i] = NULL;
+    if (last)
+        tell_all_ended(st);
+}
+
+static void run_ended(const struct lab_run_result *r, void *data)
+{
+    AUTO_FREE struct run_one *one = data;
+    if (one->owner)
+        tell_end(one->owner, one, r);
+}
+
+/* Starts the command on one host and tells so. */
+static int run_on(struct inject_env *env, struct run_state *st, size_t i, struct err *err)
+{
+    struct run_one *one = calloc(1, sizeof *one);
+    if (!one)
+        return err_errno(err, ENOMEM, "running a command");
+    *one = (struct run_one){.owner = st, .host = st->targets.hosts[i]};
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    int r = lab_node_run(lab_node(env->lab, one->host), st->params->command, st->params->timeout,
+                         run_ended, one, err);
+    if (r < 0) {
+        free(one);
+        return r;
+    }
+    st->running[i] = one;
+    struct inject_event e = {.kind = INJECT_COMMAND_START,
+                             .host = one->host,
+                             .command = st->params->command,
+                             .role = st->params->role,
+                             .at = {before, nsec_now(CLOCK_MONOTONIC)}};
+    targets_cover(&st->at, e.at);
+    st->fn(&e, st->data);
+    return 0;
+}
+
+static int run_start(struct inject_env *env, void *state, inject_event_fn *fn, void *data,
+                     struct err *err)
+{
+    struct run_state *st = state;
+    st->fn = fn;
+    st->data = data;
+    for (size_t i = 0; i < st->targets.n; i++) {
+        struct lab_node *n = lab_node(env->lab, st->targets.hosts[i]);
+        if (!lab_node_is_up(n))
+            return err_set(err, ESRCH, "host '%s' is down: `%s` cannot run there",
+                           st->targets.hosts[i], st->params->command);
+    }
+    st->open = st->targets.n;
+    for (size_t i = 0; i < st->targets.n; i++) {
+        struct err why = ERR_INIT;
+        int r = run_on(env, st, i, &why);
+        if (r < 0 && i == 0) { /* nothing has started: fail as a whole */
+            if (err)
+                *err = why;
+            return r;
+        }
+        if (r < 0) {
+            nsec now = nsec_now(CLOCK_MONOTONIC);
+            struct inject_event e = {.kind = INJECT_COMMAND_END,
+                                     .host = st->targets.hosts[i],
+                                     .command = st->params->command,
+                                     .role = st->params->role,
+                                     .at = {now, now},
+                                     .code = -1,
+                                     .output = why.text,
+                                     .output_n = strlen(why.text)};
+            st->open--;
+            fn(&e, data);
+        }
+    }
+    return 0;
+}
+
+static const struct field run_fields[] = {
+    {.key = "host",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct run_params, host),
+     .record = &target_record,
+     .help = "The host, or how to choose it when the step happens.",
+     .example = "db2"},
+    {.key = "command",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct run_params, command),
+     .help = "Given to /bin/sh -c, in the host's working directory and environment.",
+     .example = "./promote.sh"},
+    {.key = "role",
+     .type = FIELD_NAME,
+     .offset = offsetof(struct run_params, role),
+     .help = "Who does this in real life; stands beside it in the record and the report.",
+     .example = "dba"},
+    {.key = "timeout",
+     .type = FIELD_DURATION,
+     .offset = offsetof(struct run_params, timeout),
+     .dflt = "60s",
+     .min = NSEC_MSEC,
+     .max = 86400 * NSEC_SEC,
+     .help = "After this the command is ended by SIGKILL and recorded as timed out.",
+     .example = "30s"},
+    {.key = NULL},
+};
+
+static const struct record run_record = {
+    .name = "run",
+    .summary = "A command on a host.",
+    .size = sizeof(struct run_params),
+    .fields = run_fields,
+    .name_offset = SIZE_MAX,
+    .place_offset = SIZE_MAX,
+    .variant_place_offset = SIZE_MAX,
+};
+
+static const struct injector run_injector = {
+    .name = "run",
+    .check = run_check,
+    .supported = run_supported,
+    .plan = run_plan,
+    .prepare = run_prepare,
+    .start = run_start,
+    .done = run_done,
+};
+
+const struct variant inject_run = {
+    .name = "run",
+    .summary = "Runs a command on a host: what a person or an automation does; not a fault.",
+    .detail = "Its start, its end, its exit code and its output are recorded. A step ends when the "
+              "command exits, whatever it leaves in the background. It is not undone, and an exit "
+              "code other than 0 voids nothing.",
+    .params = &run_record,
+    .impl = &run_injector,
+};

@@ -1,0 +1,295 @@
+/* stop: SIGSTOP to every matching process: it keeps its sockets and answers nothing, as a hung
+ * server does. Undone by SIGCONT to exactly those that were stopped (pid and start time).
+ *
+ * SIGSTOP cannot be caught; a process is stopped when its state reads T. Children that are started
+ * between the look and the signal are found by looking again.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "injectors/actions.h"
+#include "injectors/injector.h"
+#include "injectors/params.h"
+#include "injectors/process/targets.h"
+#include "sim/base/jsonx.h"
+
+#define STOP_CONFIRM (2 * NSEC_SEC)
+
+struct stop_state {
+    const struct stop_params *params;
+    struct targets targets;
+};
+
+static struct match_rule rule_of(const struct stop_params *p)
+{
+    return (struct match_rule){.process = p->process, .unit = p->unit, .pid = (pid_t)p->pid};
+}
+
+static int stop_check(const struct scenario *s, const struct step *step, struct err *err)
+{
+    const struct stop_params *p = step->params;
+    struct match_rule rule = rule_of(p);
+    int r = inject_target_check(p->host, "host", err);
+    return r < 0 ? r : match_rule_check(&rule, s, p->host, err);
+}
+
+static int stop_supported(const struct inject_env *env, const struct step *step, struct err *err)
+{
+    return 0;
+}
+
+static int stop_plan(const struct scenario *s, const struct step *step, json_t *texts,
+                     struct err *err)
+{
+    const struct stop_params *p = step->params;
+    AUTO_FREE char *host = inject_target_text(p->host);
+    AUTO_BUF text = BUF_INIT;
+    struct match_rule rule = rule_of(p);
+    buf_printf(&text, "host %s: SIGSTOP to ", host);
+    match_rule_text(&rule, &text);
+    if (p->expect > 0)
+        buf_printf(&text, ", which must be %lld", (long long)p->expect);
+    buf_adds(&text, "; undone by SIGCONT to the same");
+    json_array_append_new(texts, json_string(buf_text(&text)));
+    return 0;
+}
+
+static void stop_done(void *state)
+{
+    struct stop_state *st = state;
+    if (!st)
+        return;
+    targets_done(&st->targets);
+    free(st);
+}
+
+/* Whoever was stopped before us (by another step, by a debugger) is not ours to continue. */
+static json_t *not_yet_stopped(const struct match_set *set)
+{
+    json_t *running = json_array();
+    size_t i;
+    json_t *p;
+    json_array_foreach(set->procs, i, p) if (jsonx_str(p, "state", "?")[0] != 'T')
+        json_array_append(running, p);
+    return running;
+}
+
+static int stop_prepare(struct inject_env *env, const struct step *step, void **ret_state,
+                        json_t **ret_undo, struct err *err)
+{
+    const struct stop_params *p = step->params;
+    struct match_rule rule = rule_of(p);
+    AUTO_TARGETS found = {0};
+    int r = targets_find(env, p->host, &rule, p->expect, /*empty_ok=*/false, &found, err);
+    if (r < 0)
+        return r;
+    AUTO_JSON *hosts = json_array();
+    for (size_t i = 0; i < found.n; i++) {
+        json_t *running = not_yet_stopped(&found.sets[i]);
+        if (json_array_size(running) == 0) {
+            json_decref(running);
+            return err_set(err, EALREADY, "on host '%s' everything that matches is stopped already",
+                           found.hosts[i]);
+        }
+        json_decref(found.sets[i].procs);
+        found.sets[i].procs = running;
+        /* The same array stands in the undo record: what apply finds in addition is undone too. */
+        json_array_append_new(hosts,
+                              json_pack("{s:s, s:O}", "host", found.hosts[i], "procs", running));
+    }
+    struct stop_state *st = calloc(1, sizeof *st);
+    if (!st)
+        return err_errno(err, ENOMEM, "preparing stop");
+    *st = (struct stop_state){.params = p, .targets = found};
+    found = (struct targets){0};
+    *ret_state = st;
+    *ret_undo = json_pack("{s:O}", "hosts", hosts);
+    return 0;
+}
+
+/* Stops the set, then whatever a not yet stopped parent has started meanwhile. */
+static int stop_on(struct lab_node *n, const struct stop_params *p, struct match_set *set,
+                   struct span *at, struct err *err)
+{
+    size_t hit = 0;
+    int r = match_signal(n, set, SIGSTOP, STOP_CONFIRM, &hit, at, err);
+    if (r < 0)
+        return r;
+    if (hit == 0)
+        return err_set(err, ESRCH,
+                       "on host '%s' everything that matched was gone before SIGSTOP was sent",
+                       lab_node_name(n));
+    struct match_rule rule = rule_of(p);
+    AUTO_MATCH now = {0};
+    r = match_find(n, &rule, &now, err);
+    if (r < 0)
+        return r;
+    AUTO_MATCH more = {.procs = not_yet_stopped(&now)};
+    if (match_count(&more) == 0)
+        return 0;
+    json_array_extend(set->procs, more.procs);
+    struct span by = SPAN_UNSET;
+    r = match_signal(n, &more, SIGSTOP, STOP_CONFIRM, &hit, &by, err);
+    if (r < 0)
+        return r;
+    targets_cover(at, by);
+    return 0;
+}
+
+static int stop_apply(struct inject_env *env, void *state, struct inject_result *ret,
+                      struct err *err)
+{
+    struct stop_state *st = state;
+    struct targets *t = &st->targets;
+    AUTO_JSON *changes = json_array();
+    struct span at = SPAN_UNSET;
+    for (size_t i = 0; i < t->n; i++) {
+        struct span by = SPAN_UNSET;
+        int r = stop_on(lab_node(env->lab, t->hosts[i]), st->params, &t->sets[i], &by, err);
+        if (r < 0)
+            return r;
+        targets_cover(&at, by);
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "host %s: SIGSTOP to ", t->hosts[i]);
+        match_text(&t->sets[i], &text);
+        json_array_append_new(changes, json_string(buf_text(&text)));
+    }
+    *ret = (struct inject_result){.at = at,
+                                  .targets = targets_names(t),
+                                  .changes = json_incref(changes),
+                                  .chosen = targets_how(t)};
+    return 0;
+}
+
+static int stop_verify(struct inject_env *env, void *state, struct inject_proof *ret,
+                       struct err *err)
+{
+    struct stop_state *st = state;
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    size_t hit = 0, stopped = 0;
+    for (size_t i = 0; i < st->targets.n; i++) {
+        AUTO_MATCH now = {0};
+        int r =
+            match_alive(lab_node(env->lab, st->targets.hosts[i]), &st->targets.sets[i], &now, err);
+        if (r < 0)
+            return r;
+        AUTO_MATCH running = {.procs = not_yet_stopped(&now)};
+        hit += match_count(&st->targets.sets[i]);
+        stopped += match_count(&now) - match_count(&running);
+    }
+    struct inject_proof p = {.ok = hit > 0 && stopped == hit,
+                             .at = {before, nsec_now(CLOCK_MONOTONIC)}};
+    snprintf(p.asked, sizeof p.asked, "all %zu processes that got SIGSTOP are stopped", hit);
+    snprintf(p.seen, sizeof p.seen, "%zu of %zu in state T", stopped, hit);
+    snprintf(p.how, sizeof p.how, "read their state in the host, by pid and start time");
+    *ret = p;
+    return 0;
+}
+
+static int stop_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                       struct err *err)
+{
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    struct span at = SPAN_UNSET;
+    AUTO_JSON *changes = json_array();
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(json_object_get(undo, "hosts"), i, entry)
+    {
+        struct lab_node *n = targets_node_up(env, entry);
+        if (!n)
+            continue; /* a host that went down took its processes with it */
+        AUTO_MATCH alive = {0};
+        int r = match_alive_of(n, json_object_get(entry, "procs"), &alive, err);
+        if (r < 0)
+            return r;
+        if (match_count(&alive) == 0)
+            continue;
+        size_t hit = 0;
+        struct span by = SPAN_UNSET;
+        r = match_signal(n, &alive, SIGCONT, 0, &hit, &by, err);
+        if (r < 0)
+            return r;
+        targets_cover(&at, by);
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "host %s: SIGCONT to ", lab_node_name(n));
+        match_text(&alive, &text);
+        json_array_append_new(changes, json_string(buf_text(&text)));
+    }
+    if (!span_is_set(at))
+        at = (struct span){before, nsec_now(CLOCK_MONOTONIC)};
+    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    return 0;
+}
+
+static const struct field stop_fields[] = {
+    {.key = "host",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct stop_params, host),
+     .record = &target_record,
+     .help = "The host, or how to choose it when the step happens.",
+     .example = "db1"},
+    {.key = "process",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct stop_params, process),
+     .help = "Processes whose argv[0], its basename, executable or comm (cut at 15 characters by "
+             "the kernel) is this. Without process, unit and pid: every process of the host.",
+     .example = "redis-server"},
+    {.key = "unit",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct stop_params, unit),
+     .help = "Processes of the command of this name in the host's start list, children included.",
+     .example = "redis-server"},
+    {.key = "pid",
+     .type = FIELD_INTEGER,
+     .offset = offsetof(struct stop_params, pid),
+     .min = 2,
+     .max = 4194304,
+     .help = "The process with this number, as seen inside the host.",
+     .example = "7"},
+    {.key = "expect",
+     .type = FIELD_INTEGER,
+     .offset = offsetof(struct stop_params, expect),
+     .min = 1,
+     .max = 100000,
+     .help = "How many processes must match on each host; any other number and nothing is sent.",
+     .example = "1"},
+    {.key = NULL},
+};
+
+static const struct record stop_record = {
+    .name = "stop",
+    .summary = "Processes of a host hang.",
+    .size = sizeof(struct stop_params),
+    .fields = stop_fields,
+    .shorthand = "host",
+    .name_offset = SIZE_MAX,
+    .place_offset = SIZE_MAX,
+    .variant_place_offset = SIZE_MAX,
+};
+
+static const struct injector stop_injector = {
+    .name = "stop",
+    .is_fault = true,
+    .lasts = true,
+    .check = stop_check,
+    .supported = stop_supported,
+    .plan = stop_plan,
+    .prepare = stop_prepare,
+    .apply = stop_apply,
+    .verify = stop_verify,
+    .revert = stop_revert,
+    .done = stop_done,
+};
+
+const struct variant inject_stop = {
+    .name = "stop",
+    .summary = "Stops every matching process of a host (SIGSTOP): it hangs, its sockets stay open.",
+    .detail = "The kernel goes on accepting connections and acknowledging data for a stopped "
+              "server until its buffers are full: clients time out instead of being refused. "
+              "Undone by SIGCONT to the processes that were stopped.",
+    .params = &stop_record,
+    .impl = &stop_injector,
+};

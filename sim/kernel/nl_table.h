@@ -1,0 +1,60 @@
+/* Tables by which a message is written as text. Private to nl_text*.c. */
+#pragma once
+
+#include "sim/kernel/nl_text.h"
+
+enum nl_kind {
+    NL_U8,
+    NL_U16,
+    NL_U32,
+    NL_HEX32,
+    NL_BE16,
+    NL_BE32,
+    NL_BE64,
+    NL_STR,
+    NL_MAC,
+    NL_ADDR,
+    NL_IFINDEX,
+    NL_NETNS,
+    NL_NEST, /* `sub` */
+    NL_LIST, /* a nest whose members are nests of `sub`, or values when sub is NULL */
+    NL_BYTES,
+    NL_CUSTOM, /* `write` */
+};
+
+struct nl_writer {
+    const struct nlmsghdr *h;
+    const struct nl_names *names;
+    enum nl_text_mode mode;
+    struct buf *out;
+};
+
+struct nl_table;
+struct nl_field {
+    uint16_t type;
+    const char *name;
+    enum nl_kind kind;
+    const struct nl_table *sub;
+    void (*write)(struct nl_writer *w, const struct nlattr *a);
+    bool masked; /* left out of objects */
+};
+
+struct nl_table {
+    const struct nl_field *fields;
+    size_t n;
+};
+#define NL_TABLE(f)                                                                                \
+    {                                                                                              \
+        .fields = (f), .n = ARRAY_SIZE(f)                                                          \
+    }
+
+/* All attributes from `first` on (n bytes) as " name=value". */
+void nl_write_attrs(struct nl_writer *w, const struct nlattr *first, int n,
+                    const struct nl_table *t);
+void nl_write_hex(struct nl_writer *w, const void *data, size_t n);
+void nl_write_ifindex(struct nl_writer *w, const void *at);
+
+/* The verb of a request: add, ensure, replace, change, append, set, delete, get, dump. */
+const char *nl_write_verb(const struct nlmsghdr *h, bool is_new, bool is_get);
+
+void nl_text_nft(struct nl_writer *w);
