@@ -58,3 +58,6 @@ void nl_write_ifindex(struct nl_writer *w, const void *at);
 const char *nl_write_verb(const struct nlmsghdr *h, bool is_new, bool is_get);
 
 void nl_text_nft(struct nl_writer *w);
+/* One element of a set, of the answer `h`, as an object. */
+void nl_text_nft_element(const struct nlmsghdr *h, const struct nlattr *element, const char *table,
+                         const char *set, struct buf *out);

@@ -271,6 +271,19 @@ static const char *family_word(unsigned family)
     return family < ARRAY_SIZE(words) && words[family] ? words[family] : "any";
 }
 
+void nl_text_nft_element(const struct nlmsghdr *h, const struct nlattr *element, const char *table,
+                         const char *set, struct buf *out)
+{
+    static const struct nl_names none;
+    struct nl_writer w = {.h = h, .names = &none, .mode = NL_TEXT_OBJECT, .out = out};
+    const struct nfgenmsg *head = nlmsg_data(h);
+    buf_printf(out, "nft element %s table=", family_word(head->nfgen_family));
+    nl_text_word(table, strlen(table), out);
+    buf_adds(out, " set=");
+    nl_text_word(set, strlen(set), out);
+    nl_write_attrs(&w, nla_data(element), nla_len(element), &element_table);
+}
+
 void nl_text_nft(struct nl_writer *w)
 {
     const struct nfgenmsg *head = nlmsg_data(w->h);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A growing array of one type. */
+/* An array of one type that doubles whenever n is a power of two. */
 struct list {
     void *items;
     size_t n, item;
@@ -20,11 +20,10 @@ struct list {
 
 static void *list_add(struct list *l)
 {
-    void *more = realloc(l->items, (l->n + 1) * l->item);
-    if (!more)
+    if ((l->n & (l->n - 1)) == 0 &&
+        !(l->items = realloc(l->items, (l->n ? 2 * l->n : 1) * l->item)))
         abort();
-    l->items = more;
-    void *one = (char *)more + l->n++ * l->item;
+    void *one = (char *)l->items + l->n++ * l->item;
     memset(one, 0, l->item);
     return one;
 }
