@@ -8,6 +8,12 @@
  * stand on a tmpfs of the runner's own mount namespace, so they vanish with it, but survive a
  * node-kill. Nothing stands in the caller's network namespace or under /run/netns.
  *
+ * Inside a host: its own /run, /tmp, /var/tmp, /var/log, /dev/shm, /proc; all lab hosts in /etc/hosts,
+ * no name server; the working directory at /run/HOST. Commands get PATH and TERM of the runner,
+ * HOME, LANG=C.UTF-8, what the host's env: says, BLACKSTART_HOST and BLACKSTART_UNIT, nothing else.
+ * A unit is everything that descends from its command, also after it daemonised; it has exited when
+ * its command failed or nothing of it is left. `restart: always` starts it again 100 ms later.
+ *
  * Calls to a host's agent wait for its answer (microseconds; -ETIMEDOUT after 5 s). Times in answers
  * are CLOCK_MONOTONIC, taken by the agent next to the system call.
  */
@@ -36,9 +42,12 @@ struct lab_event {
 
 struct lab_handlers {
     void (*event)(const struct lab_event *e, void *data);
-    /* A line of captured output; [lo, hi]: it was written between these. */
+    /* A line of captured output; [lo, hi]: it was written between these (the pipes are looked at
+     * every 10 ms at least while the loop turns). At most 4096 bytes; longer ones come in pieces. */
     void (*output)(struct lab_node *n, const char *unit, const char *line, size_t len,
                    struct span at, void *data);
+    /* Each change to the networks of the lab, after the kernel's acknowledgement (nl.h). */
+    nl_observer *change;
     void *data;
 };
 
@@ -48,12 +57,15 @@ struct lab_handlers {
  * out (ids: how many uids exist inside). */
 int lab_prepare_process(const char *mountpoint, bool *ret_rootless, unsigned *ret_ids, struct err *err);
 
-/* Builds networks, hosts, cables, addresses, routes, neighbours; starts nothing yet. `workdir`:
+/* Builds networks, hosts, cables, addresses, routes, neighbours; starts nothing yet. Any handler may
+ * be NULL; handlers are called from the loop alone. `workdir`:
  * path below the mountpoint for this trial's host directories. `source_dirfd`: where files: are
  * taken from. `logs_dirfd`: where captured output is kept as HOST-UNIT.log (-1: not kept). */
 int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, int source_dirfd,
             int logs_dirfd, const struct lab_handlers *handlers, struct lab **ret, struct err *err);
-struct lab *lab_free(struct lab *lab); /* kills every host, waits, removes the switch */
+/* Kills every host, waits, removes the switch and the working directories. Commands that still run
+ * are forgotten without a callback. Not from a callback. */
+struct lab *lab_free(struct lab *lab);
 DEFINE_CLEANUP(struct lab, lab_free);
 
 /* Starts the units of every host and watches their `ready`; events tell. LAB_READY per host. */
@@ -88,16 +100,19 @@ struct lab_match {
 };
 struct lab_signalled {
     size_t n;         /* processes hit */
+    size_t confirmed; /* of these, seen to have done what the signal does */
     struct span at;   /* from before the first kill(2) to the last confirmation */
     json_t *pids;     /* new reference: [{pid,start,name,unit}] */
 };
-/* Sends `signo` to every match; for SIGKILL and other fatal ones waits until the pidfd of each is
- * readable (at most `confirm`), for SIGSTOP until its state is T. 0 matches: ret->n = 0, no error. */
+/* Sends `signo` to every match; for KILL, TERM, INT, QUIT, ABRT and crashes waits until the pidfd of
+ * each is readable (at most `confirm`; -ETIMEDOUT for SIGKILL alone, others may be caught: see
+ * `confirmed`), for SIGSTOP and SIGCONT until its state tells. 0 matches: ret->n = 0, no error. */
 int lab_node_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,
                     struct lab_signalled *ret, struct err *err);
 /* Who matches now, without touching: [{pid,start,name,unit,state}]. */
 int lab_node_processes(struct lab_node *n, const struct lab_match *m, json_t **ret, struct err *err);
-/* Starts these units again (NULL-terminated names; NULL: all that do not run). */
+/* Starts these units again (NULL-terminated names; NULL: all). Those of which anything still runs
+ * are left alone. -ENOENT names a missing program. */
 int lab_node_start(struct lab_node *n, const char *const *units, struct span *ret_at, struct err *err);
 /* A command in the host, in its working directory and environment, through /bin/sh -c. The callback
  * comes from the loop. -EHOSTDOWN when the host is down. */
@@ -114,8 +129,11 @@ int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_
 /* The same, waiting for its end (at most timeout): for choosing a leader. The caller frees *ret_output. */
 int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
                       char **ret_output, struct err *err);
-/* A terminal or command for a person: runs argv inside with the caller's stdio; returns exit code. */
+/* A terminal or command for a person: runs argv inside with the caller's stdio and waits; returns
+ * its exit code (128 + signal). */
 int lab_node_shell(struct lab_node *n, char *const *argv, struct err *err);
+/* The same from another process (of the same user), by the pid of the host's init. */
+int lab_shell(pid_t init, const char *host, char *const *argv, struct err *err);
 
 /* The power button. off: ports down at the switch first, then SIGKILL of the init; returns when its
  * pidfd is readable. on: a new init in new namespaces, same addresses, same working directory, units
@@ -123,5 +141,7 @@ int lab_node_shell(struct lab_node *n, char *const *argv, struct err *err);
 int lab_node_off(struct lab_node *n, struct span *ret_at, struct err *err);
 int lab_node_on(struct lab_node *n, struct span *ret_at, struct err *err);
 
+/* The namespaces this lab has and had, for lab_leftovers(); a new reference to an array of texts. */
+json_t *lab_ids(const struct lab *lab);
 /* For the final comparison: descriptions of whatever of this lab still exists after lab_free(). */
 int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct err *err);

@@ -1,0 +1,234 @@
+/* The init of a host: makes the namespaces a place to live in, then becomes the agent.
+ *
+ * What is private: /proc, /sys, /run, /tmp, /var/tmp, /var/log and /dev/shm; the files that name
+ * hosts; the host name. The working directory is mounted at /run/HOST, which no private mount
+ * hides. The rest of the file system is the machine's.
+ *
+ * Life: PR_SET_PDEATHSIG ends it with the runner's main thread; when the runner died before
+ * prctl(2) ran, end-of-file on the socket does (getppid() tells nothing: a parent outside of the
+ * pid namespace is 0). Its death ends every process of the namespace (pid_namespaces(7)).
+ */
+#include "sim/lab/init.h"
+
+#include "sim/base/buf.h"
+#include "sim/base/file.h"
+#include "sim/lab/agent.h"
+#include "sim/lab/proto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define INIT_ETC "/run/.blackstart"
+
+const char *init_dir(const struct host *h, char buf[INIT_DIR_MAX])
+{
+    snprintf(buf, INIT_DIR_MAX, "/run/%s", h->name);
+    return buf;
+}
+
+static int init_write(const char *path, const char *text, size_t n, struct err *err)
+{
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_errno(err, errno, "cannot write %s", path);
+    return file_write_all(fd, text, n, err);
+}
+
+/* Lets `path` have this content, whatever it is now: a file (bound over), a link to a file (bound
+ * over where it leads), a link into the private /run (made there). Absent: nothing to do, glibc's
+ * defaults are what we want. */
+static int init_replace(const char *path, const char *name, const char *text, struct err *err)
+{
+    char own[64], target[PATH_MAX];
+    snprintf(own, sizeof own, INIT_ETC "/%s", name);
+    int r = init_write(own, text, strlen(text), err);
+    if (r < 0)
+        return r;
+    if (mount(own, path, NULL, MS_BIND, NULL) == 0)
+        return 0;
+    int code = errno;
+    ssize_t n = readlink(path, target, sizeof target - 1);
+    if (code == ENOENT && n < 0)
+        return 0;
+    if (code != ENOENT)
+        return err_errno(err, code, "cannot put our own %s in place", path);
+    target[n] = '\0';
+    /* Relative links of /etc start with "../": the same place seen from /. */
+    const char *t = target;
+    while (!strncmp(t, "../", 3))
+        t += 3;
+    t += *t == '/';
+    if (strncmp(t, "run/", 4) && strncmp(t, "var/run/", 8))
+        return 0; /* dangles elsewhere: as good as absent */
+    AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char *slash = strrchr(t, '/');
+    *slash = '\0';
+    r = file_make_dirs(root, t, 0755, err);
+    *slash = '/';
+    AUTO_CLOSE int fd =
+        r < 0 ? -1 : openat(root, t, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (r == 0 && fd < 0)
+        r = err_errno(err, errno, "cannot write %s", path);
+    return r < 0 ? r : file_write_all(fd, text, strlen(text), err);
+}
+
+static int init_tmpfs(const char *path, const char *mode, struct err *err)
+{
+    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, mode) < 0 && errno != ENOENT)
+        return err_errno(err, errno, "cannot mount a private %s", path);
+    return 0;
+}
+
+/* /var/log stays empty but for the folders: servers open logs there before they read their
+ * configuration, and what they write must not end among the machine's. */
+static int init_logs(struct err *err)
+{
+    struct buf names = BUF_INIT;
+    DIR *d = opendir("/var/log");
+    for (const struct dirent *e; d && (e = readdir(d));)
+        if (e->d_type == DT_DIR && e->d_name[0] != '.')
+            buf_add(&names, e->d_name, strlen(e->d_name) + 1);
+    if (d)
+        closedir(d);
+    int r = init_tmpfs("/var/log", "mode=0755", err);
+    for (size_t at = 0; r == 0 && at < names.len; at += strlen(names.text + at) + 1) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "/var/log/%s", names.text + at);
+        mkdir(path, 0755);
+        chmod(path, 01777); /* servers write there as their own users */
+    }
+    buf_done(&names);
+    return r;
+}
+
+/* Mounts the working directory where neither the private /run nor /tmp hides it. */
+static int init_mount_dir(const struct init_spec *spec, struct err *err)
+{
+    char dir[INIT_DIR_MAX];
+    AUTO_CLOSE int tree =
+        open_tree(spec->dir_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0)
+        return err_errno(err, errno, "cannot take the working directory along");
+    int r = init_tmpfs("/run", "mode=0755", err);
+    if (r < 0)
+        return r;
+    init_dir(spec->host, dir);
+    if (mkdir(INIT_ETC, 0755) < 0 || mkdir("/run/lock", 01777) < 0 ||
+        (mkdir(dir, 0755) < 0 && errno != EEXIST))
+        return err_errno(err, errno, "cannot make folders in the private /run");
+    chmod("/run/lock", 01777);
+    if (move_mount(tree, "", AT_FDCWD, dir, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return err_errno(err, errno, "cannot mount the working directory at %s", dir);
+    return 0;
+}
+
+static int init_mounts(const struct init_spec *spec, struct err *err)
+{
+    int r = init_mount_dir(spec, err);
+    if (r < 0)
+        return r;
+    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        return err_errno(err, errno,
+                         "cannot mount an own /proc (in a container, parts of /proc are masked: "
+                         "docker run --security-opt systempaths=unconfined)");
+    /* Shows this host's interfaces; where the kernel refuses, the machine's /sys stays. */
+    mount("sysfs", "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    if ((r = init_logs(err)) < 0 || (r = init_tmpfs("/tmp", "mode=1777", err)) < 0 ||
+        (r = init_tmpfs("/var/tmp", "mode=1777", err)) < 0 ||
+        (r = init_tmpfs("/dev/shm", "mode=1777", err)) < 0)
+        return r;
+    if ((r = init_replace("/etc/hosts", "hosts", spec->hosts_text, err)) < 0 ||
+        (r = init_replace("/etc/resolv.conf", "resolv.conf",
+                          "# No name server: names of this lab are in /etc/hosts.\n"
+                          "options timeout:1 attempts:1\n",
+                          err)) < 0)
+        return r;
+    return init_replace("/etc/nsswitch.conf", "nsswitch.conf",
+                        "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
+                        "networks: files\nprotocols: files\nservices: files\n",
+                        err);
+}
+
+/* Keeps the agent's socket (as 3) and the working directory (as 4); /dev/null as stdio. */
+static int init_descriptors(struct init_spec *spec, struct err *err)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int sock = fcntl(spec->sock, F_DUPFD_CLOEXEC, 5), dir = fcntl(spec->dir_fd, F_DUPFD_CLOEXEC, 5);
+    if (null < 0 || sock < 0 || dir < 0)
+        return err_errno(err, errno, "cannot arrange descriptors");
+    for (int fd = 0; fd <= 2; fd++)
+        dup2(null, fd);
+    if (dup3(sock, 3, O_CLOEXEC) < 0 || dup3(dir, 4, O_CLOEXEC) < 0)
+        return err_errno(err, errno, "cannot arrange descriptors");
+    close_range(5, ~0U, 0);
+    spec->sock = 3;
+    spec->dir_fd = 4;
+    return 0;
+}
+
+static _Noreturn void init_main(struct init_spec spec)
+{
+    struct err err = ERR_INIT;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "bs-init");
+    sigset_t none;
+    sigemptyset(&none);
+    for (int s = 1; s < NSIG; s++)
+        signal(s, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    umask(022);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    int r = init_descriptors(&spec, &err);
+    if (r == 0 && sethostname(spec.host->name, strlen(spec.host->name)) < 0)
+        r = err_errno(&err, errno, "cannot set the host name");
+    if (r == 0)
+        r = init_mounts(&spec, &err);
+    close(spec.dir_fd);
+    if (r == 0)
+        r = agent_run(spec.host, spec.sock, &err);
+    if (r < 0) {
+        json_t *m = json_pack("{s:i,s:s}", "error", -r, "text", err.text);
+        proto_send(spec.sock, m, NULL, 0, NULL);
+        _exit(1);
+    }
+    _exit(0);
+}
+
+int init_clone(const struct init_spec *spec, pid_t *ret_pid, int *ret_pidfd, struct err *err)
+{
+    int pidfd = -1;
+    struct clone_args args = {
+        .flags =
+            CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+    if (pid == 0)
+        init_main(*spec);
+    if (pid < 0 && errno == ENOSPC)
+        return err_errno(
+            err, ENOSPC,
+            "cannot make the namespaces of host %s; see sysctl "
+            "user.max_net_namespaces, user.max_pid_namespaces and user.max_mnt_namespaces",
+            spec->host->name);
+    if (pid < 0)
+        return err_errno(err, errno, "cannot make the namespaces of host %s", spec->host->name);
+    *ret_pid = (pid_t)pid;
+    *ret_pidfd = pidfd;
+    return 0;
+}

@@ -1,0 +1,416 @@
+/* A lab: the switch, the hosts, and what others may ask of them. See lab.h.
+ *
+ * Building: all inits are cloned first, so that they mount while the runner waits for the first of
+ * them and connects it; the far end of a cable can only be made once its host's settings are
+ * written.
+ */
+#include "sim/lab/node.h"
+
+#include "sim/base/file.h"
+#include "sim/base/jsonx.h"
+#include "sim/kernel/netns.h"
+#include "sim/kernel/snapshot.h"
+#include "sim/lab/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LAB_TAIL_MAX OUTPUT_RING
+
+int lab_note_id(struct lab *lab, int netns_fd, struct err *err)
+{
+    struct netns_id id;
+    int r = netns_identity(netns_fd, &id, err);
+    if (r < 0)
+        return r;
+    char **more = reallocarray(lab->ids, lab->ids_n + 1, sizeof *more);
+    if (!more)
+        return err_errno(err, ENOMEM, "cannot note a namespace");
+    lab->ids = more;
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "%" PRIu64 ":%" PRIu64, (uint64_t)id.dev, (uint64_t)id.ino);
+    lab->ids[lab->ids_n++] = buf_steal(&b);
+    return 0;
+}
+
+/* --- Building --------------------------------------------------------------------------------- */
+
+static void lab_look(struct loop_timer *t, void *data)
+{
+    struct lab *lab = data;
+    struct output *all[256];
+    size_t n = 0;
+    for (size_t i = 0; i < lab->nodes_n; i++)
+        for (size_t k = 0; k < lab->nodes[i].host->start.n; k++) {
+            struct output *o = &lab->nodes[i].outputs[k];
+            if (!o->loop || o->fd < 0)
+                continue;
+            all[n++] = o;
+            if (n == ARRAY_SIZE(all)) {
+                output_look(all, n);
+                n = 0;
+            }
+        }
+    output_look(all, n);
+    loop_timer_set(lab->loop, t, loop_now(lab->loop) + OUTPUT_LOOK);
+}
+
+static int lab_make_switch(struct lab *lab, struct err *err)
+{
+    int r;
+    if ((r = netns_new(&lab->switch_fd, err)) < 0 ||
+        (r = lab_note_id(lab, lab->switch_fd, err)) < 0 ||
+        (r = nl_open_kernel(lab->switch_fd, "switch", &lab->sw, err)) < 0)
+        return r;
+    if (lab->handlers.change)
+        nl_observe(lab->sw, lab->handlers.change, lab->handlers.data);
+    return wire_switch(lab->topo, lab->sw, err);
+}
+
+static int lab_build(struct lab *lab, struct err *err)
+{
+    int r = lab_make_switch(lab, err);
+    for (size_t i = 0; r == 0 && i < lab->topo->hosts_n; i++) {
+        r = node_init(lab, i, err);
+        lab->nodes_n = i + 1;
+    }
+    for (size_t i = 0; r == 0 && i < lab->nodes_n; i++)
+        r = node_clone(&lab->nodes[i], err);
+    for (size_t i = 0; r == 0 && i < lab->nodes_n; i++)
+        r = node_join(&lab->nodes[i], err);
+    return r;
+}
+
+int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, int source_dirfd,
+            int logs_dirfd, const struct lab_handlers *handlers, struct lab **ret, struct err *err)
+{
+    CLEANUP(lab_free_p) struct lab *lab = calloc(1, sizeof *lab);
+    if (!lab)
+        return err_errno(err, ENOMEM, "cannot make a lab");
+    *lab = (struct lab){.scenario = s,
+                        .loop = loop,
+                        .handlers = *handlers,
+                        .source_dirfd = -1,
+                        .logs_dirfd = -1,
+                        .switch_fd = -1,
+                        .look = {.fn = lab_look, .data = lab},
+                        .workdir = strdup(workdir)};
+    lab->source_dirfd = source_dirfd == AT_FDCWD ? open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)
+                                                 : fcntl(source_dirfd, F_DUPFD_CLOEXEC, 3);
+    if (logs_dirfd >= 0)
+        lab->logs_dirfd = fcntl(logs_dirfd, F_DUPFD_CLOEXEC, 3);
+    int r = topo_new(s, &lab->topo, err);
+    if (r < 0)
+        return r;
+    lab->nodes = calloc(lab->topo->hosts_n + 1, sizeof *lab->nodes);
+    if (!lab->nodes || !lab->workdir)
+        return err_errno(err, ENOMEM, "cannot make a lab");
+    r = lab_build(lab, err);
+    if (r < 0)
+        return r;
+    loop_timer_set(loop, &lab->look, loop_now(loop));
+    *ret = steal_ptr(lab);
+    return 0;
+}
+
+struct lab *lab_free(struct lab *lab)
+{
+    if (!lab)
+        return NULL;
+    loop_timer_cancel(lab->loop, &lab->look);
+    for (size_t i = 0; i < lab->nodes_n; i++) /* all at once, then wait */
+        node_kill(&lab->nodes[i]);
+    for (size_t i = 0; i < lab->nodes_n; i++)
+        node_done(&lab->nodes[i]);
+    if (lab->nodes_n)
+        file_remove_tree(AT_FDCWD, lab->workdir, NULL);
+    nl_free(lab->sw);
+    int fds[] = {lab->switch_fd, lab->source_dirfd, lab->logs_dirfd};
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    for (size_t i = 0; i < lab->ids_n; i++)
+        free(lab->ids[i]);
+    free(lab->ids);
+    free(lab->nodes);
+    free(lab->workdir);
+    topo_free(lab->topo);
+    free(lab);
+    return NULL;
+}
+
+int lab_start(struct lab *lab, struct err *err)
+{
+    for (size_t i = 0; i < lab->nodes_n; i++) {
+        struct lab_node *n = &lab->nodes[i];
+        int r = node_start(n, NULL, NULL, err);
+        if (r == 0)
+            r = ready_begin(n, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int lab_plan(const struct scenario *s, struct nl *recording, struct err *err)
+{
+    CLEANUP(topo_free_p) struct topo *t = NULL;
+    CLEANUP(nl_free_p) struct nl *sw = NULL;
+    int r = topo_new(s, &t, err);
+    if (r == 0)
+        r = nl_derive(recording, -1, "switch", &sw, err);
+    if (r == 0)
+        r = wire_switch(t, sw, err);
+    for (size_t i = 0; r == 0 && i < t->hosts_n; i++) {
+        CLEANUP(nl_free_p) struct nl *nl = NULL;
+        char where[80];
+        snprintf(where, sizeof where, "host %s", t->hosts[i].host->name);
+        if ((r = nl_derive(recording, -1, where, &nl, err)) == 0 &&
+            (r = wire_settings(t, i, nl, err)) == 0)
+            r = wire_host(t, i, sw, nl, (struct nl_netns){.fd = -1, .name = where}, err);
+    }
+    return r;
+}
+
+/* --- Asking ----------------------------------------------------------------------------------- */
+
+size_t lab_count(const struct lab *lab)
+{
+    return lab->nodes_n;
+}
+
+struct lab_node *lab_node_at(struct lab *lab, size_t i)
+{
+    return &lab->nodes[i];
+}
+
+struct lab_node *lab_node(struct lab *lab, const char *name)
+{
+    for (size_t i = 0; i < lab->nodes_n; i++)
+        if (!strcmp(lab->nodes[i].host->name, name))
+            return &lab->nodes[i];
+    return NULL;
+}
+
+const char *lab_node_name(const struct lab_node *n)
+{
+    return n->host->name;
+}
+
+const struct host *lab_node_host(const struct lab_node *n)
+{
+    return n->host;
+}
+
+bool lab_node_is_up(const struct lab_node *n)
+{
+    return n->up;
+}
+
+bool lab_node_is_ready(const struct lab_node *n)
+{
+    return n->ready;
+}
+
+pid_t lab_node_pid(const struct lab_node *n)
+{
+    return n->pid;
+}
+
+int lab_node_pidfd(const struct lab_node *n)
+{
+    return n->pidfd;
+}
+
+int lab_node_netns(const struct lab_node *n)
+{
+    return n->netns;
+}
+
+struct nl *lab_node_nl(struct lab_node *n)
+{
+    return n->nl;
+}
+
+struct nl *lab_switch_nl(struct lab *lab)
+{
+    return lab->sw;
+}
+
+size_t lab_node_ports(const struct lab_node *n)
+{
+    return n->lab->topo->hosts[n->index].cables;
+}
+
+const char *lab_node_port_at(const struct lab_node *n, size_t i)
+{
+    const struct topo *t = n->lab->topo;
+    return t->cables[t->hosts[n->index].cable + i].port;
+}
+
+const char *lab_node_port(const struct lab_node *n, const char *network)
+{
+    const struct topo *t = n->lab->topo;
+    const struct topo_host *h = &t->hosts[n->index];
+    for (size_t c = h->cable; c < h->cable + h->cables; c++)
+        if (!network || !strcmp(t->nets[t->cables[c].net].name, network))
+            return t->cables[c].port;
+    return NULL;
+}
+
+char *lab_node_tail(const struct lab_node *n, const char *unit, size_t lines)
+{
+    const char *picked[LAB_TAIL_MAX];
+    size_t have = 0, units = n->host->start.n;
+    size_t *left = calloc(units + 1, sizeof *left);
+    AUTO_BUF out = BUF_INIT;
+    for (size_t k = 0; left && k < units; k++) {
+        const struct unit *u = n->host->start.items[k];
+        left[k] = !unit || !strcmp(unit, u->name) ? n->outputs[k].n : 0;
+    }
+    while (left && have < lines && have < LAB_TAIL_MAX) { /* the newest that is left, of any unit */
+        const struct output_line *best = NULL;
+        size_t from = 0;
+        for (size_t k = 0; k < units; k++) {
+            const struct output *o = &n->outputs[k];
+            const struct output_line *l =
+                left[k] ? &o->ring[(o->first + left[k] - 1) % OUTPUT_RING] : NULL;
+            if (l && (!best || l->seq > best->seq)) {
+                best = l;
+                from = k;
+            }
+        }
+        if (!best)
+            break;
+        left[from]--;
+        picked[have++] = best->text ? best->text : "";
+    }
+    free(left);
+    while (have)
+        buf_printf(&out, "%s%s", picked[--have], have ? "\n" : "");
+    buf_adds(&out, "");
+    return buf_steal(&out);
+}
+
+/* --- Processes -------------------------------------------------------------------------------- */
+
+static json_t *lab_ask(const char *what, const struct lab_match *m)
+{
+    json_t *ask = json_pack("{s:s}", "do", what);
+    if (m && m->process)
+        json_object_set_new(ask, "process", json_string(m->process));
+    if (m && m->pid)
+        json_object_set_new(ask, "pid", json_integer(m->pid));
+    return ask;
+}
+
+int lab_node_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,
+                    struct lab_signalled *ret, struct err *err)
+{
+    AUTO_JSON *ask = lab_ask("signal", m);
+    AUTO_JSON *answer = NULL;
+    json_object_set_new(ask, "signo", json_integer(signo));
+    json_object_set_new(ask, "confirm", json_integer(confirm));
+    int r = node_call(n, ask, NULL, 0, confirm, &answer, err);
+    if (r < 0)
+        return r;
+    *ret = (struct lab_signalled){.n = (size_t)jsonx_int(answer, "n", 0),
+                                  .confirmed = (size_t)jsonx_int(answer, "confirmed", 0),
+                                  .at = jsonx_span(json_object_get(answer, "at")),
+                                  .pids = json_incref(json_object_get(answer, "pids"))};
+    return 0;
+}
+
+int lab_node_processes(struct lab_node *n, const struct lab_match *m, json_t **ret, struct err *err)
+{
+    AUTO_JSON *ask = lab_ask("list", m);
+    AUTO_JSON *answer = NULL;
+    int r = node_call(n, ask, NULL, 0, 0, &answer, err);
+    if (r < 0)
+        return r;
+    *ret = json_incref(json_object_get(answer, "pids"));
+    return 0;
+}
+
+int lab_node_start(struct lab_node *n, const char *const *units, struct span *ret_at,
+                   struct err *err)
+{
+    return node_start(n, units, ret_at, err);
+}
+
+/* --- The power button ------------------------------------------------------------------------- */
+
+int lab_node_off(struct lab_node *n, struct span *ret_at, struct err *err)
+{
+    if (!n->up)
+        return node_is_down(n, err);
+    struct lab *lab = n->lab;
+    struct span at = {.lo = loop_fresh(lab->loop)};
+    /* The cable first: a process that dies must not say farewell. */
+    int r = wire_ports_down(lab->topo, n->index, lab->sw, err);
+    if (r < 0)
+        return r;
+    at.hi = node_drop(n);
+    r = wire_ports_delete(lab->topo, n->index, lab->sw, err);
+    if (r < 0)
+        return r;
+    *ret_at = at;
+    return 0;
+}
+
+int lab_node_on(struct lab_node *n, struct span *ret_at, struct err *err)
+{
+    if (n->up)
+        return err_set(err, EALREADY, "host %s is up already", n->host->name);
+    struct span at = {.lo = loop_fresh(n->lab->loop)};
+    int r;
+    /* After an init that ended by itself, its ports are still there. */
+    if ((r = wire_ports_delete(n->lab->topo, n->index, n->lab->sw, err)) < 0)
+        return r;
+    if ((r = node_clone(n, err)) < 0 || (r = node_join(n, err)) < 0 ||
+        (r = node_start(n, NULL, NULL, err)) < 0 || (r = ready_begin(n, err)) < 0) {
+        node_drop(n);
+        return r;
+    }
+    at.hi = loop_fresh(n->lab->loop);
+    *ret_at = at;
+    return 0;
+}
+
+/* --- Afterwards ------------------------------------------------------------------------------- */
+
+json_t *lab_ids(const struct lab *lab)
+{
+    json_t *ids = json_array();
+    for (size_t i = 0; i < lab->ids_n; i++)
+        json_array_append_new(ids, json_string(lab->ids[i]));
+    return ids;
+}
+
+int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct err *err)
+{
+    AUTO_FREE struct netns_id *all = calloc(n + 1, sizeof *all);
+    AUTO_FREE struct snapshot_process *found = NULL;
+    size_t found_n = 0, unseen = 0;
+    if (!all)
+        return err_errno(err, ENOMEM, "cannot look for what is left");
+    for (size_t i = 0; i < n; i++) {
+        uint64_t dev, ino;
+        if (sscanf(ids[i], "%" SCNu64 ":%" SCNu64, &dev, &ino) != 2)
+            return err_set(err, EINVAL, "\"%s\" does not name a namespace", ids[i]);
+        all[i] = (struct netns_id){.dev = dev, .ino = ino};
+    }
+    int r = snapshot_processes(all, n, &found, &found_n, &unseen, err);
+    if (r < 0)
+        return r;
+    json_t *texts = json_array();
+    for (size_t i = 0; i < found_n; i++)
+        json_array_append_new(texts, json_sprintf("process %d (%s) in a host's network namespace",
+                                                  found[i].pid, found[i].name));
+    *ret_texts = texts;
+    return 0;
+}

@@ -1,0 +1,221 @@
+/* Commands in a host: the runner's half. The agent starts them below /bin/sh and tells their end;
+ * their output comes through a pipe of their own, of which the first RUN_OUTPUT_MAX bytes are kept.
+ * A command's end is its process's end: what it leaves behind may keep the pipe open.
+ */
+#include "sim/lab/node.h"
+
+#include "sim/base/jsonx.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define RUN_OUTPUT_MAX 65536
+
+struct lab_run {
+    struct lab_run *next;
+    struct lab_node *node;
+    uint64_t id;
+    lab_run_fn *fn; /* NULL: nobody waits in the loop */
+    void *data;
+    int fd;
+    struct loop_io io;
+    struct loop_timer tell; /* the host went down: told from the loop */
+    struct buf output;
+    struct lab_run_result result;
+};
+
+static void run_read(struct lab_run *run)
+{
+    char chunk[4096];
+    while (run->fd >= 0) {
+        ssize_t n = read(run->fd, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return;
+        if (n == 0) {
+            loop_io_remove(run->node->lab->loop, &run->io);
+            close(steal_fd(&run->fd));
+            return;
+        }
+        size_t room = RUN_OUTPUT_MAX - run->output.len;
+        buf_add(&run->output, chunk, (size_t)n < room ? (size_t)n : room);
+    }
+}
+
+static void run_readable(struct loop_io *io, uint32_t events, void *data)
+{
+    run_read(data);
+}
+
+static void run_free(struct lab_run *run)
+{
+    struct loop *loop = run->node->lab->loop;
+    for (struct lab_run **p = &run->node->runs; *p; p = &(*p)->next)
+        if (*p == run) {
+            *p = run->next;
+            break;
+        }
+    loop_timer_cancel(loop, &run->tell);
+    if (run->fd >= 0) {
+        loop_io_remove(loop, &run->io);
+        close(run->fd);
+    }
+    buf_done(&run->output);
+    free(run);
+}
+
+/* Hands the result over and forgets the run; the callback may start another. */
+static void run_finish(struct lab_run *run)
+{
+    run_read(run);
+    run->result.output = buf_text(&run->output);
+    run->result.output_n = run->output.len;
+    struct lab_run copy = *run;
+    run->output = BUF_INIT;
+    run_free(run);
+    if (copy.fn)
+        copy.fn(&copy.result, copy.data);
+    buf_done(&copy.output);
+}
+
+static void run_tell(struct loop_timer *t, void *data)
+{
+    run_finish(data);
+}
+
+static void run_read_end(struct lab_run *run, const json_t *event)
+{
+    run->result.end = jsonx_span(json_object_get(event, "at"));
+    run->result.code = (int)jsonx_int(event, "code", -1);
+    run->result.signo = (int)jsonx_int(event, "signo", 0);
+    run->result.timed_out = jsonx_bool(event, "timed_out", false);
+}
+
+void run_ended(struct lab_node *n, const json_t *event)
+{
+    uint64_t id = (uint64_t)jsonx_int(event, "id", 0);
+    for (struct lab_run *run = n->runs; run; run = run->next)
+        if (run->id == id) {
+            run_read_end(run, event);
+            run_finish(run);
+            return;
+        }
+}
+
+void run_drop_all(struct lab_node *n, bool tell)
+{
+    struct lab_run *next;
+    for (struct lab_run *run = n->runs; run; run = next) {
+        next = run->next;
+        if (!tell) {
+            run_free(run);
+            continue;
+        }
+        run->result.end = (struct span){run->result.start.lo, loop_fresh(n->lab->loop)};
+        run->result.code = -1;
+        run->result.signo = SIGKILL;
+        loop_timer_set(n->lab->loop, &run->tell, loop_now(n->lab->loop));
+    }
+}
+
+static int run_start(struct lab_node *n, const char *command, nsec timeout, struct lab_run **ret,
+                     struct err *err)
+{
+    int fds[2];
+    if (!n->up)
+        return node_is_down(n, err);
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return err_errno(err, errno, "cannot make a pipe for output");
+    AUTO_CLOSE int write_fd = fds[1];
+    struct lab_run *run = calloc(1, sizeof *run);
+    if (!run) {
+        close(fds[0]);
+        return err_errno(err, ENOMEM, "cannot run a command");
+    }
+    *run = (struct lab_run){.node = n,
+                            .id = ++n->last_run,
+                            .fd = fds[0],
+                            .io = {.fn = run_readable, .data = run},
+                            .tell = {.fn = run_tell, .data = run},
+                            .next = n->runs};
+    n->runs = run;
+    fcntl(run->fd, F_SETFL, O_NONBLOCK);
+    AUTO_JSON *answer = NULL;
+    AUTO_JSON *ask = json_pack("{s:s,s:I,s:s,s:I}", "do", "run", "id", (json_int_t)run->id,
+                               "command", command, "timeout", (json_int_t)timeout);
+    int r = ask ? loop_io_add(n->lab->loop, &run->io, run->fd, EPOLLIN, err)
+                : err_set(err, EINVAL, "the command is not valid UTF-8");
+    if (r == 0)
+        r = node_call(n, ask, &write_fd, 1, 0, &answer, err);
+    if (r < 0) {
+        run_free(run);
+        return r;
+    }
+    run->result.start = jsonx_span(json_object_get(answer, "at"));
+    *ret = run;
+    return 0;
+}
+
+int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
+                 struct err *err)
+{
+    struct lab_run *run;
+    int r = run_start(n, command, timeout, &run, err);
+    if (r < 0)
+        return r;
+    run->fn = fn;
+    run->data = data;
+    return 0;
+}
+
+/* Takes the end of this run out of the events that wait. */
+static bool run_take_end(struct lab_run *run)
+{
+    json_t *event;
+    size_t i;
+    json_array_foreach(run->node->queue, i,
+                       event) if (!strcmp(jsonx_str(event, "event", ""), "ran") &&
+                                  (uint64_t)jsonx_int(event, "id", 0) == run->id)
+    {
+        run_read_end(run, event);
+        json_array_remove(run->node->queue, i);
+        return true;
+    }
+    return false;
+}
+
+int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
+                      char **ret_output, struct err *err)
+{
+    struct lab_run *run;
+    AUTO_JSON *unasked = NULL;
+    int r = run_start(n, command, timeout, &run, err);
+    if (r < 0)
+        return r;
+    nsec until = nsec_add(loop_fresh(n->lab->loop), nsec_add(timeout, 5 * NSEC_SEC));
+    while (r == 0 && !run_take_end(run)) {
+        run_read(run);
+        r = node_listen(n, run->fd, until, &unasked, err);
+    }
+    if (r > 0)
+        r = err_set(err, EPROTO, "host %s: an answer nobody asked for", n->host->name);
+    if (r == 0 && run->result.timed_out) {
+        char limit[NSEC_TEXT_MAX];
+        r = err_set(err, ETIMEDOUT, "host %s: the command \"%s\" did not end within %s",
+                    n->host->name, command, nsec_text(timeout, limit));
+    }
+    if (r == 0) {
+        run_read(run);
+        *ret_code = run->result.signo ? 128 + run->result.signo : run->result.code;
+        if (ret_output) {
+            buf_adds(&run->output, "");
+            *ret_output = buf_steal(&run->output);
+        }
+    }
+    run_free(run);
+    return r;
+}
