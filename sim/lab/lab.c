@@ -290,8 +290,8 @@ char *lab_node_tail(const struct lab_node *n, const char *unit, size_t lines)
         picked[have++] = best->text ? best->text : "";
     }
     free(left);
-    while (have)
-        buf_printf(&out, "%s%s", picked[--have], have ? "\n" : "");
+    while (have--)
+        buf_printf(&out, "%s%s", picked[have], have ? "\n" : "");
     buf_adds(&out, "");
     return buf_steal(&out);
 }

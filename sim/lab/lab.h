@@ -2,30 +2,31 @@
  *
  * Ownership: lab_new() … lab_free(); hosts belong to the lab. One thread; the runner.
  *
- * What is true while a lab stands: the switch namespace holds every bridge (no STP, no snooping) and
- * the switch end of every cable; each host has an init (pid 1, reaper and agent; PDEATHSIG SIGKILL
- * and end-of-file on its socket end it, and with it every process of the host). Working directories
- * stand on a tmpfs of the runner's own mount namespace, so they vanish with it, but survive a
- * node-kill. Nothing stands in the caller's network namespace or under /run/netns.
+ * What is true while a lab stands: the switch namespace holds every bridge (no STP, no snooping)
+ * and the switch end of every cable; each host has an init (pid 1, reaper and agent; PDEATHSIG
+ * SIGKILL and end-of-file on its socket end it, and with it every process of the host). Working
+ * directories stand on a tmpfs of the runner's own mount namespace, so they vanish with it, but
+ * survive a node-kill. Nothing stands in the caller's network namespace or under /run/netns.
  *
- * Inside a host: its own /run, /tmp, /var/tmp, /var/log, /dev/shm, /proc; all lab hosts in /etc/hosts,
- * no name server; the working directory at /run/HOST. Commands get PATH and TERM of the runner,
- * HOME, LANG=C.UTF-8, what the host's env: says, BLACKSTART_HOST and BLACKSTART_UNIT, nothing else.
- * A unit is everything that descends from its command, also after it daemonised; it has exited when
- * its command failed or nothing of it is left. `restart: always` starts it again 100 ms later.
+ * Inside a host: its own /run, /tmp, /var/tmp, /var/log, /dev/shm, /proc; all lab hosts in
+ * /etc/hosts, no name server; the working directory at /run/HOST. Commands get PATH and TERM of the
+ * runner, HOME, LANG=C.UTF-8, what the host's env: says, BLACKSTART_HOST and BLACKSTART_UNIT,
+ * nothing else. A unit is everything that descends from its command, also after it daemonised; it
+ * has exited when its command failed or nothing of it is left. `restart: always` starts it again
+ * 100 ms later.
  *
- * Calls to a host's agent wait for its answer (microseconds; -ETIMEDOUT after 5 s). Times in answers
- * are CLOCK_MONOTONIC, taken by the agent next to the system call.
+ * Calls to a host's agent wait for its answer (microseconds; -ETIMEDOUT after 5 s). Times in
+ * answers are CLOCK_MONOTONIC, taken by the agent next to the system call.
  */
 #pragma once
 
-#include <jansson.h>
-#include <sys/types.h>
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
 #include "sim/kernel/nl.h"
 #include "sim/loop/loop.h"
 #include "sim/model/model.h"
+#include <jansson.h>
+#include <sys/types.h>
 
 struct lab;
 struct lab_node; /* a host of the lab */
@@ -34,8 +35,8 @@ enum lab_event_kind { LAB_STARTED, LAB_READY, LAB_EXITED, LAB_FAILED };
 struct lab_event {
     enum lab_event_kind kind;
     struct lab_node *node;
-    const char *unit;   /* LAB_EXITED, LAB_FAILED of a unit; else NULL */
-    int code, signo;    /* LAB_EXITED */
+    const char *unit; /* LAB_EXITED, LAB_FAILED of a unit; else NULL */
+    int code, signo;  /* LAB_EXITED */
     nsec at;
     const char *reason; /* LAB_FAILED: a sentence with the last lines of output */
 };
@@ -43,7 +44,8 @@ struct lab_event {
 struct lab_handlers {
     void (*event)(const struct lab_event *e, void *data);
     /* A line of captured output; [lo, hi]: it was written between these (the pipes are looked at
-     * every 10 ms at least while the loop turns). At most 4096 bytes; longer ones come in pieces. */
+     * every 10 ms at least while the loop turns). At most 4096 bytes; longer ones come in pieces.
+     */
     void (*output)(struct lab_node *n, const char *unit, const char *line, size_t len,
                    struct span at, void *data);
     /* Each change to the networks of the lab, after the kernel's acknowledgement (nl.h). */
@@ -55,12 +57,13 @@ struct lab_handlers {
  * namespace when not root (with newuidmap a range, else only uid 0 inside), and a private mount
  * namespace; mounts a tmpfs on `mountpoint` (an empty directory). ret_rootless, ret_ids: what came
  * out (ids: how many uids exist inside). */
-int lab_prepare_process(const char *mountpoint, bool *ret_rootless, unsigned *ret_ids, struct err *err);
+int lab_prepare_process(const char *mountpoint, bool *ret_rootless, unsigned *ret_ids,
+                        struct err *err);
 
-/* Builds networks, hosts, cables, addresses, routes, neighbours; starts nothing yet. Any handler may
- * be NULL; handlers are called from the loop alone. `workdir`:
- * path below the mountpoint for this trial's host directories. `source_dirfd`: where files: are
- * taken from. `logs_dirfd`: where captured output is kept as HOST-UNIT.log (-1: not kept). */
+/* Builds networks, hosts, cables, addresses, routes, neighbours; starts nothing yet. Any handler
+ * may be NULL; handlers are called from the loop alone. `workdir`: path below the mountpoint for
+ * this trial's host directories. `source_dirfd`: where files: are taken from. `logs_dirfd`: where
+ * captured output is kept as HOST-UNIT.log (-1: not kept). */
 int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, int source_dirfd,
             int logs_dirfd, const struct lab_handlers *handlers, struct lab **ret, struct err *err);
 /* Kills every host, waits, removes the switch and the working directories. Commands that still run
@@ -80,9 +83,9 @@ const char *lab_node_name(const struct lab_node *n);
 const struct host *lab_node_host(const struct lab_node *n);
 bool lab_node_is_up(const struct lab_node *n); /* its init lives */
 bool lab_node_is_ready(const struct lab_node *n);
-pid_t lab_node_pid(const struct lab_node *n);  /* of its init, as the runner sees it; 0 when down */
-int lab_node_pidfd(const struct lab_node *n);  /* borrowed; -1 when down */
-int lab_node_netns(const struct lab_node *n);  /* borrowed; -1 when down */
+pid_t lab_node_pid(const struct lab_node *n); /* of its init, as the runner sees it; 0 when down */
+int lab_node_pidfd(const struct lab_node *n); /* borrowed; -1 when down */
+int lab_node_netns(const struct lab_node *n); /* borrowed; -1 when down */
 /* The last lines of a unit's captured output (or of all), newest last; the caller frees. */
 char *lab_node_tail(const struct lab_node *n, const char *unit, size_t lines);
 /* Netlink in the host's namespace, and in the switch's; borrowed. */
@@ -95,8 +98,9 @@ const char *lab_node_port_at(const struct lab_node *n, size_t i);
 
 /* Processes of a host. */
 struct lab_match {
-    const char *process; /* argv[0], its basename, executable, or comm (cut at 15); NULL: all but init */
-    pid_t pid;           /* 0, or this pid as seen in the host */
+    const char
+        *process; /* argv[0], its basename, executable, or comm (cut at 15); NULL: all but init */
+    pid_t pid;    /* 0, or this pid as seen in the host */
 };
 struct lab_signalled {
     size_t n;         /* processes hit */
@@ -104,16 +108,18 @@ struct lab_signalled {
     struct span at;   /* from before the first kill(2) to the last confirmation */
     json_t *pids;     /* new reference: [{pid,start,name,unit}] */
 };
-/* Sends `signo` to every match; for KILL, TERM, INT, QUIT, ABRT and crashes waits until the pidfd of
- * each is readable (at most `confirm`; -ETIMEDOUT for SIGKILL alone, others may be caught: see
+/* Sends `signo` to every match; for KILL, TERM, INT, QUIT, ABRT and crashes waits until the pidfd
+ * of each is readable (at most `confirm`; -ETIMEDOUT for SIGKILL alone, others may be caught: see
  * `confirmed`), for SIGSTOP and SIGCONT until its state tells. 0 matches: ret->n = 0, no error. */
 int lab_node_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,
                     struct lab_signalled *ret, struct err *err);
 /* Who matches now, without touching: [{pid,start,name,unit,state}]. */
-int lab_node_processes(struct lab_node *n, const struct lab_match *m, json_t **ret, struct err *err);
+int lab_node_processes(struct lab_node *n, const struct lab_match *m, json_t **ret,
+                       struct err *err);
 /* Starts these units again (NULL-terminated names; NULL: all). Those of which anything still runs
  * are left alone. -ENOENT names a missing program. */
-int lab_node_start(struct lab_node *n, const char *const *units, struct span *ret_at, struct err *err);
+int lab_node_start(struct lab_node *n, const char *const *units, struct span *ret_at,
+                   struct err *err);
 /* A command in the host, in its working directory and environment, through /bin/sh -c. The callback
  * comes from the loop. -EHOSTDOWN when the host is down. */
 struct lab_run_result {
@@ -126,7 +132,8 @@ struct lab_run_result {
 typedef void lab_run_fn(const struct lab_run_result *r, void *data);
 int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
                  struct err *err);
-/* The same, waiting for its end (at most timeout): for choosing a leader. The caller frees *ret_output. */
+/* The same, waiting for its end (at most timeout): for choosing a leader. The caller frees
+ * *ret_output. */
 int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
                       char **ret_output, struct err *err);
 /* A terminal or command for a person: runs argv inside with the caller's stdio and waits; returns
@@ -136,12 +143,13 @@ int lab_node_shell(struct lab_node *n, char *const *argv, struct err *err);
 int lab_shell(pid_t init, const char *host, char *const *argv, struct err *err);
 
 /* The power button. off: ports down at the switch first, then SIGKILL of the init; returns when its
- * pidfd is readable. on: a new init in new namespaces, same addresses, same working directory, units
- * started. */
+ * pidfd is readable. on: a new init in new namespaces, same addresses, same working directory,
+ * units started. */
 int lab_node_off(struct lab_node *n, struct span *ret_at, struct err *err);
 int lab_node_on(struct lab_node *n, struct span *ret_at, struct err *err);
 
-/* The namespaces this lab has and had, for lab_leftovers(); a new reference to an array of texts. */
+/* The namespaces this lab has and had, for lab_leftovers(); a new reference to an array of texts.
+ */
 json_t *lab_ids(const struct lab *lab);
 /* For the final comparison: descriptions of whatever of this lab still exists after lab_free(). */
 int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct err *err);

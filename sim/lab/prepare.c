@@ -202,7 +202,7 @@ static int prepare_userns(struct err *err)
     unsigned ranges[4];
     const struct passwd *pw = getpwuid(uid);
     const char *name = pw ? pw->pw_name : NULL;
-    struct prepare_helper helper;
+    struct prepare_helper helper = {-1, -1, -1};
     bool ranged = prepare_have("newuidmap") && prepare_have("newgidmap") &&
                   prepare_range("/etc/subuid", name, uid, &ranges[0], &ranges[1]) &&
                   prepare_range("/etc/subgid", name, uid, &ranges[2], &ranges[3]) &&

@@ -6,6 +6,7 @@
  */
 #include "sim/lab/proto.h"
 
+#include "sim/base/cleanup.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 

@@ -8,7 +8,6 @@
 
 #include "sim/kernel/netns.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>

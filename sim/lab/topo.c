@@ -156,7 +156,7 @@ static int topo_add_host(struct topo *t, const struct host *h, bool declared, st
         .host = h, .cable = t->cables_n, .address = t->addresses_n, .router = h->router};
     for (size_t i = 0; i < h->lab->addresses.n; i++) {
         struct topo_address *a = &t->addresses[t->addresses_n];
-        size_t net;
+        size_t net = 0;
         int r = topo_place(t, declared, h->lab->addresses.items[i], &a->prefix, &net, err);
         if (r < 0)
             return err_prefix(err, "host %s", h->name);
