@@ -114,8 +114,8 @@ static int init_logs(struct err *err)
 static int init_mount_dir(const struct init_spec *spec, struct err *err)
 {
     char dir[INIT_DIR_MAX];
-    AUTO_CLOSE int tree =
-        open_tree(spec->dir_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    /* By its path: a descriptor from before clone3(2) belongs to the runner's mount namespace. */
+    AUTO_CLOSE int tree = open_tree(AT_FDCWD, spec->dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0)
         return err_errno(err, errno, "cannot take the working directory along");
     int r = init_tmpfs("/run", "mode=0755", err);
@@ -158,20 +158,19 @@ static int init_mounts(const struct init_spec *spec, struct err *err)
                         err);
 }
 
-/* Keeps the agent's socket (as 3) and the working directory (as 4); /dev/null as stdio. */
+/* Keeps the agent's socket (as 3); /dev/null as stdio. */
 static int init_descriptors(struct init_spec *spec, struct err *err)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    int sock = fcntl(spec->sock, F_DUPFD_CLOEXEC, 5), dir = fcntl(spec->dir_fd, F_DUPFD_CLOEXEC, 5);
-    if (null < 0 || sock < 0 || dir < 0)
+    int sock = fcntl(spec->sock, F_DUPFD_CLOEXEC, 4);
+    if (null < 0 || sock < 0)
         return err_errno(err, errno, "cannot arrange descriptors");
     for (int fd = 0; fd <= 2; fd++)
         dup2(null, fd);
-    if (dup3(sock, 3, O_CLOEXEC) < 0 || dup3(dir, 4, O_CLOEXEC) < 0)
+    if (dup3(sock, 3, O_CLOEXEC) < 0)
         return err_errno(err, errno, "cannot arrange descriptors");
-    close_range(5, ~0U, 0);
+    close_range(4, ~0U, 0);
     spec->sock = 3;
-    spec->dir_fd = 4;
     return 0;
 }
 
@@ -197,7 +196,6 @@ static _Noreturn void init_main(struct init_spec spec)
         r = err_errno(&err, errno, "cannot set the host name");
     if (r == 0)
         r = init_mounts(&spec, &err);
-    close(spec.dir_fd);
     if (r == 0)
         r = agent_run(spec.host, spec.sock, &err);
     if (r < 0) {

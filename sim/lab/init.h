@@ -13,7 +13,7 @@ struct init_spec {
     const struct host *host;
     const char *hosts_text; /* content of /etc/hosts inside */
     int sock;               /* the agent's end of the socket pair */
-    int dir_fd;             /* the host's working directory */
+    const char *dir;        /* path of the host's working directory */
 };
 
 /* Where the working directory stands inside ("/run/HOST"). Returns buf. */

@@ -54,9 +54,11 @@ struct lab_handlers {
 };
 
 /* Must be called once per process before the first lab, while single-threaded: enters a user
- * namespace when not root (with newuidmap a range, else only uid 0 inside), and a private mount
- * namespace; mounts a tmpfs on `mountpoint` (an empty directory). ret_rootless, ret_ids: what came
- * out (ids: how many uids exist inside). */
+ * namespace when not root (with newuidmap and a range in /etc/subuid, else only uid 0 exists
+ * inside), and a private mount namespace; mounts a tmpfs on `mountpoint` (an empty directory).
+ * Rootless, the process stands in an empty network namespace of its own from then on: whoever must
+ * listen in the user's opens that socket before. ret_rootless, ret_ids: what came out (ids: how
+ * many uids exist inside). */
 int lab_prepare_process(const char *mountpoint, bool *ret_rootless, unsigned *ret_ids,
                         struct err *err);
 

@@ -65,7 +65,6 @@ static int node_copy_files(struct lab_node *n, struct err *err)
 int node_init(struct lab *lab, size_t index, struct err *err)
 {
     struct lab_node *n = &lab->nodes[index];
-    char path[PATH_MAX];
     *n = (struct lab_node){.lab = lab,
                            .host = lab->topo->hosts[index].host,
                            .index = index,
@@ -77,14 +76,15 @@ int node_init(struct lab *lab, size_t index, struct err *err)
     n->outputs = calloc(n->host->start.n + 1, sizeof *n->outputs);
     if (!n->outputs)
         return err_errno(err, ENOMEM, "cannot make host %s", n->host->name);
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", lab->workdir, n->host->name) >= sizeof path)
-        return err_set(err, ENAMETOOLONG, "the path %s is too long", lab->workdir);
-    int r = file_make_dirs(AT_FDCWD, path, 0755, err);
+    struct buf path = BUF_INIT;
+    buf_printf(&path, "%s/%s", lab->workdir, n->host->name);
+    n->dir = buf_steal(&path);
+    int r = file_make_dirs(AT_FDCWD, n->dir, 0755, err);
     if (r < 0)
         return r;
-    n->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    n->dir_fd = open(n->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (n->dir_fd < 0)
-        return err_errno(err, errno, "cannot open %s", path);
+        return err_errno(err, errno, "cannot open %s", n->dir);
     return node_copy_files(n, err);
 }
 
@@ -95,6 +95,7 @@ void node_done(struct lab_node *n)
     for (size_t i = 0; n->outputs && i < n->host->start.n; i++)
         output_close(&n->outputs[i]);
     free(n->outputs);
+    free(n->dir);
     json_decref(n->queue);
     if (n->dir_fd >= 0)
         close(n->dir_fd);
@@ -287,7 +288,7 @@ int node_clone(struct lab_node *n, struct err *err)
         return r;
     AUTO_CLOSE int ours = pair[0], theirs = pair[1];
     struct init_spec spec = {
-        .host = n->host, .hosts_text = buf_text(&hosts), .sock = theirs, .dir_fd = n->dir_fd};
+        .host = n->host, .hosts_text = buf_text(&hosts), .sock = theirs, .dir = n->dir};
     r = init_clone(&spec, &n->pid, &n->pidfd, err);
     if (r < 0)
         return r;

@@ -33,6 +33,7 @@ struct lab_node {
     struct lab *lab;
     const struct host *host;
     size_t index; /* in the topology */
+    char *dir;    /* working directory, as the runner sees it */
     int dir_fd;
     bool up, ready;
     pid_t pid;

@@ -249,8 +249,9 @@ int lab_prepare_process(const char *mountpoint, bool *ret_rootless, unsigned *re
         int r = prepare_userns(err);
         if (r < 0)
             return r;
-        if (unshare(CLONE_NEWNS) < 0)
-            return prepare_refused(errno, "make a mount namespace", err);
+        /* A network namespace of our own too: setns(2) back into the user's would be refused. */
+        if (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0)
+            return prepare_refused(errno, "make mount and network namespaces", err);
     }
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return prepare_refused(errno, "make the mounts private", err);

@@ -69,7 +69,7 @@ static int topo_add_net(struct topo *t, const char *name, const struct network *
         int r = inet_parse(n->subnets.items[i], &p, err);
         if (r < 0)
             return err_prefix(err, "network %s", name);
-        net->subnet[topo_family(&p)] = inet_network(&p);
+        net->subnet[topo_family(&p)] = inet_masked(&p);
     }
     net->mac = topo_mac("bridge", name, "");
     if (strlen(name) >= IFNAMSIZ || topo_name_taken(t, name))

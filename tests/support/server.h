@@ -1,0 +1,11 @@
+/* Servers and clients small enough to be understood, for hosts of test labs. */
+#pragma once
+
+/* server tcp PORT [daemon] [title]: takes connections and answers "ok"; says "listening". daemon:
+ *     goes to the background like a Unix daemon; title: overwrites argv and the environment.
+ * server die CODE [MS]: says "dying", waits, exits.
+ * server forever: waits for signals; server tree: with a child and a grandchild in a new session.
+ * server mesh PORT COUNT ADDRESS…: sends one datagram to each address, counts what arrives.
+ * server hold ADDRESS PORT: connects, says "connected", then tells how the connection ended.
+ * server get ADDRESS PORT: connects, prints the answer. */
+int server_main(int argc, char **argv);
