@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -173,14 +174,14 @@ static void counter(struct nl_req *q)
     expr_end(q, e);
 }
 
-static void drop(struct nl_req *q)
+static void verdict(struct nl_req *q, uint32_t code)
 {
     struct expr e = expr_begin(q, "immediate");
     nl_req_put_be32(q, NFTA_IMMEDIATE_DREG, VERDICT);
     struct nlattr *data = nl_req_nest(q, NFTA_IMMEDIATE_DATA);
-    struct nlattr *verdict = nl_req_nest(q, NFTA_DATA_VERDICT);
-    nl_req_put_be32(q, NFTA_VERDICT_CODE, NF_DROP);
-    nl_req_nest_end(q, verdict);
+    struct nlattr *nest = nl_req_nest(q, NFTA_DATA_VERDICT);
+    nl_req_put_be32(q, NFTA_VERDICT_CODE, code);
+    nl_req_nest_end(q, nest);
     nl_req_nest_end(q, data);
     expr_end(q, e);
 }
@@ -249,6 +250,36 @@ static void match_address(struct nl_req *q, const struct inet_prefix *p, bool so
     cmp(q, NFT_CMP_EQ, net.addr, n);
 }
 
+/* Only where there is an Ethernet header: on other devices those bytes are something else. */
+static void match_mac(struct nl_req *q, const struct inet_mac *mac)
+{
+    uint16_t ethernet = ARPHRD_ETHER; /* host byte order: a register, not a header */
+    if (!mac)
+        return;
+    meta(q, NFT_META_IIFTYPE, REG1);
+    cmp(q, NFT_CMP_EQ, &ethernet, sizeof ethernet);
+    payload(q, NFT_PAYLOAD_LL_HEADER, ETH_ALEN, ETH_ALEN);
+    cmp(q, NFT_CMP_EQ, mac->b, sizeof mac->b);
+}
+
+static void match_reset(struct nl_req *q, const struct nft_rule *r)
+{
+    uint8_t rst = 0x04, zero = 0;
+    if (r->l4proto != IPPROTO_TCP)
+        nl_req_break(q, "a match for RST needs the protocol tcp");
+    payload(q, NFT_PAYLOAD_TRANSPORT_HEADER, 13, sizeof rst);
+    mask(q, &rst, sizeof rst);
+    cmp(q, NFT_CMP_NEQ, &zero, sizeof zero);
+}
+
+static void match_icmp(struct nl_req *q, const struct nft_rule *r)
+{
+    if (r->l4proto != IPPROTO_ICMP && r->l4proto != IPPROTO_ICMPV6)
+        nl_req_break(q, "an ICMP type needs the protocol icmp or ipv6-icmp");
+    payload(q, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof r->icmp_type);
+    cmp(q, NFT_CMP_EQ, &r->icmp_type, sizeof r->icmp_type);
+}
+
 static void match_port(struct nl_req *q, const struct nft_rule *r, uint16_t port, uint32_t offset)
 {
     if (!port)
@@ -296,6 +327,7 @@ void nft_rule_add(struct nl *nl, const struct nft_rule *r)
     struct nlattr *list = nl_req_nest(q, NFTA_RULE_EXPRESSIONS);
     match_name(q, NFT_META_IIFNAME, r->iifname);
     match_name(q, NFT_META_OIFNAME, r->oifname);
+    match_mac(q, r->smac);
     if (family)
         match_family(q, r, family);
     match_address(q, &r->saddr, true);
@@ -306,11 +338,15 @@ void nft_rule_add(struct nl *nl, const struct nft_rule *r)
     }
     match_port(q, r, r->sport, 0);
     match_port(q, r, r->dport, 2);
+    if (r->reset_only)
+        match_reset(q, r);
+    if (r->icmp_type)
+        match_icmp(q, r);
     if (r->new_only)
         match_new(q);
     counter(q);
     if (r->verdict == NFT_DROP_IT)
-        drop(q);
+        verdict(q, NF_DROP);
     else
         reject(q, r);
     nl_req_nest_end(q, list);
@@ -360,7 +396,7 @@ void nft_pairs_create(struct nl *nl, const struct nft_table *t, const char *chai
     nl_req_put_str(q, NFTA_LOOKUP_SET, set);
     nl_req_put_be32(q, NFTA_LOOKUP_SREG, REG1);
     expr_end(q, e);
-    drop(q);
+    verdict(q, NF_DROP);
     nl_req_nest_end(q, list);
     nl_queue(nl, q);
 }

@@ -43,6 +43,7 @@ enum nft_verdict {
     NFT_DROP_IT,
     NFT_REJECT_RST,  /* TCP reset; needs l4proto IPPROTO_TCP; inet family only */
     NFT_REJECT_ICMP, /* port unreachable; inet family only (bridge reject may be missing: ENOENT) */
+    NFT_LET_PASS,    /* the rules after it are not asked; other tables still are */
 };
 struct nft_rule {
     struct nft_table table;
@@ -50,7 +51,10 @@ struct nft_rule {
     const char *iifname, *oifname;   /* NULL: any */
     struct inet_prefix saddr, daddr; /* family 0: any; both of one family */
     uint8_t l4proto;                 /* 0: any */
+    const struct inet_mac *smac;     /* source hardware address, on Ethernet; NULL: any; borrowed */
     uint16_t sport, dport;           /* 0: any; need l4proto */
+    bool reset_only;                 /* TCP segments with RST; needs l4proto IPPROTO_TCP */
+    uint8_t icmp_type;               /* 0: any; needs l4proto IPPROTO_ICMP or IPPROTO_ICMPV6 */
     bool new_only;                   /* ct state new (inet family) */
     enum nft_verdict verdict;        /* always after a counter */
     const char *comment;             /* ≤ 120 bytes, identifies the rule; may be NULL */
