@@ -29,7 +29,7 @@ struct hostcaps {
 int hostcaps_probe(struct hostcaps **ret, struct err *err);
 struct hostcaps *hostcaps_free(struct hostcaps *h); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct hostcaps, hostcaps_free);
-/* Names: user-namespaces root newuidmap network-namespaces pid-namespaces mount-namespaces bridge
- * veth nft-inet nft-bridge nft-owner nft-reject raw-socket packet-socket netem pidfd clone3 tmpfs
- * clock cpus gnuplot. NULL for another. */
+/* Names: user-namespaces root newuidmap network-namespaces pid-namespaces mount-namespaces
+ * proc-mount bridge veth nft-inet nft-bridge nft-owner nft-reject raw-socket packet-socket netem
+ * pidfd clone3 tmpfs clock cpus gnuplot. NULL for another. */
 const struct hostcap *hostcaps_find(const struct hostcaps *h, const char *name);

@@ -1,0 +1,237 @@
+/* The part of hostcaps that changes things: runs in a child, in namespaces of its own. */
+#include "sim/base/cleanup.h"
+#include "sim/base/file.h"
+#include "sim/kernel/hostcaps_impl.h"
+#include "sim/kernel/netns.h"
+#include "sim/kernel/nft.h"
+#include "sim/kernel/nl_req.h"
+#include "sim/kernel/rtnl.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void hostcaps_set(struct hostcap_try *t, bool ok, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(t->detail, sizeof t->detail, fmt, ap);
+    va_end(ap);
+    t->ok = ok;
+    t->done = true;
+}
+
+static int write_file(const char *path, const char *text)
+{
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        return -errno;
+    return 0;
+}
+
+/* One uid: what everybody may map without help. */
+static int enter_userns(char *why, size_t size)
+{
+    unsigned uid = geteuid(), gid = getegid();
+    char map[64];
+    if (unshare(CLONE_NEWUSER) < 0) {
+        snprintf(why, size, "unshare(CLONE_NEWUSER): %s", strerror(errno));
+        return -errno;
+    }
+    int r = write_file("/proc/self/setgroups", "deny");
+    if (r < 0 && r != -ENOENT) {
+        snprintf(why, size, "/proc/self/setgroups: %s", strerror(-r));
+        return r;
+    }
+    snprintf(map, sizeof map, "0 %u 1", uid);
+    if ((r = write_file("/proc/self/uid_map", map)) < 0) {
+        snprintf(why, size, "/proc/self/uid_map: %s", strerror(-r));
+        return r;
+    }
+    snprintf(map, sizeof map, "0 %u 1", gid);
+    if ((r = write_file("/proc/self/gid_map", map)) < 0) {
+        snprintf(why, size, "/proc/self/gid_map: %s", strerror(-r));
+        return r;
+    }
+    return 0;
+}
+
+void hostcaps_try_userns(struct hostcap_try *t)
+{
+    struct hostcap_try *one = &t[HOSTCAP_USER_NS];
+    char why[160] = "";
+    if (enter_userns(why, sizeof why) < 0) {
+        hostcaps_set(one, false, "%s", why);
+        return;
+    }
+    /* Some systems (Ubuntu 24.04) grant the namespace but none of the capabilities in it. */
+    if (unshare(CLONE_NEWNET) < 0)
+        hostcaps_set(one, false,
+                     "made, but without capabilities inside (unshare(CLONE_NEWNET): %s)",
+                     strerror(errno));
+    else
+        hostcaps_set(one, true, "made, with capabilities inside");
+}
+
+static void try_result(struct hostcap_try *t, int r, const char *good, const struct err *err)
+{
+    if (r < 0)
+        hostcaps_set(t, false, "%s", err->text);
+    else
+        hostcaps_set(t, true, "%s", good);
+}
+
+/* --- Network ----------------------------------------------------------------- */
+
+static void try_links(struct hostcap_try *t, struct nl *nl)
+{
+    struct err err = ERR_INIT;
+    rtnl_bridge_add(nl, &(struct rtnl_bridge){.name = "br0"});
+    try_result(&t[HOSTCAP_BRIDGE], nl_flush(nl, &err), "made one", &err);
+    err = ERR_INIT;
+    rtnl_veth_add(nl, &(struct rtnl_veth){.name = "a", .peer_name = "b"});
+    try_result(&t[HOSTCAP_VETH], nl_flush(nl, &err), "made a pair", &err);
+}
+
+static void try_nft(struct hostcap_try *t, struct nl *nl)
+{
+    const struct nft_table inet = {NFT_FAMILY_INET, "blackstart-try"};
+    const struct nft_table bridge = {NFT_FAMILY_BRIDGE, "blackstart-try"};
+    const struct nft_chain input = {.table = inet, .name = "input", .hook = NFT_INPUT};
+    const struct nft_chain forward = {
+        .table = bridge, .name = "forward", .hook = NFT_FORWARD, .priority = -200};
+    struct err err = ERR_INIT;
+    int owner = nft_table_create(nl, &inet, &err), r = owner;
+    if (r >= 0) {
+        nft_chain_add(nl, &input);
+        r = nl_flush(nl, &err);
+    }
+    try_result(&t[HOSTCAP_NFT_INET], r, "made a table and a chain", &err);
+    hostcaps_set(&t[HOSTCAP_NFT_OWNER], owner == 0, "%s",
+                 owner < 0 ? "no table to try it on"
+                 : owner   ? "refused by the kernel"
+                           : "granted");
+    if (r >= 0) {
+        nft_rule_add(
+            nl, &(struct nft_rule){.table = inet, .chain = "input", .verdict = NFT_REJECT_ICMP});
+        r = nl_flush(nl, &err);
+    }
+    try_result(&t[HOSTCAP_NFT_REJECT], r, "made a rule", &err);
+
+    err = ERR_INIT;
+    r = nft_table_create(nl, &bridge, &err);
+    if (r >= 0) {
+        nft_chain_add(nl, &forward);
+        nft_pairs_create(nl, &bridge, "forward", "cuts");
+        r = nl_flush(nl, &err);
+    }
+    try_result(&t[HOSTCAP_NFT_BRIDGE], r, "made a table, a chain and a set of port pairs", &err);
+}
+
+static void try_netem(struct hostcap_try *t, struct nl *nl)
+{
+    struct err err = ERR_INIT;
+    struct tcmsg head = {.tcm_parent = TC_H_ROOT, .tcm_handle = 0x10000};
+    struct tc_netem_qopt opt = {.limit = 1000};
+    struct nl_req *q =
+        nl_req_new(NETLINK_ROUTE, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof head, 256);
+    nl_req_hole_ifindex(q, offsetof(struct tcmsg, tcm_ifindex), "lo");
+    nl_req_put_str(q, TCA_KIND, "netem");
+    nl_req_put(q, TCA_OPTIONS, &opt, sizeof opt);
+    nl_queue(nl, q);
+    int r = nl_flush(nl, &err);
+    if (r == -ENOENT)
+        hostcaps_set(t, false, "this kernel has no netem");
+    else
+        try_result(t, r, "in this kernel", &err);
+}
+
+static void try_socket(struct hostcap_try *t, int domain, int type, int protocol)
+{
+    AUTO_CLOSE int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+    if (fd < 0)
+        hostcaps_set(t, false, "%s", strerror(errno));
+    else
+        hostcaps_set(t, true, "opened one");
+}
+
+static void try_network(struct hostcap_try *t)
+{
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    struct err err = ERR_INIT;
+    if (unshare(CLONE_NEWNET) < 0) {
+        hostcaps_set(&t[HOSTCAP_NET_NS], false, "unshare(CLONE_NEWNET): %s", strerror(errno));
+        return;
+    }
+    hostcaps_set(&t[HOSTCAP_NET_NS], true, "made one");
+    try_socket(&t[HOSTCAP_RAW_SOCKET], AF_INET, SOCK_RAW, IPPROTO_ICMP);
+    try_socket(&t[HOSTCAP_PACKET_SOCKET], AF_PACKET, SOCK_RAW, 0);
+    if (nl_open_kernel(-1, "a namespace of its own", &nl, &err) < 0) {
+        hostcaps_set(&t[HOSTCAP_VETH], false, "%s", err.text);
+        return;
+    }
+    try_links(t, nl);
+    try_nft(t, nl);
+    try_netem(&t[HOSTCAP_NETEM], nl);
+}
+
+/* --- Processes and mounts ---------------------------------------------------- */
+
+static void try_mounts(struct hostcap_try *t)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+        hostcaps_set(&t[HOSTCAP_MOUNT_NS], false, "unshare(CLONE_NEWNS): %s", strerror(errno));
+        return;
+    }
+    hostcaps_set(&t[HOSTCAP_MOUNT_NS], true, "made one");
+    if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") < 0)
+        hostcaps_set(&t[HOSTCAP_TMPFS], false, "mount(tmpfs): %s", strerror(errno));
+    else
+        hostcaps_set(&t[HOSTCAP_TMPFS], true, "mounted one");
+}
+
+static void try_first_process(struct hostcap_try *t)
+{
+    hostcaps_set(&t[HOSTCAP_PID_NS], getpid() == 1, "the first process has pid %d", (int)getpid());
+    /* In containers with parts of /proc hidden the kernel refuses a fresh one. */
+    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        hostcaps_set(&t[HOSTCAP_PROC_MOUNT], false, "mount(proc): %s", strerror(errno));
+    else
+        hostcaps_set(&t[HOSTCAP_PROC_MOUNT], true, "mounted one");
+}
+
+static void try_pids(struct hostcap_try *t)
+{
+    if (unshare(CLONE_NEWPID) < 0) {
+        hostcaps_set(&t[HOSTCAP_PID_NS], false, "unshare(CLONE_NEWPID): %s", strerror(errno));
+        return;
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        hostcaps_set(&t[HOSTCAP_PID_NS], false, "fork: %s", strerror(errno));
+    } else if (pid == 0) {
+        try_first_process(t);
+        _exit(0);
+    } else {
+        waitpid(pid, NULL, 0);
+    }
+}
+
+void hostcaps_try_inside(struct hostcap_try *t, bool userns)
+{
+    char why[160];
+    if (userns && enter_userns(why, sizeof why) < 0)
+        return;
+    try_network(t);
+    try_mounts(t);
+    try_pids(t);
+}
