@@ -1,12 +1,26 @@
 /* What a scenario must be beyond its types, so that a run of it can mean something. */
 #include "scenarios/check.h"
 
-#include "injectors/injector.h"
-
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+
+struct place check_place(const struct scenario *s, ...)
+{
+    const struct node *node = s->tree;
+    va_list ap;
+    va_start(ap, s);
+    for (const char *key; (key = va_arg(ap, const char *));) {
+        const struct node *next = node_get(node, key);
+        if (!next)
+            break;
+        node = next;
+    }
+    va_end(ap);
+    return node->place;
+}
 
 /* --- Files --- */
 
@@ -52,7 +66,286 @@ void check_files(const struct scenario *s, const struct decode *d, struct diags 
     }
 }
 
+/* --- Services --- */
+
+size_t check_probes_of(const struct scenario *s, const struct service *service, nsec *ret_coarsest)
+{
+    size_t n = 0;
+    nsec coarsest = 0;
+    for (size_t i = 0; i < s->probes.n; i++) {
+        const struct probe *p = s->probes.items[i];
+        if (!p->service || strcmp(p->service, service->name))
+            continue;
+        n++;
+        if (probe_resolution(p) > coarsest)
+            coarsest = probe_resolution(p);
+    }
+    *ret_coarsest = coarsest;
+    return n;
+}
+
+/* A target that the probes cannot see in time says nothing. */
+static void check_target(const struct scenario *s, const struct service *service, const char *key,
+                         nsec target, nsec resolution, struct diags *diags)
+{
+    char t[NSEC_TEXT_MAX], r[NSEC_TEXT_MAX];
+    if (!nsec_is_set(target) || target >= nsec_add(resolution, resolution))
+        return;
+    diags_error(
+        diags, check_place(s, "services", service->name, key, NULL),
+        "'%s' of %s is smaller than twice the resolution of its probes (2 x %s: down_after x "
+        "every + slow_after, or + timeout): probe more often or promise more than %s",
+        key, service->name, nsec_text(resolution, r), nsec_text(target, t));
+}
+
+static bool alarm_is_about(const struct alarm *a, const struct service *service)
+{
+    return a->service && !strcmp(a->service, service->name);
+}
+
+/* How many alarms of this service have that role. */
+static size_t alarms_with_role(const struct scenario *s, const struct service *service, int role)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->alarms.n; i++) {
+        const struct alarm *a = s->alarms.items[i];
+        n += alarm_is_about(a, service) && a->role == role;
+    }
+    return n;
+}
+
+static int role_index(const char *word)
+{
+    for (int i = 0; role_words[i]; i++)
+        if (!strcmp(role_words[i], word))
+            return i;
+    return -1;
+}
+
+/* Can the alarms that count for a service's detection come at all? */
+static void check_detection(const struct scenario *s, const struct service *service,
+                            const char *key, struct diags *diags)
+{
+    struct place at = check_place(s, "services", service->name, key, NULL);
+    const struct strv *by = service->detect ? &service->detect->by : NULL;
+    for (size_t i = 0; by && i < by->n; i++) {
+        const struct alarm *a = scenario_alarm(s, by->items[i]);
+        int role = role_index(by->items[i]);
+        if (a && !alarm_is_about(a, service))
+            diags_error(diags, at, "the alarm '%s' is not about %s but about %s", a->name,
+                        service->name, a->service);
+        else if (role >= 0 && !alarms_with_role(s, service, role))
+            diags_error(diags, at, "no alarm of %s has the role '%s'", service->name,
+                        role_words[role]);
+    }
+    if ((!by || !by->n) && !alarms_with_role(s, service, ROLE_PAGE) &&
+        !alarms_with_role(s, service, ROLE_MONITOR))
+        diags_error(diags, at,
+                    "no alarm of %s has the role page or monitor, so it can never be noticed: add "
+                    "one, or name in detect_within.by what counts",
+                    service->name);
+}
+
+static bool service_promises(const struct service *service)
+{
+    return nsec_is_set(service->rto) || service->detect || nsec_is_set(service->max_downtime);
+}
+
+static void check_expectation(const struct scenario *s, const struct service *service,
+                              size_t probes, struct diags *diags)
+{
+    struct place at = check_place(s, "expect", service->name, NULL);
+    bool written = false;
+    for (size_t i = 0; i < s->expect.n; i++)
+        written = written || !strcmp(s->expect.items[i].key, service->name);
+    if (!written)
+        return;
+    if (!probes && service->expect != EXPECT_EITHER)
+        diags_error(diags, at, "no probe measures %s, so nothing can be expected of it",
+                    service->name);
+    else if (probes && service->expect == EXPECT_AFFECTED && !scenario_has_fault(s))
+        diags_error(diags, at, "nothing affects %s: the script has no fault", service->name);
+}
+
+static void check_service(const struct scenario *s, const struct service *service,
+                          struct diags *diags)
+{
+    nsec resolution;
+    size_t probes = check_probes_of(s, service, &resolution);
+    char a[NSEC_TEXT_MAX], b[NSEC_TEXT_MAX];
+
+    for (size_t i = 0; i < service->needs.n; i++)
+        if (!strcmp(((const struct need *)service->needs.items[i])->service, service->name))
+            diags_error(diags, check_place(s, "services", service->name, "needs", NULL),
+                        "%s cannot need itself", service->name);
+    if (nsec_is_set(service->rto) && nsec_is_set(service->mtpd) && service->rto > service->mtpd)
+        diags_error(diags, check_place(s, "services", service->name, "rto", NULL),
+                    "the rto of %s (%s) is longer than its mtpd (%s)", service->name,
+                    nsec_text(service->rto, a), nsec_text(service->mtpd, b));
+    check_expectation(s, service, probes, diags);
+    if (!probes) {
+        /* a catalogue in a file of its own may hold services that are not rehearsed here */
+        if (service_promises(service) && service->place.file == s->tree->place.file)
+            diags_error(diags, service->place, "%s makes promises but no probe measures it",
+                        service->name);
+        return;
+    }
+    if (service->down_at_least > (int64_t)probes)
+        diags_error(diags, check_place(s, "services", service->name, "down_when", NULL),
+                    "%s has %zu %s: %d of them can never be down", service->name, probes,
+                    probes == 1 ? "probe" : "probes", (int)service->down_at_least);
+    check_target(s, service, "rto", service->rto, resolution, diags);
+    check_target(s, service, "max_downtime", service->max_downtime, resolution, diags);
+    if (service->detect) {
+        check_target(s, service, "detect_within", service->detect->within, resolution, diags);
+        check_detection(s, service, "detect_within", diags);
+    } else if (service->rto_clock == CLOCK_DETECTION) {
+        check_detection(s, service, "rto_clock", diags);
+    }
+    if (service->rto_clock == CLOCK_DECLARATION && nsec_is_set(service->rto))
+        diags_warning(diags, check_place(s, "services", service->name, "rto_clock", NULL),
+                      "the rto of %s runs from the mark 'declared': somebody must run 'blackstart "
+                      "mark declared' in each trial",
+                      service->name);
+}
+
+/* --- Probes, alarms, hosts --- */
+
+static void check_probe(const struct scenario *s, const struct probe *p, struct diags *diags)
+{
+    if (p->control && p->service)
+        diags_error(diags, p->place,
+                    "a control probe measures no service: remove 'service' or "
+                    "'control'");
+    if (!p->control && !p->service)
+        diags_error(diags, p->place, "this probe needs 'service' (or 'control: true')");
+    if (nsec_is_set(p->slow_after) && p->slow_after >= p->timeout)
+        diags_error(diags, check_place(s, "probes", p->name, "slow_after", NULL),
+                    "'slow_after' must be shorter than 'timeout'");
+}
+
+static const struct unit *host_unit(const struct host *h, const char *name)
+{
+    for (size_t i = 0; i < h->start.n; i++)
+        if (!strcmp(((const struct unit *)h->start.items[i])->name, name))
+            return h->start.items[i];
+    return NULL;
+}
+
+static void say_no_output(const struct host *h, const char *output, struct place at,
+                          struct diags *diags)
+{
+    const char *names[64];
+    char quoted[DIAG_QUOTE_MAX], hint[DIAG_QUOTE_MAX + 24];
+    size_t n = 0;
+    for (; n < h->start.n && n < ARRAY_SIZE(names); n++)
+        names[n] = ((const struct unit *)h->start.items[n])->name;
+    diags_error(diags, at, "%s has no output named '%s'%s", h->name, diag_quote(output, quoted),
+                diag_nearest(output, names, n, hint));
+}
+
+static void check_alarm(const struct scenario *s, const struct alarm *a, struct diags *diags)
+{
+    bool threshold = !strcmp(a->kind->name, "threshold");
+    struct place role_at = check_place(s, "alarms", a->name, "role", NULL);
+
+    if (role_index(a->name) >= 0)
+        diags_error(diags, a->place, "an alarm cannot be named '%s': that is a role", a->name);
+    if (threshold && a->role != ROLE_OWN)
+        diags_error(diags, role_at, "the role of a threshold is always own");
+    if (!threshold && a->role == ROLE_OWN)
+        diags_error(diags, role_at,
+                    "only a threshold has the role own: this one is page, monitor or automation");
+    if (!a->service)
+        diags_error(diags, a->place,
+                    threshold ? "the probe of this threshold has no service"
+                              : "this alarm needs 'service'");
+    if (threshold && a->service) {
+        const struct threshold_params *t = a->params;
+        const struct probe *p = scenario_probe(s, t->probe);
+        if (p->service && strcmp(p->service, a->service))
+            diags_error(diags, check_place(s, "alarms", a->name, "service", NULL),
+                        "the probe of this threshold measures %s, not %s", p->service, a->service);
+    }
+    /* a log of captured output: the parameters are sim/watch's, the tree has them too */
+    const struct node *log = node_get(node_get(node_get(s->tree, "alarms"), a->name), "log");
+    const struct node *host = node_get(log, "host"), *output = node_get(log, "output");
+    const struct host *h = host && host->kind == NODE_SCALAR ? scenario_host(s, host->text) : NULL;
+    if (h && output && output->kind == NODE_SCALAR && !host_unit(h, output->text))
+        say_no_output(h, output->text, output->place, diags);
+}
+
+static bool is_port(const char *text)
+{
+    unsigned long v = 0;
+    size_t n = strspn(text, "0123456789");
+    if (!n || n > 5 || text[n])
+        return false;
+    for (; *text; text++)
+        v = v * 10 + (unsigned long)(*text - '0');
+    return v >= 1 && v <= 65535;
+}
+
+static void check_ready(const struct scenario *s, const struct host *h, struct diags *diags)
+{
+    const struct ready *r = h->ready;
+    struct place at = check_place(s, "hosts", h->name, "ready", NULL);
+    char quoted[DIAG_QUOTE_MAX];
+    if (!!r->tcp + !!r->command + !!r->output != 1) {
+        diags_error(diags, at, "'ready' takes one of tcp, command, and output with match");
+        return;
+    }
+    if (!!r->output != !!r->match)
+        diags_error(diags, at, "'output' and 'match' belong together");
+    if (r->output && !host_unit(h, r->output))
+        say_no_output(h, r->output, check_place(s, "hosts", h->name, "ready", "output", NULL),
+                      diags);
+    if (!r->tcp)
+        return;
+    const char *colon = strrchr(r->tcp, ':');
+    if (!is_port(colon ? colon + 1 : r->tcp))
+        diags_error(diags, check_place(s, "hosts", h->name, "ready", "tcp", NULL),
+                    "'%s' is neither a port (1 to 65535) nor ADDRESS:PORT",
+                    diag_quote(r->tcp, quoted));
+}
+
+static void check_host(const struct scenario *s, const struct host *h, struct diags *diags)
+{
+    for (size_t i = 0; i < h->start.n; i++) {
+        const struct unit *unit = h->start.items[i];
+        const struct unit *first = host_unit(h, unit->name);
+        if (first != unit)
+            diags_error(diags, unit->place,
+                        "%s has two outputs named '%s': give one command a 'name'", h->name,
+                        unit->name);
+    }
+    for (size_t i = 0; i < h->env.n; i++) {
+        const struct pair *p = &h->env.items[i];
+        char quoted[DIAG_QUOTE_MAX];
+        if (strchr(p->key, '='))
+            diags_error(diags, p->place, "'%s' cannot be the name of an environment variable",
+                        diag_quote(p->key, quoted));
+    }
+    if (h->ready)
+        check_ready(s, h, diags);
+}
+
 void check_scenario(const struct scenario *s, struct diags *diags)
 {
+    char a[NSEC_TEXT_MAX], b[NSEC_TEXT_MAX];
+    for (size_t i = 0; i < s->services.n; i++)
+        check_service(s, s->services.items[i], diags);
+    check_networks(s, diags);
+    for (size_t i = 0; i < s->hosts.n; i++)
+        check_host(s, s->hosts.items[i], diags);
+    for (size_t i = 0; i < s->probes.n; i++)
+        check_probe(s, s->probes.items[i], diags);
+    for (size_t i = 0; i < s->alarms.n; i++)
+        check_alarm(s, s->alarms.items[i], diags);
+    if (s->settle->lasting > s->settle->within)
+        diags_error(diags, check_place(s, "settle", NULL),
+                    "settling for %s cannot be reached within %s", nsec_text(s->settle->lasting, a),
+                    nsec_text(s->settle->within, b));
+    check_script(s, diags);
     check_trials(s, s->trials, diags);
 }

@@ -16,3 +16,14 @@ void check_scenario(const struct scenario *s, struct diags *diags);
 void check_files(const struct scenario *s, const struct decode *d, struct diags *diags);
 /* `trials` are enough for what is to be demonstrated. */
 void check_trials(const struct scenario *s, int64_t trials, struct diags *diags);
+
+/* --- Parts of check_scenario() --- */
+
+void check_networks(const struct scenario *s, struct diags *diags); /* and hosts' addresses */
+void check_script(const struct scenario *s, struct diags *diags);
+
+/* Where the value of a key stands: check_place(s, "services", "checkout", "rto", NULL); of the
+ * deepest key that is there. */
+struct place check_place(const struct scenario *s, ...) __attribute__((sentinel));
+/* The probes of a service: how many, and the coarsest probe_resolution() among them. */
+size_t check_probes_of(const struct scenario *s, const struct service *service, nsec *ret_coarsest);

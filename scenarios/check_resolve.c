@@ -69,6 +69,20 @@ static void resolve_steps(struct scenario *s)
     }
 }
 
+static void resolve_units(struct scenario *s)
+{
+    for (size_t i = 0; i < s->hosts.n; i++) {
+        struct host *h = s->hosts.items[i];
+        for (size_t k = 0; k < h->start.n; k++) {
+            struct unit *unit = h->start.items[k];
+            char **argv = unit->command && !unit->name ? text_split_argv(unit->command) : NULL;
+            if (argv && argv[0])
+                unit->name = arena_strdup(s->arena, text_basename(argv[0]));
+            text_free_argv(argv);
+        }
+    }
+}
+
 static void resolve_routers(struct scenario *s)
 {
     for (size_t i = 0; i < s->networks.n; i++) {
@@ -126,6 +140,7 @@ void check_resolve(struct scenario *s, struct diags *diags)
     resolve_probes(s);
     resolve_alarms(s, diags);
     resolve_steps(s);
+    resolve_units(s);
     resolve_routers(s);
     resolve_expect(s, diags);
 }

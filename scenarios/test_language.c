@@ -18,7 +18,7 @@ static const char scenario_text[] =
     "    owner: payments\n"
     "    rto: ${rto}\n"
     "    rpo: 0s\n"
-    "    detect_within: {within: 3s, by: [page, log]}\n"
+    "    detect_within: {within: 3s, by: [automation, log]}\n"
     "    needs: [database, {service: fraud-check, kind: soft}]\n"
     "    down_when: {at_least: 1}\n"
     "  database: {tier: 1}\n"
@@ -34,7 +34,7 @@ static const char scenario_text[] =
     "  bystander: {control: true, host: client, tcp: 10.20.0.12:80, every: 2s}\n"
     "alarms:\n"
     "  log: {service: checkout, role: automation, log: {host: lb2, match: MASTER}}\n"
-    "  own: {threshold: {probe: page, consecutive: 3}}\n"
+    "  counted: {threshold: {probe: page, consecutive: 3}}\n"
     "script:\n"
     "  - {id: lose, at: 5s, kill: {host: lb1}}\n"
     "  - at: 20s\n"
@@ -87,7 +87,7 @@ static void a_scenario_becomes_a_model(void **state)
     assert_int_equal(p->stable, 2 * NSEC_SEC);
     assert_int_equal(scenario_probe(s, "bystander")->stable, 4 * NSEC_SEC);
     assert_false(nsec_is_set(p->slow_after));
-    const struct alarm *own = scenario_alarm(s, "own");
+    const struct alarm *own = scenario_alarm(s, "counted");
     assert_int_equal(own->role, ROLE_OWN);
     assert_string_equal(own->service, "checkout");
     assert_int_equal(s->script.n, 3);
