@@ -3,6 +3,8 @@
  */
 #include "scenarios/check.h"
 
+#include "injectors/injector.h"
+
 #include <string.h>
 
 static void check_condition(const struct condition *c, const struct step *step, const char *key,
@@ -88,6 +90,9 @@ static void check_step(const struct scenario *s, size_t i, struct diags *diags)
                                                         : "after"),
                     "the step '%s' reaches to %s, but the horizon is %s", step->id,
                     nsec_text(end, a), nsec_text(s->horizon, b));
+    struct err err = ERR_INIT;
+    if (injector_of(step)->check && injector_of(step)->check(s, step, &err) < 0)
+        diags_error(diags, step->action_place, "%s", err.text);
     if (step->when)
         check_condition(step->when, step, "when", step_place(s, i, "when"), diags);
     if (step->until)

@@ -51,10 +51,10 @@ static const struct field target_fields[] = {
      .example = "1"},
     {.key = "leader",
      .type = FIELD_TEXT,
-     .flags = FIELD_COMMAND,
+     .flags = FIELD_NON_EMPTY,
      .offset = offsetof(struct target, leader),
-     .help = "A command that is run on each host of `of` when the step is due; the one where it "
-             "exits with 0 is taken.",
+     .help = "A command, given to /bin/sh -c on each host of `of` when the step is due; the host "
+             "where it exits with 0 is taken.",
      .example = "./is-leader.sh"},
     {.key = "of",
      .type = FIELD_REFS,

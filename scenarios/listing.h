@@ -1,0 +1,22 @@
+/* The catalogue of what a scenario may do and watch, from the tables: for `blackstart list` and the
+ * manual.
+ *
+ * Ownership: buffers are the caller's; JSON is a new reference. Text is at most 80 columns wide.
+ */
+#pragma once
+
+#include "sim/base/buf.h"
+#include "sim/base/err.h"
+#include <jansson.h>
+
+enum listing_kind { LISTING_INJECTORS, LISTING_PROBES, LISTING_ALARMS };
+extern const char *const listing_words[]; /* "injectors", "probes", "alarms", NULL */
+
+/* `name`: one of them with every parameter; NULL: all, a line each. -ENOENT: there is no such one
+ * (the nearest is in err). */
+int listing_text(enum listing_kind kind, const char *name, struct buf *out, struct err *err);
+/* The same as an array of objects {name, summary, detail, parameters:[…]}. */
+int listing_json(enum listing_kind kind, const char *name, json_t **ret, struct err *err);
+
+/* The tables of keys for docs/scenario.md, in Markdown. */
+void listing_manual(struct buf *out);
