@@ -19,6 +19,7 @@
 
 #include "sim/base/err.h"
 #include "sim/base/rng.h"
+#include "sim/kernel/hostcaps.h"
 #include "sim/lab/lab.h"
 #include "sim/loop/loop.h"
 #include "sim/model/model.h"
@@ -27,6 +28,7 @@
 struct inject_env {
     const struct scenario *scenario;
     struct lab *lab; /* NULL when a dead run is undone: what was the lab's has gone with it */
+    const struct hostcaps *caps; /* for supported(); NULL: not known, then it is left to prepare */
     struct loop *loop;
     struct rng *rng;    /* this trial's and step's stream: target choice is seeded */
     const char *run_id; /* part of every name we give to the kernel */
@@ -80,7 +82,7 @@ struct injector {
     /* Rules that tables cannot say (exactly one of two keys …), for `blackstart check`; NULL: none.
      */
     int (*check)(const struct scenario *s, const struct step *step, struct err *err);
-    /* 0, or -errno with the reason, before anything is touched. */
+    /* 0, or -errno with the reason, before anything is touched; needs scenario and caps alone. */
     int (*supported)(const struct inject_env *env, const struct step *step, struct err *err);
     /* What would be sent, as texts (each with how it is undone), without touching: for `plan`. */
     int (*plan)(const struct scenario *s, const struct step *step, json_t *texts, struct err *err);

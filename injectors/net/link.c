@@ -5,8 +5,10 @@
  * callback shifts one edge and not those after it. A port that was down before is not ours.
  */
 #include <errno.h>
-#include <linux/if.h>
+#include <net/if.h>
 #include <string.h>
+
+#include <linux/if.h> /* IFF_LOWER_UP; after <net/if.h>, which it then does not define again */
 
 #include "injectors/actions.h"
 #include "injectors/injector.h"
@@ -68,11 +70,14 @@ static int link_plan(const struct scenario *s, const struct step *step, json_t *
     buf_adds(&text, "; undone by setting it up");
     json_array_append_new(texts, json_string(buf_text(&text)));
     AUTO_PORTS ports = {0};
-    ports_of_target(s, p->host, p->network, &ports);
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
     CLEANUP(nl_free_p) struct nl *rec = NULL;
-    int r = nl_open_recording("switch", &rec, err);
+    int r = topo_new(s, &topo, err);
+    if (r == 0)
+        r = nl_open_recording("switch", &rec, err);
     if (r < 0)
         return r;
+    ports_of_target(topo, p->host, p->network, &ports);
     link_encode(rec, &ports, false);
     r = nl_flush(rec, err);
     if (r < 0)
@@ -130,11 +135,15 @@ static int link_prepare(struct inject_env *env, const struct step *step, void **
     if (r < 0)
         return r;
     AUTO_PORTS ports = {0};
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    r = topo_new(env->scenario, &topo, err);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < t.n; i++) {
         struct lab_node *n = lab_node(env->lab, t.hosts[i]);
         if (!n || !lab_node_is_up(n))
             return err_set(err, ESRCH, "host '%s' is down: its cable carries nothing", t.hosts[i]);
-        ports_of_host(env->scenario, scenario_host(env->scenario, t.hosts[i]), p->network, &ports);
+        ports_of_host(topo, t.hosts[i], p->network, &ports);
     }
     AUTO_JSON *undo = NULL;
     r = read_ports(env, &ports, &undo, err);

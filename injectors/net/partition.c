@@ -9,10 +9,31 @@
 
 #include "injectors/actions.h"
 #include "injectors/injector.h"
+#include "injectors/net/crossing.h"
+#include "injectors/net/cut.h"
 #include "injectors/params.h"
+#include "injectors/process/targets.h"
+#include "sim/base/jsonx.h"
 
 static const char *const direction_words[] = {"both", "forward", "backward", NULL};
 static const char *const kind_words[] = {"drop", "reject", NULL};
+
+/* Paths tried by packets of our own; all rules are read back in any case. */
+#define PARTITION_TRIES 64
+/* A frame passes the switch inside the sender's system call; this is for a machine that is busy. */
+#define PARTITION_WAIT (50 * NSEC_MSEC)
+#define PARTITION_LOOK_EVERY (500 * NSEC_USEC)
+
+struct partition_state {
+    const struct partition_params *params;
+    char table[CUT_TABLE_MAX];
+    struct cut cut;
+    const char **receivers; /* reject: whose rules refuse */
+    size_t n_receivers;
+    json_t *targets; /* every host that was named or chosen */
+    char *how;
+    char *text; /* "lb2 | client, db" */
+};
 
 /* A host stands in one group only; one that is chosen when the step happens leaves the others. */
 static int check_twice(const struct objects *groups, const char *host, struct err *err)
@@ -71,6 +92,486 @@ static int partition_check(const struct scenario *s, const struct step *step, st
     return 0;
 }
 
+static int partition_supported(const struct inject_env *env, const struct step *step,
+                               struct err *err)
+{
+    static const char *const needs[][3] = {
+        [CUT_DROP] = {"nft-bridge", NULL, NULL}, [CUT_REJECT] = {"nft-inet", "nft-reject", NULL}};
+    const struct partition_params *p = step->params;
+    for (const char *const *name = needs[p->kind]; env->caps && *name; name++) {
+        const struct hostcap *cap = hostcaps_find(env->caps, *name);
+        if (cap && !cap->ok)
+            return err_set(err, EOPNOTSUPP, "partition (%s) needs %s, which this host lacks: %s",
+                           kind_words[p->kind], *name, cap->detail ? cap->detail : "");
+    }
+    return 0;
+}
+
+/* --- Who is cut from whom --------------------------------------------------------------------- */
+
+struct members {
+    struct cut_member *items;
+    size_t n;
+    struct buf how;
+};
+
+static void members_done(struct members *m)
+{
+    free(m->items);
+    buf_done(&m->how);
+}
+
+static void add_member(struct members *m, const char *host, size_t group)
+{
+    struct cut_member *more = realloc(m->items, (m->n + 1) * sizeof *more);
+    if (!more)
+        abort(); /* as the buffers of sim/base do */
+    more[m->n++] = (struct cut_member){host, group};
+    m->items = more;
+}
+
+static bool has_member(const struct members *m, const char *host)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->items[i].host, host) == 0)
+            return true;
+    return false;
+}
+
+static int add_target(struct inject_env *env, const struct target *t, size_t group,
+                      struct members *m, struct err *err)
+{
+    AUTO_TARGETS got = {0};
+    int r = targets_choose(env, t, &got, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < got.n; i++)
+        if (!has_member(m, got.hosts[i]))
+            add_member(m, got.hosts[i], group);
+    if (got.how)
+        buf_printf(&m->how, "%s%s", m->how.len ? "; " : "", got.how);
+    return 0;
+}
+
+/* First those that are chosen now, then the plainly named, so that a chosen one leaves other
+ * groups. */
+static int add_group(struct inject_env *env, const struct objects *group, size_t number,
+                     bool chosen, struct members *m, struct err *err)
+{
+    for (size_t i = 0; i < group->n; i++) {
+        const struct target *t = group->items[i];
+        if (chosen == (t->host != NULL))
+            continue;
+        int r = add_target(env, t, number, m, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int find_members(struct inject_env *env, const struct partition_params *p, struct members *m,
+                        struct err *err)
+{
+    for (int chosen = 1; chosen >= 0; chosen--) {
+        int r = p->isolate.n ? add_group(env, &p->isolate, 0, chosen, m, err) : 0;
+        for (size_t g = 0; r == 0 && g < p->cut.n; g++)
+            r = add_group(env, p->cut.items[g], g, chosen, m, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void make_cut(const struct topo *topo, const struct partition_params *p,
+                     const struct members *m, struct cut *ret)
+{
+    bool forward = p->direction != CUT_BACKWARD, backward = p->direction != CUT_FORWARD;
+    if (p->isolate.n)
+        cut_around(topo, m->items, m->n, forward, backward, ret);
+    else
+        cut_between(topo, m->items, m->n, forward, backward, ret);
+}
+
+/* "lb2 | client, db" or "etcd1 | all others" */
+static void members_text(const struct partition_params *p, const struct members *m, struct buf *out)
+{
+    size_t groups = p->isolate.n ? 1 : p->cut.n;
+    for (size_t g = 0; g < groups; g++) {
+        size_t seen = 0;
+        buf_adds(out, g ? " | " : "");
+        for (size_t i = 0; i < m->n; i++)
+            if (m->items[i].group == g)
+                buf_printf(out, "%s%s", seen++ ? ", " : "", m->items[i].host);
+    }
+    if (p->isolate.n)
+        buf_adds(out, " | all others");
+}
+
+static const char *direction_text(const struct partition_params *p)
+{
+    static const char *const texts[] = {
+        [CUT_BOTH] = "in both directions",
+        [CUT_FORWARD] = "only what the first send",
+        [CUT_BACKWARD] = "only what the first are sent",
+    };
+    return texts[p->direction];
+}
+
+/* --- Plan ------------------------------------------------------------------------------------- */
+
+/* As written, with the rules for those that are chosen when the step happens. */
+static void written_text(const struct partition_params *p, struct buf *out)
+{
+    size_t groups = p->isolate.n ? 1 : p->cut.n;
+    for (size_t g = 0; g < groups; g++) {
+        const struct objects *group = p->isolate.n ? &p->isolate : p->cut.items[g];
+        buf_adds(out, g ? " | " : "");
+        for (size_t i = 0; i < group->n; i++) {
+            AUTO_FREE char *text = inject_target_text(group->items[i]);
+            buf_printf(out, "%s%s", i ? ", " : "", text);
+        }
+    }
+    if (p->isolate.n)
+        buf_adds(out, " | all others");
+}
+
+static bool is_fixed(const struct partition_params *p)
+{
+    size_t groups = p->isolate.n ? 1 : p->cut.n;
+    for (size_t g = 0; g < groups; g++) {
+        const struct objects *group = p->isolate.n ? &p->isolate : p->cut.items[g];
+        for (size_t i = 0; i < group->n; i++)
+            if (!((const struct target *)group->items[i])->host)
+                return false;
+    }
+    return true;
+}
+
+static int receivers_of(const struct cut *c, const char ***ret, size_t *ret_n, struct err *err)
+{
+    size_t max = c->ports.n;
+    const char **list = calloc(max + 1, sizeof *list);
+    if (!list)
+        return err_errno(err, ENOMEM, "preparing a partition");
+    *ret_n = cut_receivers(c, list, max);
+    *ret = list;
+    return 0;
+}
+
+/* The same functions as apply, into a recording. */
+static int record_cut(const struct cut *c, const struct partition_params *p, const char *table,
+                      struct nl *rec, struct err *err)
+{
+    if (p->kind == CUT_DROP)
+        return cut_install_drop(c, rec, table, err);
+    AUTO_FREE const char **hosts = NULL;
+    size_t n = 0;
+    int r = receivers_of(c, &hosts, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        AUTO_BUF where = BUF_INIT;
+        buf_printf(&where, "host %s", hosts[i]);
+        CLEANUP(nl_free_p) struct nl *nl = NULL;
+        r = nl_derive(rec, -1, buf_text(&where), &nl, err);
+        if (r == 0)
+            r = cut_install_reject(c, hosts[i], nl, table, err);
+    }
+    return r;
+}
+
+static int plan_messages(const struct scenario *s, const struct partition_params *p,
+                         const char *table, json_t *texts, struct err *err)
+{
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    CLEANUP(nl_free_p) struct nl *rec = NULL;
+    CLEANUP(members_done) struct members m = {0};
+    AUTO_CUT cut = {0};
+    struct inject_env env = {.scenario = s};
+    int r = topo_new(s, &topo, err);
+    if (r == 0)
+        r = find_members(&env, p, &m, err);
+    if (r < 0)
+        return r;
+    make_cut(topo, p, &m, &cut);
+    r = nl_open_recording("switch", &rec, err);
+    if (r == 0)
+        r = record_cut(&cut, p, table, rec, err);
+    if (r == 0)
+        ports_plan_messages(rec, "", texts);
+    return r;
+}
+
+static int partition_plan(const struct scenario *s, const struct step *step, json_t *texts,
+                          struct err *err)
+{
+    const struct partition_params *p = step->params;
+    char table[CUT_TABLE_MAX];
+    cut_table_name(step->id, table);
+    AUTO_BUF text = BUF_INIT;
+    buf_adds(&text, p->kind == CUT_DROP ? "frames lost at the switch: "
+                                        : "packets refused by the receiving hosts: ");
+    written_text(p, &text);
+    buf_printf(&text, ", %s; undone by deleting the table %s%s", direction_text(p), table,
+               is_fixed(p) ? "" : " (its pairs are made when the hosts are chosen)");
+    json_array_append_new(texts, json_string(buf_text(&text)));
+    return is_fixed(p) ? plan_messages(s, p, table, texts, err) : 0;
+}
+
+/* --- Prepare, apply --------------------------------------------------------------------------- */
+
+static void partition_done(void *state)
+{
+    struct partition_state *st = state;
+    if (!st)
+        return;
+    cut_done(&st->cut);
+    free(st->receivers);
+    json_decref(st->targets);
+    free(st->how);
+    free(st->text);
+    free(st);
+}
+DEFINE_CLEANUP(void, partition_done);
+
+/* A cut is worth nothing when on every path one end has gone already. */
+static int some_path_lives(struct inject_env *env, const struct cut *c, struct err *err)
+{
+    for (size_t i = 0; i < c->n_pairs + c->n_routes; i++) {
+        const struct cut_pair *p = i < c->n_pairs ? &c->pairs[i] : &c->routes[i - c->n_pairs];
+        struct lab_node *from = lab_node(env->lab, c->ports.items[p->from].host);
+        struct lab_node *to = lab_node(env->lab, c->ports.items[p->to].host);
+        if (from && to && lab_node_is_up(from) && lab_node_is_up(to))
+            return 0;
+    }
+    if (c->n_pairs + c->n_routes == 0)
+        return err_set(err, EINVAL, "these hosts share no network and no router: nothing to cut");
+    return err_set(err, ESRCH, "on every path of this cut one end is down already");
+}
+
+static json_t *undo_record(const struct partition_state *st)
+{
+    json_t *tables = json_array();
+    if (st->params->kind == CUT_DROP)
+        json_array_append_new(tables, json_pack("{s:s}", "table", st->table));
+    for (size_t i = 0; i < st->n_receivers; i++)
+        json_array_append_new(
+            tables, json_pack("{s:s, s:s}", "host", st->receivers[i], "table", st->table));
+    return json_pack("{s:o}", "tables", tables);
+}
+
+static int partition_prepare(struct inject_env *env, const struct step *step, void **ret_state,
+                             json_t **ret_undo, struct err *err)
+{
+    const struct partition_params *p = step->params;
+    CLEANUP(members_done) struct members m = {0};
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    int r = find_members(env, p, &m, err);
+    if (r == 0)
+        r = topo_new(env->scenario, &topo, err);
+    if (r < 0)
+        return r;
+    struct partition_state *st = calloc(1, sizeof *st);
+    if (!st)
+        return err_errno(err, ENOMEM, "preparing a partition");
+    CLEANUP(partition_done_p) void *owner = st;
+    st->params = p;
+    cut_table_name(step->id, st->table);
+    make_cut(topo, p, &m, &st->cut);
+    r = some_path_lives(env, &st->cut, err);
+    if (r == 0 && p->kind == CUT_REJECT)
+        r = receivers_of(&st->cut, &st->receivers, &st->n_receivers, err);
+    if (r < 0)
+        return r;
+    st->targets = json_array();
+    for (size_t i = 0; i < m.n; i++)
+        json_array_append_new(st->targets, json_string(m.items[i].host));
+    AUTO_BUF text = BUF_INIT;
+    members_text(p, &m, &text);
+    st->text = buf_steal(&text);
+    st->how = m.how.len ? buf_steal(&m.how) : NULL;
+    *ret_undo = undo_record(st);
+    *ret_state = steal_ptr(owner);
+    return 0;
+}
+
+static int install(struct inject_env *env, const struct partition_state *st, json_t *changes,
+                   struct err *err)
+{
+    if (st->params->kind == CUT_DROP) {
+        json_array_append_new(changes,
+                              json_sprintf("switch: %s: %zu port pairs and %zu routes lost "
+                                           "(table bridge %s)",
+                                           st->text, st->cut.n_pairs, st->cut.n_routes, st->table));
+        return cut_install_drop(&st->cut, lab_switch_nl(env->lab), st->table, err);
+    }
+    for (size_t i = 0; i < st->n_receivers; i++) {
+        struct lab_node *n = lab_node(env->lab, st->receivers[i]);
+        if (!lab_node_is_up(n))
+            continue; /* it refuses nothing and answers nothing */
+        int r = cut_install_reject(&st->cut, st->receivers[i], lab_node_nl(n), st->table, err);
+        if (r < 0)
+            return err_prefix(err, "host '%s'", st->receivers[i]);
+        json_array_append_new(changes, json_sprintf("host %s: refuses, for %s (table inet %s)",
+                                                    st->receivers[i], st->text, st->table));
+    }
+    return 0;
+}
+
+static int partition_apply(struct inject_env *env, void *state, struct inject_result *ret,
+                           struct err *err)
+{
+    struct partition_state *st = state;
+    AUTO_JSON *changes = json_array();
+    struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
+    int r = install(env, st, changes, err);
+    if (r < 0)
+        return r;
+    at.hi = nsec_now(CLOCK_MONOTONIC);
+    *ret = (struct inject_result){.at = at,
+                                  .targets = json_incref(st->targets),
+                                  .changes = json_incref(changes),
+                                  .chosen = st->how ? strdup(st->how) : NULL};
+    return 0;
+}
+
+/* --- Verify ----------------------------------------------------------------------------------- */
+
+/* Sums what all tables of this cut hold. A host that is down has no rules and needs none. */
+static int read_rules(struct inject_env *env, const struct partition_state *st,
+                      struct cut_seen *ret, struct err *err)
+{
+    if (st->params->kind == CUT_DROP)
+        return cut_read_drop(&st->cut, lab_switch_nl(env->lab), st->table, ret, err);
+    struct cut_seen all = {0};
+    for (size_t i = 0; i < st->n_receivers; i++) {
+        struct lab_node *n = lab_node(env->lab, st->receivers[i]);
+        struct cut_seen one = {0};
+        if (!lab_node_is_up(n))
+            continue;
+        int r = cut_read_reject(&st->cut, st->receivers[i], lab_node_nl(n), st->table, &one, err);
+        if (r < 0)
+            return r;
+        all.asked += one.asked;
+        all.found += one.found;
+        all.packets += one.packets;
+    }
+    *ret = all;
+    return 0;
+}
+
+/* Until the counters have seen as many packets as were sent, or nothing more is to be expected:
+ * another fault may lose them before they reach our rule. */
+static int wait_for_counters(struct inject_env *env, const struct partition_state *st,
+                             uint64_t want, struct cut_seen *seen, struct err *err)
+{
+    nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), PARTITION_WAIT);
+    for (;;) {
+        int r = read_rules(env, st, seen, err);
+        if (r < 0 || seen->packets >= want || nsec_now(CLOCK_MONOTONIC) >= until)
+            return r;
+        struct timespec pause = nsec_to_timespec(PARTITION_LOOK_EVERY);
+        nanosleep(&pause, NULL); /* counters raise no event */
+    }
+}
+
+static void say(const struct partition_state *st, const struct cut_seen *before,
+                const struct cut_seen *seen, size_t tried, size_t arrived, size_t refused,
+                struct inject_proof *p)
+{
+    bool drop = st->params->kind == CUT_DROP;
+    snprintf(p->asked, sizeof p->asked, "%.120s: every packet %s (%zu rules)", st->text,
+             drop ? "lost" : "refused", seen->asked);
+    size_t used = (size_t)snprintf(p->seen, sizeof p->seen,
+                                   "%zu of %zu rules in force, %llu packets met them", seen->found,
+                                   seen->asked, (unsigned long long)seen->packets);
+    if (tried > 0)
+        used += (size_t)snprintf(p->seen + used, sizeof p->seen - used,
+                                 "; of %zu of our own %zu arrived, %llu counted", tried, arrived,
+                                 (unsigned long long)(seen->packets - before->packets));
+    if (tried > 0 && !drop)
+        snprintf(p->seen + used, sizeof p->seen - used, ", %zu told the sender so", refused);
+    snprintf(p->how, sizeof p->how,
+             drop
+                 ? "rules and counters read back at the switch; frames of our own sent along the "
+                   "cut paths"
+                 : "rules and counters read back in the hosts; datagrams of our own sent along the "
+                   "cut paths");
+}
+
+static int partition_verify(struct inject_env *env, void *state, struct inject_proof *ret,
+                            struct err *err)
+{
+    struct partition_state *st = state;
+    CLEANUP(crossing_free_p) struct crossing *x = NULL;
+    struct cut_seen before = {0}, seen = {0};
+    struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}};
+    struct err gone = ERR_INIT;
+    int r = read_rules(env, st, &before, &gone);
+    if (r == -ENOENT) { /* somebody took the table away */
+        snprintf(p.asked, sizeof p.asked, "the rules of %.120s are in force", st->text);
+        snprintf(p.seen, sizeof p.seen, "the table %s is not there", st->table);
+        snprintf(p.how, sizeof p.how, "asked nf_tables");
+        p.at.hi = nsec_now(CLOCK_MONOTONIC);
+        *ret = p;
+        return 0;
+    }
+    if (r < 0) {
+        if (err)
+            *err = gone;
+        return r;
+    }
+    bool reject = st->params->kind == CUT_REJECT;
+    r = crossing_send(env->lab, &st->cut, reject, PARTITION_TRIES, &x, err);
+    if (r == 0)
+        r = wait_for_counters(env, st, before.packets + crossing_tried(x), &seen, err);
+    if (r < 0)
+        return r;
+    size_t arrived = 0, refused = 0;
+    crossing_collect(x, &arrived, &refused);
+    say(st, &before, &seen, crossing_tried(x), arrived, refused, &p);
+    p.ok = seen.asked > 0 && seen.found == seen.asked && arrived == 0;
+    p.at.hi = nsec_now(CLOCK_MONOTONIC);
+    *ret = p;
+    return 0;
+}
+
+/* --- Revert ----------------------------------------------------------------------------------- */
+
+static int remove_table(struct inject_env *env, const json_t *entry, json_t *changes,
+                        struct err *err)
+{
+    const char *host = jsonx_str(entry, "host", NULL), *table = jsonx_str(entry, "table", "");
+    struct lab_node *n = host ? lab_node(env->lab, host) : NULL;
+    if (host && (!n || !lab_node_is_up(n)))
+        return 0; /* its rules went with it */
+    struct nl *nl = host ? lab_node_nl(n) : lab_switch_nl(env->lab);
+    int r = cut_remove(nl, host ? NFT_FAMILY_INET : NFT_FAMILY_BRIDGE, table, err);
+    if (r < 0)
+        return r;
+    json_array_append_new(changes, host
+                                       ? json_sprintf("host %s: table inet %s deleted", host, table)
+                                       : json_sprintf("switch: table bridge %s deleted", table));
+    return 0;
+}
+
+static int partition_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                            struct err *err)
+{
+    AUTO_JSON *changes = json_array();
+    struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
+    size_t i;
+    const json_t *entry;
+    if (env->lab)
+        json_array_foreach(json_object_get(undo, "tables"), i, entry)
+        {
+            int r = remove_table(env, entry, changes, err);
+            if (r < 0)
+                return r;
+        }
+    at.hi = nsec_now(CLOCK_MONOTONIC);
+    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    return 0;
+}
+
 static const struct field partition_fields[] = {
     {.key = "cut",
      .type = FIELD_GROUPS,
@@ -121,6 +622,13 @@ static const struct injector partition_injector = {
     .is_fault = true,
     .lasts = true,
     .check = partition_check,
+    .supported = partition_supported,
+    .plan = partition_plan,
+    .prepare = partition_prepare,
+    .apply = partition_apply,
+    .verify = partition_verify,
+    .revert = partition_revert,
+    .done = partition_done,
 };
 
 const struct variant inject_partition = {

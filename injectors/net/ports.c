@@ -2,6 +2,7 @@
 #include "injectors/net/ports.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 void ports_done(struct ports *p)
@@ -10,48 +11,54 @@ void ports_done(struct ports *p)
     *p = (struct ports){0};
 }
 
-static void add(struct ports *p, const struct host *h, const struct lab_cable *c)
+static struct port *add(struct ports *p)
 {
     struct port *items = realloc(p->items, (p->n + 1) * sizeof *items);
     if (!items)
         abort(); /* as the buffers of sim/base do */
     p->items = items;
-    struct port *port = &items[p->n++];
-    *port = (struct port){
-        .host = h->name, .network = c->network, .mac = c->mac, .n_addresses = c->n_addresses};
-    memcpy(port->name, c->port, sizeof port->name);
-    memcpy(port->device, c->device, sizeof port->device);
-    memcpy(port->addresses, c->addresses, sizeof port->addresses);
+    items[p->n] = (struct port){0};
+    return &items[p->n++];
 }
 
-void ports_of_host(const struct scenario *s, const struct host *h, const char *network,
-                   struct ports *p)
+static void add_cable(struct ports *p, const struct topo *t, size_t cable)
 {
-    size_t n = h ? lab_cables(s, h, NULL, 0) : 0;
-    AUTO_FREE struct lab_cable *cables = calloc(n + 1, sizeof *cables);
-    if (!cables)
-        abort();
-    if (n > 0)
-        lab_cables(s, h, cables, n);
-    for (size_t i = 0; i < n; i++)
-        if (!network || strcmp(cables[i].network, network) == 0)
-            add(p, h, &cables[i]);
+    const struct topo_cable *c = &t->cables[cable];
+    struct port *port = add(p);
+    port->host = t->hosts[c->host].host->name;
+    port->network = t->nets[c->net].name;
+    port->mac = c->mac;
+    snprintf(port->name, sizeof port->name, "%s", c->port);
+    snprintf(port->device, sizeof port->device, "%s", c->dev);
+    for (size_t i = 0; i < t->addresses_n && port->n_addresses < PORT_ADDRESSES; i++)
+        if (t->addresses[i].cable == cable)
+            port->addresses[port->n_addresses++] = t->addresses[i].prefix;
 }
 
-void ports_of_target(const struct scenario *s, const struct target *t, const char *network,
+void ports_of_host(const struct topo *t, const char *host, const char *network, struct ports *p)
+{
+    for (size_t i = 0; i < t->cables_n; i++) {
+        const struct topo_cable *c = &t->cables[i];
+        if (strcmp(t->hosts[c->host].host->name, host) != 0)
+            continue;
+        if (!network || strcmp(t->nets[c->net].name, network) == 0)
+            add_cable(p, t, i);
+    }
+}
+
+void ports_of_target(const struct topo *topo, const struct target *t, const char *network,
                      struct ports *p)
 {
     if (t->host)
-        ports_of_host(s, scenario_host(s, t->host), network, p);
+        ports_of_host(topo, t->host, network, p);
     for (size_t i = 0; !t->host && i < t->of.n; i++)
-        ports_of_host(s, scenario_host(s, t->of.items[i]), network, p);
+        ports_of_host(topo, t->of.items[i], network, p);
 }
 
-static int has_port(const struct scenario *s, const char *host, const char *network,
-                    struct err *err)
+static int has_port(const struct topo *topo, const char *host, const char *network, struct err *err)
 {
     AUTO_PORTS p = {0};
-    ports_of_host(s, scenario_host(s, host), network, &p);
+    ports_of_host(topo, host, network, &p);
     if (p.n > 0)
         return 0;
     if (network)
@@ -62,10 +69,14 @@ static int has_port(const struct scenario *s, const char *host, const char *netw
 int ports_check(const struct scenario *s, const struct target *t, const char *network,
                 struct err *err)
 {
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    int r = topo_new(s, &topo, err);
+    if (r < 0)
+        return r;
     if (t->host)
-        return has_port(s, t->host, network, err);
+        return has_port(topo, t->host, network, err);
     for (size_t i = 0; i < t->of.n; i++) {
-        int r = has_port(s, t->of.items[i], network, err);
+        r = has_port(topo, t->of.items[i], network, err);
         if (r < 0)
             return r;
     }

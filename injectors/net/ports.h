@@ -10,6 +10,7 @@
 #include "sim/base/err.h"
 #include "sim/kernel/inet.h"
 #include "sim/kernel/nl.h"
+#include "sim/lab/topo.h"
 #include "sim/model/model.h"
 
 #define PORT_ADDRESSES 16
@@ -30,10 +31,9 @@ void ports_done(struct ports *p);
 #define AUTO_PORTS __attribute__((cleanup(ports_done))) struct ports
 
 /* Appends the host's ports; network NULL: all of them. */
-void ports_of_host(const struct scenario *s, const struct host *h, const char *network,
-                   struct ports *p);
+void ports_of_host(const struct topo *t, const char *host, const char *network, struct ports *p);
 /* Of the plainly named host, or of every candidate. */
-void ports_of_target(const struct scenario *s, const struct target *t, const char *network,
+void ports_of_target(const struct topo *topo, const struct target *t, const char *network,
                      struct ports *p);
 /* Every host that may be chosen has a port (on this network). */
 int ports_check(const struct scenario *s, const struct target *t, const char *network,
