@@ -1,0 +1,14 @@
+/* Which alarm noticed, when, and which should have. Needs the service's episodes. */
+#pragma once
+
+#include "reports/result.h"
+
+/* Fills in alarms, detection, the ttd spans and the episodes' onsets of `s`. */
+void detection_find(struct result *r, const struct trial *t, struct service_seen *s);
+
+/* True when this alarm may meet the service's detect_within; without such a promise: when its role
+ * is page or monitor. */
+bool detection_counts(const struct service *s, const struct alarm *a);
+/* True for alarms that tell of a moment (a line of a log, a packet), not of a state: they are never
+ * still firing when a fault begins. */
+bool detection_is_momentary(const struct alarm *a);

@@ -1,0 +1,529 @@
+/* Down periods of a service in one trial.
+ *
+ * 1. The observations of each probe, from the last `settle` before the trial was armed on (before
+ *    that the system was still coming up), in the order of their actual starts; failed ones that a
+ *    lost control path or a late runner explains are unknown.
+ * 2. sim/judge turns them into runs: impact, flaps, restored.
+ * 3. A service is down while `down_at_least` of its probes are. Each bound comes from its own
+ *    timeline: earliest instants from the lows, latest from the highs.
+ * 4. Faults are attached, and with them who restored it: see attach().
+ */
+#include "reports/episode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/judge/judge.h"
+
+/* A down period of one probe. */
+struct run {
+    struct span impact, restored; /* restored.hi = NSEC_INF: not seen to end */
+    nsec first_bad;
+    size_t flaps;
+    struct span *downs;
+    size_t downs_n;
+};
+
+struct watched {
+    const struct probe *probe;
+    struct judge_obs *obs;
+    size_t obs_n;
+    struct run *runs;
+    size_t runs_n;
+    size_t blips, unknown;
+    /* while judging */
+    struct arena *arena;
+    nsec run_first, last_good;
+    bool in_run;
+};
+
+const json_t *trial_next(const struct trial *t, const char *kind, size_t *i)
+{
+    while (*i < t->events_n) {
+        const json_t *e = t->events[(*i)++];
+        const char *k = json_string_value(json_object_get(e, "kind"));
+        if (k && strcmp(k, kind) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+static nsec member(const json_t *e, const char *key)
+{
+    const json_t *v = json_object_get(e, key);
+    return json_is_integer(v) ? json_integer_value(v) : NSEC_UNSET;
+}
+
+static const char *word(const json_t *e, const char *key)
+{
+    const char *s = json_string_value(json_object_get(e, key));
+    return s ? s : "";
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct judge_obs *x = a, *y = b;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return (x->n > y->n) - (x->n < y->n);
+}
+
+/* The observations of one probe that count, renumbered in the order of their starts. */
+static void collect(struct result *r, const struct trial *t, struct watched *w,
+                    const struct span *blind, size_t blind_n)
+{
+    nsec from = nsec_is_set(t->armed) ? t->armed - r->scenario->settle->lasting : -NSEC_INF;
+    w->obs = arena_alloc(r->arena, (t->events_n + 1) * sizeof *w->obs);
+    size_t i = 0;
+    for (const json_t *e; (e = trial_next(t, "probe", &i));) {
+        if (strcmp(word(e, "probe"), w->probe->name) != 0)
+            continue;
+        struct judge_obs o = {.n = (uint64_t)member(e, "n"),
+                              .scheduled = member(e, "sched"),
+                              .start = member(e, "start"),
+                              .end = member(e, "end")};
+        if (!nsec_is_set(o.start) || !nsec_is_set(o.end) || o.start < from)
+            continue;
+        o.verdict = json_is_true(json_object_get(e, "ok")) ? JUDGE_GOOD : JUDGE_BAD;
+        bool lost = json_is_true(json_object_get(e, "unknown")) ||
+                    (nsec_is_set(o.scheduled) && o.start - o.scheduled > w->probe->every);
+        for (size_t b = 0; b < blind_n && !lost; b++)
+            lost = o.start <= blind[b].hi && o.end >= blind[b].lo;
+        if (lost && o.verdict == JUDGE_BAD) {
+            o.verdict = JUDGE_UNKNOWN;
+            w->unknown++;
+        }
+        w->obs[w->obs_n++] = o;
+    }
+    qsort(w->obs, w->obs_n, sizeof *w->obs, by_start);
+    for (size_t k = 0; k < w->obs_n; k++)
+        w->obs[k].n = k;
+}
+
+static void on_event(const struct judge_event *e, void *data)
+{
+    struct watched *w = data;
+    struct run *run = w->runs_n ? &w->runs[w->runs_n - 1] : NULL;
+    switch (e->kind) {
+    case JUDGE_BLIP:
+        w->blips++;
+        break;
+    case JUDGE_DOWN:
+        run = &w->runs[w->runs_n++];
+        *run = (struct run){.impact = e->impact,
+                            .restored = {e->obs.start, NSEC_INF},
+                            .first_bad = w->in_run ? w->run_first : e->obs.start};
+        run->downs = arena_alloc(w->arena, sizeof *run->downs);
+        run->downs[0] = (struct span){e->impact.hi, NSEC_INF};
+        run->downs_n = 1;
+        break;
+    case JUDGE_FLAP: {
+        /* The restoration before it held for a while: the episode has two down intervals. */
+        struct span *downs = arena_alloc(w->arena, (run->downs_n + 1) * sizeof *downs);
+        memcpy(downs, run->downs, run->downs_n * sizeof *downs);
+        downs[run->downs_n - 1].hi = e->restored.lo;
+        downs[run->downs_n++] = (struct span){e->obs.end, NSEC_INF};
+        run->downs = downs;
+        run->flaps = e->count;
+        run->restored = (struct span){e->obs.start, NSEC_INF};
+        break;
+    }
+    case JUDGE_RECOVERING:
+        run->impact = e->impact;
+        break;
+    case JUDGE_RESTORED:
+        run->impact = e->impact;
+        run->restored = e->restored;
+        run->downs[run->downs_n - 1].hi = e->restored.lo;
+        break;
+    case JUDGE_DECIDED:
+        if (e->obs.verdict == JUDGE_GOOD)
+            w->in_run = false;
+        if (e->obs.verdict == JUDGE_BAD) {
+            if (!w->in_run)
+                w->run_first = e->obs.start;
+            w->in_run = true;
+            if (run && run->restored.hi == NSEC_INF) {
+                run->restored.lo = e->obs.start;
+                run->impact = span_is_set(e->impact) ? e->impact : run->impact;
+            }
+        }
+        break;
+    }
+}
+
+static int64_t least_of(const struct service *s)
+{
+    return s->down_at_least > 0 ? s->down_at_least : 1;
+}
+
+/* What certainly holds: it did not come back before it went. */
+static void tidy(struct run *run)
+{
+    if (run->impact.hi > run->restored.hi)
+        run->impact.hi = run->restored.hi;
+    if (run->restored.lo < run->impact.lo)
+        run->restored.lo = run->impact.lo;
+    run->downs[0].lo = run->impact.hi;
+}
+
+static void watch(struct result *r, const struct trial *t, struct watched *w, nsec since,
+                  const struct span *blind, size_t blind_n)
+{
+    w->arena = r->arena;
+    collect(r, t, w, blind, blind_n);
+    w->runs = arena_alloc(r->arena, (w->obs_n + 1) * sizeof *w->runs);
+    const struct judge_config config = {.every = w->probe->every,
+                                        .down_after = w->probe->down_after,
+                                        .up_after = w->probe->up_after,
+                                        .stable = w->probe->stable,
+                                        .since = since};
+    CLEANUP(judge_free_p) struct judge *j = judge_new(&config, on_event, w);
+    for (size_t i = 0; i < w->obs_n; i++)
+        judge_feed(j, &w->obs[i]);
+    judge_finish(j);
+    for (size_t i = 0; i < w->runs_n; i++)
+        tidy(&w->runs[i]);
+}
+
+struct span *episode_blind(struct result *r, const struct trial *t, const char *host, size_t *ret_n)
+{
+    size_t n = 0, i = 0;
+    struct span *blind = arena_alloc(r->arena, (2 * t->events_n + 1) * sizeof *blind);
+    for (const json_t *e; (e = trial_next(t, "trouble", &i));) {
+        const char *what = word(e, "what");
+        bool control = strcmp(what, "control-down") == 0, late = strcmp(what, "runner-late") == 0;
+        nsec from = member(e, "from"), to = member(e, "to");
+        if ((control && strcmp(word(e, "host"), host) != 0) || (!control && !late) ||
+            !nsec_is_set(from))
+            continue;
+        blind[n++] = (struct span){from, nsec_is_set(to) ? to : NSEC_INF};
+    }
+    for (size_t p = 0; p < r->scenario->probes.n; p++) {
+        struct watched w = {.probe = r->scenario->probes.items[p]};
+        if (!w.probe->control || !w.probe->host || strcmp(w.probe->host, host) != 0)
+            continue;
+        watch(r, t, &w, NSEC_UNSET, NULL, 0);
+        for (size_t k = 0; k < w.runs_n && n < 2 * t->events_n; k++)
+            blind[n++] = (struct span){w.runs[k].impact.lo, w.runs[k].restored.hi};
+    }
+    *ret_n = n;
+    return blind;
+}
+
+struct edge {
+    nsec at;
+    int step; /* +1 a probe goes down, -1 it comes back */
+};
+
+static int by_instant(const void *a, const void *b)
+{
+    const struct edge *x = a, *y = b;
+    if (x->at != y->at)
+        return x->at < y->at ? -1 : 1;
+    return y->step - x->step; /* at the same instant downs first: touching periods are one */
+}
+
+enum bound { LOWS, HIGHS, WIDEST };
+
+/* The edges of all probes' down periods by one kind of bound, in order of time. */
+static struct edge *edges_of(struct arena *arena, const struct watched *w, size_t w_n,
+                             enum bound bound, size_t *ret_n)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w_n; i++)
+        n += 2 * w[i].runs_n;
+    struct edge *edges = arena_alloc(arena, (n + 1) * sizeof *edges);
+    n = 0;
+    for (size_t i = 0; i < w_n; i++)
+        for (size_t k = 0; k < w[i].runs_n; k++) {
+            const struct run *run = &w[i].runs[k];
+            nsec from = bound == HIGHS ? run->impact.hi : run->impact.lo;
+            nsec to = bound == LOWS ? run->restored.lo : run->restored.hi;
+            edges[n++] = (struct edge){from, 1};
+            edges[n++] = (struct edge){to, -1};
+        }
+    qsort(edges, n, sizeof *edges, by_instant);
+    *ret_n = n;
+    return edges;
+}
+
+/* Within [from, to]: the first instant at which `least` are down, and the last at which they cease
+ * to be. False: never that many. */
+static bool crossing(const struct edge *edges, size_t n, int64_t least, nsec from, nsec to,
+                     nsec *ret_first, nsec *ret_last)
+{
+    int64_t down = 0;
+    bool found = false;
+    for (size_t i = 0; i < n; i++) {
+        down += edges[i].step;
+        if (edges[i].at < from || edges[i].at > to)
+            continue;
+        if (edges[i].step > 0 && down == least && !found) {
+            *ret_first = edges[i].at;
+            found = true;
+        }
+        if (edges[i].step < 0 && down == least - 1)
+            *ret_last = edges[i].at;
+    }
+    return found;
+}
+
+static nsec nth_start(const struct watched *w, size_t w_n, const struct episode *e, int64_t least)
+{
+    /* The least-th smallest first failed start among the runs that make up this episode. */
+    nsec best = NSEC_INF, floor = -NSEC_INF;
+    for (int64_t round = 0; round < least; round++) {
+        best = NSEC_INF;
+        for (size_t i = 0; i < w_n; i++)
+            for (size_t k = 0; k < w[i].runs_n; k++) {
+                const struct run *run = &w[i].runs[k];
+                if (run->impact.lo <= e->restored.hi && run->restored.hi >= e->impact.lo &&
+                    run->first_bad > floor && run->first_bad < best)
+                    best = run->first_bad;
+            }
+        if (best == NSEC_INF)
+            return floor;
+        floor = best;
+    }
+    return best;
+}
+
+/* Down periods of the service from those of its probes. */
+static void combine(struct result *r, const struct watched *w, size_t w_n, struct service_seen *s)
+{
+    int64_t least = least_of(s->service);
+    size_t n, lows_n, highs_n;
+    struct edge *edges = edges_of(r->arena, w, w_n, WIDEST, &n);
+    struct edge *lows = edges_of(r->arena, w, w_n, LOWS, &lows_n);
+    struct edge *highs = edges_of(r->arena, w, w_n, HIGHS, &highs_n);
+    s->episodes = arena_alloc(r->arena, (n + 1) * sizeof *s->episodes);
+    int64_t down = 0;
+    nsec from = NSEC_UNSET;
+    for (size_t i = 0; i < n; i++) {
+        down += edges[i].step;
+        if (edges[i].step > 0 && down == least)
+            from = edges[i].at;
+        if (!(edges[i].step < 0 && down == least - 1))
+            continue;
+        struct episode e = {.impact = {from, NSEC_UNSET}, .restored = {NSEC_UNSET, edges[i].at}};
+        nsec unused;
+        if (!crossing(highs, highs_n, least, from, edges[i].at, &e.impact.hi, &unused) ||
+            !crossing(lows, lows_n, least, from, edges[i].at, &unused, &e.restored.lo)) {
+            s->blips++; /* perhaps that many at once, perhaps not: not shown */
+            continue;
+        }
+        e.onset = e.reconverge = e.down = SPAN_UNSET;
+        for (int c = 0; c < 4; c++)
+            e.ttr[c] = SPAN_UNSET;
+        e.first_bad = nth_start(w, w_n, &e, least);
+        size_t parts = 0;
+        for (size_t k = 0; k < w_n; k++)
+            for (size_t m = 0; m < w[k].runs_n; m++) {
+                const struct run *run = &w[k].runs[m];
+                if (run->impact.lo > e.restored.hi || run->restored.hi < e.impact.lo)
+                    continue;
+                e.flaps += run->flaps;
+                e.downs = run->downs;
+                e.downs_n = run->downs_n;
+                parts++;
+            }
+        if (parts != 1) {
+            e.downs = arena_alloc(r->arena, sizeof *e.downs);
+            e.downs[0] = (struct span){e.impact.hi, e.restored.hi == NSEC_INF ? NSEC_INF
+                                                                              : e.restored.lo};
+            e.downs_n = 1;
+        }
+        s->episodes[s->episodes_n++] = e;
+    }
+}
+
+/* When it was last certainly bad before `before`: each probe's last failed start in the episode, of
+ * these the least-th largest. NSEC_UNSET: not so many. */
+static nsec last_bad_before(const struct watched *w, size_t w_n, int64_t least,
+                            const struct episode *e, nsec before)
+{
+    nsec ceiling = NSEC_INF;
+    for (int64_t round = 0; round < least; round++) {
+        nsec best = NSEC_UNSET;
+        for (size_t i = 0; i < w_n; i++) {
+            nsec last = NSEC_UNSET;
+            for (size_t k = 0; k < w[i].obs_n; k++) {
+                const struct judge_obs *o = &w[i].obs[k];
+                if (o->verdict == JUDGE_BAD && o->start < before && o->start >= e->first_bad)
+                    last = o->start;
+            }
+            if (last < ceiling && last > best)
+                best = last;
+        }
+        if (!nsec_is_set(best))
+            return NSEC_UNSET;
+        ceiling = best;
+    }
+    return ceiling;
+}
+
+static bool in_set(const struct fault *f, const struct episode *e)
+{
+    return f->injected && f->start.lo <= e->restored.hi &&
+           (!span_is_set(f->end) || f->end.hi >= e->impact.lo);
+}
+
+/* Faults in force, cause, and who restored it.
+ *
+ * An outage whose first failed probe started when every fault so far was being undone or undone is
+ * one of the undoing. It was restored by recovery when it was certainly back before any of its
+ * faults began to be undone; came it back later, the undoing may have done it: a heal. With several
+ * faults the earliest end counts: what is not known to be recovery is not called so. */
+static void attach(struct result *r, const struct trial *t, const struct watched *w, size_t w_n,
+                   int64_t least, struct episode *e)
+{
+    nsec healed = NSEC_INF;
+    bool any = false, in_force = false;
+    struct span end = SPAN_UNSET;
+    e->faults.items = arena_alloc(r->arena, (t->faults_n + 1) * sizeof *e->faults.items);
+    for (size_t i = 0; i < t->faults_n; i++) {
+        const struct fault *f = &t->faults[i];
+        if (f->injected && f->start.lo <= e->impact.hi) {
+            any = true;
+            in_force |= !span_is_set(f->end) || f->end.lo > e->first_bad;
+        }
+        if (!in_set(f, e))
+            continue;
+        if (span_is_set(f->end) && f->end.lo <= e->first_bad)
+            continue; /* over before this began */
+        e->faults.items[e->faults.n++] = arena_strdup(r->arena, f->step);
+        if (span_is_set(f->end) && f->end.lo < e->restored.hi && f->end.lo < healed) {
+            healed = f->end.lo;
+            end = f->end;
+        }
+    }
+    e->undo = e->first_bad >= t->watched || (any && !in_force);
+    if (e->undo) {
+        e->by = e->restored.hi == NSEC_INF ? BY_NOBODY : BY_RECOVERY;
+        return;
+    }
+    nsec limit = healed < t->watched ? healed : t->watched;
+    if (e->restored.hi <= limit) {
+        e->by = BY_RECOVERY;
+        return;
+    }
+    if (e->restored.hi == NSEC_INF) {
+        e->by = BY_NOBODY;
+        nsec last = last_bad_before(w, w_n, least, e, t->watched);
+        if (nsec_is_set(last) && last < e->restored.lo)
+            e->restored.lo = last;
+        return;
+    }
+    if (healed == NSEC_INF) { /* back after observation had ended, by nothing of ours */
+        nsec last = last_bad_before(w, w_n, least, e, t->watched);
+        e->by = BY_NOBODY;
+        e->restored = (struct span){nsec_is_set(last) ? last : e->impact.lo, NSEC_INF};
+        return;
+    }
+    e->by = BY_HEAL;
+    e->reconverge = span_between(end, e->restored);
+    if (e->reconverge.lo < 0)
+        e->reconverge.lo = 0;
+}
+
+/* TTR by the two clocks that need no alarm and no mark, and the sum of down intervals. */
+static void durations(const struct trial *t, const struct watched *w, size_t w_n,
+                      const struct service *service, struct episode *e)
+{
+    int64_t least = least_of(service);
+    struct span back = e->restored;
+    if (e->by == BY_HEAL && !service->heal_counts) {
+        nsec end = e->restored.hi;
+        for (size_t i = 0; i < t->faults_n; i++)
+            if (in_set(&t->faults[i], e) && span_is_set(t->faults[i].end) &&
+                t->faults[i].end.lo > e->first_bad && t->faults[i].end.lo < end)
+                end = t->faults[i].end.lo;
+        nsec last = last_bad_before(w, w_n, least, e, end);
+        back = (struct span){nsec_is_set(last) ? last : e->impact.lo, NSEC_INF};
+    }
+    e->ttr[CLOCK_IMPACT] = span_between(e->impact, back);
+    struct span start = SPAN_UNSET;
+    for (size_t i = 0; i < t->faults_n; i++)
+        if (in_set(&t->faults[i], e) &&
+            (!span_is_set(start) || t->faults[i].start.lo < start.lo))
+            start = t->faults[i].start;
+    if (span_is_set(start))
+        e->ttr[CLOCK_FAULT] = span_between(start, back);
+    for (int c = 0; c < 4; c++)
+        if (span_is_set(e->ttr[c]) && e->ttr[c].lo < 0)
+            e->ttr[c].lo = 0;
+
+    struct span whole = span_between(e->impact, e->restored);
+    nsec lo = 0;
+    for (size_t i = 0; i < e->downs_n; i++) {
+        nsec to = e->downs[i].hi == NSEC_INF ? e->restored.lo : e->downs[i].hi;
+        if (to > e->downs[i].lo)
+            lo = nsec_add(lo, to - e->downs[i].lo);
+    }
+    e->down = (struct span){lo < whole.hi ? lo : whole.hi, whole.hi};
+}
+
+/* The longest outage that this trial could have missed: down_after probes and the longest good
+ * latency, or the longest stretch between two good ones that no run of failures explains. */
+static nsec resolution_of(const struct trial *t, const struct watched *w)
+{
+    nsec latency = 0, gap = 0, last = span_is_set(t->fault_start) ? t->fault_start.lo : t->armed;
+    int64_t bad = 0;
+    bool seen = false;
+    for (size_t i = 0; i < w->obs_n; i++) {
+        const struct judge_obs *o = &w->obs[i];
+        bad += o->verdict == JUDGE_BAD;
+        if (o->verdict != JUDGE_GOOD)
+            continue;
+        if (o->end - o->start > latency)
+            latency = o->end - o->start;
+        if (o->start >= t->watched)
+            break;
+        if (nsec_is_set(last) && o->end > last && bad < w->probe->down_after && o->end - last > gap)
+            gap = o->end - last;
+        if (!nsec_is_set(last) || o->start > last)
+            last = o->start;
+        bad = 0;
+        seen = true;
+    }
+    if (nsec_is_set(last) && bad < w->probe->down_after && t->watched - last > gap)
+        gap = t->watched - last;
+    nsec usual = w->probe->down_after * w->probe->every + latency;
+    return !seen && !nsec_is_set(last) ? NSEC_INF : usual > gap ? usual : gap;
+}
+
+void episode_find(struct result *r, const struct trial *t, struct service_seen *s)
+{
+    struct watched *w = arena_alloc(r->arena, (r->scenario->probes.n + 1) * sizeof *w);
+    size_t w_n = 0;
+    nsec since = span_is_set(t->fault_start) ? t->fault_start.lo : NSEC_UNSET;
+    for (size_t i = 0; i < r->scenario->probes.n; i++) {
+        const struct probe *p = r->scenario->probes.items[i];
+        if (!p->service || strcmp(p->service, s->service->name) != 0)
+            continue;
+        size_t blind_n;
+        struct span *blind = episode_blind(r, t, p->host ? p->host : "", &blind_n);
+        w[w_n].probe = p;
+        watch(r, t, &w[w_n], since, blind, blind_n);
+        s->blips += w[w_n].blips;
+        s->unknown += w[w_n].unknown;
+        nsec res = resolution_of(t, &w[w_n]);
+        if (res > s->resolution)
+            s->resolution = res;
+        w_n++;
+    }
+    s->probes_n = w_n;
+    if (w_n == 0)
+        return;
+    combine(r, w, w_n, s);
+    for (size_t i = 0; i < s->episodes_n; i++) {
+        struct episode *e = &s->episodes[i];
+        attach(r, t, w, w_n, least_of(s->service), e);
+        durations(t, w, w_n, s->service, e);
+        if (!e->undo) {
+            s->judged_n++;
+            s->flaps += e->flaps;
+        }
+    }
+}

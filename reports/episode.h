@@ -1,0 +1,18 @@
+/* Down periods of a service in one trial, from the observations of its probes.
+ *
+ * Everything returned belongs to the result's arena. Needs of the trial: events, armed, watched,
+ * fault_start and faults.
+ */
+#pragma once
+
+#include "reports/result.h"
+
+/* Fills in episodes, flaps, blips, unknown, resolution and probes_n of `s`. */
+void episode_find(struct result *r, const struct trial *t, struct service_seen *s);
+
+/* A control probe's down intervals, and the runner's lateness: when a failed probe from `host` says
+ * nothing. For findings too. */
+struct span *episode_blind(struct result *r, const struct trial *t, const char *host, size_t *ret_n);
+
+/* This trial's line of that kind at or after index *i (which moves behind it); NULL: no more. */
+const json_t *trial_next(const struct trial *t, const char *kind, size_t *i);

@@ -1,0 +1,397 @@
+/* From measures to verdicts. */
+#include "reports/objective.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static enum share share_of(struct span s, nsec target)
+{
+    if (!span_is_set(s))
+        return SHARE_OPEN;
+    return s.hi <= target ? SHARE_WITHIN : s.lo > target ? SHARE_MISSED : SHARE_OPEN;
+}
+
+/* The maximum of durations known as intervals. */
+static struct span longer(struct span a, struct span b)
+{
+    if (!span_is_set(a))
+        return b;
+    if (!span_is_set(b))
+        return a;
+    return (struct span){a.lo > b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi};
+}
+
+static struct span sum(struct span a, struct span b)
+{
+    if (!span_is_set(a))
+        return b;
+    return (struct span){nsec_add(a.lo, b.lo), nsec_add(a.hi, b.hi)};
+}
+
+static void sum_up(struct service_seen *s)
+{
+    struct span longest = SPAN_UNSET;
+    bool never_started[4] = {false};
+    for (size_t i = 0; i < s->episodes_n; i++) {
+        const struct episode *e = &s->episodes[i];
+        if (e->undo)
+            continue;
+        for (int c = 0; c < 4; c++) {
+            s->ttr_clock[c] = longer(s->ttr_clock[c], e->ttr[c]);
+            never_started[c] |= !span_is_set(e->ttr[c]);
+        }
+        struct span down = e->down;
+        s->down = sum(s->down, down);
+        if (e->by == BY_HEAL && !s->service->heal_counts)
+            down.hi = NSEC_INF;
+        s->down_judged = sum(s->down_judged, down);
+        struct span ttr = e->ttr[CLOCK_IMPACT];
+        if (!span_is_set(longest) || ttr.hi > longest.hi ||
+            (ttr.hi == longest.hi && ttr.lo > longest.lo)) {
+            longest = ttr;
+            s->by = e->by;
+        }
+    }
+    for (int c = 0; c < 4; c++)
+        if (never_started[c])
+            s->ttr_clock[c] = SPAN_UNSET;
+}
+
+static enum share judge_rto(const struct trial *t, const struct service_seen *s)
+{
+    nsec rto = s->service->rto;
+    if (s->outcome == OUTCOME_UNAFFECTED && t->aborted)
+        return SHARE_OPEN; /* what would have come was not watched */
+    /* A clock that never started (nobody noticed, nobody declared) measures nothing; an outage that
+     * is within by the impact clock would be so by any later one. */
+    if (!span_is_set(s->ttr) && share_of(s->ttr_clock[CLOCK_IMPACT], rto) == SHARE_WITHIN)
+        return SHARE_WITHIN;
+    return share_of(s->ttr, rto);
+}
+
+static enum share judge_detect(const struct trial *t, const struct service_seen *s)
+{
+    nsec within = s->service->detect->within;
+    bool from_fault = s->service->detect->clock == CLOCK_FAULT;
+    switch (s->detection) {
+    case DETECTION_NOT_APPLICABLE:
+    case DETECTION_RESTORED_FIRST:
+        return SHARE_NOT_APPLICABLE;
+    case DETECTION_MASKED:
+        return SHARE_OPEN;
+    case DETECTION_DETECTED:
+        return share_of(s->ttd, within);
+    case DETECTION_NOT_DETECTED:
+        break;
+    }
+    /* It may have been back before the target: then nobody had to notice. */
+    for (size_t i = 0; i < s->episodes_n; i++)
+        if (!s->episodes[i].undo) {
+            const struct episode *e = &s->episodes[i];
+            if (span_between(from_fault ? t->fault_start : e->impact, e->restored).lo < within &&
+                e->restored.hi != NSEC_INF)
+                return SHARE_OPEN;
+            break;
+        }
+    return share_of(s->ttd, within);
+}
+
+static enum share judge_expect(const struct trial *t, const struct service_seen *s)
+{
+    bool hit = s->judged_n > 0;
+    if (s->service->expect == EXPECT_UNAFFECTED)
+        return hit ? SHARE_MISSED : t->aborted ? SHARE_OPEN : SHARE_WITHIN;
+    if (s->service->expect == EXPECT_AFFECTED)
+        return hit ? SHARE_WITHIN : SHARE_OPEN;
+    return SHARE_NOT_APPLICABLE;
+}
+
+static enum share judge_no_alarm(const struct trial *t, const struct service_seen *s)
+{
+    bool at_arm = false;
+    for (size_t i = 0; i < s->alarms_n; i++) {
+        if (s->alarms[i].false_alarms)
+            return SHARE_MISSED;
+        for (size_t k = 0; k < s->alarms[i].events_n; k++)
+            at_arm |= s->alarms[i].events[k].at_arm;
+    }
+    return at_arm || t->aborted ? SHARE_OPEN : SHARE_WITHIN;
+}
+
+void objective_judge_trial(const struct result *r, const struct trial *t, struct service_seen *s)
+{
+    for (int k = 0; k < OBJECTIVE_KINDS; k++)
+        s->shares[k] = SHARE_VOID;
+    if (t->why_void) {
+        s->outcome = OUTCOME_VOID;
+        s->detection = DETECTION_NOT_APPLICABLE;
+        s->ttd = s->ttd_impact = s->ttd_fault = SPAN_UNSET;
+        return;
+    }
+    const struct service *service = s->service;
+    sum_up(s);
+    if (s->judged_n == 0) {
+        s->outcome = OUTCOME_UNAFFECTED;
+        struct span unseen = {0, s->resolution};
+        s->down = s->down_judged = unseen;
+        for (int c = 0; c < 4; c++)
+            s->ttr_clock[c] = unseen;
+    } else {
+        s->outcome = OUTCOME_RESTORED;
+        for (size_t i = 0; i < s->episodes_n; i++)
+            if (!s->episodes[i].undo && s->episodes[i].restored.hi == NSEC_INF)
+                s->outcome = OUTCOME_CENSORED;
+    }
+    s->ttr = s->ttr_clock[service->rto_clock];
+    s->shares[OBJECTIVE_RTO] = judge_rto(t, s);
+    s->shares[OBJECTIVE_DETECT] = service->detect ? judge_detect(t, s) : SHARE_NOT_APPLICABLE;
+    s->shares[OBJECTIVE_MAX_DOWNTIME] =
+        s->judged_n == 0 && t->aborted ? SHARE_OPEN
+                                       : share_of(s->down_judged, service->max_downtime);
+    s->shares[OBJECTIVE_EXPECT] = judge_expect(t, s);
+    s->shares[OBJECTIVE_NO_OUTAGE] = s->judged_n ? SHARE_MISSED
+                                     : t->aborted ? SHARE_OPEN
+                                                  : SHARE_WITHIN;
+    s->shares[OBJECTIVE_NO_ALARM] = judge_no_alarm(t, s);
+    s->shares[OBJECTIVE_RPO] = SHARE_NOT_APPLICABLE;
+}
+
+struct span result_judged_span(const struct objective *o, const struct service_seen *s)
+{
+    if (s->outcome == OUTCOME_VOID)
+        return SPAN_UNSET;
+    switch (o->kind) {
+    case OBJECTIVE_RTO:
+        return s->ttr;
+    case OBJECTIVE_DETECT:
+        return s->ttd;
+    case OBJECTIVE_MAX_DOWNTIME:
+        return s->down_judged;
+    case OBJECTIVE_EXPECT:
+    case OBJECTIVE_NO_OUTAGE:
+    case OBJECTIVE_NO_ALARM:
+    case OBJECTIVE_RPO:
+        break;
+    }
+    return SPAN_UNSET;
+}
+
+const struct service_seen *result_seen(const struct result *r, const struct trial *t,
+                                       const struct service *s)
+{
+    for (size_t i = 0; i < t->services_n; i++)
+        if (t->services[i].service == s)
+            return &t->services[i];
+    return NULL;
+}
+
+/* How bad, for choosing the worst trial. */
+static int badness(enum share s)
+{
+    static const int order[] = {[SHARE_NOT_APPLICABLE] = 0, [SHARE_WITHIN] = 2, [SHARE_VOID] = 1,
+                                [SHARE_OPEN] = 3, [SHARE_MISSED] = 4};
+    return order[s];
+}
+
+const struct trial *result_worst_trial(const struct result *r, const struct objective *o)
+{
+    const struct trial *worst = NULL;
+    struct span worst_span = SPAN_UNSET;
+    int worst_bad = -1;
+    for (size_t i = 0; i < r->trials_n; i++) {
+        const struct trial *t = &r->trials[i];
+        const struct service_seen *s = t->counted && t->run ? result_seen(r, t, o->service) : NULL;
+        if (!s)
+            continue;
+        int bad = badness(s->shares[o->kind]);
+        struct span span = result_judged_span(o, s);
+        if (bad > worst_bad ||
+            (bad == worst_bad && span_is_set(span) &&
+             (!span_is_set(worst_span) || span.hi > worst_span.hi ||
+              (span.hi == worst_span.hi && span.lo > worst_span.lo)))) {
+            worst = t;
+            worst_bad = bad;
+            worst_span = span;
+        }
+    }
+    return worst;
+}
+
+static void reason(struct result *r, struct objective *o, const char *code, size_t count,
+                   const char *text, const char *cure)
+{
+    o->reasons[o->reasons_n++] =
+        (struct reason){code, count, arena_strdup(r->arena, text),
+                        cure ? arena_strdup(r->arena, cure) : NULL};
+}
+
+static const char *trials_text(size_t n)
+{
+    return n == 1 ? "trial" : "trials";
+}
+
+/* Why it is not met, and what would cure each. */
+static void explain(struct result *r, struct objective *o)
+{
+    AUTO_BUF text = BUF_INIT;
+    AUTO_BUF cure = BUF_INIT;
+    if (o->missed) {
+        buf_printf(&text, "%zu of %zu %s missed the target", o->missed, o->planned,
+                   trials_text(o->planned));
+        if (o->misses_allowed)
+            buf_printf(&text, ", %zu allowed", o->misses_allowed);
+        reason(r, o, "missed", o->missed, buf_text(&text), NULL);
+        buf_clear(&text);
+    }
+    if (o->verdict == VERDICT_NOT_MET)
+        return;
+    if (o->open) {
+        buf_printf(&text, "in %zu %s what is known does not decide it", o->open,
+                   trials_text(o->open));
+        bool censored = false;
+        for (size_t i = 0; i < r->trials_n; i++) {
+            const struct service_seen *s =
+                r->trials[i].counted ? result_seen(r, &r->trials[i], o->service) : NULL;
+            if (s && s->shares[o->kind] == SHARE_OPEN)
+                censored |= result_judged_span(o, s).hi == NSEC_INF;
+        }
+        reason(r, o, "open", o->open, buf_text(&text),
+               o->kind == OBJECTIVE_EXPECT ? "a fault that reaches the service in every trial"
+               : censored ? "a longer horizon, or a fault that is not taken away so early"
+                          : "a shorter probe interval");
+        buf_clear(&text);
+    }
+    if (o->voids) {
+        buf_printf(&text, "%zu %s void", o->voids, o->voids == 1 ? "trial is" : "trials are");
+        reason(r, o, "void", o->voids, buf_text(&text),
+               "the cause of each void trial stands with it; replace_void: N repeats them");
+        buf_clear(&text);
+    }
+    if (o->hit == 0 && o->within > 0) {
+        buf_adds(&text, "the service was never hit: recovery was not exercised");
+        reason(r, o, "recovery_not_exercised", o->within, buf_text(&text),
+               "a fault that reaches the service, or expect: unaffected where that is the promise");
+        buf_clear(&text);
+    }
+    if (o->reliability > 0 && o->p_lower < o->reliability * (1 - 1e-12)) {
+        size_t needed = stats_needed(o->reliability, o->confidence, o->missed);
+        buf_printf(&text,
+                   "%zu within of %zu shows at least %.3g %% at %.3g %% confidence; %.3g %% was "
+                   "asked",
+                   o->within, o->planned, 100 * o->p_lower, 100 * o->confidence,
+                   100 * o->reliability);
+        buf_printf(&cure, "%zu trials with at most %zu missed", needed, o->missed);
+        reason(r, o, "too_few", o->planned, buf_text(&text), buf_text(&cure));
+    }
+}
+
+static void tally(struct result *r, struct objective *o)
+{
+    for (size_t i = 0; i < r->trials_n; i++) {
+        const struct trial *t = &r->trials[i];
+        if (!t->counted)
+            continue;
+        const struct service_seen *s = t->run ? result_seen(r, t, o->service) : NULL;
+        enum share share = s ? s->shares[o->kind] : SHARE_VOID;
+        o->planned += share != SHARE_NOT_APPLICABLE;
+        o->not_applicable += share == SHARE_NOT_APPLICABLE;
+        o->within += share == SHARE_WITHIN;
+        o->missed += share == SHARE_MISSED;
+        o->open += share == SHARE_OPEN;
+        o->voids += share == SHARE_VOID;
+        bool as_expected = s && (s->judged_n > 0 || o->service->expect == EXPECT_UNAFFECTED ||
+                                 o->service->expect == EXPECT_EITHER ||
+                                 o->kind == OBJECTIVE_DETECT || o->kind >= OBJECTIVE_EXPECT);
+        o->hit += share == SHARE_WITHIN && as_expected;
+    }
+}
+
+static void judge(struct result *r, struct objective *o)
+{
+    const struct demonstrate *ask = r->scenario->demonstrate;
+    o->confidence = ask ? ask->confidence : 0.95;
+    o->reliability = ask ? ask->reliability : 0;
+    o->misses_allowed = ask ? (size_t)ask->misses : 0;
+    o->needed_n = ask ? stats_needed(ask->reliability, ask->confidence, o->misses_allowed) : 0;
+    if (o->unmeasured)
+        return;
+    tally(r, o);
+    if (o->planned == 0)
+        return;
+    o->p_lower = stats_share_lower(o->within, o->planned, o->confidence);
+    o->p_upper = stats_share_upper(o->within + o->open + o->voids, o->planned, o->confidence);
+    if (o->missed > o->misses_allowed)
+        o->verdict = VERDICT_NOT_MET;
+    else if (o->voids == o->planned)
+        o->verdict = VERDICT_INCONCLUSIVE;
+    else if (o->open == 0 && o->voids == 0 && o->hit > 0 &&
+             (!ask || o->p_lower >= ask->reliability * (1 - 1e-12)))
+        o->verdict = VERDICT_MET;
+    else
+        o->verdict = VERDICT_NOT_DEMONSTRATED;
+    if (o->verdict != VERDICT_MET)
+        explain(r, o);
+}
+
+static void add(struct result *r, const struct service *s, enum objective_kind kind, nsec target,
+                int clock)
+{
+    r->objectives[r->objectives_n++] =
+        (struct objective){.service = s, .kind = kind, .target = target, .clock = clock};
+}
+
+static bool is_named(const struct pairs *pairs, const char *name)
+{
+    for (size_t i = 0; i < pairs->n; i++)
+        if (strcmp(pairs->items[i].key, name) == 0)
+            return true;
+    return false;
+}
+
+void objective_judge_run(struct result *r)
+{
+    const struct scenario *sc = r->scenario;
+    bool fault = scenario_has_fault(sc);
+    r->objectives = arena_alloc(r->arena, (sc->services.n * OBJECTIVE_KINDS + 1) *
+                                              sizeof *r->objectives);
+    for (size_t i = 0; i < sc->services.n; i++) {
+        const struct service *s = sc->services.items[i];
+        bool probed = false, rung = false;
+        for (size_t k = 0; k < sc->probes.n; k++) {
+            const struct probe *p = sc->probes.items[k];
+            probed |= p->service && strcmp(p->service, s->name) == 0;
+        }
+        for (size_t k = 0; k < sc->alarms.n; k++)
+            rung |= strcmp(((const struct alarm *)sc->alarms.items[k])->service, s->name) == 0;
+        if (fault) {
+            size_t first = r->objectives_n;
+            if (nsec_is_set(s->rto))
+                add(r, s, OBJECTIVE_RTO, s->rto, s->rto_clock);
+            if (s->detect)
+                add(r, s, OBJECTIVE_DETECT, s->detect->within, s->detect->clock);
+            if (nsec_is_set(s->max_downtime))
+                add(r, s, OBJECTIVE_MAX_DOWNTIME, s->max_downtime, CLOCK_IMPACT);
+            if (is_named(&sc->expect, s->name) && s->expect != EXPECT_EITHER)
+                add(r, s, OBJECTIVE_EXPECT, NSEC_UNSET, CLOCK_IMPACT);
+            for (size_t k = first; k < r->objectives_n; k++)
+                r->objectives[k].unmeasured = !probed;
+            if (nsec_is_set(s->rpo))
+                add(r, s, OBJECTIVE_RPO, s->rpo, CLOCK_FAULT);
+            if (r->objectives_n && r->objectives[r->objectives_n - 1].kind == OBJECTIVE_RPO)
+                r->objectives[r->objectives_n - 1].unmeasured = true;
+        } else {
+            if (probed)
+                add(r, s, OBJECTIVE_NO_OUTAGE, NSEC_UNSET, CLOCK_IMPACT);
+            if (rung)
+                add(r, s, OBJECTIVE_NO_ALARM, NSEC_UNSET, CLOCK_IMPACT);
+        }
+    }
+    enum verdict worst = VERDICT_NOT_APPLICABLE;
+    for (size_t i = 0; i < r->objectives_n; i++) {
+        judge(r, &r->objectives[i]);
+        if (r->objectives[i].verdict > worst)
+            worst = r->objectives[i].verdict;
+    }
+    r->verdict = worst == VERDICT_NOT_APPLICABLE ? VERDICT_INCONCLUSIVE : worst;
+}
