@@ -1,8 +1,8 @@
 /* Which alarm noticed, when, and which should have.
  *
  * The alarm that counts and whose first onset from fault_start.low on is the earliest detects. One
- * that was firing when the fault began is masked: it could not tell. What came before the fault is a
- * false alarm and voids nothing.
+ * that was firing when the fault began is masked: it could not tell. What came before the fault is
+ * a false alarm and voids nothing.
  */
 #include "reports/detection.h"
 
@@ -104,8 +104,7 @@ static void per_episode(const struct trial *t, struct service_seen *s)
             /* restored − onset, where restored is what the RTO is judged to: impact + TTR */
             nsec back_lo = nsec_add(e->impact.hi, e->ttr[CLOCK_IMPACT].lo);
             nsec back_hi = nsec_add(e->impact.lo, e->ttr[CLOCK_IMPACT].hi);
-            e->ttr[CLOCK_DETECTION] =
-                span_between(e->onset, (struct span){back_lo, back_hi});
+            e->ttr[CLOCK_DETECTION] = span_between(e->onset, (struct span){back_lo, back_hi});
         }
         from = e->restored.hi;
     }

@@ -330,8 +330,8 @@ static void combine(struct result *r, const struct watched *w, size_t w_n, struc
             }
         if (parts != 1) {
             e.downs = arena_alloc(r->arena, sizeof *e.downs);
-            e.downs[0] = (struct span){e.impact.hi, e.restored.hi == NSEC_INF ? NSEC_INF
-                                                                              : e.restored.lo};
+            e.downs[0] =
+                (struct span){e.impact.hi, e.restored.hi == NSEC_INF ? NSEC_INF : e.restored.lo};
             e.downs_n = 1;
         }
         s->episodes[s->episodes_n++] = e;
@@ -445,8 +445,7 @@ static void durations(const struct trial *t, const struct watched *w, size_t w_n
     e->ttr[CLOCK_IMPACT] = span_between(e->impact, back);
     struct span start = SPAN_UNSET;
     for (size_t i = 0; i < t->faults_n; i++)
-        if (in_set(&t->faults[i], e) &&
-            (!span_is_set(start) || t->faults[i].start.lo < start.lo))
+        if (in_set(&t->faults[i], e) && (!span_is_set(start) || t->faults[i].start.lo < start.lo))
             start = t->faults[i].start;
     if (span_is_set(start))
         e->ttr[CLOCK_FAULT] = span_between(start, back);

@@ -221,6 +221,14 @@ static const char *why_void(struct result *r, const struct trial *t)
     }
     if (fault && !span_is_set(t->fault_start))
         return t->aborted ? "aborted before the fault" : "no fault was injected";
+    for (size_t k = 0; k < r->scenario->script.n && !t->aborted; k++) {
+        const struct step *step = r->scenario->script.items[k];
+        bool injected = false;
+        for (size_t m = 0; m < t->faults_n; m++)
+            injected |= strcmp(t->faults[m].step, step->id) == 0;
+        if (step->fault && !step->when && !injected)
+            return arena_printf(r->arena, "the fault %s was not injected", step->id);
+    }
     return NULL;
 }
 
@@ -330,8 +338,9 @@ int measure_run(const struct scenario *scenario, const json_t *events,
 {
     const json_t *start = json_array_get(events, 0);
     if (!start || !is(start, "run-start"))
-        return err_set(err, EINVAL, "the record does not begin with run-start: it is not a record "
-                                    "of blackstart, or its beginning is lost");
+        return err_set(err, EINVAL,
+                       "the record does not begin with run-start: it is not a record "
+                       "of blackstart, or its beginning is lost");
     int64_t version = jsonx_int(start, "record", 0);
     if (version > RECORD_VERSION)
         return err_set(err, EPROTONOSUPPORT,

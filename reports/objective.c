@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "sim/base/buf.h"
+
 static enum share share_of(struct span s, nsec target)
 {
     if (!span_is_set(s))
@@ -146,11 +148,11 @@ void objective_judge_trial(const struct result *r, const struct trial *t, struct
     s->ttr = s->ttr_clock[service->rto_clock];
     s->shares[OBJECTIVE_RTO] = judge_rto(t, s);
     s->shares[OBJECTIVE_DETECT] = service->detect ? judge_detect(t, s) : SHARE_NOT_APPLICABLE;
-    s->shares[OBJECTIVE_MAX_DOWNTIME] =
-        s->judged_n == 0 && t->aborted ? SHARE_OPEN
-                                       : share_of(s->down_judged, service->max_downtime);
+    s->shares[OBJECTIVE_MAX_DOWNTIME] = s->judged_n == 0 && t->aborted
+                                            ? SHARE_OPEN
+                                            : share_of(s->down_judged, service->max_downtime);
     s->shares[OBJECTIVE_EXPECT] = judge_expect(t, s);
-    s->shares[OBJECTIVE_NO_OUTAGE] = s->judged_n ? SHARE_MISSED
+    s->shares[OBJECTIVE_NO_OUTAGE] = s->judged_n  ? SHARE_MISSED
                                      : t->aborted ? SHARE_OPEN
                                                   : SHARE_WITHIN;
     s->shares[OBJECTIVE_NO_ALARM] = judge_no_alarm(t, s);
@@ -189,8 +191,11 @@ const struct service_seen *result_seen(const struct result *r, const struct tria
 /* How bad, for choosing the worst trial. */
 static int badness(enum share s)
 {
-    static const int order[] = {[SHARE_NOT_APPLICABLE] = 0, [SHARE_WITHIN] = 2, [SHARE_VOID] = 1,
-                                [SHARE_OPEN] = 3, [SHARE_MISSED] = 4};
+    static const int order[] = {[SHARE_NOT_APPLICABLE] = 0,
+                                [SHARE_WITHIN] = 2,
+                                [SHARE_VOID] = 1,
+                                [SHARE_OPEN] = 3,
+                                [SHARE_MISSED] = 4};
     return order[s];
 }
 
@@ -206,10 +211,9 @@ const struct trial *result_worst_trial(const struct result *r, const struct obje
             continue;
         int bad = badness(s->shares[o->kind]);
         struct span span = result_judged_span(o, s);
-        if (bad > worst_bad ||
-            (bad == worst_bad && span_is_set(span) &&
-             (!span_is_set(worst_span) || span.hi > worst_span.hi ||
-              (span.hi == worst_span.hi && span.lo > worst_span.lo)))) {
+        if (bad > worst_bad || (bad == worst_bad && span_is_set(span) &&
+                                (!span_is_set(worst_span) || span.hi > worst_span.hi ||
+                                 (span.hi == worst_span.hi && span.lo > worst_span.lo)))) {
             worst = t;
             worst_bad = bad;
             worst_span = span;
@@ -221,9 +225,8 @@ const struct trial *result_worst_trial(const struct result *r, const struct obje
 static void reason(struct result *r, struct objective *o, const char *code, size_t count,
                    const char *text, const char *cure)
 {
-    o->reasons[o->reasons_n++] =
-        (struct reason){code, count, arena_strdup(r->arena, text),
-                        cure ? arena_strdup(r->arena, cure) : NULL};
+    o->reasons[o->reasons_n++] = (struct reason){code, count, arena_strdup(r->arena, text),
+                                                 cure ? arena_strdup(r->arena, cure) : NULL};
 }
 
 static const char *trials_text(size_t n)
@@ -353,8 +356,8 @@ void objective_judge_run(struct result *r)
 {
     const struct scenario *sc = r->scenario;
     bool fault = scenario_has_fault(sc);
-    r->objectives = arena_alloc(r->arena, (sc->services.n * OBJECTIVE_KINDS + 1) *
-                                              sizeof *r->objectives);
+    r->objectives =
+        arena_alloc(r->arena, (sc->services.n * OBJECTIVE_KINDS + 1) * sizeof *r->objectives);
     for (size_t i = 0; i < sc->services.n; i++) {
         const struct service *s = sc->services.items[i];
         bool probed = false, rung = false;

@@ -9,11 +9,11 @@
  */
 #pragma once
 
-#include <jansson.h>
 #include "reports/stats.h"
 #include "sim/base/arena.h"
 #include "sim/model/model.h"
 #include "sim/record/record.h"
+#include <jansson.h>
 
 enum status { STATUS_COMPLETED, STATUS_ABORTED, STATUS_FAILED };
 /* In order of badness; the run has the worst of its objectives. */
@@ -73,11 +73,11 @@ struct episode {
     struct span reconverge;       /* fault_end → restored; set for a heal */
     struct span onset;            /* of the first alarm that counts, from this impact on */
     enum restored_by by;
-    bool undo;                    /* an outage of the undoing: reported, not judged */
+    bool undo; /* an outage of the undoing: reported, not judged */
     struct strv faults;
     size_t flaps;
-    nsec first_bad;               /* start of the first failed probe */
-    struct span *downs;           /* its down intervals: one more than flaps that recovered between */
+    nsec first_bad;     /* start of the first failed probe */
+    struct span *downs; /* its down intervals: one more than flaps that recovered between */
     size_t downs_n;
 };
 
@@ -98,7 +98,7 @@ struct alarm_seen {
     int64_t seq;       /* of that onset */
     bool counts;       /* for detect_within, else for time to detect */
     bool masked, after_restoration;
-    bool missing;      /* counts, the service was down, and it never came */
+    bool missing; /* counts, the service was down, and it never came */
     size_t false_alarms;
 };
 
@@ -126,10 +126,10 @@ struct service_seen {
 
 struct trial {
     int64_t n, attempt;
-    bool counted;       /* the last attempt of its number */
-    bool run;           /* false: planned, and never begun */
+    bool counted; /* the last attempt of its number */
+    bool run;     /* false: planned, and never begun */
     bool aborted;
-    const char *why_void; /* NULL: not void */
+    const char *why_void;           /* NULL: not void */
     nsec begun, armed, zero, ended; /* NSEC_UNSET where it did not come so far */
     nsec watched;                   /* end of observation */
     struct span fault_start;        /* of the first fault; unset: none was injected */
@@ -213,7 +213,7 @@ struct result {
     enum status status;
     const char *status_reason; /* or NULL */
     enum verdict verdict;
-    int clean; /* 1 yes, 0 no, -1 not known */
+    int clean;                   /* 1 yes, 0 no, -1 not known */
     const char *started, *ended; /* ISO; ended may be NULL */
     struct record_head head;
     size_t torn;
@@ -233,7 +233,8 @@ struct result {
 struct result *result_free(struct result *r); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct result, result_free);
 
-/* 6 not clean, 5 aborted or failed, 1 a target missed, 4 not demonstrated or inconclusive, 0 met. */
+/* 6 not clean, 5 aborted or failed, 1 a target missed, 4 not demonstrated or inconclusive, 0 met.
+ */
 int result_exit_code(const struct result *r);
 /* The worse of two exit codes: the first of them in the order 6, 5, 1, 4, 0. */
 int result_worse_exit_code(int a, int b);

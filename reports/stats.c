@@ -281,7 +281,7 @@ bool stats_restricted_mean(const double *v, const bool *censored, size_t n, doub
 static bool next_failure(const double *v, const bool *censored, size_t n, double after, double *at,
                          size_t *failed, size_t *at_risk)
 {
-    *at = INFINITY;
+    *at = HUGE_VAL;
     for (size_t i = 0; i < n; i++)
         if (!censored[i] && v[i] > after && v[i] < *at)
             *at = v[i];
@@ -297,7 +297,7 @@ static bool next_failure(const double *v, const bool *censored, size_t n, double
 
 double stats_survival(const double *v, const bool *censored, size_t n, double t)
 {
-    double s = 1, at = -INFINITY;
+    double s = 1, at = -HUGE_VAL;
     size_t failed, at_risk;
     while (next_failure(v, censored, n, at, &at, &failed, &at_risk) && at <= t)
         s *= 1 - (double)failed / (double)at_risk;
@@ -307,7 +307,7 @@ double stats_survival(const double *v, const bool *censored, size_t n, double t)
 void stats_survival_mean(const double *v, const bool *censored, size_t n, double tau,
                          double *ret_mean, double *ret_se)
 {
-    double area = 0, s = 1, last = 0, at = -INFINITY, variance = 0;
+    double area = 0, s = 1, last = 0, at = -HUGE_VAL, variance = 0;
     size_t failed, at_risk;
     while (next_failure(v, censored, n, at, &at, &failed, &at_risk) && at < tau) {
         area += s * (at - last);
@@ -317,7 +317,7 @@ void stats_survival_mean(const double *v, const bool *censored, size_t n, double
     area += s * (tau - last);
     /* Greenwood: the area beyond each failure, squared, by its share of the variance. */
     double before = 0;
-    s = 1, last = 0, at = -INFINITY;
+    s = 1, last = 0, at = -HUGE_VAL;
     while (next_failure(v, censored, n, at, &at, &failed, &at_risk) && at < tau) {
         before += s * (at - last);
         s *= 1 - (double)failed / (double)at_risk;

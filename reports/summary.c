@@ -2,9 +2,9 @@
  *
  * A value is the interval of one trial in which the service was hit; points are midpoints. A
  * censored one is larger than any other and has no midpoint. Intervals of medians take the j-th
- * smallest low and the k-th smallest high; of means, they are widened by half the widest measurement
- * where that exceeds the sample's deviation. With `phase: fixed` all trials see the same phase, so
- * their spread says nothing: no intervals then.
+ * smallest low and the k-th smallest high; of means, they are widened by half the widest
+ * measurement where that exceeds the sample's deviation. With `phase: fixed` all trials see the
+ * same phase, so their spread says nothing: no intervals then.
  */
 #include "reports/summary.h"
 
@@ -19,12 +19,12 @@ struct value {
 
 static double seconds(nsec t)
 {
-    return t == NSEC_INF ? INFINITY : (double)t / 1e9;
+    return t == NSEC_INF ? HUGE_VAL : (double)t / 1e9;
 }
 
 static double midpoint(struct span s)
 {
-    return s.hi == NSEC_INF ? INFINITY : (seconds(s.lo) + seconds(s.hi)) / 2;
+    return s.hi == NSEC_INF ? HUGE_VAL : (seconds(s.lo) + seconds(s.hi)) / 2;
 }
 
 static int by_value(const void *a, const void *b)
@@ -60,7 +60,7 @@ static void median_interval(const struct value *v, size_t n, struct summary *m)
     m->ci = (struct stats_interval){lows[lo - 1], highs[hi - 1]};
     m->ci_censored = isinf(m->ci.hi);
     if (m->ci_censored) { /* "> x": the largest that is known of it */
-        double known = -INFINITY;
+        double known = -HUGE_VAL;
         for (size_t i = 0; i < n; i++)
             if (isinf(highs[i]))
                 known = fmax(known, lows[hi - 1]);
@@ -93,7 +93,7 @@ static void means(const struct value *v, size_t n, bool restrict_it, struct summ
     bool *censored = calloc(n + 1, sizeof *censored);
     if (!points || !censored)
         abort();
-    double tau = INFINITY;
+    double tau = HUGE_VAL;
     for (size_t i = 0; i < n; i++) {
         points[i] = midpoint(v[i].s);
         censored[i] = isinf(points[i]);
