@@ -81,7 +81,10 @@ void nl_req_template(const struct nl_req *q, struct buf *out)
     size_t at = out->len;
     const struct nlmsghdr *h = nl_req_header(q);
     buf_add(out, h, h->nlmsg_len);
-    memset(out->text + at + offsetof(struct nlmsghdr, nlmsg_seq), 0, sizeof h->nlmsg_seq);
+    struct nlmsghdr plain = *h;
+    plain.nlmsg_seq = 0;
+    plain.nlmsg_flags &= (uint16_t)~NLM_F_ACK; /* the kernel transport's, as it batches */
+    memcpy(out->text + at, &plain, sizeof plain);
     for (size_t i = 0; i < q->n_holes; i++)
         memset(out->text + at + q->holes[i].offset, 0, sizeof(uint32_t));
 }

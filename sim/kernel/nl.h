@@ -69,7 +69,7 @@ int nl_note(struct nl *nl, struct err *err, const char *fmt, ...)
 struct nl_seen {
     const char *where; /* the namespace */
     const char *text;  /* "link add kind=veth name=p1 …": every field, names for numbers */
-    const void *bytes; /* the message with holes and sequence number zeroed; NULL for notes */
+    const void *bytes; /* the message, holes, sequence number and NLM_F_ACK zeroed; NULL: a note */
     size_t n;
     int result; /* 0, or the errno it failed with (forgiven ones too); 0 when recorded */
 };

@@ -41,7 +41,7 @@ struct nl *nl_new(const struct nl_ops *ops, const char *where);
 
 /* The text of a request: names in place of its holes. */
 void nl_req_text(const struct nl_req *q, struct buf *out);
-/* Its bytes with holes and sequence number zeroed. */
+/* Its bytes with holes, sequence number and NLM_F_ACK zeroed. */
 void nl_req_template(const struct nl_req *q, struct buf *out);
 /* Appends the sentence of a failed request: what, why, the kernel's own words. */
 int nl_req_error(const struct nl *nl, const struct nl_req *q, struct err *err);
