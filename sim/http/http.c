@@ -207,6 +207,11 @@ static enum http_outcome outcome_of_curl(CURLcode code, int os_errno)
     case CURLE_SSL_INVALIDCERTSTATUS:
     case CURLE_SSL_CLIENTCERT:
         return HTTP_TLS;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9: an answer without a head; the URL was checked */
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_FILESIZE_EXCEEDED:
+        return HTTP_GARBAGE;
     default:
         return HTTP_ERROR;
     }

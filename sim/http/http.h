@@ -27,7 +27,8 @@ enum http_outcome {
     HTTP_UNREACHABLE,
     HTTP_DNS,
     HTTP_TLS,
-    HTTP_ERROR, /* anything else: the detail says what */
+    HTTP_GARBAGE, /* what came is not HTTP */
+    HTTP_ERROR,   /* we could not ask (out of descriptors, of memory); the detail says why */
 };
 
 struct http_answer {

@@ -112,7 +112,7 @@ static void failures_have_their_names(void **state)
     assert_int_equal(ask(f, "/reset", limit).a.outcome, HTTP_RESET);
     assert_int_equal(ask(f, "/close", limit).a.outcome, HTTP_RESET);
     assert_int_equal(ask(f, "/half", limit).a.outcome, HTTP_RESET);
-    assert_int_equal(ask(f, "/garbage", limit).a.outcome, HTTP_ERROR);
+    assert_int_equal(ask(f, "/garbage", limit).a.outcome, HTTP_GARBAGE);
     int port;
     {
         struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};

@@ -1,8 +1,8 @@
 /* Vantage points: probes and alarms, run from inside a host.
  *
- * Ownership: watch_start() … watch_free(). Observations arrive by callback from the loop, stamped by
- * the vantage process with CLOCK_MONOTONIC next to the system call. A vantage process is forked, not
- * executed; PDEATHSIG and end-of-file on its socket end it.
+ * Ownership: watch_start() … watch_free(). Observations arrive by callback from the loop, stamped
+ * by the vantage process with CLOCK_MONOTONIC next to the system call. A vantage process is forked,
+ * not executed; PDEATHSIG and end-of-file on its socket end it.
  */
 #pragma once
 
@@ -14,6 +14,16 @@
 extern const struct variant *const watch_probe_kinds[]; /* exec http icmp tcp */
 extern const struct variant *const watch_alarm_kinds[]; /* exec log packets threshold */
 
+/* What the tables cannot say of a decoded probe or alarm (URL, address, filter, one of two keys):
+ * 0, or -EINVAL with a sentence without a place. Nothing is touched. */
+int watch_check_probe(const struct scenario *s, const struct probe *p, struct err *err);
+int watch_check_alarm(const struct scenario *s, const struct alarm *a, struct err *err);
+
+/* `n` counts requests in the order of their actual start; a request that could not be started in
+ * its slot because the prober was held up is skipped, not made up for, so `scheduled` may jump
+ * while `n` does not. start - scheduled is the prober's own lateness: above `every` there is a
+ * trouble too. why "error": the prober itself could not ask (out of descriptors, no shell): it says
+ * nothing about the service, so it is to be taken as unknown. */
 struct watch_obs {
     const struct probe *probe;
     uint64_t n;
@@ -33,7 +43,9 @@ struct watch_alarm {
 struct watch_handlers {
     void (*obs)(const struct watch_obs *o, void *data);
     void (*alarm)(const struct watch_alarm *a, void *data);
-    /* what: a word of record.h's `trouble` */
+    /* what: a word of record.h's `trouble`: prober-late, runner-late (observations waited; none is
+     * lost), prober-lost (the process died), wall-step, capture-drops, alarm-failed (an alarm could
+     * not look), alarm-flood (more onsets than are told one by one) */
     void (*trouble)(const char *what, const char *host, const char *detail, void *data);
     void *data;
 };
@@ -41,13 +53,14 @@ struct watch_handlers {
 struct watch;
 
 /* Starts one vantage process for `node` with all probes and alarms of the scenario that stand on it
- * (none: *ret = NULL and 0). `first[i]`: when probe i of the scenario (index in s->probes) starts its
- * first request, absolute CLOCK_MONOTONIC; the following each `every` later. `pcap_fd`: where packet
- * alarms of this host keep what they saw (a pcap file with nanoseconds, header written when empty);
- * -1: not kept. threshold alarms and logs of captured output are not here: watch_output_line() and
- * the drill's judge see to them. */
-int watch_start(const struct scenario *s, struct lab_node *node, struct loop *loop, const nsec *first,
-                int pcap_fd, const struct watch_handlers *handlers, struct watch **ret, struct err *err);
+ * (none: *ret = NULL and 0). `first[i]`: when probe i of the scenario (index in s->probes) starts
+ * its first request, absolute CLOCK_MONOTONIC; the following each `every` later. `pcap_fd`: where
+ * packet alarms of this host keep what they saw (a pcap file with nanoseconds, header written when
+ * empty); -1: not kept. threshold alarms and logs of captured output are not here:
+ * watch_output_line() and the drill's judge see to them. */
+int watch_start(const struct scenario *s, struct lab_node *node, struct loop *loop,
+                const nsec *first, int pcap_fd, const struct watch_handlers *handlers,
+                struct watch **ret, struct err *err);
 struct watch *watch_free(struct watch *w); /* ends the process and waits for it */
 DEFINE_CLEANUP(struct watch, watch_free);
 /* No new requests from now; outstanding ones are still delivered. */

@@ -1,0 +1,81 @@
+/* What stands below a kind of probe or alarm in a scenario, decoded, and what stands behind a kind.
+ *
+ * Everything belongs to the scenario's arena. Texts are NULL when they were not given.
+ */
+#pragma once
+
+#include "sim/model/model.h"
+
+struct expect_params {   /* of http: all that are given must hold */
+    int64_t status;      /* 0: any from 200 to 299 */
+    char *body;          /* the body contains this */
+    char *match;         /* the body matches this extended regular expression, ^ and $ at lines */
+    struct pairs header; /* each of these headers is there and contains its value */
+};
+
+struct tls_params {
+    bool verify;
+    char *ca, *server_name;
+};
+
+struct http_params {
+    char *url, *method, *body;
+    struct pairs headers;
+    struct expect_params *expect; /* NULL: status from 200 to 299 */
+    struct tls_params *tls;       /* NULL: verified by the system's authorities */
+    bool reuse;
+};
+
+struct tcp_params {
+    char *address, *send, *expect;
+};
+
+struct icmp_params {
+    char *address;
+};
+
+struct exec_params {
+    char *command;
+};
+
+struct log_params {
+    char *host, *output, *file, *match; /* either output or file */
+};
+
+enum fires_on { FIRES_ON_FAILURE, FIRES_ON_SUCCESS };
+struct check_params { /* of the alarm `exec` */
+    char *host, *command;
+    nsec every, timeout;
+    int fires_on;
+};
+
+struct packets_params {
+    char *host, *filter, *sender, *network;
+};
+
+/* variant->impl of the kinds of probes and alarms. */
+struct prober;
+struct shot;
+struct probe_kind {
+    /* What the tables cannot say; -EINVAL with a sentence. May be NULL. */
+    int (*check)(const struct scenario *s, const void *params, struct err *err);
+    /* In the vantage process: once, before the first request. */
+    int (*open)(struct prober *p, struct err *err);
+    /* One request, ended by shot_end(), also from in here. */
+    void (*start)(struct shot *shot);
+    /* Gives up a request that has not ended; no shot_end() after that. */
+    void (*cancel)(struct shot *shot);
+    void (*close)(struct prober *p);
+};
+
+struct sentry;
+struct alarm_kind {
+    int (*check)(const struct scenario *s, const void *params, struct err *err); /* may be NULL */
+    /* The host whose vantage process it needs; NULL: none (then open and close are not called). */
+    const char *(*host)(const void *params);
+    int (*open)(struct sentry *sentry, struct err *err);
+    void (*close)(struct sentry *sentry);
+};
+
+extern const struct probe_kind probe_exec, probe_http, probe_icmp, probe_tcp;
+extern const struct alarm_kind alarm_exec, alarm_log, alarm_packets, alarm_threshold;

@@ -1,0 +1,61 @@
+/* A lab host as the place of a vantage process, and what the runner itself watches of it. */
+#include "sim/watch/place.h"
+
+#include "sim/watch/kinds.h"
+#include "sim/watch/pattern.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ENV_FILE "/run/.blackstart/env" /* sim/lab writes it */
+
+int watch_start(const struct scenario *s, struct lab_node *node, struct loop *loop,
+                const nsec *first, int pcap_fd, const struct watch_handlers *handlers,
+                struct watch **ret, struct err *err)
+{
+    if (!lab_node_is_up(node))
+        return err_set(err, EHOSTDOWN, "host %s is down: nothing can be probed from it",
+                       lab_node_name(node));
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/cwd", lab_node_pid(node));
+    AUTO_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return err_errno(err, errno, "cannot find the working directory of host %s",
+                         lab_node_name(node));
+    struct watch_place place = {.host = lab_node_name(node),
+                                .pidfd = lab_node_pidfd(node),
+                                .dir_fd = dir,
+                                .env_file = ENV_FILE,
+                                .own_pids = true};
+    return watch_start_at(s, &place, loop, first, pcap_fd, handlers, ret, err);
+}
+
+static void output_line(const struct alarm *a, const char *line, size_t len, struct span at,
+                        const struct watch_handlers *handlers)
+{
+    const struct log_params *log = a->params;
+    AUTO_PATTERN match = PATTERN_INIT;
+    if (pattern_compile(&match, log->match, NULL) < 0 || !pattern_matches(&match, line, len))
+        return;
+    char detail[256];
+    snprintf(detail, sizeof detail, "%.*s", (int)len, line);
+    struct watch_alarm alarm = {.alarm = a, .onset = true, .at = at, .detail = detail};
+    handlers->alarm(&alarm, handlers->data);
+}
+
+void watch_output_line(const struct scenario *s, const struct lab_node *node, const char *unit,
+                       const char *line, size_t len, struct span at,
+                       const struct watch_handlers *handlers)
+{
+    for (size_t i = 0; i < s->alarms.n; i++) {
+        const struct alarm *a = s->alarms.items[i];
+        if (a->kind->impl != &alarm_log)
+            continue;
+        const struct log_params *log = a->params;
+        if (log->output && strcmp(log->host, lab_node_name(node)) == 0 &&
+            strcmp(log->output, unit) == 0)
+            output_line(a, line, len, at, handlers);
+    }
+}
