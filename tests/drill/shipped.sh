@@ -1,0 +1,77 @@
+#!/bin/sh
+# shipped.sh PROGRAM FOLDER USER CODE [OPTIONS...]: runs a shipped scenario for real.
+#
+# USER is root or nobody (uid 65534 and nothing else, as an ordinary user without newuidmap has it).
+# The exit code must be CODE; the folder must hold all that is promised, say that everything was
+# undone, and be computed again from its record to the same bytes. Exit code 77: skipped.
+set -eu
+
+program=$1
+folder=$2
+user=$3
+code=$4
+shift 4
+name=$(basename "$folder")
+
+skip()
+{
+    echo "skipped: $*"
+    [ -z "${BLACKSTART_TESTS_MUST_RUN:-}" ] || exit 1
+    exit 77
+}
+
+[ "$user" = nobody ] || [ "$(id -u)" = 0 ] || skip "needs root"
+
+# Where uid 65534 can read it, whatever the folder of the source is closed to.
+work=$(mktemp -d /tmp/blackstart-shipped.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+mkdir "$work/run"
+cp "$program" "$work/blackstart"
+cp -R "$folder" "$work/$name"
+as=
+if [ "$user" = nobody ] && [ "$(id -u)" = 0 ]; then
+    chown 65534:65534 "$work/run"
+    as='setpriv --reuid 65534 --regid 65534 --clear-groups --'
+fi
+export HOME="$work/run" XDG_STATE_HOME="$work/run/state" NO_COLOR=1
+unset XDG_RUNTIME_DIR
+cd "$work/run"
+
+fail()
+{
+    echo "FAILED: $*"
+    [ ! -f out/report.md ] || cat out/report.md
+    [ ! -f out/record.ndjson ] || tail -n 20 out/record.ndjson | cut -c 1-600
+    for log in out/logs/*; do
+        [ ! -f "$log" ] || { echo "--- $log"; tail -n 15 "$log"; }
+    done
+    exit 1
+}
+
+# shellcheck disable=SC2086
+$as "$work/blackstart" check --here "$work/$name/$name.yaml" || skip "this host cannot run it (above)"
+
+ip -j link >links-before
+got=0
+# shellcheck disable=SC2086
+$as "$work/blackstart" run "$work/$name/$name.yaml" --out out "$@" </dev/null || got=$?
+[ "$got" = "$code" ] || fail "exit code $got, not $code"
+ip -j link >links-after
+cmp links-before links-after || fail "the links of this host are not as they were"
+
+for file in scenario.yaml record.ndjson result.json report.html report.md junit.xml metrics.prom; do
+    [ -s "out/$file" ] || fail "out/$file is missing"
+done
+jq -e '.clean == true and .status == "completed"' out/result.json >/dev/null ||
+    fail "result.json does not say completed and clean"
+
+cp -R out again
+# shellcheck disable=SC2086
+[ -z "$as" ] || chown -R 65534:65534 again
+got=0
+$as "$work/blackstart" report again >/dev/null || got=$?
+[ "$got" = "$code" ] || fail "report exits with $got, not $code"
+for file in result.json report.md junit.xml metrics.prom; do
+    cmp "out/$file" "again/$file" || fail "$file is not computed again to the same bytes"
+done
