@@ -1,6 +1,8 @@
 /* What a scenario must be beyond its types, so that a run of it can mean something. */
 #include "scenarios/check.h"
 
+#include "sim/watch/kinds.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -88,14 +90,16 @@ size_t check_probes_of(const struct scenario *s, const struct service *service, 
 static void check_target(const struct scenario *s, const struct service *service, const char *key,
                          nsec target, nsec resolution, struct diags *diags)
 {
-    char t[NSEC_TEXT_MAX], r[NSEC_TEXT_MAX];
-    if (!nsec_is_set(target) || target >= nsec_add(resolution, resolution))
+    char t[NSEC_TEXT_MAX], r[NSEC_TEXT_MAX], least[NSEC_TEXT_MAX];
+    nsec twice = nsec_add(resolution, resolution);
+    if (!nsec_is_set(target) || target >= twice)
         return;
-    diags_error(
-        diags, check_place(s, "services", service->name, key, NULL),
-        "'%s' of %s is smaller than twice the resolution of its probes (2 x %s: down_after x "
-        "every + slow_after, or + timeout): probe more often or promise more than %s",
-        key, service->name, nsec_text(resolution, r), nsec_text(target, t));
+    diags_error(diags, check_place(s, "services", service->name, key, NULL),
+                "the %s of %s (%s) is smaller than twice the resolution of its probes (%s: "
+                "down_after x every + slow_after, or + timeout): probe more often, or promise at "
+                "least %s",
+                key, service->name, nsec_text(target, t), nsec_text(resolution, r),
+                nsec_text(twice, least));
 }
 
 static bool alarm_is_about(const struct alarm *a, const struct service *service)
@@ -222,6 +226,10 @@ static void check_probe(const struct scenario *s, const struct probe *p, struct 
     if (nsec_is_set(p->slow_after) && p->slow_after >= p->timeout)
         diags_error(diags, check_place(s, "probes", p->name, "slow_after", NULL),
                     "'slow_after' must be shorter than 'timeout'");
+    const struct probe_kind *kind = p->kind->impl;
+    struct err err = ERR_INIT;
+    if (kind && kind->check && kind->check(s, p->params, &err) < 0)
+        diags_error(diags, check_place(s, "probes", p->name, p->kind->name, NULL), "%s", err.text);
 }
 
 static const struct unit *host_unit(const struct host *h, const char *name)
@@ -248,6 +256,7 @@ static void check_alarm(const struct scenario *s, const struct alarm *a, struct 
 {
     bool threshold = !strcmp(a->kind->name, "threshold");
     struct place role_at = check_place(s, "alarms", a->name, "role", NULL);
+    size_t before = diags->n_errors;
 
     if (role_index(a->name) >= 0)
         diags_error(diags, a->place, "an alarm cannot be named '%s': that is a role", a->name);
@@ -273,6 +282,12 @@ static void check_alarm(const struct scenario *s, const struct alarm *a, struct 
     const struct host *h = host && host->kind == NODE_SCALAR ? scenario_host(s, host->text) : NULL;
     if (h && output && output->kind == NODE_SCALAR && !host_unit(h, output->text))
         say_no_output(h, output->text, output->place, diags);
+    if (diags->n_errors != before)
+        return;
+    const struct alarm_kind *kind = a->kind->impl;
+    struct err err = ERR_INIT;
+    if (kind && kind->check && kind->check(s, a->params, &err) < 0)
+        diags_error(diags, check_place(s, "alarms", a->name, a->kind->name, NULL), "%s", err.text);
 }
 
 static bool is_port(const char *text)

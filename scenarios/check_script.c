@@ -149,7 +149,7 @@ static void check_horizon(const struct scenario *s, struct diags *diags)
                 "the horizon of %s is too short: the last fault comes at %s, and to judge %s takes "
                 "%s more (its target + stable + up_after x every + timeout): at least %s",
                 nsec_text(s->horizon, h), nsec_text(last_at, a), service, nsec_text(longest, b),
-                nsec_yaml(nsec_add(last_at, longest), need));
+                nsec_text(nsec_add(last_at, longest), need));
 }
 
 void check_script(const struct scenario *s, struct diags *diags)

@@ -236,6 +236,7 @@ struct variable {
     const char *name;
     const char *value;
     bool plain, used, set;
+    bool bad; /* something was said about it already */
     struct place place;
 };
 
@@ -245,6 +246,7 @@ struct variables {
     struct variable *items;
     const char **names;
     size_t n;
+    bool wrong;   /* something was said: unused ones may be meant by it */
     size_t grown; /* bytes that were put in, of all scalars together */
 };
 
@@ -259,8 +261,15 @@ static struct variable *variable_find(const struct variables *v, const char *nam
 }
 
 /* The text of a variable as it was meant: $${ is ${; another variable in it is an error. */
-static const char *variable_text(struct variables *v, const struct node *value)
+static const char *variable_text(struct variables *v, const struct node *value, bool *ret_bad)
 {
+    char what[DIAG_QUOTE_MAX + 8];
+    *ret_bad = true;
+    if (value->kind != NODE_SCALAR || node_is_null(value)) {
+        diags_error(v->diags, value->place, "a variable must be one value, not %s",
+                    node_what(value, what));
+        return "";
+    }
     AUTO_BUF out = BUF_INIT;
     for (const char *p = value->text; *p; p++) {
         if (!strncmp(p, "$${", 3)) {
@@ -271,6 +280,7 @@ static const char *variable_text(struct variables *v, const struct node *value)
         }
         buf_addc(&out, *p);
     }
+    *ret_bad = false;
     return arena_strdup(v->arena, buf_text(&out));
 }
 
@@ -297,16 +307,11 @@ static void variables_declare(struct variables *v, const struct node *vars)
                         node_what(key, what));
             continue;
         }
-        if (value->kind != NODE_SCALAR || node_is_null(value)) {
-            diags_error(v->diags, value->place, "a variable must be one value, not %s",
-                        node_what(value, what));
-            continue;
-        }
+        struct variable var = {.name = key->text, .plain = value->plain, .place = key->place};
+        var.value = variable_text(v, value, &var.bad);
+        v->wrong = v->wrong || var.bad;
         v->names[v->n] = key->text;
-        v->items[v->n++] = (struct variable){.name = key->text,
-                                             .value = variable_text(v, value),
-                                             .plain = value->plain,
-                                             .place = key->place};
+        v->items[v->n++] = var;
     }
 }
 
@@ -333,6 +338,7 @@ static void variables_set(struct variables *v, const struct strv *sets)
         var->value = arena_strdup(v->arena, equals + 1);
         var->plain = equals[1];
         var->set = true;
+        var->bad = false;
     }
 }
 
@@ -351,16 +357,23 @@ static void variables_put_in(struct variables *v, struct node *node)
             continue;
         }
         const char *end = strchr(p, '}');
-        size_t n = end ? (size_t)(end - p) - 2 : strlen(p) - 2;
+        if (!end) {
+            diags_error(v->diags, node->place, "'${' is not closed by '}'");
+            node->bad = v->wrong = true;
+            return;
+        }
+        size_t n = (size_t)(end - p) - 2;
         const char *name = arena_strndup(v->arena, p + 2, n);
         struct variable *var = variable_find(v, name, n);
-        if (!end || !var) {
+        if (!var) {
             diags_error(v->diags, node->place,
                         "there is no variable '%s'%s (write $${ where ${ itself is meant)",
                         diag_quote(name, quoted), diag_nearest(name, v->names, v->n, hint));
+            node->bad = v->wrong = true;
             return;
         }
         var->used = true;
+        node->bad = node->bad || var->bad;
         buf_adds(&out, var->value);
         v->grown += strlen(var->value);
         if (v->grown > TREE_FILE_MAX) {
@@ -402,7 +415,7 @@ static void variables_settle(struct variables *v, struct node *vars)
         value->plain = var->plain;
         value->settled = true;
         vars->entries[i].value = value;
-        if (!var->used)
+        if (!var->used && !v->wrong)
             diags_warning(v->diags, var->place, "the variable '%s' is never used", var->name);
     }
     vars->settled = true;

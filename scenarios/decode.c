@@ -213,7 +213,7 @@ static void decode_texts(struct decode *d, const struct field *f, const struct n
     struct strv v = {.items = arena_alloc(d->arena, (n + 1) * sizeof(char *))};
     for (size_t i = 0; i < n; i++) {
         const struct node *item = list ? node->items[i] : node;
-        if (!decode_is_text(d, f, item))
+        if (item->bad || !decode_is_text(d, f, item))
             continue;
         if (f->type == FIELD_REFS)
             decode_add_ref(d, f, item);
@@ -340,6 +340,8 @@ static void decode_pairs(struct decode *d, const struct field *f, const struct n
     for (size_t i = 0; i < node->n; i++) {
         const struct node *key = node->entries[i].key, *value = node->entries[i].value;
         struct pair p = {.key = key->text, .place = key->place};
+        if (value->bad)
+            continue;
         if (!*key->text)
             diags_error(d->diags, key->place, "an empty word in '%s'", f->key);
         else if (value->kind == NODE_MAP && (f->flags & FIELD_SECRETS))
@@ -440,6 +442,8 @@ static void decode_field(struct decode *d, const struct field *f, const struct n
                          struct place at, void *obj)
 {
     void *member = (char *)obj + f->offset;
+    if (node->bad)
+        return;
     if (node_is_null(node)) {
         diags_error(d->diags, at, "'%s' has no value", f->key);
         return;
@@ -524,7 +528,8 @@ static size_t record_words(const struct record *r, const char *words[DECODE_WORD
     return n;
 }
 
-static void say_unknown(struct decode *d, const struct record *r, const struct node *key)
+/* Returns the key that was probably meant, or NULL. */
+static const char *say_unknown(struct decode *d, const struct record *r, const struct node *key)
 {
     const char *words[DECODE_WORDS_MAX];
     char quoted[DIAG_QUOTE_MAX], hint[DIAG_QUOTE_MAX + 24];
@@ -539,6 +544,7 @@ static void say_unknown(struct decode *d, const struct record *r, const struct n
     }
     diags_error(d->diags, key->place, "unknown key '%s' in this %s%s%s",
                 diag_quote(key->text, quoted), r->name, hint, buf_text(&list));
+    return text_nearest(key->text, words, n);
 }
 
 static void decode_variant(struct decode *d, const struct record *r, const struct variant *variant,
@@ -633,7 +639,10 @@ void decode_record(struct decode *d, const struct record *r, const struct node *
         } else if (variant) {
             decode_variant(d, r, variant, e, &chosen, obj);
         } else {
-            say_unknown(d, r, e->key);
+            const char *meant = say_unknown(d, r, e->key);
+            f = meant ? record_field(r, meant) : NULL;
+            if (f) /* it is not missing too */
+                seen[f - r->fields] = true, decode_default(d, f, at, obj);
             unknown = true;
         }
     }
@@ -670,6 +679,8 @@ void decode_resolve(struct decode *d, decode_names_fn *names, void *data)
         const struct decode_ref *r = &d->refs[i];
         if (!known[r->ref])
             known[r->ref] = names(r->ref, &n_known[r->ref], data);
+        if ((r->ref == REF_HOST || r->ref == REF_PROBE) && !n_known[r->ref])
+            continue; /* that there are none was said */
         bool found = false;
         for (size_t k = 0; k < n_known[r->ref] && !found; k++)
             found = !strcmp(known[r->ref][k], r->name);

@@ -69,8 +69,11 @@ static bool version_is_known(const struct node *root, struct diags *diags)
     char what[DIAG_QUOTE_MAX + 8];
     if (!v || (v->kind == NODE_SCALAR && v->plain && !strcmp(v->text, "1")))
         return true;
-    diags_error(diags, v->place, "this blackstart reads version 1 of the language, not %s",
-                node_what(v, what));
+    if (v->kind == NODE_SCALAR && !strcmp(v->text, "1"))
+        diags_error(diags, v->place, "'blackstart' must be a number: remove the quotes");
+    else
+        diags_error(diags, v->place, "this blackstart reads version 1 of the language, not %s",
+                    node_what(v, what));
     return false;
 }
 

@@ -94,9 +94,13 @@ static void reader_syntax_error(struct reader *r)
         hint = "; put quotes around a text that begins with this character";
     else if (memmem(line, n, "${", 2))
         hint = "; between { } or [ ] put quotes around a text with ${...}";
-    const char *context = p->context ? p->context : "";
-    diags_error(r->diags, at, "this is not YAML: %s%s%s%s", p->problem ? p->problem : "bad syntax",
-                *context ? " " : "", context, hint);
+    AUTO_BUF context = BUF_INIT;
+    if (p->context)
+        buf_printf(&context, " %s", p->context);
+    if (p->context && p->context_mark.line + 1 != (size_t)at.line)
+        buf_printf(&context, " from line %zu", p->context_mark.line + 1);
+    diags_error(r->diags, at, "this is not YAML: %s%s%s", p->problem ? p->problem : "bad syntax",
+                buf_text(&context), hint);
 }
 
 static bool reader_next(struct reader *r, yaml_event_t *event)
@@ -197,11 +201,14 @@ static struct node *reader_alias(struct reader *r, const yaml_event_t *event)
 
 static bool reader_refuse_tag(struct reader *r, const yaml_char_t *tag, struct place at)
 {
+    static const char core[] = "tag:yaml.org,2002:"; /* what !! is short for */
     char quoted[DIAG_QUOTE_MAX];
     if (!tag)
         return true;
-    diags_error(r->diags, at, "tags are not used here: remove '%s'",
-                diag_quote((const char *)tag, quoted));
+    const char *text = (const char *)tag;
+    bool is_core = text_starts(text, core);
+    diags_error(r->diags, at, "tags are not used here: remove '%s%s'", is_core ? "!!" : "",
+                diag_quote(text + (is_core ? sizeof core - 1 : 0), quoted));
     return false;
 }
 

@@ -31,6 +31,7 @@ struct node {
     struct place place;
     bool plain;   /* a scalar without quotes: the core words and numbers apply */
     bool settled; /* variables were substituted */
+    bool bad;     /* something was said about it already */
     char *text;   /* of a scalar; never NULL for one */
     size_t n;     /* of items or entries */
     struct node **items;

@@ -230,8 +230,6 @@ static int kit_one(bool as_nobody, const char *dir, int (*tests)(void))
     setenv(KIT_MOUNT_ENV, dir, 1);
     if (rootless)
         setenv(KIT_ROOTLESS_ENV, "1", 1);
-    if (getenv("CMOCKA_TEST_FILTER"))
-        cmocka_set_test_filter(getenv("CMOCKA_TEST_FILTER"));
     fprintf(stderr, "# %s, %u ids\n", rootless ? "rootless" : "root", ids);
     return tests();
 }
