@@ -381,6 +381,7 @@ static const struct injector link_injector = {
     .name = "link",
     .is_fault = true,
     .lasts = true,
+    .holds = true,
     .check = link_check,
     .supported = link_supported,
     .plan = link_plan,

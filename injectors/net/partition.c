@@ -621,6 +621,7 @@ static const struct injector partition_injector = {
     .name = "partition",
     .is_fault = true,
     .lasts = true,
+    .holds = true,
     .check = partition_check,
     .supported = partition_supported,
     .plan = partition_plan,

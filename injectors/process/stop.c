@@ -274,6 +274,7 @@ static const struct injector stop_injector = {
     .name = "stop",
     .is_fault = true,
     .lasts = true,
+    .holds = true,
     .check = stop_check,
     .supported = stop_supported,
     .plan = stop_plan,

@@ -62,6 +62,9 @@ struct lab_handlers {
 int lab_prepare_process(const char *mountpoint, bool *ret_rootless, unsigned *ret_ids,
                         struct err *err);
 
+/* Takes that tmpfs away again (from this mount namespace), so that the directory can be removed. */
+void lab_release_process(const char *mountpoint);
+
 /* Builds networks, hosts, cables, addresses, routes, neighbours; starts nothing yet. Any handler
  * may be NULL; handlers are called from the loop alone. `workdir`: path below the mountpoint for
  * this trial's host directories. `source_dirfd`: where files: are taken from. `logs_dirfd`: where
@@ -155,3 +158,5 @@ int lab_node_on(struct lab_node *n, struct span *ret_at, struct err *err);
 json_t *lab_ids(const struct lab *lab);
 /* For the final comparison: descriptions of whatever of this lab still exists after lab_free(). */
 int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct err *err);
+/* SIGKILL to each of them, by pidfd, after its identity was looked at again: for the warden. */
+void lab_kill_leftovers(const char *const *ids, size_t n);

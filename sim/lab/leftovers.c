@@ -7,13 +7,15 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 
-int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct err *err)
+static int leftovers_find(const char *const *ids, size_t n, struct snapshot_process **ret,
+                          size_t *ret_n, struct err *err)
 {
     AUTO_FREE struct netns_id *all = calloc(n + 1, sizeof *all);
-    AUTO_FREE struct snapshot_process *found = NULL;
-    size_t found_n = 0, unseen = 0;
+    size_t unseen = 0;
     if (!all)
         return err_errno(err, ENOMEM, "cannot look for what is left");
     for (size_t i = 0; i < n; i++) {
@@ -22,7 +24,14 @@ int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct e
             return err_set(err, EINVAL, "\"%s\" does not name a namespace", ids[i]);
         all[i] = (struct netns_id){.dev = dev, .ino = ino};
     }
-    int r = snapshot_processes(all, n, &found, &found_n, &unseen, err);
+    return snapshot_processes(all, n, ret, ret_n, &unseen, err);
+}
+
+int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct err *err)
+{
+    AUTO_FREE struct snapshot_process *found = NULL;
+    size_t found_n = 0;
+    int r = leftovers_find(ids, n, &found, &found_n, err);
     if (r < 0)
         return r;
     json_t *texts = json_array();
@@ -31,4 +40,23 @@ int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct e
                                                   found[i].pid, found[i].name));
     *ret_texts = texts;
     return 0;
+}
+
+void lab_kill_leftovers(const char *const *ids, size_t n)
+{
+    AUTO_FREE struct snapshot_process *found = NULL;
+    size_t found_n = 0;
+    if (leftovers_find(ids, n, &found, &found_n, NULL) < 0)
+        return;
+    for (size_t i = 0; i < found_n; i++) {
+        AUTO_FREE struct snapshot_process *again = NULL;
+        size_t again_n = 0;
+        AUTO_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, found[i].pid, 0);
+        /* The pidfd holds whoever has this pid now: only if that is still one of the lab's. */
+        if (pidfd < 0 || leftovers_find(ids, n, &again, &again_n, NULL) < 0)
+            continue;
+        for (size_t k = 0; k < again_n; k++)
+            if (again[k].pid == found[i].pid && again[k].start == found[i].start)
+                syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+    }
 }

@@ -264,3 +264,8 @@ int lab_prepare_process(const char *mountpoint, bool *ret_rootless, unsigned *re
     *ret_ids = prepare_count_ids();
     return 0;
 }
+
+void lab_release_process(const char *mountpoint)
+{
+    umount2(mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
+}

@@ -1,0 +1,46 @@
+/* blackstart plan: the dry run. */
+#include "sim/drill/plan.h"
+
+#include "sim/base/jsonx.h"
+#include "sim/cli/command.h"
+
+static const struct option_spec plan_options[] = {
+    {"seed", 's', "N", "the seed, as for run"},
+    {"trials", 'n', "N", "this many trials instead of the scenario's"},
+    {"set", 0, "NAME=VALUE", "overrides a variable of the scenario; may be repeated"},
+    {"json", 0, NULL, "as one JSON document"},
+    {NULL, 0, NULL, NULL},
+};
+
+static int plan_run(const struct command *self, struct args *a)
+{
+    uint64_t seed;
+    int64_t trials;
+    struct err err = ERR_INIT;
+    const char *path = only_file(self, a);
+    if (!path || !pick_seed(self, a, &seed))
+        return EXIT_BAD_INPUT;
+    CLEANUP(scenario_free_p) struct scenario *s = open_scenario(path, a);
+    if (!s || !pick_trials(self, a, s, &trials))
+        return EXIT_BAD_INPUT;
+    AUTO_JSON *plan = NULL;
+    if (plan_make(s, seed, trials, &plan, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    AUTO_BUF text = BUF_INIT;
+    if (args_has(a, "json"))
+        jsonx_dump_pretty(plan, &text);
+    else
+        plan_text(plan, &text);
+    return say_result(EXIT_MET, buf_text(&text), text.len);
+}
+
+const struct command command_plan = {
+    .name = "plan",
+    .summary = "prints exactly what run would do; changes nothing",
+    .usage = "FILE [--seed N] [--trials N] [--set NAME=VALUE] [--json]",
+    .about =
+        "Blast radius, every change the lab and each step make, how each is verified and undone.\n"
+        "For targets that are chosen at run time: the rule and the candidates.",
+    .options = plan_options,
+    .run = plan_run,
+};

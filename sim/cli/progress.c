@@ -1,0 +1,213 @@
+/* Progress of a drill on stderr. */
+#include "sim/cli/progress.h"
+
+#include "sim/base/buf.h"
+#include "sim/base/jsonx.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define RED "\033[31m"
+#define GREEN "\033[32m"
+#define YELLOW "\033[33m"
+#define PLAIN "\033[0m"
+
+void progress_begin(struct progress *p, bool verbose, bool quiet)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    *p = (struct progress){.verbose = verbose, .quiet = quiet};
+    p->terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
+    p->color = p->terminal && !(no_color && *no_color);
+    p->rang = json_object();
+}
+
+static void progress_wipe(struct progress *p)
+{
+    if (p->shown)
+        fputs("\r\033[K", stderr);
+    p->shown = false;
+}
+
+void progress_end(struct progress *p)
+{
+    progress_wipe(p);
+    fflush(stderr);
+    json_decref(p->rang);
+    p->rang = NULL;
+}
+
+static const char *paint(const struct progress *p, const char *color)
+{
+    return p->color ? color : "";
+}
+
+static void progress_line(struct progress *p, const json_t *e, const char *color, const char *text)
+{
+    char at[32];
+    snprintf(at, sizeof at, "%9.3f", (double)jsonx_int(e, "t", 0) / 1e9);
+    progress_wipe(p);
+    fprintf(stderr, "%s  %s%s%s\n", at, paint(p, color), text, paint(p, color[0] ? PLAIN : ""));
+}
+
+/* "lb1, lb2" */
+static void progress_list(const json_t *list, struct buf *b)
+{
+    size_t i;
+    json_t *v;
+    json_array_foreach(list, i, v) buf_printf(b, "%s%s", i ? ", " : "", json_string_value(v));
+}
+
+/* What everybody sees, without -v: the milestones. */
+static bool progress_milestone(const char *kind, const json_t *e, struct buf *b, const char **color)
+{
+    long long trial = jsonx_int(e, "trial", 0);
+    const char *state = jsonx_str(e, "state", "");
+    if (!strcmp(kind, "state") && (!strcmp(state, "build") || !strcmp(state, "settle") ||
+                                   !strcmp(state, "inject") || !strcmp(state, "undo"))) {
+        buf_printf(b, "trial %lld  %s", trial,
+                   !strcmp(state, "build")    ? "building the lab"
+                   : !strcmp(state, "settle") ? "settling"
+                   : !strcmp(state, "inject") ? "the clock of the script starts"
+                                              : "undoing");
+        return true;
+    }
+    if (!strcmp(kind, "inject")) {
+        bool ok = jsonx_bool(e, "ok", false);
+        buf_printf(b, "trial %lld  %s %s: ", trial, ok ? "injected" : "NOT injected",
+                   jsonx_str(e, "step", ""));
+        buf_adds(b, jsonx_str(e, "action", ""));
+        buf_adds(b, " ");
+        progress_list(json_object_get(e, "targets"), b);
+        if (!ok)
+            buf_printf(b, " (%s)", jsonx_str(e, "error", ""));
+        *color = ok ? YELLOW : RED;
+        return true;
+    }
+    if (!strcmp(kind, "undo")) {
+        bool ok = jsonx_bool(e, "ok", false);
+        buf_printf(b, "trial %lld  %s %s%s%s", trial, ok ? "undone" : "NOT UNDONE",
+                   jsonx_str(e, "step", ""), ok ? "" : ": ", ok ? "" : jsonx_str(e, "error", ""));
+        *color = ok ? GREEN : RED;
+        return true;
+    }
+    if (!strcmp(kind, "alarm") && !strcmp(jsonx_str(e, "event", ""), "onset")) {
+        buf_printf(b, "trial %lld  alarm %s", trial, jsonx_str(e, "alarm", ""));
+        *color = YELLOW;
+        return true;
+    }
+    if (!strcmp(kind, "stop") || (!strcmp(kind, "trial-end") && json_object_get(e, "reason"))) {
+        buf_printf(b, "%s", jsonx_str(e, "detail", jsonx_str(e, "reason", "")));
+        *color = RED;
+        return true;
+    }
+    if (!strcmp(kind, "mark")) {
+        buf_printf(b, "mark: %s %s", jsonx_str(e, "mark", ""), jsonx_str(e, "text", ""));
+        return true;
+    }
+    return false;
+}
+
+/* Alarms like to ring again and again: the first onset of each in a trial is news. */
+static bool progress_rang_before(struct progress *p, const char *kind, const json_t *e)
+{
+    if (strcmp(kind, "alarm") || p->verbose)
+        return false;
+    if (jsonx_int(e, "trial", 0) != p->trial)
+        json_object_clear(p->rang);
+    p->trial = jsonx_int(e, "trial", 0);
+    const char *name = jsonx_str(e, "alarm", "");
+    if (json_object_get(p->rang, name))
+        return true;
+    json_object_set_new(p->rang, name, json_true());
+    return false;
+}
+
+void progress_event(struct progress *p, const char *kind, const json_t *event)
+{
+    AUTO_BUF text = BUF_INIT;
+    const char *color = "";
+    if (p->quiet || progress_rang_before(p, kind, event))
+        return;
+    if (progress_milestone(kind, event, &text, &color)) {
+        progress_line(p, event, color, buf_text(&text));
+        return;
+    }
+    if (!p->verbose || !strcmp(kind, "plan") || !strcmp(kind, "run-start"))
+        return;
+    AUTO_JSON *rest = json_deep_copy(event);
+    json_object_del(rest, "t");
+    buf_printf(&text, "%s ", kind);
+    jsonx_dump(rest, &text);
+    progress_line(p, event, "", buf_text(&text));
+}
+
+/* "checkout DOWN 3.1s of 10s" for each service that is down, else how many are up. */
+static void progress_services(const struct progress *p, const json_t *status, struct buf *b)
+{
+    size_t i, up = 0;
+    json_t *s;
+    json_array_foreach(json_object_get(status, "services"), i, s)
+    {
+        if (!jsonx_bool(s, "down", false)) {
+            up++;
+            continue;
+        }
+        buf_printf(b, "  %s%s DOWN", paint(p, RED), jsonx_str(s, "name", ""));
+        if (json_object_get(s, "down_ns"))
+            buf_printf(b, " %.1fs", (double)jsonx_int(s, "down_ns", 0) / 1e9);
+        if (json_object_get(s, "rto_ns"))
+            buf_printf(b, " of %gs", (double)jsonx_int(s, "rto_ns", 0) / 1e9);
+        buf_adds(b, paint(p, PLAIN));
+    }
+    if (up)
+        buf_printf(b, "  %s%zu service%s up%s", paint(p, GREEN), up, up == 1 ? "" : "s",
+                   paint(p, PLAIN));
+}
+
+/* Cuts at the terminal's width; escape sequences take no room. */
+static void progress_show(struct progress *p, const char *text)
+{
+    struct winsize w;
+    unsigned width = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80, n = 0;
+    AUTO_BUF out = BUF_INIT;
+    for (const char *c = text; *c; c++) {
+        if (*c == '\033') {
+            while (*c && *c != 'm')
+                buf_addc(&out, *c++);
+            buf_addc(&out, *c);
+            continue;
+        }
+        if (n + 1 < width)
+            buf_addc(&out, *c);
+        n += ((unsigned char)*c & 0xc0) != 0x80;
+    }
+    fprintf(stderr, "\r%s%s\033[K", buf_text(&out), paint(p, PLAIN));
+    fflush(stderr);
+    p->shown = true;
+}
+
+void progress_tick(struct progress *p, const json_t *status)
+{
+    AUTO_BUF line = BUF_INIT;
+    size_t i;
+    json_t *f;
+    const char *name;
+    if (!p->terminal || p->quiet || !json_object_get(status, "state"))
+        return;
+    buf_printf(&line, "trial %lld/%lld  %s", (long long)jsonx_int(status, "trial", 0),
+               (long long)jsonx_int(status, "trials", 0), jsonx_str(status, "state", ""));
+    if (json_object_get(status, "since_zero_ns"))
+        buf_printf(&line, "  t+%.1fs", (double)jsonx_int(status, "since_zero_ns", 0) / 1e9);
+    progress_services(p, status, &line);
+    json_object_foreach(json_object_get(status, "alarms"), name, f)
+        buf_printf(&line, "  %s: fired %.1fs", name, (double)json_integer_value(f) / 1e9);
+    const json_t *faults = json_object_get(status, "faults");
+    if (json_array_size(faults))
+        buf_adds(&line, "  faults: ");
+    json_array_foreach(faults, i, f)
+        buf_printf(&line, "%s%s", i ? ", " : "", jsonx_str(f, "words", ""));
+    progress_show(p, buf_text(&line));
+}

@@ -1,0 +1,281 @@
+/* blackstart run: the live drill. */
+#include "sim/cli/command.h"
+#include "sim/cli/progress.h"
+
+#include "injectors/journal.h"
+#include "reports/report.h"
+#include "scenarios/emit.h"
+#include "sim/base/buf.h"
+#include "sim/base/cleanup.h"
+#include "sim/base/file.h"
+#include "sim/base/jsonx.h"
+#include "sim/base/units.h"
+#include "sim/cli/here.h"
+#include "sim/drill/control.h"
+#include "sim/drill/drill.h"
+#include "sim/drill/folder.h"
+#include "sim/drill/plan.h"
+#include "sim/lab/lab.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct option_spec run_options[] = {
+    {"out", 'o', "DIR", "the folder of this run (default: drills/TIME-NAME-ID)"},
+    {"trials", 'n', "N", "this many trials instead of the scenario's"},
+    {"seed", 's', "N", "the seed of every choice and phase (default: a fresh one)"},
+    {"set", 0, "NAME=VALUE", "overrides a variable of the scenario; may be repeated"},
+    {"junit", 0, "FILE", "also writes the JUnit report there"},
+    {"metrics", 0, "FILE", "also writes the OpenMetrics text there"},
+    {"max-duration", 0, "D", "stops (and undoes) when the whole run takes longer, like 10m"},
+    {"json", 0, NULL, "prints result.json on stdout instead of the sentences"},
+    {"yes", 'y', NULL, "confirms targets outside of a lab (this version has none)"},
+    {"verbose", 'v', NULL, "shows every event"},
+    {"quiet", 'q', NULL, "prints the sentence alone"},
+    {NULL, 0, NULL, NULL},
+};
+
+struct run {
+    const struct args *args;
+    struct scenario *scenario;
+    struct folder folder;
+    struct progress progress;
+    int source;
+    uint64_t seed;
+    int64_t trials;
+    nsec max_duration;
+    bool rootless;
+    char *operator_name;
+    uid_t operator_uid;
+    int control;
+    struct snapshot *before;
+    char *journal_folder;
+};
+
+static void run_unmount(const struct run *r);
+
+static void run_event(const char *kind, const json_t *event, void *data)
+{
+    struct run *r = data;
+    progress_event(&r->progress, kind, event);
+}
+
+static void run_tick(const json_t *status, void *data)
+{
+    struct run *r = data;
+    progress_tick(&r->progress, status);
+}
+
+/* In the warden, after the runner died. */
+static void run_after_death(void *data)
+{
+    struct run *r = data;
+    struct report_outcome out;
+    struct err err = ERR_INIT;
+    struct report_request q = {.dirfd = r->folder.dirfd, .path = r->folder.path};
+    if (report_write(&q, &out, &err) == 0)
+        report_outcome_done(&out);
+    run_unmount(r);
+}
+
+static int run_copy(const struct run *r, const char *option, const char *name)
+{
+    const char *to = args_get(r->args, option);
+    AUTO_FREE char *text = NULL;
+    size_t n;
+    struct err err = ERR_INIT;
+    if (!to)
+        return 0;
+    if (file_read(r->folder.dirfd, name, (size_t)1 << 30, &text, &n, &err) < 0 ||
+        file_replace(AT_FDCWD, to, text, n, &err) < 0)
+        return say_error(EXIT_ABORTED, "--%s: %s", option, err.text);
+    return 0;
+}
+
+static int run_report(struct run *r)
+{
+    struct report_outcome out;
+    struct err err = ERR_INIT;
+    struct report_request q = {.dirfd = r->folder.dirfd, .path = r->folder.path};
+    if (report_write(&q, &out, &err) < 0)
+        return say_error(EXIT_ABORTED,
+                         "the drill is over and undone, but not reported: %s; try "
+                         "blackstart report %s",
+                         err.text, r->folder.path);
+    int code = out.exit_code;
+    int copied = run_copy(r, "junit", "junit.xml");
+    if (!copied)
+        copied = run_copy(r, "metrics", "metrics.prom");
+    if (copied && (code == EXIT_MET || code == EXIT_NOT_SHOWN || code == EXIT_NOT_MET))
+        code = copied;
+    if (args_has(r->args, "json")) {
+        AUTO_FREE char *text = NULL;
+        size_t n;
+        if (file_read(r->folder.dirfd, "result.json", (size_t)1 << 30, &text, &n, &err) < 0)
+            code = say_error(EXIT_ABORTED, "%s", err.text);
+        else
+            code = say_result(code, text, n);
+    } else {
+        AUTO_BUF text = BUF_INIT;
+        buf_adds(&text, args_has(r->args, "quiet") ? out.sentence : out.terminal);
+        if (text.len && text.text[text.len - 1] != '\n')
+            buf_addc(&text, '\n');
+        if (!args_has(r->args, "quiet"))
+            buf_printf(&text, "\nreport: %s/report.html\n", r->folder.path);
+        code = say_result(code, buf_text(&text), text.len);
+    }
+    report_outcome_done(&out);
+    return code;
+}
+
+static int run_drill(struct run *r)
+{
+    struct err err = ERR_INIT;
+    AUTO_JSON *plan = NULL, *steps = json_array(), *environment = folder_environment(r->rootless);
+    AUTO_JSON *command = json_array();
+    if (plan_make(r->scenario, r->seed, r->trials, &plan, &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
+    AUTO_BUF text = BUF_INIT;
+    plan_text(plan, &text);
+    for (char *line = text.text, *end; line && *line; line = end ? end + 1 : NULL) {
+        end = strchr(line, '\n');
+        json_array_append_new(steps, json_stringn(line, end ? (size_t)(end - line) : strlen(line)));
+    }
+    here_command_line(command);
+    struct drill_options o = {
+        .scenario = r->scenario,
+        .digest = r->folder.digest,
+        .dirfd = r->folder.dirfd,
+        .source_dirfd = r->source,
+        .id = r->folder.id,
+        .seed = r->seed,
+        .trials = r->trials,
+        .max_duration = r->max_duration,
+        .operator_name = r->operator_name,
+        .control_fd = r->control,
+        .journal_folder = r->journal_folder,
+        .before = r->rootless ? NULL : r->before,
+        .command = command,
+        .attempt = r->folder.attempt,
+        .environment = environment,
+        .plan = steps,
+        .handlers = {.event = run_event,
+                     .tick = run_tick,
+                     .after_death = run_after_death,
+                     .data = r},
+    };
+    struct drill_outcome out;
+    progress_begin(&r->progress, args_has(r->args, "verbose"), args_has(r->args, "quiet"));
+    int rc = drill_run(&o, &out, &err);
+    progress_end(&r->progress);
+    if (rc < 0) {
+        say_error(EXIT_ABORTED, "%s", err.text);
+        int code = run_report(r);
+        return code == EXIT_NOT_CLEAN ? code : EXIT_ABORTED;
+    }
+    int code;
+    if (out.end == DRILL_CANNOT_RUN)
+        code = say_error(out.clean ? EXIT_CANNOT_RUN : EXIT_NOT_CLEAN,
+                         "the lab did not come up: %s\nwhat was captured is in %s/logs", out.why,
+                         r->folder.path);
+    else if (out.end == DRILL_NO_REPORT)
+        code = say_error(out.clean ? EXIT_ABORTED : EXIT_NOT_CLEAN,
+                         "stopped twice: everything was undone, no report was made; "
+                         "blackstart report %s makes it",
+                         r->folder.path);
+    else
+        code = run_report(r);
+    drill_outcome_done(&out);
+    return code;
+}
+
+/* The lab's file system goes; its mount point, empty again, too. */
+static void run_unmount(const struct run *r)
+{
+    AUTO_BUF mount = BUF_INIT;
+    if (r->folder.dirfd < 0)
+        return;
+    buf_printf(&mount, "%s/lab", r->folder.path);
+    lab_release_process(buf_text(&mount));
+    unlinkat(r->folder.dirfd, "lab", AT_REMOVEDIR);
+}
+
+static int run_prepared(struct run *r)
+{
+    struct err err = ERR_INIT;
+    AUTO_BUF yaml = BUF_INIT;
+    scenario_emit(r->scenario, &yaml);
+    if (folder_open(args_get(r->args, "out"), r->scenario, r->source, buf_text(&yaml), &r->folder,
+                    &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
+    if (!args_has(r->args, "quiet"))
+        fprintf(stderr, "blackstart: drill %s of %s, seed %llu, into %s\n", r->folder.id,
+                r->scenario->name, (unsigned long long)r->seed, r->folder.path);
+    /* The mount point of the lab's own file system: empty outside of this process. */
+    AUTO_BUF mount = BUF_INIT;
+    buf_printf(&mount, "%s/lab", r->folder.path);
+    unsigned ids;
+    if (journal_folder(&r->journal_folder, &err) < 0 ||
+        control_listen(r->operator_uid, r->folder.id, &r->control, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    if (snapshot_take(-1, &r->before, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "cannot note how this machine's network is now: %s",
+                         err.text);
+    if (mkdir(buf_text(&mount), 0755) < 0 ||
+        lab_prepare_process(buf_text(&mount), &r->rootless, &ids, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    return run_drill(r);
+}
+
+static int run_run(const struct command *self, struct args *a)
+{
+    struct run r = {.args = a,
+                    .source = -1,
+                    .control = -1,
+                    .max_duration = NSEC_UNSET,
+                    .folder = {.dirfd = -1}};
+    struct err err = ERR_INIT;
+    const char *path = only_file(self, a), *most = args_get(a, "max-duration");
+    if (!path || !pick_seed(self, a, &r.seed))
+        return EXIT_BAD_INPUT;
+    if (most && units_duration(most, &r.max_duration, &err) < 0)
+        return say_usage(self, "--max-duration: %s", err.text);
+    CLEANUP(scenario_free_p) struct scenario *s = open_scenario(path, a);
+    if (!s || !pick_trials(self, a, s, &r.trials))
+        return EXIT_BAD_INPUT;
+    r.scenario = s;
+    int code = here_check(s);
+    if (code)
+        return code;
+    r.source = here_open_source(path);
+    r.operator_name = folder_operator(&r.operator_uid);
+    code = run_prepared(&r);
+    run_unmount(&r);
+    free(r.operator_name);
+    snapshot_free(r.before);
+    free(r.journal_folder);
+    if (r.control >= 0)
+        close(r.control);
+    folder_done(&r.folder);
+    if (r.source >= 0)
+        close(r.source);
+    return code;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .summary = "the live drill: breaks things, measures, undoes, judges",
+    .usage = "FILE [--out DIR] [--trials N] [--seed N] [--set NAME=VALUE] [...]",
+    .about =
+        "Exit code: 0 every target met, 1 a target missed, 2 bad scenario or usage, 3 cannot run\n"
+        "here, 4 not demonstrated or inconclusive, 5 aborted or failed, 6 not everything undone.\n"
+        "Ctrl-C once: undo, then report. Twice: undo, no report.",
+    .options = run_options,
+    .run = run_run,
+};

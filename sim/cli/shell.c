@@ -1,0 +1,42 @@
+/* blackstart shell: inside a host of a running lab. */
+#include "sim/base/jsonx.h"
+#include "sim/cli/command.h"
+#include "sim/drill/control.h"
+#include "sim/lab/lab.h"
+
+#include <stdlib.h>
+
+static const struct option_spec shell_options[] = {
+    {"run", 0, "ID", "of this drill or lab, when several are running"},
+    {NULL, 0, NULL, NULL},
+};
+
+static int shell_run(const struct command *self, struct args *a)
+{
+    struct err err = ERR_INIT;
+    if (a->rest.n != 1)
+        return say_usage(self, a->rest.n ? "one HOST; a command stands behind --" : "which HOST?");
+    AUTO_JSON *answer = NULL;
+    json_t *q = json_pack("{s:s,s:s}", "command", "where", "host", a->rest.items[0]);
+    if (!q)
+        return say_usage(self, "the name of the host is not UTF-8");
+    if (control_ask(args_get(a, "run"), q, &answer, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    AUTO_FREE char **argv = calloc(a->after.n + 1, sizeof *argv);
+    for (size_t i = 0; argv && i < a->after.n; i++)
+        argv[i] = a->after.items[i];
+    int code = lab_shell((pid_t)jsonx_int(answer, "pid", 0), a->rest.items[0],
+                         a->after.n ? argv : NULL, &err);
+    if (code < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    return code;
+}
+
+const struct command command_shell = {
+    .name = "shell",
+    .summary = "a shell, or a command, inside a host of the running lab",
+    .usage = "HOST [--run ID] [-- COMMAND...]",
+    .about = "Exit code: the command's own; 3 when no lab is running.",
+    .options = shell_options,
+    .run = shell_run,
+};

@@ -1,0 +1,91 @@
+/* blackstart list, schema, new: what the tables of the language say. */
+#include "sim/base/buf.h"
+#include "sim/base/jsonx.h"
+#include "sim/cli/command.h"
+
+#include "scenarios/listing.h"
+#include "scenarios/new.h"
+#include "scenarios/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option_spec no_options[] = {{NULL, 0, NULL, NULL}};
+
+static const struct option_spec list_options[] = {
+    {"json", 0, NULL, "as one JSON document"},
+    {NULL, 0, NULL, NULL},
+};
+
+static int list_run(const struct command *self, struct args *a)
+{
+    struct err err = ERR_INIT;
+    AUTO_BUF text = BUF_INIT;
+    if (a->rest.n < 1 || a->rest.n > 2)
+        return say_usage(self, "list what: injectors, probes or alarms?");
+    const char *name = a->rest.n > 1 ? a->rest.items[1] : NULL;
+    size_t kind = 0, kinds = 0;
+    while (listing_words[kinds])
+        kinds++;
+    while (kind < kinds && strcmp(listing_words[kind], a->rest.items[0]))
+        kind++;
+    if (kind == kinds) {
+        const char *near = text_nearest(a->rest.items[0], listing_words, kinds);
+        return say_usage(self, "there is no list of '%s'; did you mean '%s'?", a->rest.items[0],
+                         near ? near : "injectors");
+    }
+    AUTO_JSON *all = NULL;
+    int rc = args_has(a, "json") ? listing_json((enum listing_kind)kind, name, &all, &err)
+                                 : listing_text((enum listing_kind)kind, name, &text, &err);
+    if (rc < 0)
+        return say_usage(self, "%s", err.text);
+    if (all)
+        jsonx_dump_pretty(all, &text);
+    return say_result(EXIT_MET, buf_text(&text), text.len);
+}
+
+const struct command command_list = {
+    .name = "list",
+    .summary = "the catalogue of injectors, probes or alarms, with every parameter",
+    .usage = "injectors|probes|alarms [NAME] [--json]",
+    .about = NULL,
+    .options = list_options,
+    .run = list_run,
+};
+
+static int schema_run(const struct command *self, struct args *a)
+{
+    AUTO_BUF text = BUF_INIT;
+    if (a->rest.n)
+        return say_usage(self, "schema takes no argument");
+    AUTO_JSON *schema = schema_new();
+    jsonx_dump_pretty(schema, &text);
+    return say_result(EXIT_MET, buf_text(&text), text.len);
+}
+
+const struct command command_schema = {
+    .name = "schema",
+    .summary = "the JSON Schema of the scenario language, for editors",
+    .usage = "",
+    .about = NULL,
+    .options = no_options,
+    .run = schema_run,
+};
+
+static int new_run(const struct command *self, struct args *a)
+{
+    AUTO_BUF text = BUF_INIT;
+    if (a->rest.n)
+        return say_usage(self, "new takes no argument: redirect its output into a file");
+    new_make(&text);
+    return say_result(EXIT_MET, buf_text(&text), text.len);
+}
+
+const struct command command_new = {
+    .name = "new",
+    .summary = "a first scenario, commented, on stdout",
+    .usage = "> FILE",
+    .about = NULL,
+    .options = no_options,
+    .run = new_run,
+};

@@ -1,0 +1,72 @@
+/* The final comparison. */
+#include "sim/drill/compare.h"
+
+#include "sim/base/buf.h"
+#include "sim/base/jsonx.h"
+#include "sim/lab/lab.h"
+
+#include <string.h>
+
+#define COMPARE_OURS "blackstart" /* stands in every name that we give to the kernel */
+
+void compare_network(const struct snapshot *before, json_t *left, json_t *others)
+{
+    CLEANUP(snapshot_free_p) struct snapshot *after = NULL;
+    struct err err = ERR_INIT;
+    if (!before)
+        return;
+    if (snapshot_take(-1, &after, &err) < 0) {
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "this machine's network could not be compared: %s", err.text);
+        json_array_append_new(others, json_string(buf_text(&text)));
+        return;
+    }
+    struct snapshot_diff d;
+    snapshot_compare(before, after, &d);
+    for (size_t i = 0; i < d.n_added; i++) {
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "new: %s", d.added[i]);
+        json_array_append_new(strstr(d.added[i], COMPARE_OURS) ? left : others,
+                              json_string(buf_text(&text)));
+    }
+    for (size_t i = 0; i < d.n_gone; i++) {
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "gone: %s", d.gone[i]);
+        json_array_append_new(others, json_string(buf_text(&text)));
+    }
+    snapshot_diff_done(&d);
+}
+
+#define COMPARE_IDS_MAX 4096
+
+/* Borrowed texts of a JSON array. */
+static size_t compare_ids(const json_t *ids, const char **ret)
+{
+    size_t i, n = 0;
+    json_t *v;
+    json_array_foreach(ids, i, v) if (json_is_string(v) && n < COMPARE_IDS_MAX) ret[n++] =
+        json_string_value(v);
+    return n;
+}
+
+void compare_processes(const json_t *ids, json_t *left)
+{
+    AUTO_FREE const char **texts = calloc(COMPARE_IDS_MAX, sizeof *texts);
+    AUTO_JSON *found = NULL;
+    struct err err = ERR_INIT;
+    size_t n = texts ? compare_ids(ids, texts) : 0;
+    if (!n)
+        return;
+    if (lab_leftovers(texts, n, &found, &err) < 0)
+        json_array_append_new(left, json_string(err.text));
+    else
+        json_array_extend(left, found);
+}
+
+void compare_kill_processes(const json_t *ids)
+{
+    AUTO_FREE const char **texts = calloc(COMPARE_IDS_MAX, sizeof *texts);
+    size_t n = texts ? compare_ids(ids, texts) : 0;
+    if (n)
+        lab_kill_leftovers(texts, n);
+}

@@ -1,0 +1,37 @@
+/* What every part of a running drill shares. */
+#include "sim/drill/core.h"
+
+#include "sim/base/jsonx.h"
+
+#include <string.h>
+
+void core_event(struct core *c, const char *kind, nsec at, int64_t trial, json_t *event)
+{
+    AUTO_JSON *body = event ? event : json_object();
+    AUTO_JSON *full = json_object();
+    if (trial)
+        json_object_set_new(full, "trial", json_integer(trial));
+    json_object_update(full, body);
+    struct err err = ERR_INIT;
+    if (record_write(c->record, kind, at, json_incref(full), &err) < 0) {
+        if (!c->failed) {
+            c->failed = true;
+            c->failure = err;
+            c->stop(c, "record", err.text);
+        }
+        return;
+    }
+    json_object_set_new(full, "t", json_integer(at - record_origin(c->record)));
+    if (c->o->handlers.event)
+        c->o->handlers.event(kind, full, c->o->handlers.data);
+}
+
+void core_note(struct core *c, const char *kind, int64_t trial, json_t *event)
+{
+    core_event(c, kind, loop_fresh(c->loop), trial, event);
+}
+
+json_t *core_span(const struct core *c, struct span s)
+{
+    return record_new_span(c->record, s);
+}

@@ -1,0 +1,157 @@
+/* The dry run: the same encoders through a recording transport. */
+#include "sim/drill/plan.h"
+
+#include "injectors/injector.h"
+#include "sim/base/cleanup.h"
+#include "sim/base/jsonx.h"
+#include "sim/kernel/nl.h"
+#include "sim/lab/lab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void plan_condition(const struct condition *c, struct buf *b)
+{
+    const char *sep = "";
+    if (c->alarm) {
+        buf_printf(b, "the alarm %s fired", c->alarm);
+        sep = " and ";
+    }
+    if (c->probe) {
+        buf_printf(b, "%sthe probe %s is down", sep, c->probe);
+        sep = " and ";
+    }
+    if (c->operator_word) {
+        buf_printf(b, "%sthe operator said '%s'", sep, c->operator_word);
+        sep = " and ";
+    }
+    if (c->step) {
+        buf_printf(b, "%sthe step %s was done", sep, c->step);
+        sep = " and ";
+    }
+    for (size_t i = 0; i < c->all.n; i++) {
+        buf_adds(b, sep);
+        plan_condition(c->all.items[i], b);
+        sep = " and ";
+    }
+    for (size_t i = 0; i < c->any.n; i++) {
+        buf_adds(b, i ? " or " : sep);
+        plan_condition(c->any.items[i], b);
+    }
+}
+
+char *plan_when(const struct step *step)
+{
+    char a[NSEC_TEXT_MAX];
+    struct buf b = BUF_INIT;
+    if (nsec_is_set(step->at)) {
+        buf_printf(&b, "%s after settling", nsec_text(step->at, a));
+    } else if (step->when) {
+        if (step->after > 0)
+            buf_printf(&b, "%s after ", nsec_text(step->after, a));
+        else
+            buf_adds(&b, "as soon as ");
+        plan_condition(step->when, &b);
+    }
+    if (nsec_is_set(step->lasting))
+        buf_printf(&b, ", for %s", nsec_text(step->lasting, a));
+    if (step->until) {
+        buf_adds(&b, ", until ");
+        plan_condition(step->until, &b);
+    }
+    if (!nsec_is_set(step->lasting) && !step->until && injector_of(step)->lasts)
+        buf_adds(&b, ", to the end of the trial");
+    return buf_steal(&b);
+}
+
+static int plan_lab(const struct scenario *s, json_t *texts, struct err *err)
+{
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    int rc = nl_open_recording("switch", &nl, err);
+    if (rc == 0)
+        rc = lab_plan(s, nl, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < nl_recorded(nl); i++) {
+        struct nl_seen seen = nl_recorded_at(nl, i);
+        AUTO_BUF line = BUF_INIT;
+        buf_printf(&line, "%s: %s", seen.where, seen.text);
+        json_array_append_new(texts, json_string(buf_text(&line)));
+    }
+    return 0;
+}
+
+/* Every service that has a probe, or needs (hard) one that has, is in reach of the faults. */
+static void plan_radius(const struct scenario *s, const json_t *steps, json_t *radius)
+{
+    json_t *services = json_array(), *hosts = json_array();
+    for (size_t i = 0; i < s->services.n; i++) {
+        const struct service *v = s->services.items[i];
+        if (v->expect == EXPECT_AFFECTED || v->expect == EXPECT_EITHER)
+            json_array_append_new(services, json_pack("{s:s,s:s}", "service", v->name, "expected",
+                                                      expectation_words[v->expect]));
+    }
+    for (size_t i = 0; i < s->hosts.n; i++)
+        json_array_append_new(hosts, json_string(((struct host *)s->hosts.items[i])->name));
+    json_object_set_new(radius, "services", services);
+    json_object_set_new(radius, "namespaces_made", json_integer((json_int_t)s->hosts.n + 1));
+    json_object_set_new(radius, "hosts", hosts);
+    json_object_set_new(radius, "outside_the_lab",
+                        json_string("nothing: this machine's own network, processes and files stay "
+                                    "untouched"));
+}
+
+int plan_make(const struct scenario *s, uint64_t seed, int64_t trials, json_t **ret,
+              struct err *err)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)seed);
+    AUTO_JSON *lab = json_array(), *steps = json_array(), *radius = json_object();
+    int rc = plan_lab(s, lab, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < s->script.n; i++) {
+        const struct step *step = s->script.items[i];
+        const struct injector *inj = injector_of(step);
+        AUTO_JSON *texts = json_array();
+        AUTO_FREE char *when = plan_when(step);
+        rc = inj->plan(s, step, texts, err);
+        if (rc < 0)
+            return err_prefix(err, "step %s", step->id);
+        json_array_append_new(steps, json_pack("{s:s,s:s,s:s,s:O}", "step", step->id, "action",
+                                               step->action->name, "when", when, "texts", texts));
+    }
+    plan_radius(s, steps, radius);
+    *ret = json_pack("{s:s,s:s,s:I,s:O,s:O,s:O}", "scenario", s->name, "seed", number, "trials",
+                     (json_int_t)trials, "blast_radius", radius, "lab", lab, "steps", steps);
+    return 0;
+}
+
+void plan_text(const json_t *plan, struct buf *out)
+{
+    size_t i, k;
+    json_t *v, *t;
+    const json_t *radius = json_object_get(plan, "blast_radius");
+    buf_printf(out, "plan of %s: %lld trial%s, seed %s; nothing is changed now\n",
+               jsonx_str(plan, "scenario", ""), (long long)jsonx_int(plan, "trials", 0),
+               jsonx_int(plan, "trials", 0) == 1 ? "" : "s", jsonx_str(plan, "seed", ""));
+    buf_adds(out, "\nblast radius\n  hosts of the lab: ");
+    json_array_foreach(json_object_get(radius, "hosts"), i, v)
+        buf_printf(out, "%s%s", i ? ", " : "", json_string_value(v));
+    buf_adds(out, "\n  services: ");
+    json_array_foreach(json_object_get(radius, "services"), i, v) buf_printf(
+        out, "%s%s (%s)", i ? ", " : "", jsonx_str(v, "service", ""), jsonx_str(v, "expected", ""));
+    buf_printf(out, "\n  outside the lab: %s\n", jsonx_str(radius, "outside_the_lab", ""));
+    buf_adds(out, "\nthe lab, built for each trial; it goes with its processes and namespaces\n");
+    json_array_foreach(json_object_get(plan, "lab"), i, v)
+        buf_printf(out, "  %s\n", json_string_value(v));
+    json_array_foreach(json_object_get(plan, "steps"), i, v)
+    {
+        buf_printf(out, "\nstep %s: %s, %s\n", jsonx_str(v, "step", ""), jsonx_str(v, "action", ""),
+                   jsonx_str(v, "when", ""));
+        json_array_foreach(json_object_get(v, "texts"), k, t)
+            buf_printf(out, "  %s\n", json_string_value(t));
+    }
+    if (!json_array_size(json_object_get(plan, "steps")))
+        buf_adds(out, "\nno step: nothing is broken\n");
+}

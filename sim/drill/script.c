@@ -1,0 +1,453 @@
+/* The script of one trial. States and invariants: script.h. */
+#include "sim/drill/script.h"
+
+#include "injectors/injector.h"
+#include "sim/base/buf.h"
+#include "sim/base/jsonx.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum run_state { RUN_WAITING, RUN_APPLYING, RUN_IN_FORCE, RUN_DONE, RUN_UNDONE };
+
+struct step_run {
+    struct script *script;
+    const struct step *step;
+    const struct injector *injector;
+    enum run_state state;
+    bool triggered, until_met;
+    void *istate;
+    json_t *undo, *targets;
+    uint64_t entry; /* in the journal */
+    uint64_t order; /* of beginning, for undoing last first */
+    struct rng rng;
+    struct inject_env env;
+    struct loop_timer due, over, again;
+};
+
+struct script {
+    struct core *core;
+    struct lab *lab;
+    int64_t trial;
+    struct script_handlers handlers;
+    struct step_run *runs;
+    size_t n;
+    uint64_t orders;
+    bool going, halted;
+    nsec zero;
+    json_t *alarms, *operator_words, *done; /* facts, as sets: {name: true} */
+    json_t *down;
+};
+
+static void script_evaluate(struct script *s);
+static void step_begin(struct step_run *r);
+static bool step_undo(struct step_run *r, const char *cause);
+
+static void script_spoilt(struct script *s, const char *reason)
+{
+    s->handlers.spoilt(reason, s->handlers.data);
+}
+
+/* ---- conditions ---- */
+
+static bool fact(const json_t *set, const char *name)
+{
+    return json_object_get(set, name) != NULL;
+}
+
+static bool condition_holds(const struct script *s, const struct condition *c)
+{
+    if ((c->alarm && !fact(s->alarms, c->alarm)) || (c->probe && !fact(s->down, c->probe)) ||
+        (c->operator_word && !fact(s->operator_words, c->operator_word)) ||
+        (c->step && !fact(s->done, c->step)))
+        return false;
+    for (size_t i = 0; i < c->all.n; i++)
+        if (!condition_holds(s, c->all.items[i]))
+            return false;
+    bool one = c->any.n == 0;
+    for (size_t i = 0; i < c->any.n && !one; i++)
+        one = condition_holds(s, c->any.items[i]);
+    return one;
+}
+
+static void script_evaluate(struct script *s)
+{
+    if (!s->going)
+        return;
+    for (size_t i = 0; i < s->n; i++) {
+        struct step_run *r = &s->runs[i];
+        const struct step *step = r->step;
+        if (!s->halted && r->state == RUN_WAITING && step->when && !r->triggered &&
+            condition_holds(s, step->when)) {
+            r->triggered = true;
+            loop_timer_set(s->core->loop, &r->due, nsec_add(loop_now(s->core->loop), step->after));
+        }
+        if (r->state == RUN_IN_FORCE && step->until && !r->until_met &&
+            condition_holds(s, step->until)) {
+            r->until_met = true;
+            loop_timer_set(s->core->loop, &r->over, loop_now(s->core->loop));
+        }
+    }
+}
+
+void script_alarm(struct script *s, const char *alarm)
+{
+    if (!s->going)
+        return; /* what rang before the script's zero is no reason for a step */
+    json_object_set_new(s->alarms, alarm, json_true());
+    script_evaluate(s);
+}
+
+void script_probe(struct script *s, const char *probe, bool down)
+{
+    if (down)
+        json_object_set_new(s->down, probe, json_true());
+    else
+        json_object_del(s->down, probe);
+    script_evaluate(s);
+}
+
+void script_operator(struct script *s, const char *word)
+{
+    if (!s->going)
+        return;
+    json_object_set_new(s->operator_words, word, json_true());
+    script_evaluate(s);
+}
+
+/* ---- one step ---- */
+
+static void step_event(struct step_run *r, const char *kind, json_t *event)
+{
+    json_object_set_new(event, "step", json_string(r->step->id));
+    core_note(r->script->core, kind, r->script->trial, event);
+}
+
+/* "node-kill lb1": for the warden and the status line. */
+static void step_words(const struct step_run *r, struct buf *b)
+{
+    buf_adds(b, r->step->action->name);
+    size_t i;
+    json_t *t;
+    json_array_foreach(r->targets, i, t)
+        buf_printf(b, "%s%s", i ? ", " : " ", json_string_value(t));
+}
+
+static void step_failed(struct step_run *r, const struct err *err)
+{
+    step_event(
+        r, "inject",
+        json_pack("{s:s,s:b,s:s}", "action", r->step->action->name, "ok", 0, "error", err->text));
+    AUTO_BUF reason = BUF_INIT;
+    buf_printf(&reason, "step %s: %s", r->step->id, err->text);
+    r->state = RUN_DONE;
+    script_spoilt(r->script, buf_text(&reason));
+}
+
+static void step_verify(struct step_run *r)
+{
+    struct script *s = r->script;
+    struct inject_proof proof = {0};
+    struct err err = ERR_INIT;
+    if (!r->injector->verify || r->state == RUN_UNDONE)
+        return;
+    int rc = r->injector->verify(&r->env, r->istate, &proof, &err);
+    if (rc == INJECT_AGAIN) {
+        loop_timer_set(s->core->loop, &r->again,
+                       nsec_add(loop_fresh(s->core->loop), INJECT_AGAIN_EVERY));
+        return;
+    }
+    if (rc < 0) {
+        proof = (struct inject_proof){.ok = false, .at = SPAN_UNSET};
+        snprintf(proof.seen, sizeof proof.seen, "%.*s", (int)sizeof proof.seen - 1, err.text);
+    }
+    step_event(r, "verify",
+               json_pack("{s:b,s:s,s:s,s:s,s:o}", "ok", proof.ok, "asked", proof.asked, "seen",
+                         proof.seen, "how", proof.how, "at", core_span(s->core, proof.at)));
+    if (!proof.ok) {
+        AUTO_BUF reason = BUF_INIT;
+        buf_printf(&reason, "step %s: the fault did not bite: asked %s, seen %s", r->step->id,
+                   proof.asked, proof.seen);
+        script_spoilt(s, buf_text(&reason));
+    }
+}
+
+static void step_verify_again(struct loop_timer *t, void *data)
+{
+    step_verify(data);
+}
+
+/* Applied: into the record, then verified. Takes what is in `result`. */
+static void step_applied(struct step_run *r, struct inject_result *result)
+{
+    struct script *s = r->script;
+    const struct step *step = r->step;
+    json_decref(r->targets);
+    r->targets = result->targets ? json_incref(result->targets) : json_array();
+    step_event(r, "inject",
+               json_pack("{s:s,s:O,s:s*,s:o,s:b,s:O*}", "action", step->action->name, "targets",
+                         r->targets, "chosen", result->chosen, "at", core_span(s->core, result->at),
+                         "ok", 1, "changes", result->changes));
+    r->state = r->injector->lasts ? RUN_IN_FORCE : RUN_DONE;
+    json_object_set_new(s->done, step->id, json_true());
+    if (r->state == RUN_IN_FORCE && nsec_is_set(step->lasting))
+        loop_timer_set(s->core->loop, &r->over,
+                       nsec_add(span_is_set(result->at) ? result->at.hi : loop_now(s->core->loop),
+                                step->lasting));
+    step_verify(r);
+    s->handlers.changed(s->handlers.data);
+    script_evaluate(s);
+}
+
+static void step_ended(const struct inject_event *e, void *data)
+{
+    struct step_run *r = data;
+    struct script *s = r->script;
+    if (e->kind == INJECT_ENDED) {
+        if (e->error)
+            step_failed(r, e->err);
+        else
+            step_applied(r, e->result);
+        return;
+    }
+    bool start = e->kind == INJECT_COMMAND_START;
+    json_t *a =
+        json_pack("{s:s,s:s,s:s,s:s*,s:o}", "event", start ? "start" : "end", "host", e->host,
+                  "command", e->command, "role", e->role, "at", core_span(s->core, e->at));
+    if (!start) {
+        json_object_set_new(a, "code", json_integer(e->code));
+        if (e->signo)
+            json_object_set_new(a, "signal", json_integer(e->signo));
+        if (e->timed_out)
+            json_object_set_new(a, "timed_out", json_true());
+        json_t *out =
+            json_stringn(e->output ? e->output : "", e->output_n < 2000 ? e->output_n : 2000);
+        if (out)
+            json_object_set_new(a, "output", out);
+    }
+    step_event(r, "action", a);
+}
+
+static int step_prepare(struct step_run *r, struct err *err)
+{
+    struct script *s = r->script;
+    /* Choosing a leader asks hosts, which may take its time: the warden must not take us for dead.
+     */
+    warden_busy(s->core->warden, 60 * NSEC_SEC);
+    int rc = r->injector->prepare(&r->env, r->step, &r->istate, &r->undo, err);
+    warden_beat(s->core->warden);
+    if (rc < 0 || !r->injector->lasts)
+        return rc;
+    /* Undo before do: whoever comes after us knows of it before anything is changed. */
+    struct journal_entry e = {.life = r->injector->kept ? JOURNAL_KEPT : JOURNAL_TIED,
+                              .step = r->step->id,
+                              .injector = r->injector->name,
+                              .undo = r->undo};
+    warden_fault(s->core->warden, s->trial, r->step->id, r->step->action->name, true);
+    rc = s->core->journal ? journal_append(s->core->journal, &e, &r->entry, err) : 0;
+    if (rc == 0 && r->injector->kept)
+        rc = journal_sync(s->core->journal, err);
+    return rc;
+}
+
+static void step_begin(struct step_run *r)
+{
+    struct script *s = r->script;
+    struct err err = ERR_INIT;
+    if (r->state != RUN_WAITING || s->halted)
+        return;
+    r->state = RUN_APPLYING;
+    r->order = ++s->orders;
+    int rc = step_prepare(r, &err);
+    if (rc == 0 && r->injector->start) {
+        rc = r->injector->start(&r->env, r->istate, step_ended, r, &err);
+        if (rc == 0)
+            return;
+    } else if (rc == 0) {
+        struct inject_result result = INJECT_RESULT_INIT;
+        rc = r->injector->apply(&r->env, r->istate, &result, &err);
+        if (rc == 0)
+            step_applied(r, &result);
+        inject_result_done(&result);
+    }
+    if (rc < 0) {
+        bool half = r->undo && r->injector->lasts;
+        step_failed(r, &err);
+        if (half) { /* a failed apply may have done a part */
+            r->state = RUN_IN_FORCE;
+            step_undo(r, "abort");
+        }
+    }
+}
+
+static void step_due(struct loop_timer *t, void *data)
+{
+    step_begin(data);
+}
+
+static void step_over(struct loop_timer *t, void *data)
+{
+    struct step_run *r = data;
+    if (r->state == RUN_IN_FORCE)
+        step_undo(r, r->until_met ? "until" : "for");
+}
+
+/* Does the fault still hold, just before we take it away? One that somebody else ended shows
+ * nothing. Not asked of what is expected to come back by itself (a supervisor restarts). */
+static void step_still_holds(struct step_run *r)
+{
+    struct inject_proof proof = {0};
+    struct err err = ERR_INIT;
+    if (!r->injector->holds || !r->injector->verify || !r->istate)
+        return;
+    if (r->injector->verify(&r->env, r->istate, &proof, &err) != 0 || proof.ok)
+        return;
+    struct span at = {loop_now(r->script->core->loop), loop_fresh(r->script->core->loop)};
+    step_event(r, "fault-gone",
+               json_pack("{s:o,s:s}", "at", core_span(r->script->core, at), "why", proof.seen));
+}
+
+static bool step_undo(struct step_run *r, const char *cause)
+{
+    struct script *s = r->script;
+    struct inject_result result = INJECT_RESULT_INIT;
+    struct err err = ERR_INIT;
+    step_still_holds(r);
+    loop_timer_cancel(s->core->loop, &r->over);
+    loop_timer_cancel(s->core->loop, &r->again);
+    if (r->istate)
+        r->injector->done(r->istate);
+    r->istate = NULL;
+    nsec before = loop_fresh(s->core->loop);
+    int rc = r->injector->revert(&r->env, r->undo, &result, &err);
+    if (!span_is_set(result.at))
+        result.at = (struct span){before, loop_fresh(s->core->loop)};
+    step_event(r, "undo",
+               json_pack("{s:s,s:o,s:b,s:O*,s:s*}", "cause", cause, "at",
+                         core_span(s->core, result.at), "ok", rc == 0, "changes", result.changes,
+                         "error", rc < 0 ? err.text : NULL));
+    inject_result_done(&result);
+    r->state = RUN_UNDONE;
+    if (rc == 0) {
+        warden_fault(s->core->warden, s->trial, r->step->id, "", false);
+        if (s->core->journal)
+            (void)journal_done_entry(s->core->journal, r->entry, NULL);
+    }
+    s->handlers.changed(s->handlers.data);
+    return rc == 0;
+}
+
+/* ---- the script ---- */
+
+struct script *script_new(struct core *c, struct lab *lab, int64_t trial,
+                          const struct script_handlers *handlers)
+{
+    const struct scenario *sc = c->o->scenario;
+    struct script *s = calloc(1, sizeof *s);
+    if (!s)
+        abort();
+    s->core = c;
+    s->lab = lab;
+    s->trial = trial;
+    s->handlers = *handlers;
+    s->n = sc->script.n;
+    s->runs = calloc(s->n + 1, sizeof *s->runs);
+    if (!s->runs)
+        abort();
+    s->alarms = json_object();
+    s->operator_words = json_object();
+    s->done = json_object();
+    s->down = json_object();
+    for (size_t i = 0; i < s->n; i++) {
+        struct step_run *r = &s->runs[i];
+        r->script = s;
+        r->step = sc->script.items[i];
+        r->injector = injector_of(r->step);
+        r->rng = rng_stream(c->o->seed, "step", (uint64_t)trial, i);
+        r->env = (struct inject_env){
+            .scenario = sc, .lab = lab, .loop = c->loop, .rng = &r->rng, .run_id = c->o->id};
+        r->due = (struct loop_timer){.fn = step_due, .data = r};
+        r->over = (struct loop_timer){.fn = step_over, .data = r};
+        r->again = (struct loop_timer){.fn = step_verify_again, .data = r};
+    }
+    return s;
+}
+
+struct script *script_free(struct script *s)
+{
+    if (!s)
+        return NULL;
+    for (size_t i = 0; i < s->n; i++) {
+        struct step_run *r = &s->runs[i];
+        loop_timer_cancel(s->core->loop, &r->due);
+        loop_timer_cancel(s->core->loop, &r->over);
+        loop_timer_cancel(s->core->loop, &r->again);
+        if (r->istate)
+            r->injector->done(r->istate);
+        json_decref(r->undo);
+        json_decref(r->targets);
+    }
+    json_decref(s->alarms);
+    json_decref(s->operator_words);
+    json_decref(s->done);
+    json_decref(s->down);
+    free(s->runs);
+    free(s);
+    return NULL;
+}
+
+void script_go(struct script *s, nsec zero)
+{
+    s->going = true;
+    s->zero = zero;
+    for (size_t i = 0; i < s->n; i++)
+        if (nsec_is_set(s->runs[i].step->at))
+            loop_timer_set(s->core->loop, &s->runs[i].due, nsec_add(zero, s->runs[i].step->at));
+    script_evaluate(s);
+}
+
+void script_halt(struct script *s)
+{
+    s->halted = true;
+    for (size_t i = 0; i < s->n; i++)
+        loop_timer_cancel(s->core->loop, &s->runs[i].due);
+}
+
+bool script_begun(const struct script *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (nsec_is_set(s->runs[i].step->at) && s->runs[i].state == RUN_WAITING)
+            return false;
+    return true;
+}
+
+size_t script_undo_all(struct script *s, const char *cause)
+{
+    size_t failed = 0;
+    script_halt(s);
+    for (;;) {
+        struct step_run *last = NULL;
+        for (size_t i = 0; i < s->n; i++)
+            if (s->runs[i].state == RUN_IN_FORCE && (!last || s->runs[i].order > last->order))
+                last = &s->runs[i];
+        if (!last)
+            return failed;
+        failed += !step_undo(last, cause);
+    }
+}
+
+json_t *script_in_force(const struct script *s)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < s->n; i++) {
+        const struct step_run *r = &s->runs[i];
+        if (r->state != RUN_IN_FORCE)
+            continue;
+        AUTO_BUF words = BUF_INIT;
+        step_words(r, &words);
+        json_array_append_new(all, json_pack("{s:s,s:s,s:s}", "step", r->step->id, "action",
+                                             r->step->action->name, "words", buf_text(&words)));
+    }
+    return all;
+}

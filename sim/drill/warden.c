@@ -1,0 +1,370 @@
+/* The warden process. What it guarantees is in warden.h.
+ *
+ * It shares nothing with the runner but the socket pair, a pidfd of the runner and the folder of
+ * the run. It does not use the event loop: fewer parts to fail in the process that must not.
+ */
+#include "sim/drill/warden.h"
+
+#include "injectors/injector.h"
+#include "injectors/journal.h"
+
+#include "sim/base/buf.h"
+#include "sim/base/jsonx.h"
+#include "sim/base/text.h"
+#include "sim/drill/compare.h"
+#include "sim/record/record.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WARDEN_MSG_MAX 65536
+/* Inits die with the runner; this long the kernel may take to tear their namespaces down. */
+#define WARDEN_PATIENCE (10 * NSEC_SEC)
+
+struct warden {
+    pid_t pid;
+    int fd;
+};
+
+/* The warden's own state, in its process. */
+struct watchman {
+    struct warden_spec spec;
+    int fd, runner_pidfd, timer;
+    json_t *labs;   /* lab_ids() of the lab that stands */
+    json_t *faults; /* {trial, step, text} in force */
+    bool farewell;
+};
+
+pid_t warden_pid(const struct warden *w)
+{
+    return w->pid;
+}
+
+int warden_fd(const struct warden *w)
+{
+    return w->fd;
+}
+
+static int warden_send(struct warden *w, json_t *msg)
+{
+    AUTO_JSON *m = msg;
+    if (!w)
+        return 0;
+    AUTO_BUF text = BUF_INIT;
+    jsonx_dump(m, &text);
+    ssize_t n = send(w->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return n < 0 ? -errno : 0;
+}
+
+int warden_beat(struct warden *w)
+{
+    int rc = warden_send(w, json_pack("{s:s}", "m", "beat"));
+    return rc == -EAGAIN ? 0 : rc; /* its queue is full of beats: it is only slow */
+}
+
+int warden_busy(struct warden *w, nsec how_long)
+{
+    return warden_send(w, json_pack("{s:s,s:I}", "m", "busy", "ns", (json_int_t)how_long));
+}
+
+int warden_lab(struct warden *w, json_t *ids)
+{
+    return warden_send(w, json_pack("{s:s,s:O*}", "m", "lab", "ids", ids));
+}
+
+int warden_fault(struct warden *w, int64_t trial, const char *step, const char *text, bool in_force)
+{
+    return warden_send(w,
+                       json_pack("{s:s,s:I,s:s,s:s,s:b}", "m", "fault", "trial", (json_int_t)trial,
+                                 "step", step, "text", text, "in_force", in_force));
+}
+
+/* ---- in the warden's process ---- */
+
+static void watchman_alarm(struct watchman *m, nsec in)
+{
+    struct itimerspec its = {.it_value = nsec_to_timespec(in)};
+    timerfd_settime(m->timer, 0, &its, NULL);
+}
+
+static void watchman_fault(struct watchman *m, const json_t *msg)
+{
+    const char *step = jsonx_str(msg, "step", "");
+    if (jsonx_bool(msg, "in_force", false)) {
+        json_array_append(m->faults, (json_t *)(uintptr_t)msg);
+        return;
+    }
+    for (size_t i = json_array_size(m->faults); i-- > 0;)
+        if (!strcmp(jsonx_str(json_array_get(m->faults, i), "step", ""), step))
+            json_array_remove(m->faults, i);
+}
+
+static void watchman_hear(struct watchman *m, const char *text, size_t n)
+{
+    AUTO_JSON *msg = NULL;
+    if (jsonx_parse(text, n, "runner", &msg, NULL) < 0)
+        return;
+    const char *what = jsonx_str(msg, "m", "");
+    nsec deadline = m->spec.deadline;
+    if (!strcmp(what, "bye"))
+        m->farewell = true;
+    else if (!strcmp(what, "busy"))
+        deadline = nsec_add(deadline, jsonx_int(msg, "ns", 0));
+    else if (!strcmp(what, "fault"))
+        watchman_fault(m, msg);
+    else if (!strcmp(what, "lab")) {
+        json_array_clear(m->labs);
+        json_array_extend(m->labs, json_object_get(msg, "ids"));
+    }
+    watchman_alarm(m, deadline);
+}
+
+/* Until the runner says goodbye (true), or must be taken to have failed: the reason. */
+static bool watchman_watch(struct watchman *m, const char **ret_reason)
+{
+    static char text[WARDEN_MSG_MAX]; /* this process has but one watchman */
+    bool late = false;
+    watchman_alarm(m, m->spec.deadline);
+    while (!m->farewell) {
+        struct pollfd p[] = {{.fd = m->fd, .events = POLLIN}, {.fd = m->timer, .events = POLLIN}};
+        if (poll(p, 2, -1) < 0)
+            continue;
+        if (p[0].revents) {
+            ssize_t n = recv(m->fd, text, sizeof text, MSG_DONTWAIT);
+            if (n > 0) {
+                late = false;
+                watchman_hear(m, text, (size_t)n);
+                continue;
+            }
+            if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+                *ret_reason = "the runner died";
+                return false;
+            }
+        }
+        if (p[1].revents) {
+            /* After a suspend both wake together: the runner gets a second to show itself. */
+            if (late) {
+                *ret_reason = "the runner gave no sign of life within its deadline";
+                return false;
+            }
+            late = true;
+            uint64_t ticks;
+            (void)!read(m->timer, &ticks, sizeof ticks);
+            watchman_alarm(m, NSEC_SEC);
+        }
+    }
+    return true;
+}
+
+/* Nobody but us writes from here on. */
+static void watchman_fence(struct watchman *m)
+{
+    syscall(SYS_pidfd_send_signal, m->runner_pidfd, SIGKILL, NULL, 0);
+    struct pollfd p = {.fd = m->runner_pidfd, .events = POLLIN};
+    while (poll(&p, 1, -1) < 0)
+        ;
+}
+
+/* Waits until nothing of the lab is left; after half of the patience it helps with SIGKILL. */
+static void watchman_lab_gone(struct watchman *m, json_t *left)
+{
+    nsec start = nsec_now(CLOCK_MONOTONIC);
+    for (;;) {
+        json_array_clear(left);
+        compare_processes(m->labs, left);
+        nsec waited = nsec_now(CLOCK_MONOTONIC) - start;
+        if (!json_array_size(left) || waited > WARDEN_PATIENCE)
+            return;
+        if (waited > WARDEN_PATIENCE / 2)
+            compare_kill_processes(m->labs);
+        poll(NULL, 0, 20);
+    }
+}
+
+static void watchman_record(struct watchman *m, const char *reason, struct span at, json_t *left,
+                            json_t *others)
+{
+    CLEANUP(record_free_p) struct record *r = NULL;
+    size_t cut = 0;
+    struct err err = ERR_INIT;
+    int rc = -EAGAIN;
+    /* Processes forked by the runner may hold its lock for the moment that their death takes. */
+    for (int i = 0; i < 100 && rc == -EAGAIN; i++) {
+        rc = record_resume(m->spec.dirfd, m->spec.record, m->spec.origin, &r, &cut, &err);
+        if (rc == -EAGAIN)
+            poll(NULL, 0, 20);
+    }
+    if (rc < 0)
+        return;
+    nsec now = nsec_now(CLOCK_MONOTONIC);
+    if (cut) {
+        char detail[80];
+        snprintf(detail, sizeof detail, "%zu bytes of a torn last line were cut", cut);
+        record_write(r, "trouble", now,
+                     json_pack("{s:s,s:s}", "what", "record-cut", "detail", detail), NULL);
+    }
+    record_write(r, "stop", now, json_pack("{s:s,s:s}", "reason", "runner-lost", "detail", reason),
+                 NULL);
+    size_t i;
+    json_t *f;
+    json_array_foreach(m->faults, i, f)
+    {
+        json_t *changes =
+            json_pack("[s]", "the lab and every fault in it ended with its processes");
+        record_write(r, "undo", now,
+                     json_pack("{s:I,s:s,s:s,s:o,s:b,s:o}", "trial",
+                               (json_int_t)jsonx_int(f, "trial", 0), "step",
+                               jsonx_str(f, "step", ""), "cause", "warden", "at",
+                               record_new_span(r, at), "ok", 1, "changes", changes),
+                     NULL);
+    }
+    bool clean = !json_array_size(left);
+    record_write(r, "clean", now,
+                 json_pack("{s:b,s:[s,s,s],s:O,s:O}", "clean", clean, "checked",
+                           "processes of the lab", "this machine's network", "the journal", "left",
+                           left, "others", others),
+                 NULL);
+    char wall[NSEC_TEXT_MAX];
+    record_write(r, "run-end", now,
+                 json_pack("{s:s,s:s,s:s,s:s}", "status", "aborted", "reason", reason, "wall",
+                           nsec_iso(nsec_now(CLOCK_REALTIME), wall), "by", "warden"),
+                 NULL);
+    record_sync(r, NULL);
+}
+
+static void watchman_undone(const struct journal_undone *u, void *data)
+{
+    AUTO_BUF text = BUF_INIT;
+    if (u->outcome != JOURNAL_FAILED)
+        return;
+    buf_printf(&text, "step %s, %s: %s", u->step ? u->step : "?", u->injector ? u->injector : "?",
+               u->text);
+    json_array_append_new(data, json_string(buf_text(&text)));
+}
+
+/* What the dead runner changed outside of its lab: its journal's lock went with it. */
+static void watchman_journal(const struct watchman *m, json_t *left)
+{
+    struct journal_world world = {.actions = injector_actions};
+    struct err err = ERR_INIT;
+    size_t failed = 0;
+    if (journal_undo_all(m->spec.journal_folder, &world, watchman_undone, left, &failed, &err) < 0)
+        json_array_append_new(left, json_string(err.text));
+}
+
+static void watchman_main(struct watchman *m)
+{
+    const char *reason = NULL;
+    if (watchman_watch(m, &reason))
+        return;
+    nsec first = nsec_now(CLOCK_MONOTONIC);
+    watchman_fence(m);
+    AUTO_JSON *left = json_array();
+    watchman_lab_gone(m, left);
+    watchman_journal(m, left);
+    struct span at = {first, nsec_now(CLOCK_MONOTONIC)};
+    AUTO_JSON *others = json_array();
+    compare_network(m->spec.before, left, others);
+    watchman_record(m, reason, at, left, others);
+    if (m->spec.after)
+        m->spec.after(m->spec.data);
+}
+
+static void watchman_signals(void)
+{
+    static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGTSTP};
+    sigset_t none;
+    sigemptyset(&none);
+    for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The warden keeps its three descriptors and the standard ones; what else the runner had open
+ * (sockets that hold a lab alive!) must not live on in it. */
+static void watchman_close_others(const struct watchman *m)
+{
+    int keep[] = {m->fd, m->runner_pidfd, m->timer, m->spec.dirfd};
+    int last = 2;
+    for (;;) {
+        int next = -1;
+        for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
+            if (keep[i] > last && (next < 0 || keep[i] < next))
+                next = keep[i];
+        if (next < 0) {
+            close_range((unsigned)last + 1, ~0u, 0);
+            return;
+        }
+        if (next > last + 1)
+            close_range((unsigned)last + 1, (unsigned)next - 1, 0);
+        last = next;
+    }
+}
+
+int warden_start(const struct warden_spec *spec, struct warden **ret, struct err *err)
+{
+    int fds[2];
+    CLEANUP(warden_free_p) struct warden *w = calloc(1, sizeof *w);
+    if (!w)
+        abort();
+    w->fd = -1;
+    AUTO_CLOSE int runner = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (runner < 0)
+        return err_errno(err, errno, "cannot open a pidfd of this process");
+    AUTO_CLOSE int timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (timer < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+        return err_errno(err, errno, "cannot start the warden");
+    w->fd = fds[0];
+    w->pid = fork();
+    if (w->pid < 0) {
+        close(fds[1]);
+        return err_errno(err, errno, "cannot start the warden");
+    }
+    if (w->pid == 0) {
+        setsid();
+        prctl(PR_SET_NAME, "blackstart-ward");
+        watchman_signals();
+        struct watchman m = {.spec = *spec,
+                             .fd = fds[1],
+                             .runner_pidfd = runner,
+                             .timer = timer,
+                             .labs = json_array(),
+                             .faults = json_array()};
+        watchman_close_others(&m);
+        watchman_main(&m);
+        _exit(0);
+    }
+    close(fds[1]);
+    *ret = steal_ptr(w);
+    return 0;
+}
+
+struct warden *warden_end(struct warden *w)
+{
+    if (!w)
+        return NULL;
+    if (warden_send(w, json_pack("{s:s}", "m", "bye")) == 0)
+        waitpid(w->pid, NULL, 0);
+    w->pid = 0;
+    return warden_free(w);
+}
+
+struct warden *warden_free(struct warden *w)
+{
+    if (!w)
+        return NULL;
+    if (w->fd >= 0)
+        close(w->fd);
+    free(w);
+    return NULL;
+}

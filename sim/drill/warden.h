@@ -1,0 +1,58 @@
+/* The warden: a process beside the runner that undoes when the runner dies, hangs or goes silent.
+ *
+ * Ownership: warden_start() forks it; the runner's side is `struct warden`, ended by warden_end()
+ * (the warden leaves without a word) or warden_free() in a failing runner (the warden then does its
+ * work).
+ *
+ * What the warden does when the socket closes without a farewell, or when no beat came within the
+ * deadline (CLOCK_BOOTTIME: a suspend counts): it kills the runner by pidfd and waits for its end,
+ * so that two never write at once; waits until every process of the lab is gone (the inits end with
+ * the runner by PDEATHSIG), killing by pidfd what is left; reverts what the journal keeps;
+ * compares; then continues the record: `undo`, `clean`, `run-end` by "warden". Then calls `after`,
+ * and ends.
+ *
+ * It ignores SIGINT, SIGTERM and SIGHUP and stands in a session of its own.
+ */
+#pragma once
+
+#include "sim/base/cleanup.h"
+#include "sim/base/err.h"
+#include "sim/base/nsec.h"
+#include "sim/kernel/snapshot.h"
+#include <jansson.h>
+#include <sys/types.h>
+
+struct warden_spec {
+    int dirfd;          /* of the run's folder */
+    const char *record; /* name of the record in it */
+    const char *journal_folder;
+    nsec origin;   /* the record's */
+    nsec deadline; /* without a beat */
+    const struct snapshot
+        *before;               /* the caller's network before the run; NULL: could not be read */
+    void (*after)(void *data); /* runs in the warden when all is undone: the reports */
+    void *data;
+};
+
+struct warden;
+
+int warden_start(const struct warden_spec *spec, struct warden **ret, struct err *err);
+pid_t warden_pid(const struct warden *w);
+/* Readable (end of file) when the warden has gone. */
+int warden_fd(const struct warden *w);
+
+/* All of these are one small non-blocking message; -EPIPE when the warden has gone. A NULL warden
+ * (tests of other parts) hears nothing. */
+int warden_beat(struct warden *w);
+/* The runner is about to be busy for that long: the deadline is put off by it, once. */
+int warden_busy(struct warden *w, nsec how_long);
+/* The lab that stands, as lab_ids() tells it (borrowed); NULL: it has gone. */
+int warden_lab(struct warden *w, json_t *ids);
+/* A fault came into force, or was undone, in words: what the warden writes into the record. */
+int warden_fault(struct warden *w, int64_t trial, const char *step, const char *text,
+                 bool in_force);
+
+/* Everything was undone by the runner: the warden leaves. */
+struct warden *warden_end(struct warden *w);
+struct warden *warden_free(struct warden *w);
+DEFINE_CLEANUP(struct warden, warden_free);

@@ -1,0 +1,224 @@
+"""Runs the real program in labs and looks at what it left: the record, the result, the machine.
+
+Every test file ends with harness.main(). Exit code 77 is a skip, with its reason; where
+BLACKSTART_TESTS_MUST_RUN is set a skip is a failure.
+"""
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+BLACKSTART = os.environ["BLACKSTART"]
+SUPPORT = os.environ.get("BLACKSTART_SUPPORT", "")  # folder of the test servers
+SOURCE = os.environ.get("BLACKSTART_SOURCE", "")
+
+
+def skip(reason):
+    if os.environ.get("BLACKSTART_TESTS_MUST_RUN"):
+        sys.exit("cannot be skipped here: " + reason)
+    print("skipped: " + reason)
+    sys.exit(77)
+
+
+def need_lab():
+    doctor = subprocess.run([BLACKSTART, "doctor", "--json"], capture_output=True, text=True)
+    if doctor.returncode != 0 or not json.loads(doctor.stdout)["lab_possible"]:
+        skip("this machine can build no lab; blackstart doctor says why")
+
+
+def need_programs(*names):
+    path = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
+    for n in names:
+        if not shutil.which(n, path=path):
+            skip(n + " is not installed")
+
+
+def folder():
+    d = tempfile.mkdtemp(prefix="blackstart-drill-")
+    os.chmod(d, 0o755)
+    return d
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+class Drill:
+    """One run of the program, in a folder of its own."""
+
+    def __init__(self, scenario, *options, out=None, command="run", user=None):
+        self.base = folder()
+        self.out = out or os.path.join(self.base, "out")
+        if "\n" in scenario:
+            self.scenario = write(os.path.join(self.base, "scenario.yaml"), scenario)
+        else:
+            self.scenario = scenario
+        self.options = list(options)
+        self.command = command
+        self.user = user
+        if user:
+            os.chown(self.base, user, user)
+        self.process = None
+        self.stdout = self.stderr = None
+        self.code = None
+
+    def argv(self):
+        argv = [BLACKSTART, self.command, self.scenario]
+        if self.command == "run":
+            argv += ["--out", self.out]
+        return argv + self.options
+
+    def start(self):
+        kwargs = {}
+        if self.user:
+            kwargs = {"user": self.user, "group": self.user, "extra_groups": []}
+        self.log = open(os.path.join(self.base, "stderr"), "w+")
+        self.process = subprocess.Popen(self.argv(), stdout=subprocess.PIPE, stderr=self.log,
+                                        stdin=subprocess.DEVNULL, text=True, **kwargs)
+        return self
+
+    def finish(self, timeout=300):
+        try:
+            self.stdout, _ = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGINT)
+            self.stdout, _ = self.process.communicate(timeout=60)
+            raise
+        self.code = self.process.returncode
+        self.log.seek(0)
+        self.stderr = self.log.read()
+        self.log.close()
+        return self
+
+    def run(self, timeout=300):
+        return self.start().finish(timeout)
+
+    @property
+    def record(self):
+        with open(os.path.join(self.out, "record.ndjson")) as f:
+            return [json.loads(line) for line in f if line.endswith("\n")]
+
+    @property
+    def result(self):
+        with open(os.path.join(self.out, "result.json")) as f:
+            return json.load(f)
+
+    def events(self, kind, **members):
+        return [e for e in self.record
+                if e["kind"] == kind and all(e.get(k) == v for k, v in members.items())]
+
+    def tail(self, wanted, timeout=120):
+        """Follows the record while it grows until wanted(event) holds; returns that event."""
+        path = os.path.join(self.out, "record.ndjson")
+        end = time.monotonic() + timeout
+        f, rest = None, ""
+        while time.monotonic() < end:
+            if f is None and os.path.exists(path):
+                f = open(path)
+            if f:
+                rest += f.read()
+                while "\n" in rest:
+                    line, rest = rest.split("\n", 1)
+                    e = json.loads(line)
+                    if wanted(e):
+                        f.close()
+                        return e
+            if self.process.poll() is not None and not rest:
+                break
+            select.select([], [], [], 0.002)
+        raise AssertionError("the record never showed what was waited for\n" + self.explain())
+
+    def explain(self):
+        try:
+            self.log.flush()
+            with open(os.path.join(self.base, "stderr")) as f:
+                err = f.read()
+        except (OSError, ValueError):
+            err = self.stderr or ""
+        return "exit code %s\nstdout:\n%s\nstderr:\n%s" % (self.code, self.stdout, err[-4000:])
+
+    def remove(self):
+        shutil.rmtree(self.base, ignore_errors=True)
+
+
+# ---- the machine, before and after ----
+
+def _mask(value):
+    if isinstance(value, dict):
+        return {k: _mask(v) for k, v in value.items()
+                if k not in ("stats", "stats64", "bytes", "packets", "drops", "backlog", "qlen",
+                             "valid_life_time", "preferred_life_time", "handle", "expires",
+                             "overlimits", "requeues", "metainfo")}
+    if isinstance(value, list):
+        return [_mask(v) for v in value]
+    return value
+
+
+def _tool(*argv):
+    tool = shutil.which(argv[0], path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if not tool:
+        return None
+    out = subprocess.run((tool,) + argv[1:], capture_output=True, text=True)
+    try:
+        return _mask(json.loads(out.stdout or "null"))
+    except json.JSONDecodeError:
+        return out.stdout
+
+
+def machine():
+    """What a drill must leave as it was: links, addresses, routes, rules, queues, filters, mounts,
+    named namespaces, processes of ours, files of ours."""
+    state = {
+        "link": _tool("ip", "-j", "link"),
+        "address": _tool("ip", "-j", "address"),
+        "route": _tool("ip", "-j", "route", "show", "table", "all"),
+        "rule": _tool("ip", "-j", "rule"),
+        "qdisc": _tool("tc", "-j", "qdisc"),
+        "nft": _tool("nft", "-j", "list", "ruleset"),
+        "netns": sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else [],
+    }
+    with open("/proc/self/mountinfo") as f:
+        state["mounts"] = sorted(" ".join(l.split()[3:6]) for l in f)
+    return state
+
+
+def namespaces():
+    """Inodes of every network namespace that a process lives in, with the processes."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            ns = os.readlink("/proc/%s/ns/net" % pid)
+            with open("/proc/%s/cmdline" % pid) as f:
+                words = f.read().replace("\0", " ").strip()
+            found.setdefault(ns, []).append((int(pid), words))
+        except OSError:
+            continue
+    return found
+
+
+def children_of_lab(before):
+    """Processes in network namespaces that were not there before."""
+    return [p for ns, ps in namespaces().items() if ns not in before for p in ps]
+
+
+def wait_until(fn, timeout=20):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        v = fn()
+        if v:
+            return v
+        select.select([], [], [], 0.02)
+    return fn()
+
+
+def main():
+    need_lab()
+    unittest.main(verbosity=2)
