@@ -22,11 +22,13 @@ struct lab_run {
     void *data;
     int fd;
     struct loop_io io;
+    bool over;              /* told; what is left of it may still write, and must not get SIGPIPE */
     struct loop_timer tell; /* the host went down: told from the loop */
     struct buf output;
     struct lab_run_result result;
 };
 
+/* Reads what is there; closes the pipe at its end. */
 static void run_read(struct lab_run *run)
 {
     char chunk[4096];
@@ -41,14 +43,9 @@ static void run_read(struct lab_run *run)
             close(steal_fd(&run->fd));
             return;
         }
-        size_t room = RUN_OUTPUT_MAX - run->output.len;
+        size_t room = run->over ? 0 : RUN_OUTPUT_MAX - run->output.len;
         buf_add(&run->output, chunk, (size_t)n < room ? (size_t)n : room);
     }
-}
-
-static void run_readable(struct loop_io *io, uint32_t events, void *data)
-{
-    run_read(data);
 }
 
 static void run_free(struct lab_run *run)
@@ -68,18 +65,37 @@ static void run_free(struct lab_run *run)
     free(run);
 }
 
-/* Hands the result over and forgets the run; the callback may start another. */
+static void run_readable(struct loop_io *io, uint32_t events, void *data)
+{
+    struct lab_run *run = data;
+    run_read(run);
+    if (run->fd < 0 && run->over)
+        run_free(run);
+}
+
+/* The command has ended: keeps the pipe alone, as long as somebody may write to it. */
+static void run_leave(struct lab_run *run)
+{
+    run->over = true;
+    buf_done(&run->output);
+    run->output = BUF_INIT;
+    if (run->fd < 0)
+        run_free(run);
+}
+
+/* Hands the result over; the callback may start another. */
 static void run_finish(struct lab_run *run)
 {
     run_read(run);
-    run->result.output = buf_text(&run->output);
-    run->result.output_n = run->output.len;
-    struct lab_run copy = *run;
-    run->output = BUF_INIT;
-    run_free(run);
-    if (copy.fn)
-        copy.fn(&copy.result, copy.data);
-    buf_done(&copy.output);
+    struct lab_run_result result = run->result;
+    lab_run_fn *fn = run->fn;
+    void *data = run->data;
+    result.output_n = run->output.len;
+    AUTO_FREE char *output = run->output.len ? buf_steal(&run->output) : strdup("");
+    result.output = output;
+    run_leave(run);
+    if (fn)
+        fn(&result, data);
 }
 
 static void run_tell(struct loop_timer *t, void *data)
@@ -99,7 +115,7 @@ void run_ended(struct lab_node *n, const json_t *event)
 {
     uint64_t id = (uint64_t)jsonx_int(event, "id", 0);
     for (struct lab_run *run = n->runs; run; run = run->next)
-        if (run->id == id) {
+        if (run->id == id && !run->over) {
             run_read_end(run, event);
             run_finish(run);
             return;
@@ -111,7 +127,7 @@ void run_drop_all(struct lab_node *n, bool tell)
     struct lab_run *next;
     for (struct lab_run *run = n->runs; run; run = next) {
         next = run->next;
-        if (!tell) {
+        if (!tell || run->over) {
             run_free(run);
             continue;
         }
@@ -216,6 +232,9 @@ int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int
             *ret_output = buf_steal(&run->output);
         }
     }
-    run_free(run);
+    if (r == 0)
+        run_leave(run);
+    else
+        run_free(run);
     return r;
 }

@@ -55,7 +55,9 @@ int kit_run(struct kit *k, const char *host, const char *command, char **ret_out
 void kit_ok_(int r, const struct err *err, const char *file, int line);
 #define kit_ok(r, err) kit_ok_(r, err, __FILE__, __LINE__)
 
-/* main() of a lab test: as "server" it serves; else each of `runs` in a forked child, as root
- * (where we are) and as uid 65534. Exit code 77 with the reason when this host cannot do it. */
+/* main() of a lab test: as "server" it serves; else `tests` runs in forked children: as root (where
+ * we are), as uid 65534 alone, and as uid 65534 with a range of uids. Exit code 77 with the reason
+ * where this host cannot do one of them and the others passed. */
 int kit_main(int argc, char **argv, int (*tests)(void));
 bool kit_is_rootless(void);
+bool kit_has_ids(void); /* other uids exist inside */

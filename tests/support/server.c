@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static void say(const char *what)
@@ -43,7 +44,7 @@ static void background(void)
 /* Like nginx and redis: the title takes the room of argv and the environment. */
 static void take_title(char **argv)
 {
-    char *start = argv[0], *end = start;
+    char *start = argv[-1], *end = start; /* ours begins with "server", behind the program */
     for (char **e = environ; *e; e++)
         if (*e + strlen(*e) > end)
             end = *e + strlen(*e);
@@ -120,32 +121,61 @@ static int hold(char **argv)
 
 static int mesh(int argc, char **argv)
 {
-    int want = atoi(argv[3]), got = 0;
+    int want = atoi(argv[3]), got = 0, gone = 0;
     int fd = socket(AF_INET, SOCK_DGRAM, 0), room = 1 << 20;
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2]))};
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     if (bind(fd, (void *)&a, sizeof a) < 0)
         return 1;
     say("bound");
-    /* The word to begin is the first datagram from outside of the list: "go" on our own port. */
+    /* The word to begin is a datagram "g". */
     char byte;
-    for (struct pollfd p = {.fd = fd, .events = POLLIN}; poll(&p, 1, 20000) == 1;) {
+    for (struct pollfd p = {.fd = fd, .events = POLLIN};
+         (got < want || !gone) && poll(&p, 1, 20000) == 1;) {
         struct sockaddr_in from;
         socklen_t size = sizeof from;
         if (recvfrom(fd, &byte, 1, 0, (void *)&from, &size) < 0)
             return 1;
         if (byte == 'g') {
+            gone = 1;
             for (int i = 4; i < argc; i++) {
                 inet_pton(AF_INET, argv[i], &a.sin_addr);
                 sendto(fd, "m", 1, 0, (void *)&a, sizeof a);
             }
             continue;
         }
-        if (++got == want)
-            break;
+        got++;
     }
     printf("got %d\n", got);
     fflush(stdout);
+    return 0;
+}
+
+static int say_to(char **argv)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[3]))};
+    inet_pton(AF_INET, argv[2], &a.sin_addr);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    return sendto(fd, argv[4], 1, 0, (void *)&a, sizeof a) == 1 ? 0 : 1;
+}
+
+static long long now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static int ticks(int count, int ms)
+{
+    for (int i = 0; i < count; i++) {
+        usleep((useconds_t)ms * 1000);
+        printf("tick %lld\n", now());
+        fflush(stdout);
+        printf("done %lld\n", now());
+        fflush(stdout);
+    }
+    say("last");
     return 0;
 }
 
@@ -177,6 +207,10 @@ int server_main(int argc, char **argv)
             pause();
     if (!strcmp(what, "tree"))
         tree();
+    if (!strcmp(what, "say") && argc > 4)
+        return say_to(argv);
+    if (!strcmp(what, "ticks") && argc > 3)
+        return ticks(atoi(argv[2]), atoi(argv[3]));
     if (!strcmp(what, "get") && argc > 3)
         return get(argv);
     if (!strcmp(what, "hold") && argc > 3)

@@ -7,5 +7,7 @@
  * server forever: waits for signals; server tree: with a child and a grandchild in a new session.
  * server mesh PORT COUNT ADDRESS…: sends one datagram to each address, counts what arrives.
  * server hold ADDRESS PORT: connects, says "connected", then tells how the connection ended.
+ * server say ADDRESS PORT LETTER: sends one datagram.
+ * server ticks COUNT MS: "tick T" before and "done T" after each write, T of CLOCK_MONOTONIC.
  * server get ADDRESS PORT: connects, prints the answer. */
 int server_main(int argc, char **argv);
