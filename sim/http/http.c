@@ -514,6 +514,11 @@ int http_start(struct http *h, const struct http_spec *spec, struct http_request
     return 0;
 }
 
+nsec http_request_start(const struct http_request *r)
+{
+    return r->start;
+}
+
 void http_cancel(struct http_request *r)
 {
     request_free(r);

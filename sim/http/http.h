@@ -71,6 +71,8 @@ DEFINE_CLEANUP(struct http, http_free);
 /* Starts at once; the spec's texts are copied. on_done comes from the loop, never from in here. */
 int http_start(struct http *h, const struct http_spec *spec, struct http_request **ret,
                struct err *err);
+/* When it was started: the `start` of its answer. */
+nsec http_request_start(const struct http_request *r);
 /* Forgets a request without on_done. */
 void http_cancel(struct http_request *r);
 

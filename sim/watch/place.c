@@ -1,6 +1,7 @@
 /* A lab host as the place of a vantage process, and what the runner itself watches of it. */
 #include "sim/watch/place.h"
 
+#include "sim/lab/topo.h"
 #include "sim/watch/kinds.h"
 #include "sim/watch/pattern.h"
 
@@ -10,6 +11,21 @@
 #include <string.h>
 
 #define ENV_FILE "/run/.blackstart/env" /* sim/lab writes it */
+
+/* They derive from names, so they are known of hosts that are down too. */
+static size_t place_macs(const void *data, const char *host, const char *network, uint8_t (*ret)[6],
+                         size_t max)
+{
+    const struct topo *t = data;
+    size_t n = 0;
+    for (size_t i = 0; i < t->cables_n && n < max; i++) {
+        const struct topo_cable *c = &t->cables[i];
+        if (strcmp(t->hosts[c->host].host->name, host) == 0 &&
+            (!network || strcmp(t->nets[c->net].name, network) == 0))
+            memcpy(ret[n++], c->mac.b, sizeof c->mac.b);
+    }
+    return n;
+}
 
 int watch_start(const struct scenario *s, struct lab_node *node, struct loop *loop,
                 const nsec *first, int pcap_fd, const struct watch_handlers *handlers,
@@ -24,11 +40,17 @@ int watch_start(const struct scenario *s, struct lab_node *node, struct loop *lo
     if (dir < 0)
         return err_errno(err, errno, "cannot find the working directory of host %s",
                          lab_node_name(node));
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    int r = topo_new(s, &topo, err);
+    if (r < 0)
+        return r;
     struct watch_place place = {.host = lab_node_name(node),
                                 .pidfd = lab_node_pidfd(node),
                                 .dir_fd = dir,
                                 .env_file = ENV_FILE,
-                                .own_pids = true};
+                                .own_pids = true,
+                                .macs = place_macs,
+                                .macs_data = topo};
     return watch_start_at(s, &place, loop, first, pcap_fd, handlers, ret, err);
 }
 

@@ -119,7 +119,6 @@ static void http_probe_done(struct http_request *r, const struct http_answer *a,
         why = answer_judge(shot->prober, a, words, sizeof words);
     else
         snprintf(words, sizeof words, "%s", a->detail);
-    shot->start = a->start;
     shot_end(shot, why, a->end, *words ? words : NULL);
 }
 
@@ -146,6 +145,8 @@ static void http_probe_start(struct shot *shot)
     struct err err = ERR_INIT;
     if (http_start(state->http, &spec, &asked->request, &err) < 0)
         shot_end(shot, WHY_ERROR, nsec_now(CLOCK_MONOTONIC), err.text);
+    else
+        shot_starts(shot, http_request_start(asked->request));
 }
 
 static void http_probe_cancel(struct shot *shot)

@@ -194,7 +194,7 @@ static void icmp_start(struct shot *shot)
         e.checksum = checksum(&e, sizeof e);
     icmp_errors(ip);
     /* Not connect(2): a route that is missing now may be there for the next one. */
-    shot->start = nsec_now(CLOCK_MONOTONIC);
+    shot_starts(shot, nsec_now(CLOCK_MONOTONIC));
     ssize_t n = sendto(ip->fd, &e, sizeof e, MSG_DONTWAIT | MSG_NOSIGNAL,
                        (const struct sockaddr *)&ip->address.ss, ip->address.len);
     if (n < 0) {

@@ -148,7 +148,7 @@ static void tcp_start(struct shot *shot)
         return;
     }
     struct err err = ERR_INIT;
-    shot->start = nsec_now(CLOCK_MONOTONIC);
+    shot_starts(shot, nsec_now(CLOCK_MONOTONIC));
     if (connect(t->fd, (const struct sockaddr *)&a->ss, a->len) < 0 && errno != EINPROGRESS)
         talk_errno(t, errno, "connecting");
     else if (loop_io_add(shot->prober->vantage->loop, &t->io, t->fd, EPOLLOUT, &err) < 0)

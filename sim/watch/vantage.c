@@ -81,6 +81,13 @@ void shot_end(struct shot *shot, enum why why, nsec end, const char *detail)
     vantage_idle(v);
 }
 
+void shot_starts(struct shot *shot, nsec at)
+{
+    shot->start = at;
+    loop_timer_set(shot->prober->vantage->loop, &shot->timeout,
+                   nsec_add(at, shot->prober->probe->timeout));
+}
+
 static void shot_timeout(struct loop_timer *t, void *data)
 {
     (void)t;
@@ -102,8 +109,7 @@ static void prober_shoot(struct prober *p, nsec scheduled)
     p->shots = shot;
     v->outstanding++;
     shot->timeout = (struct loop_timer){.fn = shot_timeout, .data = shot};
-    shot->start = nsec_now(CLOCK_MONOTONIC);
-    loop_timer_set(v->loop, &shot->timeout, nsec_add(shot->start, p->probe->timeout));
+    shot_starts(shot, nsec_now(CLOCK_MONOTONIC));
     p->kind->start(shot); /* may end and free it */
 }
 

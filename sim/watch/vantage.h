@@ -30,7 +30,7 @@ struct shot {
     struct prober *prober;
     struct shot *prev, *next;
     uint64_t n;
-    nsec scheduled, start; /* the kind may set start closer to its system call */
+    nsec scheduled, start;
     struct loop_timer timeout;
     void *state; /* the kind's; malloc'd: freed with the shot */
 };
@@ -71,6 +71,9 @@ struct vantage {
 
 int vantage_http(struct vantage *v, struct http **ret, struct err *err);
 
+/* It starts at `at`, closer to the kind's system call than when it was asked to; the time-out
+ * moves. */
+void shot_starts(struct shot *shot, nsec at);
 /* The outcome of a shot, at `end`; frees it. `detail` may be NULL. Turns a late answer into
  * "timeout" and a slow one into "slow" as the probe says. */
 void shot_end(struct shot *shot, enum why why, nsec end, const char *detail);
