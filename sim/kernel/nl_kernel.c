@@ -28,6 +28,7 @@
 #define CHUNK_BYTES ((size_t)64 * 1024)
 #define RECEIVE_BUFFER (4 << 20)
 #define RECEIVE_SIZE 65536 /* dumps come in pieces of at most 32 KiB (netlink_dump()) */
+#define FIRST_IFINDEX 0x10000
 #define DUMP_TRIES 20
 
 struct known {
@@ -42,6 +43,7 @@ struct kernel {
         int protocol, fd;
     } socks[3];
     uint32_t seq;
+    int next_ifindex; /* for NL_HOLE_NEW: above what the kernel counts up to by itself */
     struct known *known;
     size_t n_known;
     char *rx; /* RECEIVE_SIZE bytes once used */
@@ -250,7 +252,7 @@ static int fill_holes(struct nl *nl, struct nl_req *q, struct err *err)
 {
     struct kernel *k = nl->impl;
     for (size_t i = 0; i < q->n_holes; i++) {
-        int value = q->holes[i].fd;
+        int value = q->holes[i].kind == NL_HOLE_NEW ? k->next_ifindex++ : q->holes[i].fd;
         if (q->holes[i].kind == NL_HOLE_IFINDEX) {
             int r = look_up(nl, q->holes[i].name, &value, err);
             if (r < 0)
@@ -566,6 +568,7 @@ int nl_open_kernel(int netns_fd, const char *where, struct nl **ret, struct err 
     if (!k)
         abort();
     k->netns = steal_fd(&netns);
+    k->next_ifindex = FIRST_IFINDEX;
     for (size_t i = 0; i < ARRAY_SIZE(k->socks); i++)
         k->socks[i].fd = -1;
     struct nl *nl = nl_new(&nl_kernel_ops, where);

@@ -183,3 +183,8 @@ void nl_req_hole_ifindex(struct nl_req *q, size_t header_offset, const char *nam
     }
     add_hole(q, (uint32_t)(NLMSG_HDRLEN + header_offset), NL_HOLE_IFINDEX, -1, name);
 }
+
+void nl_req_hole_new(struct nl_req *q, size_t header_offset)
+{
+    add_hole(q, (uint32_t)(NLMSG_HDRLEN + header_offset), NL_HOLE_NEW, -1, "new");
+}

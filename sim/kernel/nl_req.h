@@ -13,7 +13,7 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
-enum nl_hole_kind { NL_HOLE_IFINDEX, NL_HOLE_NETNS };
+enum nl_hole_kind { NL_HOLE_IFINDEX, NL_HOLE_NETNS, NL_HOLE_NEW /* a number nobody has */ };
 
 struct nl_hole {
     uint32_t offset; /* of the 32 bits, from the start of the netlink header */
@@ -64,6 +64,8 @@ void nl_req_nest_end(struct nl_req *q, struct nlattr *nest);
 void nl_req_put_ifindex(struct nl_req *q, int attr, const char *name);
 void nl_req_put_netns(struct nl_req *q, int attr, const struct nl_netns *ns);
 void nl_req_hole_ifindex(struct nl_req *q, size_t header_offset, const char *name);
+
+void nl_req_hole_new(struct nl_req *q, size_t header_offset);
 
 void nl_req_break(struct nl_req *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

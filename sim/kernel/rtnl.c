@@ -56,6 +56,8 @@ void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
 {
     struct ifinfomsg head = {0}, peer_head = {.ifi_index = v->peer_ifindex};
     struct nl_req *q = link_req(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &head);
+    if (v->peer_ifindex) /* veth_newlink() heeds the peer's number only if this end has one */
+        nl_req_hole_new(q, offsetof(struct ifinfomsg, ifi_index));
     nl_req_put_ifname(q, IFLA_IFNAME, v->name);
     put_mac(q, &v->mac);
     put_some(q, IFLA_MTU, v->mtu);

@@ -30,7 +30,10 @@ struct rtnl_veth {
     struct nl_netns peer_netns; /* name NULL: the same namespace */
     const char *peer_name;
     struct inet_mac peer_mac;
-    int peer_ifindex; /* asked for, then nl_learn() it in the peer's transport; 0: any */
+    /* Asked for (then nl_learn() it in the peer's transport), 0: any. EBUSY when it is taken there.
+     * The kernel heeds it only if this end asks for a number too, so this end gets one from 65536
+     * up. */
+    int peer_ifindex;
 };
 void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v);
 
