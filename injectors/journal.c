@@ -175,8 +175,7 @@ int journal_done_entry(struct journal *j, uint64_t n, struct err *err)
 {
     size_t i;
     json_t *entry;
-    json_array_foreach(j->pending, i, entry)
-    {
+    json_array_foreach (j->pending, i, entry) {
         if ((uint64_t)jsonx_int(entry, "entry", -1) != n)
             continue;
         bool tied = jsonx_bool(entry, "tied", false);
@@ -201,7 +200,9 @@ static bool keeps_something(const struct journal *j)
 {
     size_t i;
     json_t *entry;
-    json_array_foreach(j->pending, i, entry) if (!jsonx_bool(entry, "tied", false)) return true;
+    json_array_foreach (j->pending, i, entry)
+        if (!jsonx_bool(entry, "tied", false))
+            return true;
     return false;
 }
 

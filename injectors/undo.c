@@ -181,11 +181,11 @@ static bool mark_done(json_t *entries, int64_t n)
 {
     size_t i;
     json_t *e;
-    json_array_foreach(entries, i, e) if (jsonx_int(e, "entry", -1) == n)
-    {
-        json_array_remove(entries, i);
-        return true;
-    }
+    json_array_foreach (entries, i, e)
+        if (jsonx_int(e, "entry", -1) == n) {
+            json_array_remove(entries, i);
+            return true;
+        }
     return false;
 }
 

@@ -292,8 +292,7 @@ static int link_revert(struct inject_env *env, const json_t *undo, struct inject
     AUTO_JSON *changes = json_array();
     size_t i;
     const json_t *entry;
-    json_array_foreach(json_object_get(undo, "ports"), i, entry)
-    {
+    json_array_foreach (json_object_get(undo, "ports"), i, entry) {
         if (!targets_node_up(env, entry))
             continue; /* powering it on sets its ports up */
         int r = revert_port(env, entry, err);

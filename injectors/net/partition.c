@@ -561,8 +561,7 @@ static int partition_revert(struct inject_env *env, const json_t *undo, struct i
     size_t i;
     const json_t *entry;
     if (env->lab)
-        json_array_foreach(json_object_get(undo, "tables"), i, entry)
-        {
+        json_array_foreach (json_object_get(undo, "tables"), i, entry) {
             int r = remove_table(env, entry, changes, err);
             if (r < 0)
                 return r;

@@ -130,7 +130,9 @@ static int find_left(struct lab_node *n, const struct match_rule *rule, struct m
     json_t *left = json_array();
     size_t i;
     json_t *p;
-    json_array_foreach(now.procs, i, p) if (!is_restarted(n, p)) json_array_append(left, p);
+    json_array_foreach (now.procs, i, p)
+        if (!is_restarted(n, p))
+            json_array_append(left, p);
     ret->procs = left;
     return 0;
 }
@@ -253,8 +255,7 @@ static int start_again(struct lab_node *n, const json_t *units, json_t *changes,
 {
     size_t i;
     json_t *unit;
-    json_array_foreach(units, i, unit)
-    {
+    json_array_foreach (units, i, unit) {
         const char *names[] = {json_string_value(unit), NULL};
         struct match_rule rule = {.unit = names[0]};
         AUTO_MATCH running = {0};
@@ -282,8 +283,7 @@ static int kill_revert(struct inject_env *env, const json_t *undo, struct inject
     AUTO_JSON *changes = json_array();
     size_t i;
     const json_t *entry;
-    json_array_foreach(json_object_get(undo, "hosts"), i, entry)
-    {
+    json_array_foreach (json_object_get(undo, "hosts"), i, entry) {
         struct lab_node *n = targets_node_up(env, entry);
         if (!n)
             continue;

@@ -78,8 +78,7 @@ static json_t *keep_fitting(const json_t *all, const struct match_rule *r)
     json_t *kept = json_array();
     size_t i;
     json_t *p;
-    json_array_foreach(all, i, p)
-    {
+    json_array_foreach (all, i, p) {
         if (is_dead(p))
             continue;
         if (r->unit && strcmp(jsonx_str(p, "unit", ""), r->unit) != 0)
@@ -105,9 +104,10 @@ static const json_t *find_same(const json_t *procs, const json_t *one)
 {
     size_t i;
     const json_t *p;
-    json_array_foreach(procs, i,
-                       p) if (jsonx_int(p, "pid", -1) == jsonx_int(one, "pid", -2) &&
-                              jsonx_int(p, "start", -1) == jsonx_int(one, "start", -2)) return p;
+    json_array_foreach (procs, i, p)
+        if (jsonx_int(p, "pid", -1) == jsonx_int(one, "pid", -2) &&
+            jsonx_int(p, "start", -1) == jsonx_int(one, "start", -2))
+            return p;
     return NULL;
 }
 
@@ -123,8 +123,7 @@ int match_alive_of(struct lab_node *n, const json_t *procs, struct match_set *re
         }
         size_t i;
         const json_t *p;
-        json_array_foreach(procs, i, p)
-        {
+        json_array_foreach (procs, i, p) {
             const json_t *same = find_same(now.procs, p);
             if (same)
                 json_array_append_new(alive, json_incref((json_t *)same));
@@ -199,7 +198,7 @@ void match_text(const struct match_set *s, struct buf *out)
 {
     size_t i;
     const json_t *p;
-    json_array_foreach(s->procs, i, p)
+    json_array_foreach (s->procs, i, p)
         buf_printf(out, "%s%s (pid %lld)", i ? ", " : "", jsonx_str(p, "name", "?"),
                    (long long)jsonx_int(p, "pid", 0));
 }
@@ -209,8 +208,7 @@ json_t *match_units(const struct match_set *s)
     json_t *units = json_array();
     size_t i;
     const json_t *p;
-    json_array_foreach(s->procs, i, p)
-    {
+    json_array_foreach (s->procs, i, p) {
         const char *unit = jsonx_str(p, "unit", NULL);
         bool known = !unit;
         for (size_t k = 0; !known && k < json_array_size(units); k++)

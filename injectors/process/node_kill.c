@@ -155,8 +155,7 @@ static int node_kill_revert(struct inject_env *env, const json_t *undo, struct i
     AUTO_JSON *changes = json_array();
     size_t i;
     const json_t *name;
-    json_array_foreach(json_object_get(undo, "hosts"), i, name)
-    {
+    json_array_foreach (json_object_get(undo, "hosts"), i, name) {
         const char *host = json_string_value(name);
         struct lab_node *n = env->lab && host ? lab_node(env->lab, host) : NULL;
         if (!n || lab_node_is_up(n))

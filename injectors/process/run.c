@@ -14,10 +14,11 @@
 
 struct run_state;
 
-/* Outlives run_done() when its command still runs: the host's answer may come at any later time. */
 struct run_one {
     struct run_state *owner; /* NULL: nobody listens any more */
+    struct lab_node *node;
     const char *host;
+    bool telling; /* its end is being told */
 };
 
 struct run_state {
@@ -57,14 +58,22 @@ static int run_plan(const struct scenario *s, const struct step *step, json_t *t
     return 0;
 }
 
+/* A command that still runs is forgotten, not ended: what people start goes on without us. */
 static void run_done(void *state)
 {
     struct run_state *st = state;
     if (!st)
         return;
-    for (size_t i = 0; st->running && i < st->targets.n; i++)
-        if (st->running[i])
-            st->running[i]->owner = NULL; /* freed by run_ended() */
+    for (size_t i = 0; st->running && i < st->targets.n; i++) {
+        struct run_one *one = st->running[i];
+        if (!one)
+            continue;
+        one->owner = NULL;
+        if (one->telling)
+            continue; /* freed by run_ended(), from which we are called */
+        lab_node_forget(one->node, one);
+        free(one);
+    }
     free(st->running);
     targets_done(&st->targets);
     free(st);
@@ -141,6 +150,7 @@ static void tell_end(struct run_state *st, struct run_one *one, const struct lab
 static void run_ended(const struct lab_run_result *r, void *data)
 {
     AUTO_FREE struct run_one *one = data;
+    one->telling = true;
     if (one->owner)
         tell_end(one->owner, one, r);
 }
@@ -151,10 +161,11 @@ static int run_on(struct inject_env *env, struct run_state *st, size_t i, struct
     struct run_one *one = calloc(1, sizeof *one);
     if (!one)
         return err_errno(err, ENOMEM, "running a command");
-    *one = (struct run_one){.owner = st, .host = st->targets.hosts[i]};
+    *one = (struct run_one){.owner = st,
+                            .node = lab_node(env->lab, st->targets.hosts[i]),
+                            .host = st->targets.hosts[i]};
     nsec before = nsec_now(CLOCK_MONOTONIC);
-    int r = lab_node_run(lab_node(env->lab, one->host), st->params->command, st->params->timeout,
-                         run_ended, one, err);
+    int r = lab_node_run(one->node, st->params->command, st->params->timeout, run_ended, one, err);
     if (r < 0) {
         free(one);
         return r;

@@ -64,15 +64,21 @@ static void stop_done(void *state)
     free(st);
 }
 
+static json_t *only(const struct match_set *set, bool stopped)
+{
+    json_t *some = json_array();
+    size_t i;
+    json_t *p;
+    json_array_foreach (set->procs, i, p)
+        if ((jsonx_str(p, "state", "?")[0] == 'T') == stopped)
+            json_array_append(some, p);
+    return some;
+}
+
 /* Whoever was stopped before us (by another step, by a debugger) is not ours to continue. */
 static json_t *not_yet_stopped(const struct match_set *set)
 {
-    json_t *running = json_array();
-    size_t i;
-    json_t *p;
-    json_array_foreach(set->procs, i, p) if (jsonx_str(p, "state", "?")[0] != 'T')
-        json_array_append(running, p);
-    return running;
+    return only(set, false);
 }
 
 static int stop_prepare(struct inject_env *env, const struct step *step, void **ret_state,
@@ -167,7 +173,7 @@ static int stop_verify(struct inject_env *env, void *state, struct inject_proof 
 {
     struct stop_state *st = state;
     nsec before = nsec_now(CLOCK_MONOTONIC);
-    size_t hit = 0, stopped = 0;
+    size_t hit = 0, alive = 0, going = 0;
     for (size_t i = 0; i < st->targets.n; i++) {
         AUTO_MATCH now = {0};
         int r =
@@ -176,12 +182,14 @@ static int stop_verify(struct inject_env *env, void *state, struct inject_proof 
             return r;
         AUTO_MATCH running = {.procs = not_yet_stopped(&now)};
         hit += match_count(&st->targets.sets[i]);
-        stopped += match_count(&now) - match_count(&running);
+        alive += match_count(&now);
+        going += match_count(&running);
     }
-    struct inject_proof p = {.ok = hit > 0 && stopped == hit,
+    struct inject_proof p = {.ok = alive > 0 && going == 0,
                              .at = {before, nsec_now(CLOCK_MONOTONIC)}};
-    snprintf(p.asked, sizeof p.asked, "all %zu processes that got SIGSTOP are stopped", hit);
-    snprintf(p.seen, sizeof p.seen, "%zu of %zu in state T", stopped, hit);
+    snprintf(p.asked, sizeof p.asked, "what got SIGSTOP (%zu processes) is stopped", hit);
+    snprintf(p.seen, sizeof p.seen, "%zu in state T, %zu go on, %zu have ended", alive - going,
+             going, hit - alive);
     snprintf(p.how, sizeof p.how, "read their state in the host, by pid and start time");
     *ret = p;
     return 0;
@@ -195,8 +203,7 @@ static int stop_revert(struct inject_env *env, const json_t *undo, struct inject
     AUTO_JSON *changes = json_array();
     size_t i;
     const json_t *entry;
-    json_array_foreach(json_object_get(undo, "hosts"), i, entry)
-    {
+    json_array_foreach (json_object_get(undo, "hosts"), i, entry) {
         struct lab_node *n = targets_node_up(env, entry);
         if (!n)
             continue; /* a host that went down took its processes with it */
@@ -204,17 +211,18 @@ static int stop_revert(struct inject_env *env, const json_t *undo, struct inject
         int r = match_alive_of(n, json_object_get(entry, "procs"), &alive, err);
         if (r < 0)
             return r;
-        if (match_count(&alive) == 0)
+        AUTO_MATCH stopped = {.procs = only(&alive, true)};
+        if (match_count(&stopped) == 0)
             continue;
         size_t hit = 0;
         struct span by = SPAN_UNSET;
-        r = match_signal(n, &alive, SIGCONT, 0, &hit, &by, err);
+        r = match_signal(n, &stopped, SIGCONT, STOP_CONFIRM, &hit, &by, err);
         if (r < 0)
             return r;
         targets_cover(&at, by);
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "host %s: SIGCONT to ", lab_node_name(n));
-        match_text(&alive, &text);
+        match_text(&stopped, &text);
         json_array_append_new(changes, json_string(buf_text(&text)));
     }
     if (!span_is_set(at))

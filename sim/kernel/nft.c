@@ -347,6 +347,8 @@ void nft_rule_add(struct nl *nl, const struct nft_rule *r)
     counter(q);
     if (r->verdict == NFT_DROP_IT)
         verdict(q, NF_DROP);
+    else if (r->verdict == NFT_LET_PASS)
+        verdict(q, NF_ACCEPT);
     else
         reject(q, r);
     nl_req_nest_end(q, list);

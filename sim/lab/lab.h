@@ -137,7 +137,9 @@ struct lab_run_result {
 typedef void lab_run_fn(const struct lab_run_result *r, void *data);
 int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
                  struct err *err);
-/* The same, waiting for its end (at most timeout): for choosing a leader. The caller frees
+/* Nobody waits any more: for commands started with this `data` no callback comes. They go on. */
+void lab_node_forget(struct lab_node *n, const void *data);
+/* As lab_node_run(), waiting for its end (at most timeout): for choosing a leader. The caller frees
  * *ret_output. */
 int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
                       char **ret_output, struct err *err);

@@ -188,6 +188,13 @@ int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_
     return 0;
 }
 
+void lab_node_forget(struct lab_node *n, const void *data)
+{
+    for (struct lab_run *run = n->runs; run; run = run->next)
+        if (run->data == data)
+            run->fn = NULL;
+}
+
 /* Takes the end of this run out of the events that wait. */
 static bool run_take_end(struct lab_run *run)
 {

@@ -1,0 +1,657 @@
+/* Every fault on the real kernel: it bites, it is verified, it is undone, nothing of it is left; as
+ * root and without.
+ */
+#include "tests/support/labkit.h"
+
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <arpa/inet.h>
+
+#include "injectors/injector.h"
+#include "injectors/net/crossing.h"
+#include "injectors/net/cut.h"
+#include "injectors/params.h"
+#include "sim/base/file.h"
+#include "sim/base/jsonx.h"
+#include "sim/kernel/netns.h"
+#include "sim/kernel/rtnl.h"
+#include "tests/support/faultkit.h"
+
+static char port_80[] = "80";
+
+/* Three hosts on one network; b and c serve, b has a virtual address too. */
+static void three_hosts(struct kit *k)
+{
+    kit_open(k);
+    kit_host(k, "a", "10.0.0.1/24 fd00::1/64");
+    for (int i = 0; i < 2; i++) {
+        struct host *h = i ? kit_host(k, "c", "10.0.0.3/24 fd00::3/64")
+                           : kit_host(k, "b", "10.0.0.2/24 fd00::2/64");
+        kit_unit(k, h, "web", "./server tcp 80");
+        kit_ready(k, h)->tcp = port_80;
+    }
+    kit_up(k, true);
+    struct inet_prefix vip;
+    struct err err = ERR_INIT;
+    struct nl *nl = lab_node_nl(lab_node(k->lab, "b"));
+    inet_parse("10.0.0.100/24", &vip, NULL);
+    rtnl_address_add(nl, "eth0", &vip);
+    kit_ok(nl_flush(nl, &err), &err);
+}
+
+static const char *get_from(struct kit *k, const char *host, const char *address)
+{
+    static char answer[128];
+    char command[256];
+    AUTO_FREE char *out = NULL;
+    snprintf(command, sizeof command, "timeout 0.4 ./test_faults server get %s 80", address);
+    int code = kit_run(k, host, command, &out);
+    snprintf(answer, sizeof answer, "%s", code == 124 ? "silence" : out);
+    answer[strcspn(answer, "\n")] = '\0';
+    return answer;
+}
+
+static void a_cut_takes_virtual_addresses_along(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "split", "partition");
+    struct partition_params *p = s->params;
+    fault_group(&k, &p->cut, "a");
+    fault_group(&k, &p->cut, "b");
+    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "ok");
+    struct fault f;
+    fault_begin(&k, s, &f);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
+    assert_string_equal(get_from(&k, "a", "fd00::2"), "silence");
+    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "silence");
+    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "ok");
+    assert_string_equal(get_from(&k, "c", "10.0.0.100"), "ok");
+    fault_holds(&k, &f);
+    fault_end(&k, &f);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "ok");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+/* Frames of our own between a and b: how many of a→b and of b→a arrive. */
+static void count_arrivals(struct kit *k, size_t *ret_there, size_t *ret_back)
+{
+    struct err err = ERR_INIT;
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    kit_ok(topo_new(k->s, &topo, &err), &err);
+    const struct cut_member pair[] = {{"a", 0}, {"b", 1}};
+    for (int back = 0; back < 2; back++) {
+        AUTO_CUT cut = {0};
+        cut_between(topo, pair, 2, !back, back, &cut);
+        assert_int_equal(cut.n_pairs, 1);
+        CLEANUP(crossing_free_p) struct crossing *x = NULL;
+        kit_ok(crossing_send(k->lab, &cut, /*by_udp=*/false, 8, &x, &err), &err);
+        size_t refused;
+        usleep(2000);
+        crossing_collect(x, back ? ret_back : ret_there, &refused);
+    }
+}
+
+static void a_cut_may_be_one_way(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    size_t there = 0, back = 0;
+    count_arrivals(&k, &there, &back);
+    assert_int_equal(there, 1);
+    assert_int_equal(back, 1);
+    for (int direction = CUT_FORWARD; direction <= CUT_BACKWARD; direction++) {
+        struct step *s = fault_step(&k, "oneway", "partition");
+        struct partition_params *p = s->params;
+        p->direction = direction;
+        fault_group(&k, &p->cut, "a");
+        fault_group(&k, &p->cut, "b c");
+        struct fault f;
+        fault_begin(&k, s, &f);
+        count_arrivals(&k, &there, &back);
+        assert_int_equal(there, direction == CUT_BACKWARD);
+        assert_int_equal(back, direction == CUT_FORWARD);
+        fault_end(&k, &f);
+    }
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void isolate_leaves_the_others_alone(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "alone", "partition");
+    struct partition_params *p = s->params;
+    fault_targets(&k, &p->isolate, "b");
+    struct fault f;
+    fault_begin(&k, s, &f);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
+    assert_string_equal(get_from(&k, "c", "10.0.0.100"), "silence");
+    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "ok");
+    fault_end(&k, &f);
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void overlapping_cuts_do_not_disturb_each_other(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct fault f[3];
+    const char *const groups[3][2] = {{"a", "b"}, {"a b", "c"}, {"a", "b c"}};
+    for (int i = 0; i < 3; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "cut%d", i);
+        struct step *s = fault_step(&k, id, "partition");
+        struct partition_params *p = s->params;
+        fault_group(&k, &p->cut, groups[i][0]);
+        fault_group(&k, &p->cut, groups[i][1]);
+        fault_begin(&k, s, &f[i]);
+    }
+    for (int i = 0; i < 3; i++)
+        fault_holds(&k, &f[i]);
+    fault_end(&k, &f[1]);
+    fault_holds(&k, &f[0]);
+    fault_holds(&k, &f[2]);
+    assert_string_equal(get_from(&k, "b", "10.0.0.3"), "ok");
+    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "silence");
+    fault_end(&k, &f[2]);
+    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "ok");
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
+    fault_end(&k, &f[0]);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void reject_refuses_at_once(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "refuse", "partition");
+    struct partition_params *p = s->params;
+    p->kind = CUT_REJECT;
+    fault_group(&k, &p->cut, "a");
+    fault_group(&k, &p->cut, "b");
+    struct fault f;
+    fault_begin(&k, s, &f);
+    if (!strstr(f.proof.seen, "2 told the sender so"))
+        fail_msg("%s", f.proof.seen);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "connect: Connection refused");
+    assert_string_equal(get_from(&k, "a", "fd00::2"), "connect: Connection refused");
+    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "connect: Connection refused");
+    assert_string_equal(get_from(&k, "c", "10.0.0.100"), "ok");
+    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "ok");
+    fault_end(&k, &f);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void routed_hosts_are_cut_by_their_addresses(void **state)
+{
+    static struct kit k;
+    kit_open(&k);
+    kit_network(&k, "front", "10.1.0.0/24", "fd01::/64", "r");
+    kit_network(&k, "back", "10.2.0.0/24", "fd02::/64", "r");
+    kit_host(&k, "a", "10.1.0.2 fd01::2");
+    kit_host(&k, "r", "10.1.0.1 10.2.0.1 fd01::1 fd02::1");
+    struct host *c = kit_host(&k, "c", "10.2.0.2 fd02::2");
+    kit_unit(&k, c, "web", "./server tcp 80");
+    kit_ready(&k, c)->tcp = port_80;
+    kit_up(&k, true);
+    assert_string_equal(get_from(&k, "a", "10.2.0.2"), "ok");
+    assert_string_equal(get_from(&k, "a", "fd02::2"), "ok");
+    for (int kind = CUT_DROP; kind <= CUT_REJECT; kind++) {
+        struct step *s = fault_step(&k, "far", "partition");
+        struct partition_params *p = s->params;
+        p->kind = kind;
+        fault_group(&k, &p->cut, "a");
+        fault_group(&k, &p->cut, "c");
+        struct fault f;
+        fault_begin(&k, s, &f);
+        const char *want = kind == CUT_DROP ? "silence" : "connect: Connection refused";
+        assert_string_equal(get_from(&k, "a", "10.2.0.2"), want);
+        assert_string_equal(get_from(&k, "a", "fd02::2"), want);
+        assert_string_equal(get_from(&k, "r", "10.2.0.2"), "ok");
+        fault_end(&k, &f);
+        assert_string_equal(get_from(&k, "a", "10.2.0.2"), "ok");
+    }
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void a_pulled_cable_comes_back(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "pulled", "link");
+    struct link_params *p = s->params;
+    p->host = fault_target(&k, "b");
+    p->down = true;
+    struct fault f;
+    fault_begin(&k, s, &f);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
+    assert_string_equal(get_from(&k, "a", "fd00::2"), "silence");
+    /* Twice the same cable: refused, and the first goes on. */
+    struct step *again = fault_step(&k, "again", "link");
+    again->params = p;
+    fault_refused(&k, again, -EALREADY, "down already");
+    fault_holds(&k, &f);
+    fault_end(&k, &f);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void a_flapping_cable_follows_its_schedule(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "flap", "link");
+    struct link_params *p = s->params;
+    struct link_flap flap = {.down = 30 * NSEC_MSEC, .up = 20 * NSEC_MSEC};
+    p->host = fault_target(&k, "b");
+    p->flap = &flap;
+    struct fault f;
+    fault_begin(&k, s, &f);
+    bool was_up = false, was_down = false;
+    for (int i = 0; i < 60 && !(was_up && was_down); i++) {
+        struct rtnl_link link;
+        kit_ok(rtnl_link_get(lab_switch_nl(k.lab), "b", &link, NULL), &(struct err){0});
+        was_up |= (link.flags & 1) != 0;
+        was_down |= (link.flags & 1) == 0;
+        fault_holds(&k, &f);
+        kit_turn(&k, 5 * NSEC_MSEC);
+    }
+    assert_true(was_up && was_down);
+    fault_end(&k, &f);
+    kit_turn(&k, 100 * NSEC_MSEC); /* no timer of ours is left */
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void kill_hits_every_match_and_starts_again(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "kill", "kill");
+    struct kill_params *p = s->params;
+    p->host = fault_target(&k, "b");
+    p->process = (char *)(uintptr_t) "test_faults";
+    p->within = NSEC_SEC;
+    kit_turn(&k, 100 * NSEC_MSEC); /* who answered the question for readiness has ended */
+    p->expect = 7;
+    fault_refused(&k, s, -ERANGE, "expected 7");
+    p->expect = 1;
+    struct fault f;
+    fault_begin(&k, s, &f);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "connect: Connection refused");
+    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "connect: Connection refused");
+    fault_refused(&k, s, -ESRCH, "the target has gone");
+    fault_holds(&k, &f);
+    fault_end(&k, &f);
+    kit_wait_line(&k, "b", "listening", NSEC_SEC);
+    kit_turn(&k, 50 * NSEC_MSEC);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void a_signal_that_is_ignored_did_not_bite(void **state)
+{
+    static struct kit k;
+    kit_open(&k);
+    struct host *h = kit_host(&k, "a", "10.0.0.1");
+    kit_unit(&k, h, "deaf", "sh -c 'trap \"\" TERM; echo deaf; sleep 1000; sleep 1000'");
+    kit_up(&k, true);
+    assert_non_null(kit_wait_line(&k, "a", "deaf", NSEC_SEC));
+    struct step *s = fault_step(&k, "term", "kill");
+    struct kill_params *p = s->params;
+    p->host = fault_target(&k, "a");
+    p->unit = (char *)(uintptr_t) "deaf";
+    p->signal = 1; /* TERM */
+    p->within = 50 * NSEC_MSEC;
+    struct fault f;
+    fault_try(&k, s, &f);
+    assert_false(f.proof.ok);
+    assert_non_null(strstr(f.proof.seen, "still live"));
+    fault_end(&k, &f);
+    kit_close(&k);
+}
+
+static void stop_and_continue(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "hang", "stop");
+    struct stop_params *p = s->params;
+    p->host = fault_target(&k, "b");
+    p->unit = (char *)(uintptr_t) "web";
+    struct fault f;
+    fault_begin(&k, s, &f);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
+    fault_refused(&k, s, -EALREADY, "stopped already");
+    fault_holds(&k, &f);
+    fault_end(&k, &f);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void restart_gives_new_processes(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "again", "restart");
+    struct restart_params *p = s->params;
+    p->host = fault_target(&k, "b");
+    p->process = (char *)(uintptr_t) "test_faults";
+    p->grace = NSEC_SEC;
+    for (int i = 0; i < 2; i++) { /* the second time after a kill: only started */
+        struct fault f;
+        fault_begin(&k, s, &f);
+        assert_int_equal(f.ended, 1);
+        fault_end(&k, &f);
+        kit_turn(&k, 50 * NSEC_MSEC);
+        assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+        kit_run(&k, "b", "kill -9 $(pgrep -o -f 'server tcp')", NULL);
+        kit_turn(&k, 20 * NSEC_MSEC);
+    }
+    kit_close(&k);
+}
+
+static void run_tells_start_end_and_exit_code(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "promote", "run");
+    struct run_params *p = s->params;
+    p->host = fault_target(&k, "b");
+    p->command = (char *)(uintptr_t) "echo done; exit 3";
+    p->timeout = NSEC_SEC;
+    struct fault f;
+    fault_begin(&k, s, &f);
+    assert_int_equal(f.started, 1);
+    assert_int_equal(f.commands, 1);
+    assert_int_equal(f.code, 3);
+    assert_string_equal(f.output, "done\n");
+    fault_end(&k, &f);
+    p->command = (char *)(uintptr_t) "sleep 100";
+    p->timeout = 50 * NSEC_MSEC;
+    fault_begin(&k, s, &f);
+    assert_true(f.timed_out);
+    fault_end(&k, &f);
+    kit_close(&k);
+}
+
+/* Everything that comes from `mac` and reaches host a from now on. */
+static int capture_on_a(struct kit *k)
+{
+    struct err err = ERR_INIT;
+    int fd = -1;
+    kit_ok(netns_socket(lab_node_netns(lab_node(k->lab, "a")), AF_PACKET, SOCK_RAW | SOCK_NONBLOCK,
+                        htons(ETH_P_ALL), &fd, &err),
+           &err);
+    return fd;
+}
+
+static size_t frames_from(int fd, const struct inet_mac *mac)
+{
+    unsigned char frame[2048];
+    size_t n = 0;
+    while (recv(fd, frame, sizeof frame, MSG_DONTWAIT) >= 0)
+        n += memcmp(frame + 6, mac->b, 6) == 0;
+    return n;
+}
+
+static void a_killed_node_says_no_farewell(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct err err = ERR_INIT;
+    struct rtnl_link b;
+    kit_ok(rtnl_link_get(lab_node_nl(lab_node(k.lab, "b")), "eth0", &b, &err), &err);
+    kit_run(&k, "a", "./test_faults server hold 10.0.0.2 80 >held 2>&1 & sleep 0.2", NULL);
+    AUTO_CLOSE int fd = capture_on_a(&k);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    assert_true(frames_from(fd, &b.mac) > 0);
+    struct step *s = fault_step(&k, "power", "node-kill");
+    struct node_kill_params *p = s->params;
+    p->host = fault_target(&k, "b");
+    struct fault f;
+    fault_begin(&k, s, &f);
+    kit_turn(&k, 300 * NSEC_MSEC);
+    assert_int_equal(frames_from(fd, &b.mac), 0);
+    AUTO_FREE char *held = NULL;
+    kit_run(&k, "a", "cat held", &held);
+    assert_string_equal(held, "connected\n"); /* neither FIN nor RST */
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
+    fault_refused(&k, s, -ESRCH, "down already");
+    fault_end(&k, &f);
+    kit_turn(&k, 200 * NSEC_MSEC);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void faults_end_with_their_host(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *cut = fault_step(&k, "refuse", "partition");
+    struct partition_params *p = cut->params;
+    p->kind = CUT_REJECT;
+    fault_group(&k, &p->cut, "a");
+    fault_group(&k, &p->cut, "b");
+    struct step *stop = fault_step(&k, "hang", "stop");
+    ((struct stop_params *)stop->params)->host = fault_target(&k, "b");
+    struct step *off = fault_step(&k, "power", "node-kill");
+    ((struct node_kill_params *)off->params)->host = fault_target(&k, "b");
+    struct fault f[3];
+    fault_begin(&k, cut, &f[0]);
+    fault_begin(&k, stop, &f[1]);
+    fault_begin(&k, off, &f[2]);
+    fault_end(&k, &f[0]);
+    fault_end(&k, &f[1]);
+    fault_end(&k, &f[2]);
+    kit_turn(&k, 200 * NSEC_MSEC);
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void targets_are_chosen_at_run_time(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "leader", "partition");
+    struct partition_params *p = s->params;
+    struct target *t = fault_choice(&k, "a b c");
+    t->leader = (char *)(uintptr_t) "test $BLACKSTART_HOST = c";
+    t->timeout = NSEC_SEC;
+    fault_add(&k, &p->isolate, t);
+    struct fault f;
+    fault_begin(&k, s, &f);
+    assert_string_equal(json_string_value(json_array_get(f.result.targets, 0)), "c");
+    assert_non_null(strstr(f.result.chosen, "c leads"));
+    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "silence");
+    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    fault_end(&k, &f);
+    t->leader = (char *)(uintptr_t) "false";
+    fault_refused(&k, s, -ESRCH, "nobody leads");
+    t->leader = (char *)(uintptr_t) "test $BLACKSTART_HOST != c";
+    fault_refused(&k, s, -ENOTUNIQ, "2 hosts lead at once");
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+/* --- plan says what run does --------------------------------------------------------------------
+ */
+
+struct seen_texts {
+    json_t *texts;
+};
+
+static void note_change(const struct nl_seen *s, void *data)
+{
+    struct seen_texts *t = data;
+    json_array_append_new(t->texts, json_sprintf("  %s: %s", s->where, s->text));
+}
+
+static void compare_plan(struct kit *k, struct step *s)
+{
+    struct err err = ERR_INIT;
+    AUTO_JSON *plan = json_array();
+    struct seen_texts seen = {.texts = json_array()};
+    kit_ok(injector_of(s)->plan(k->s, s, plan, &err), &err);
+    json_array_remove(plan, 0); /* the sentence */
+    nl_observe(lab_switch_nl(k->lab), note_change, &seen);
+    for (size_t i = 0; i < lab_count(k->lab); i++)
+        nl_observe(lab_node_nl(lab_node_at(k->lab, i)), note_change, &seen);
+    struct fault f;
+    fault_begin(k, s, &f);
+    nl_observe(lab_switch_nl(k->lab), NULL, NULL);
+    for (size_t i = 0; i < lab_count(k->lab); i++)
+        nl_observe(lab_node_nl(lab_node_at(k->lab, i)), NULL, NULL);
+    assert_true(json_array_size(plan) > 0);
+    if (!json_equal(plan, seen.texts)) {
+        AUTO_BUF a = BUF_INIT, b = BUF_INIT;
+        jsonx_dump_pretty(plan, &a);
+        jsonx_dump_pretty(seen.texts, &b);
+        fail_msg("plan: %s\nrun: %s", buf_text(&a), buf_text(&b));
+    }
+    json_decref(seen.texts);
+    fault_end(k, &f);
+}
+
+static void plan_and_run_send_the_same(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    for (int kind = CUT_DROP; kind <= CUT_REJECT; kind++) {
+        struct step *s = fault_step(&k, "cut", "partition");
+        struct partition_params *p = s->params;
+        p->kind = kind;
+        fault_group(&k, &p->cut, "a");
+        fault_group(&k, &p->cut, "b c");
+        compare_plan(&k, s);
+    }
+    struct step *s = fault_step(&k, "pull", "link");
+    struct link_params *p = s->params;
+    p->host = fault_target(&k, "b");
+    p->down = true;
+    compare_plan(&k, s);
+    kit_close(&k);
+}
+
+/* --- after the death of the runner --------------------------------------------------------------
+ */
+
+/* A runner with every lasting fault in force, until it is killed. */
+static _Noreturn void doomed_runner(int tell)
+{
+    static struct kit k;
+    static struct fault f[4];
+    three_hosts(&k);
+    struct step *s = fault_step(&k, "cut", "partition");
+    struct partition_params *p = s->params;
+    fault_group(&k, &p->cut, "a");
+    fault_group(&k, &p->cut, "b");
+    fault_begin(&k, s, &f[0]);
+    s = fault_step(&k, "refuse", "partition");
+    p = s->params;
+    p->kind = CUT_REJECT;
+    fault_group(&k, &p->cut, "a");
+    fault_group(&k, &p->cut, "c");
+    fault_begin(&k, s, &f[1]);
+    s = fault_step(&k, "hang", "stop");
+    ((struct stop_params *)s->params)->host = fault_target(&k, "c");
+    fault_begin(&k, s, &f[2]);
+    s = fault_step(&k, "pull", "link");
+    ((struct link_params *)s->params)->host = fault_target(&k, "a");
+    ((struct link_params *)s->params)->down = true;
+    fault_begin(&k, s, &f[3]);
+    AUTO_JSON *ids = lab_ids(k.lab);
+    AUTO_BUF text = BUF_INIT;
+    jsonx_dump(ids, &text);
+    file_write_all(tell, buf_text(&text), text.len, NULL);
+    close(tell);
+    for (;;)
+        pause();
+}
+
+static void nothing_outlives_a_killed_runner(void **state)
+{
+    int fds[2], status;
+    char text[4096];
+    struct err err = ERR_INIT;
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(fds[0]);
+        doomed_runner(fds[1]);
+    }
+    close(fds[1]);
+    ssize_t n = 0, more;
+    while ((more = read(fds[0], text + n, sizeof text - (size_t)n)) > 0)
+        n += more;
+    close(fds[0]);
+    assert_true(n > 0);
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    AUTO_JSON *ids = NULL;
+    kit_ok(jsonx_parse(text, (size_t)n, "ids", &ids, &err), &err);
+    const char *list[32];
+    size_t count = json_array_size(ids);
+    assert_true(count > 0 && count <= 32);
+    for (size_t i = 0; i < count; i++)
+        list[i] = json_string_value(json_array_get(ids, i));
+    for (int i = 0;; i++) {
+        AUTO_JSON *left = NULL;
+        kit_ok(lab_leftovers(list, count, &left, &err), &err);
+        if (json_array_size(left) == 0)
+            break;
+        assert_true(i < 200);
+        usleep(10000);
+    }
+}
+
+static int tests(void)
+{
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(a_cut_takes_virtual_addresses_along),
+        cmocka_unit_test(a_cut_may_be_one_way),
+        cmocka_unit_test(isolate_leaves_the_others_alone),
+        cmocka_unit_test(overlapping_cuts_do_not_disturb_each_other),
+        cmocka_unit_test(reject_refuses_at_once),
+        cmocka_unit_test(routed_hosts_are_cut_by_their_addresses),
+        cmocka_unit_test(a_pulled_cable_comes_back),
+        cmocka_unit_test(a_flapping_cable_follows_its_schedule),
+        cmocka_unit_test(kill_hits_every_match_and_starts_again),
+        cmocka_unit_test(a_signal_that_is_ignored_did_not_bite),
+        cmocka_unit_test(stop_and_continue),
+        cmocka_unit_test(restart_gives_new_processes),
+        cmocka_unit_test(run_tells_start_end_and_exit_code),
+        cmocka_unit_test(a_killed_node_says_no_farewell),
+        cmocka_unit_test(faults_end_with_their_host),
+        cmocka_unit_test(targets_are_chosen_at_run_time),
+        cmocka_unit_test(plan_and_run_send_the_same),
+        cmocka_unit_test(nothing_outlives_a_killed_runner),
+    };
+    return cmocka_run_group_tests(all, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    return kit_main(argc, argv, tests);
+}
