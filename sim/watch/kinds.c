@@ -3,8 +3,6 @@
 
 #include "sim/watch/watch.h"
 
-#include <errno.h>
-
 #define NOWHERE SIZE_MAX
 
 /* --- Probes ---------------------------------------------------------------------------------- */
@@ -427,34 +425,20 @@ static const struct variant packets_alarm = {
     .params = &packets_record,
     .impl = &alarm_packets,
 };
+static const char *no_host(const void *params)
+{
+    (void)params;
+    return NULL;
+}
+/* The drill's judge sees to it. */
+static const struct alarm_kind threshold_kind = {.host = no_host};
 static const struct variant threshold_alarm = {
     .name = "threshold",
     .summary = "so many bad answers of one of our own probes in a row",
     .detail = "Measures the arithmetic of a monitoring rule on our own probe, not anybody's pager: "
               "its role is always own.",
     .params = &threshold_record,
-    .impl = &alarm_threshold,
+    .impl = &threshold_kind,
 };
 const struct variant *const watch_alarm_kinds[] = {&exec_alarm, &log_alarm, &packets_alarm,
                                                    &threshold_alarm, NULL};
-
-static const char *no_host(const void *params)
-{
-    (void)params;
-    return NULL;
-}
-const struct alarm_kind alarm_threshold = {.host = no_host}; /* the drill's judge sees to it */
-
-/* --- What the tables cannot say -------------------------------------------------------------- */
-
-int watch_check_probe(const struct scenario *s, const struct probe *p, struct err *err)
-{
-    const struct probe_kind *kind = p->kind->impl;
-    return kind->check ? kind->check(s, p->params, err) : 0;
-}
-
-int watch_check_alarm(const struct scenario *s, const struct alarm *a, struct err *err)
-{
-    const struct alarm_kind *kind = a->kind->impl;
-    return kind->check ? kind->check(s, a->params, err) : 0;
-}

@@ -57,7 +57,8 @@ struct packets_params {
 struct prober;
 struct shot;
 struct probe_kind {
-    /* What the tables cannot say; -EINVAL with a sentence. May be NULL. */
+    /* What the tables cannot say (a URL, an address, a filter): -EINVAL with a sentence that has no
+     * place. Touches nothing. May be NULL. */
     int (*check)(const struct scenario *s, const void *params, struct err *err);
     /* In the vantage process: once, before the first request. */
     int (*open)(struct prober *p, struct err *err);
@@ -78,4 +79,4 @@ struct alarm_kind {
 };
 
 extern const struct probe_kind probe_exec, probe_http, probe_icmp, probe_tcp;
-extern const struct alarm_kind alarm_exec, alarm_log, alarm_packets, alarm_threshold;
+extern const struct alarm_kind alarm_exec, alarm_log, alarm_packets;

@@ -14,11 +14,6 @@
 extern const struct variant *const watch_probe_kinds[]; /* exec http icmp tcp */
 extern const struct variant *const watch_alarm_kinds[]; /* exec log packets threshold */
 
-/* What the tables cannot say of a decoded probe or alarm (URL, address, filter, one of two keys):
- * 0, or -EINVAL with a sentence without a place. Nothing is touched. */
-int watch_check_probe(const struct scenario *s, const struct probe *p, struct err *err);
-int watch_check_alarm(const struct scenario *s, const struct alarm *a, struct err *err);
-
 /* `n` counts requests in the order of their actual start; a request that could not be started in
  * its slot because the prober was held up is skipped, not made up for, so `scheduled` may jump
  * while `n` does not. start - scheduled is the prober's own lateness: above `every` there is a
