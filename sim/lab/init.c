@@ -1,8 +1,9 @@
 /* The init of a host: makes the namespaces a place to live in, then becomes the agent.
  *
- * What is private: /proc, /sys, /run, /tmp, /var/tmp, /var/log and /dev/shm; the files that name
- * hosts; the host name. The working directory is mounted at /run/HOST, which no private mount
- * hides. The rest of the file system is the machine's.
+ * What is private: /proc, /sys, /run, /tmp, /var/tmp, /dev/shm, and /var/log, /var/lib, /var/cache
+ * (empty but for the folders that stand there); the files that name hosts; the host name. The
+ * working directory is mounted at /run/HOST, which no private mount hides. The rest of the file
+ * system is the machine's.
  *
  * Life: PR_SET_PDEATHSIG ends it with the runner's main thread; when the runner died before
  * prctl(2) ran, end-of-file on the socket does (getppid() tells nothing: a parent outside of the
@@ -88,23 +89,23 @@ static int init_tmpfs(const char *path, const char *mode, struct err *err)
     return 0;
 }
 
-/* /var/log stays empty but for the folders: servers open logs there before they read their
- * configuration, and what they write must not end among the machine's. */
-static int init_logs(struct err *err)
+/* An empty tmpfs, but for the folders: servers open logs and make folders of their own there before
+ * they read their configuration (nginx), and what they write must not end among the machine's. */
+static int init_skeleton(const char *path, struct err *err)
 {
     struct buf names = BUF_INIT;
-    DIR *d = opendir("/var/log");
+    DIR *d = opendir(path);
     for (const struct dirent *e; d && (e = readdir(d));)
         if (e->d_type == DT_DIR && e->d_name[0] != '.')
             buf_add(&names, e->d_name, strlen(e->d_name) + 1);
     if (d)
         closedir(d);
-    int r = init_tmpfs("/var/log", "mode=0755", err);
+    int r = init_tmpfs(path, "mode=0755", err);
     for (size_t at = 0; r == 0 && at < names.len; at += strlen(names.text + at) + 1) {
-        char path[PATH_MAX];
-        snprintf(path, sizeof path, "/var/log/%s", names.text + at);
-        mkdir(path, 0755);
-        chmod(path, 01777); /* servers write there as their own users */
+        char sub[PATH_MAX];
+        snprintf(sub, sizeof sub, "%s/%s", path, names.text + at);
+        mkdir(sub, 0755);
+        chmod(sub, 01777); /* servers write there as their own users */
     }
     buf_done(&names);
     return r;
@@ -142,7 +143,9 @@ static int init_mounts(const struct init_spec *spec, struct err *err)
                          "docker run --security-opt systempaths=unconfined)");
     /* Shows this host's interfaces; where the kernel refuses, the machine's /sys stays. */
     mount("sysfs", "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-    if ((r = init_logs(err)) < 0 || (r = init_tmpfs("/tmp", "mode=1777", err)) < 0 ||
+    if ((r = init_skeleton("/var/log", err)) < 0 || (r = init_skeleton("/var/lib", err)) < 0 ||
+        (r = init_skeleton("/var/cache", err)) < 0 ||
+        (r = init_tmpfs("/tmp", "mode=1777", err)) < 0 ||
         (r = init_tmpfs("/var/tmp", "mode=1777", err)) < 0 ||
         (r = init_tmpfs("/dev/shm", "mode=1777", err)) < 0)
         return r;
