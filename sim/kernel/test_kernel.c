@@ -577,6 +577,8 @@ static void open_mesh(struct nl *sw, int *fds, int *socks)
         char port[16], text[32];
         struct nl *nl = NULL;
         ok(netns_new(&fds[i], &err), &err);
+        /* No router solicitations: what is counted are our own packets. */
+        ok(netns_sysctl(fds[i], "net/ipv6/conf/default/disable_ipv6", "1", &err), &err);
         snprintf(port, sizeof port, "p-%u", i);
         rtnl_veth_add(sw, &(struct rtnl_veth){.name = port,
                                               .master = "br-lan",
