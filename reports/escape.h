@@ -1,0 +1,14 @@
+/* Text from scenarios, records and servers, made harmless for where it goes.
+ *
+ * All append to the caller's buffer. Characters that XML 1.0 forbids become U+FFFD.
+ */
+#pragma once
+
+#include "sim/base/buf.h"
+
+/* For HTML and XML, in text and in quoted attributes. NULL adds nothing. */
+void escape_xml(const char *s, struct buf *out);
+/* For Markdown, inside a table too: markup characters are escaped, line breaks become blanks. */
+void escape_markdown(const char *s, struct buf *out);
+/* For a label value of OpenMetrics. */
+void escape_label(const char *s, struct buf *out);

@@ -1,0 +1,234 @@
+/* report.md. */
+#include "reports/markdown.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "reports/escape.h"
+#include "reports/sentence.h"
+#include "sim/base/jsonx.h"
+
+#define ROWS_MAX 200 /* of each table; the rest is counted */
+
+static void cell(const char *s, struct buf *out)
+{
+    buf_adds(out, " ");
+    escape_markdown(s, out);
+    buf_adds(out, " |");
+}
+
+static void span_cell(struct span s, struct buf *out)
+{
+    AUTO_BUF text = BUF_INIT;
+    if (span_is_set(s))
+        sentence_span(s, &text);
+    else
+        buf_adds(&text, "–");
+    cell(buf_text(&text), out);
+}
+
+static void sentence(void (*make)(const struct result *, struct buf *), const struct result *r,
+                     struct buf *out)
+{
+    AUTO_BUF text = BUF_INIT;
+    make(r, &text);
+    escape_markdown(buf_text(&text), out);
+}
+
+static void more(size_t n, const char *what, struct buf *out)
+{
+    if (n > ROWS_MAX)
+        buf_printf(out, "\n%zu more %s stand in result.json.\n", n - ROWS_MAX, what);
+}
+
+static void objectives(const struct result *r, struct buf *out)
+{
+    if (r->objectives_n == 0)
+        return;
+    buf_adds(out, "\n## Promises\n\n| | service | promise | worst trial | within | verdict |\n"
+                  "|---|---|---|---|---|---|\n");
+    static const char *const marks[] = {"–", "✔", "◐", "?", "✘"};
+    for (size_t i = 0; i < r->objectives_n; i++) {
+        const struct objective *o = &r->objectives[i];
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(out, "| %s |", marks[o->verdict]);
+        cell(o->service->name, out);
+        sentence_promise(o, &text);
+        cell(buf_text(&text), out);
+        const struct trial *worst = result_worst_trial(r, o);
+        const struct service_seen *s = worst ? result_seen(r, worst, o->service) : NULL;
+        span_cell(s && !o->unmeasured ? result_judged_span(o, s) : SPAN_UNSET, out);
+        buf_printf(out, " %zu of %zu |", o->within, o->planned);
+        cell(sentence_verdict(o->verdict), out);
+        buf_addc(out, '\n');
+    }
+    for (size_t i = 0; i < r->objectives_n; i++)
+        for (size_t k = 0; k < r->objectives[i].reasons_n; k++) {
+            const struct reason *why = &r->objectives[i].reasons[k];
+            buf_adds(out, "\n- ");
+            escape_markdown(r->objectives[i].service->name, out);
+            buf_adds(out, ", ");
+            escape_markdown(objective_words[r->objectives[i].kind], out);
+            buf_adds(out, ": ");
+            escape_markdown(why->text, out);
+            if (why->cure) {
+                buf_adds(out, ". What would help: ");
+                escape_markdown(why->cure, out);
+            }
+            buf_addc(out, '.');
+        }
+    buf_addc(out, '\n');
+}
+
+static void trials(const struct result *r, struct buf *out)
+{
+    buf_adds(out, "\n## Trials\n\n| trial | service | came to | time to restore | time to detect | "
+                  "noticed by | down | flaps |\n|---|---|---|---|---|---|---|---|\n");
+    size_t rows = 0;
+    for (size_t i = 0; i < r->trials_n; i++) {
+        const struct trial *t = &r->trials[i];
+        if (t->why_void) {
+            if (rows++ < ROWS_MAX) {
+                buf_printf(out, "| %" PRId64 "%s | | void:", t->n, t->counted ? "" : " (replaced)");
+                cell(t->why_void, out);
+                buf_adds(out, " | | | |\n");
+            }
+            continue;
+        }
+        for (size_t k = 0; k < t->services_n; k++) {
+            const struct service_seen *s = &t->services[k];
+            if (s->probes_n == 0 || rows++ >= ROWS_MAX)
+                continue;
+            buf_printf(out, "| %" PRId64 " |", t->n);
+            cell(s->service->name, out);
+            AUTO_BUF came = BUF_INIT;
+            buf_adds(&came, outcome_words[s->outcome]);
+            if (s->by != BY_NOBODY)
+                buf_printf(&came, " by %s", restored_by_words[s->by]);
+            cell(buf_text(&came), out);
+            span_cell(s->ttr, out);
+            span_cell(s->ttd, out);
+            cell(s->detected_by ? s->detected_by->alarm->name : "–", out);
+            span_cell(s->down, out);
+            buf_printf(out, " %zu |\n", s->flaps);
+        }
+    }
+    more(rows, "rows", out);
+}
+
+static void findings(const struct result *r, struct buf *out)
+{
+    if (r->findings_n == 0)
+        return;
+    buf_adds(out, "\n## Findings\n\n");
+    for (size_t i = 0; i < r->findings_n && i < ROWS_MAX; i++) {
+        const struct finding *f = &r->findings[i];
+        buf_printf(out, "- **%s** ", weight_words[f->weight]);
+        if (f->trial && strcmp(f->code, "void") != 0)
+            buf_printf(out, "(trial %" PRId64 ") ", f->trial);
+        escape_markdown(f->text, out);
+        for (size_t k = 0; k < f->seq_n; k++)
+            buf_printf(out, "%s%" PRId64 "%s", k == 0 ? " [record line " : ", ", f->seq[k],
+                       k + 1 == f->seq_n ? "]" : "");
+        buf_addc(out, '\n');
+    }
+    more(r->findings_n, "findings", out);
+}
+
+static void done_to_the_system(const struct result *r, struct buf *out)
+{
+    buf_adds(out, "\n## What was done to the system\n\n| trial | step | action | at | verified | "
+                  "undone |\n|---|---|---|---|---|---|\n");
+    size_t rows = 0;
+    for (size_t i = 0; i < r->trials_n; i++)
+        for (size_t k = 0; k < r->trials[i].faults_n; k++) {
+            const struct trial *t = &r->trials[i];
+            const struct fault *f = &t->faults[k];
+            if (rows++ >= ROWS_MAX)
+                continue;
+            AUTO_BUF text = BUF_INIT;
+            buf_printf(out, "| %" PRId64 " |", t->n);
+            cell(f->step, out);
+            buf_adds(&text, f->action);
+            for (size_t m = 0; m < json_array_size(f->targets); m++) {
+                const char *target = json_string_value(json_array_get(f->targets, m));
+                buf_printf(&text, "%s%s", m == 0 ? " " : ", ", target ? target : "?");
+            }
+            cell(buf_text(&text), out);
+            buf_clear(&text);
+            if (span_is_set(f->start) && nsec_is_set(t->zero))
+                buf_printf(&text, "%.3f s", (double)(f->start.lo - t->zero) / 1e9);
+            cell(buf_text(&text), out);
+            cell(!f->injected  ? f->error
+                 : f->verified ? f->seen
+                 : f->asked    ? "NO"
+                               : "not verified",
+                 out);
+            buf_clear(&text);
+            if (span_is_set(f->end))
+                buf_printf(&text, "%s (%s)%s", "yes", f->cause ? f->cause : "?",
+                           f->undo_failed ? " FAILED" : "");
+            else
+                buf_adds(&text, "ended with the lab");
+            cell(buf_text(&text), out);
+            buf_addc(out, '\n');
+        }
+    more(rows, "rows", out);
+    buf_addc(out, '\n');
+    sentence(sentence_clean, r, out);
+    buf_addc(out, '\n');
+}
+
+static void fact(const char *name, const char *value, struct buf *out)
+{
+    if (!value)
+        return;
+    buf_printf(out, "| %s |", name);
+    cell(value, out);
+    buf_addc(out, '\n');
+}
+
+static void how_to_read(const struct result *r, struct buf *out)
+{
+    buf_adds(out,
+             "\n## How to read this\n\n"
+             "Every time is an interval of what is known: \"3.2 s (3.1–3.3)\" lies between 3.1 and "
+             "3.3 s. *Impact* lies between the start of the last good probe and the end of the "
+             "first failed one; *restored* between the start of the last failed probe and the end "
+             "of the first good one of a stable run. A service that did not come back is "
+             "*censored*, not dropped; one that came back because the fault was taken away is a "
+             "*heal* and no recovery. The trials are repetitions of this scenario in this "
+             "environment on this day, not a sample of production incidents.\n\n"
+             "| | |\n|---|---|\n");
+    const json_t *env = json_object_get(r->start, "environment");
+    char seq[32];
+    snprintf(seq, sizeof seq, "%" PRId64, r->head.seq);
+    fact("blackstart", jsonx_str(r->start, "blackstart", NULL), out);
+    fact("kernel", jsonx_str(env, "kernel", NULL), out);
+    fact("host", jsonx_str(env, "hostname", NULL), out);
+    fact("distribution", jsonx_str(env, "distribution", NULL), out);
+    fact("operator", jsonx_str(r->start, "operator", NULL), out);
+    fact("started", r->started, out);
+    fact("ended", r->ended, out);
+    fact("seed", jsonx_str(r->start, "seed", NULL), out);
+    fact("scenario (SHA-256)", jsonx_str(json_object_get(r->start, "scenario"), "digest", NULL),
+         out);
+    fact("record, last line", seq, out);
+    fact("record, its SHA-256", r->head.hash, out);
+}
+
+void markdown_write(const struct result *r, struct buf *out)
+{
+    buf_adds(out, "# ");
+    escape_markdown(r->scenario->title ? r->scenario->title : r->scenario->name, out);
+    buf_printf(out, "\n\n**%s** · **%s** · ", sentence_mode(r), sentence_verdict(r->verdict));
+    escape_markdown(r->started ? r->started : "", out);
+    buf_adds(out, "\n\n");
+    sentence(sentence_run, r, out);
+    buf_addc(out, '\n');
+    objectives(r, out);
+    trials(r, out);
+    findings(r, out);
+    done_to_the_system(r, out);
+    how_to_read(r, out);
+}

@@ -1,0 +1,436 @@
+/* The sentences that people read. */
+#include "reports/sentence.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "sim/base/jsonx.h"
+#include "sim/base/text.h"
+
+static const char *number_word(size_t n, char text[24])
+{
+    static const char *const words[] = {"no",    "one",   "two",  "three", "four",   "five",  "six",
+                                        "seven", "eight", "nine", "ten",   "eleven", "twelve"};
+    if (n < ARRAY_SIZE(words))
+        return words[n];
+    snprintf(text, 24, "%zu", n);
+    return text;
+}
+
+static const char *plural(size_t n, const char *one, const char *many)
+{
+    return n == 1 ? one : many;
+}
+
+/* Makes the first letter from `from` on a capital. */
+static void capital(struct buf *b, size_t from)
+{
+    if (b->len > from)
+        b->text[from] = (char)toupper((unsigned char)b->text[from]);
+}
+
+/* The number alone, in a unit fit for `scale`; `round` -1 down, 0 nearest, 1 up. */
+static void number(nsec t, nsec scale, int round, struct buf *out)
+{
+    double unit = scale < NSEC_SEC ? 1e6 : 1e9;
+    double step = scale < 10 * NSEC_MSEC   ? 0.1
+                  : scale < NSEC_SEC       ? 1
+                  : scale < 100 * NSEC_SEC ? 0.1
+                                           : 1;
+    double v = (double)t / unit / step;
+    /* A hair of tolerance, so that 3.1 s, held in binary, is not rounded up to 3.2 s. */
+    v = round < 0 ? floor(v + 1e-6) : round > 0 ? ceil(v - 1e-6) : nearbyint(v);
+    v *= step;
+    buf_printf(out, step < 1 ? "%.1f" : "%.0f", v == 0 ? 0 : v);
+}
+
+static void long_time(nsec t, struct buf *out)
+{
+    char text[NSEC_TEXT_MAX];
+    buf_adds(out, nsec_text(t, text));
+}
+
+void sentence_span(struct span s, struct buf *out)
+{
+    if (!span_is_set(s)) {
+        buf_adds(out, "unknown");
+        return;
+    }
+    bool open = s.hi == NSEC_INF;
+    nsec far = open ? s.lo : s.hi > -s.lo ? s.hi : -s.lo;
+    bool is_long = far >= 600 * NSEC_SEC;
+    const char *unit = far < NSEC_SEC ? " ms" : " s";
+    if (open) {
+        buf_adds(out, "more than ");
+        if (is_long) {
+            long_time(s.lo, out);
+            return;
+        }
+        number(s.lo, far, -1, out);
+        buf_adds(out, unit);
+    } else if (s.lo == 0 && s.hi > 0) {
+        buf_adds(out, "at most ");
+        if (is_long) {
+            long_time(s.hi, out);
+            return;
+        }
+        number(s.hi, far, 1, out);
+        buf_adds(out, unit);
+    } else if (is_long) {
+        long_time(s.lo + (s.hi - s.lo) / 2, out);
+        buf_adds(out, " (");
+        long_time(s.lo, out);
+        buf_adds(out, " – ");
+        long_time(s.hi, out);
+        buf_adds(out, ")");
+    } else {
+        number(s.lo + (s.hi - s.lo) / 2, far, 0, out);
+        buf_printf(out, "%s (", unit);
+        number(s.lo, far, -1, out);
+        buf_adds(out, s.lo < 0 ? " to " : "–");
+        number(s.hi, far, 1, out);
+        buf_adds(out, ")");
+    }
+}
+
+const char *sentence_verdict(enum verdict v)
+{
+    static const char *const words[] = {"not applicable", "met", "not demonstrated", "inconclusive",
+                                        "not met"};
+    return words[v];
+}
+
+const char *sentence_mode(const struct result *r)
+{
+    static const char *const modes[][2] = {{"live", "LIVE DRILL"},
+                                           {"functional", "FUNCTIONAL EXERCISE"},
+                                           {"forecast", "FORECAST"},
+                                           {"exercise", "EXERCISE"},
+                                           {"replay", "REPLAY"}};
+    const char *mode = jsonx_str(r->start, "mode", "");
+    for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+        if (strcmp(mode, modes[i][0]) == 0)
+            return modes[i][1];
+    return "RUN OF UNKNOWN MODE";
+}
+
+static const char *since(int clock)
+{
+    static const char *const words[] = {
+        [CLOCK_IMPACT] = "after it failed",
+        [CLOCK_FAULT] = "after the fault",
+        [CLOCK_DETECTION] = "after it was noticed",
+        [CLOCK_DECLARATION] = "after it was declared",
+    };
+    return words[clock];
+}
+
+void sentence_promise(const struct objective *o, struct buf *out)
+{
+    char target[NSEC_TEXT_MAX];
+    nsec_text(o->target, target);
+    switch (o->kind) {
+    case OBJECTIVE_RTO:
+        buf_printf(out, "restored within %s", target);
+        if (o->clock != CLOCK_IMPACT)
+            buf_printf(out, " %s", since(o->clock));
+        break;
+    case OBJECTIVE_DETECT: {
+        buf_printf(out, "noticed within %s", target);
+        if (o->clock != CLOCK_IMPACT)
+            buf_printf(out, " %s", since(o->clock));
+        const struct strv *by = &o->service->detect->by;
+        for (size_t i = 0; i < by->n; i++)
+            buf_printf(out, "%s%s", i == 0 ? " by " : " or ", by->items[i]);
+        break;
+    }
+    case OBJECTIVE_MAX_DOWNTIME:
+        buf_printf(out, "down for at most %s in all", target);
+        break;
+    case OBJECTIVE_EXPECT:
+        buf_adds(out, o->service->expect == EXPECT_UNAFFECTED ? "unaffected by the fault"
+                                                              : "affected by the fault");
+        break;
+    case OBJECTIVE_NO_OUTAGE:
+        buf_adds(out, "no outage");
+        break;
+    case OBJECTIVE_NO_ALARM:
+        buf_adds(out, "no alarm");
+        break;
+    case OBJECTIVE_RPO:
+        buf_printf(out, "at most %s of data lost", target);
+        break;
+    }
+}
+
+/* "; the promise is 10 s: not met (2 of 5 trials missed the target)." */
+static void verdict_part(const struct objective *o, struct buf *out)
+{
+    char target[NSEC_TEXT_MAX];
+    if (nsec_is_set(o->target))
+        buf_printf(out, "; the promise is %s", nsec_text(o->target, target));
+    buf_printf(out, ": %s", sentence_verdict(o->verdict));
+    for (size_t i = 0; i < o->reasons_n; i++)
+        buf_printf(out, "%s%s%s", i == 0 ? " (" : "; ", o->reasons[i].text,
+                   i + 1 == o->reasons_n ? ")" : "");
+    buf_addc(out, '.');
+}
+
+/* ", the worst of 5 trials" or ", in trial 3 of 5" or nothing for a single trial. */
+static void which_trial(const struct result *r, const struct objective *o, const struct trial *t,
+                        bool named, struct buf *out)
+{
+    if (r->planned <= 1)
+        buf_adds(out, " in the one trial");
+    else if (named)
+        buf_printf(out, " in trial %" PRId64 " of %" PRId64, t->n, r->planned);
+    else if (o->planned - o->voids > 1)
+        buf_printf(out, ", the worst of %zu trials", o->planned - o->voids);
+    else
+        buf_printf(out, " in the one trial that counts");
+}
+
+static void rto_sentence(const struct result *r, const struct objective *o, const struct trial *t,
+                         const struct service_seen *s, struct buf *out)
+{
+    const char *name = o->service->name;
+    if (s->outcome == OUTCOME_UNAFFECTED) {
+        buf_printf(out, "%s never went down", name);
+        which_trial(r, o, t, o->within != o->planned, out);
+        buf_adds(out, " (an outage of ");
+        sentence_span((struct span){0, s->resolution}, out);
+        buf_adds(out, " would not have been seen)");
+    } else if (s->by == BY_HEAL && !o->service->heal_counts) {
+        buf_printf(out, "%s came back only after blackstart had taken the fault away, ", name);
+        sentence_span(s->ttr, out);
+        buf_printf(out, " %s", since(o->clock));
+        which_trial(r, o, t, true, out);
+        buf_adds(out, ", which is no recovery");
+    } else if (s->outcome == OUTCOME_CENSORED) {
+        buf_printf(out, "%s did not come back: it was still down ", name);
+        sentence_span(s->ttr, out);
+        buf_printf(out, " %s", since(o->clock));
+        which_trial(r, o, t, true, out);
+        buf_adds(out, ", when observation ended");
+    } else if (!span_is_set(s->ttr)) {
+        buf_printf(out, "%s came back, but nobody %s it, so the clock of its promise never started",
+                   name, o->clock == CLOCK_DETECTION ? "noticed" : "declared");
+        which_trial(r, o, t, true, out);
+    } else {
+        buf_printf(out, "%s came back ", name);
+        sentence_span(s->ttr, out);
+        buf_printf(out, " %s", since(o->clock));
+        which_trial(r, o, t, false, out);
+        if (s->by == BY_HEAL)
+            buf_adds(out, ", when blackstart had taken the fault away (which the scenario counts)");
+    }
+}
+
+static void detect_sentence(const struct result *r, const struct objective *o,
+                            const struct trial *t, const struct service_seen *s, struct buf *out)
+{
+    const char *name = o->service->name;
+    switch (s->detection) {
+    case DETECTION_NOT_APPLICABLE:
+        buf_printf(out, "there was nothing to notice about %s", name);
+        return;
+    case DETECTION_RESTORED_FIRST:
+        buf_printf(out, "%s was back before anybody had to notice, and nobody did", name);
+        return;
+    case DETECTION_MASKED:
+        buf_printf(out, "the alarms of %s were already firing when the fault began", name);
+        which_trial(r, o, t, true, out);
+        return;
+    case DETECTION_NOT_DETECTED:
+        buf_printf(out, "nobody noticed that %s was %s: no alarm that counts rang for ", name,
+                   s->judged_n ? "down" : "at risk");
+        sentence_span(s->ttd, out);
+        which_trial(r, o, t, true, out);
+        return;
+    case DETECTION_DETECTED:
+        break;
+    }
+    const char *alarm = s->detected_by->alarm->name;
+    if (s->detected_by->alarm->role == ROLE_OWN)
+        buf_printf(out, "%s being down was seen by blackstart's own probe (%s) ", name, alarm);
+    else
+        buf_printf(out, "%s was noticed by %s ", name, alarm);
+    if (s->ttd.hi < 0) {
+        sentence_span((struct span){-s->ttd.hi, -s->ttd.lo}, out);
+        buf_adds(out, o->clock == CLOCK_FAULT ? " before the fault" : " before it failed");
+    } else {
+        sentence_span(s->ttd, out);
+        buf_printf(out, " %s", since(o->clock));
+    }
+    which_trial(r, o, t, false, out);
+}
+
+/* Objectives that are judged by counting. */
+static void count_sentence(const struct objective *o, struct buf *out)
+{
+    const char *name = o->service->name;
+    const char *trials = plural(o->planned, "trial", "trials");
+    switch (o->kind) {
+    case OBJECTIVE_EXPECT:
+        if (o->service->expect == EXPECT_UNAFFECTED)
+            buf_printf(out, "%s was to stay unaffected and did in %zu of %zu %s", name, o->within,
+                       o->planned, trials);
+        else
+            buf_printf(out, "%s was to be hit and was in %zu of %zu %s", name, o->within,
+                       o->planned, trials);
+        return;
+    case OBJECTIVE_NO_OUTAGE:
+        buf_printf(out, "without a fault %s stayed up in %zu of %zu %s", name, o->within,
+                   o->planned, trials);
+        return;
+    case OBJECTIVE_NO_ALARM:
+        buf_printf(out, "without a fault no alarm of %s rang in %zu of %zu %s", name, o->within,
+                   o->planned, trials);
+        return;
+    case OBJECTIVE_RTO:
+    case OBJECTIVE_DETECT:
+    case OBJECTIVE_MAX_DOWNTIME:
+    case OBJECTIVE_RPO:
+        return;
+    }
+}
+
+void sentence_objective(const struct result *r, const struct objective *o, struct buf *out)
+{
+    size_t from = out->len;
+    char target[NSEC_TEXT_MAX];
+    const char *name = o->service->name;
+    if (o->unmeasured) {
+        buf_printf(out, "the %s of %s", o->kind == OBJECTIVE_RPO ? "RPO" : "promise", name);
+        if (nsec_is_set(o->target))
+            buf_printf(out, " (%s)", nsec_text(o->target, target));
+        buf_adds(out, " was not measured.");
+        capital(out, from);
+        return;
+    }
+    const struct trial *t = result_worst_trial(r, o);
+    const struct service_seen *s = t ? result_seen(r, t, o->service) : NULL;
+    if (!s || s->outcome == OUTCOME_VOID) {
+        if (t && t->why_void)
+            buf_printf(out, "trial %" PRId64 " of %" PRId64 " is void (%s); ", t->n, r->planned,
+                       t->why_void);
+        buf_printf(out, "nothing is known of what %s promises (", name);
+        sentence_promise(o, out);
+        buf_printf(out, "): %s.", sentence_verdict(o->verdict));
+        capital(out, from);
+        return;
+    }
+    switch (o->kind) {
+    case OBJECTIVE_RTO:
+        rto_sentence(r, o, t, s, out);
+        break;
+    case OBJECTIVE_DETECT:
+        detect_sentence(r, o, t, s, out);
+        break;
+    case OBJECTIVE_MAX_DOWNTIME:
+        buf_printf(out, "%s was down for ", name);
+        sentence_span(s->judged_n ? s->down_judged : (struct span){0, s->resolution}, out);
+        buf_adds(out, " in all");
+        which_trial(r, o, t, false, out);
+        break;
+    case OBJECTIVE_EXPECT:
+    case OBJECTIVE_NO_OUTAGE:
+    case OBJECTIVE_NO_ALARM:
+        count_sentence(o, out);
+        break;
+    case OBJECTIVE_RPO:
+        break;
+    }
+    verdict_part(o, out);
+    if (!text_starts(out->text + from, name)) /* a name stays as it is written */
+        capital(out, from);
+}
+
+void sentence_reliability(const struct result *r, const struct objective *o, struct buf *out)
+{
+    char word[24];
+    size_t from = out->len;
+    if (o->verdict == VERDICT_NOT_APPLICABLE || o->planned == 0 || o->within == 0)
+        return;
+    bool all = o->within == o->planned;
+    if (o->planned == 1) {
+        buf_adds(out, "One trial shows that it can work, not that it does.");
+        return;
+    }
+    if (o->reliability > 0) {
+        buf_printf(out,
+                   "%s of %zu trials within the target show at least %.1f %% reliability at %g %% "
+                   "confidence; %g %% was asked",
+                   number_word(o->within, word), o->planned, 100 * o->p_lower, 100 * o->confidence,
+                   100 * o->reliability);
+        if (o->verdict == VERDICT_NOT_DEMONSTRATED && o->missed == 0)
+            buf_printf(out, " and needs %zu clean trials",
+                       stats_needed(o->reliability, o->confidence, 0));
+        buf_addc(out, '.');
+    } else {
+        buf_printf(out,
+                   "%s of %zu trials were within the target; no reliability is claimed (%s would "
+                   "show at least %.1f %% at %g %% confidence",
+                   number_word(o->within, word), o->planned,
+                   all ? "as independent repetitions they" : "they", 100 * o->p_lower,
+                   100 * o->confidence);
+        if (all && o->p_lower < 0.8)
+            buf_printf(out, "; %zu clean ones would show 80 %%",
+                       stats_needed(0.8, o->confidence, 0));
+        buf_adds(out, ").");
+    }
+    capital(out, from);
+}
+
+void sentence_clean(const struct result *r, struct buf *out)
+{
+    if (r->clean == 1) {
+        buf_adds(out, "Everything was undone; the system is as it was.");
+        return;
+    }
+    if (r->clean < 0) {
+        buf_adds(out, "It is not known whether everything was undone: run `blackstart undo`.");
+        return;
+    }
+    buf_adds(out, "NOT EVERYTHING COULD BE UNDONE");
+    size_t n = 0;
+    for (size_t i = 0; i < r->findings_n; i++)
+        if (strcmp(r->findings[i].code, "not_clean") == 0)
+            buf_printf(out, "%s%s", n++ == 0 ? ": " : "; ", r->findings[i].text);
+    buf_adds(out, ". Run `blackstart undo`.");
+}
+
+const struct objective *sentence_headline(const struct result *r)
+{
+    const struct objective *best = NULL;
+    for (size_t i = 0; i < r->objectives_n; i++)
+        if (!best || r->objectives[i].verdict > best->verdict)
+            best = &r->objectives[i];
+    return best;
+}
+
+void sentence_run(const struct result *r, struct buf *out)
+{
+    if (r->status != STATUS_COMPLETED)
+        buf_printf(out, "The run %s%s%s. ", r->status == STATUS_ABORTED ? "was aborted" : "failed",
+                   r->status_reason ? ": " : "", r->status_reason ? r->status_reason : "");
+    const struct objective *head = sentence_headline(r);
+    if (!head) {
+        buf_adds(out, "The scenario promises nothing that could be judged: inconclusive. ");
+    } else {
+        sentence_objective(r, head, out);
+        buf_addc(out, ' ');
+        size_t before = out->len;
+        sentence_reliability(r, head, out);
+        if (out->len > before)
+            buf_addc(out, ' ');
+    }
+    for (size_t i = 0; i < r->objectives_n; i++)
+        if (&r->objectives[i] != head) {
+            sentence_objective(r, &r->objectives[i], out);
+            buf_addc(out, ' ');
+        }
+    sentence_clean(r, out);
+}

@@ -1,0 +1,30 @@
+/* The sentences that people read, made in one place: terminal, Markdown, JUnit and HTML say the
+ * same.
+ *
+ * All functions append to the caller's buffer: plain text, UTF-8, no markup, no newline; names from
+ * scenarios and records stand in it as they are, so a renderer must escape the whole.
+ */
+#pragma once
+
+#include "reports/result.h"
+#include "sim/base/buf.h"
+
+/* "3.2 s (3.1–3.3)", "475 ms (399–551)", "more than 58 s", "at most 230 ms" (for [0, x]). The
+ * bounds are rounded outwards. */
+void sentence_span(struct span s, struct buf *out);
+/* "met", "not met", "not demonstrated", … */
+const char *sentence_verdict(enum verdict v);
+/* "LIVE DRILL", … from the record's mode. */
+const char *sentence_mode(const struct result *r);
+/* What an objective promises: "restored within 10 s", "noticed within 3 s by page". */
+void sentence_promise(const struct objective *o, struct buf *out);
+/* What its worst trial came to, with the promise and the verdict: one sentence, or two. */
+void sentence_objective(const struct result *r, const struct objective *o, struct buf *out);
+/* What the number of trials shows. */
+void sentence_reliability(const struct result *r, const struct objective *o, struct buf *out);
+/* Whether everything was undone. */
+void sentence_clean(const struct result *r, struct buf *out);
+/* The objective that headlines are about: the worst verdict, of these the first. NULL: none. */
+const struct objective *sentence_headline(const struct result *r);
+/* All of it: status, the headline's objective and what it shows, the others, clean. */
+void sentence_run(const struct result *r, struct buf *out);
