@@ -24,22 +24,37 @@ static bool is(const json_t *e, const char *kind)
     return strcmp(jsonx_str(e, "kind", ""), kind) == 0;
 }
 
-/* The lines of each attempt, and its instants. */
+/* True for the line that begins an attempt: its lab is being built, or, where a record tells
+ * nothing of that, its trial-start. */
+static bool begins(const json_t *e, const struct trial *now, bool started)
+{
+    if (is(e, "state") && strcmp(jsonx_str(e, "state", ""), "build") == 0)
+        return true;
+    bool same = now && now->n == jsonx_int(e, "trial", 0) && !nsec_is_set(now->ended);
+    return is(e, "trial-start") && !(same && !started);
+}
+
+/* The lines of each attempt. */
 static void cut_into_trials(struct result *r)
 {
     size_t n = json_array_size(r->events), starts = 0;
     for (size_t i = 0; i < n; i++)
-        starts += is(json_array_get(r->events, i), "trial-start");
+        starts += is(json_array_get(r->events, i), "trial-start") ||
+                  is(json_array_get(r->events, i), "state");
     r->trials = arena_alloc(r->arena, (starts + (size_t)r->planned + 1) * sizeof *r->trials);
     struct trial *now = NULL;
     json_t **lines = NULL;
+    bool started = false;
     for (size_t i = 0; i < n; i++) {
         json_t *e = json_array_get(r->events, i);
-        if (is(e, "trial-start")) {
+        int64_t of = jsonx_int(e, "trial", 0);
+        if (begins(e, now, started)) {
+            bool again = now && now->n == of;
+            int64_t attempt = again ? now->attempt + 1 : 1;
             now = &r->trials[r->trials_n++];
             lines = arena_alloc(r->arena, (n - i) * sizeof *lines);
-            *now = (struct trial){.n = jsonx_int(e, "trial", (int64_t)r->trials_n),
-                                  .attempt = jsonx_int(e, "attempt", 1),
+            *now = (struct trial){.n = of,
+                                  .attempt = attempt,
                                   .run = true,
                                   .begun = jsonx_int(e, "t", 0),
                                   .armed = NSEC_UNSET,
@@ -47,10 +62,14 @@ static void cut_into_trials(struct result *r)
                                   .ended = NSEC_UNSET,
                                   .watched = NSEC_UNSET,
                                   .fault_start = SPAN_UNSET,
-                                  .phases = json_object_get(e, "phases"),
                                   .events = lines};
+            started = false;
         }
-        int64_t of = jsonx_int(e, "trial", 0);
+        if (now && of == now->n && is(e, "trial-start")) {
+            started = true;
+            now->attempt = jsonx_int(e, "attempt", now->attempt);
+            now->phases = json_object_get(e, "phases");
+        }
         bool loose = of == 0 && (is(e, "mark") || is(e, "stop") || is(e, "trouble"));
         if (now && (of == now->n || loose) && !(loose && nsec_is_set(now->ended)))
             lines[now->events_n++] = e;

@@ -1,0 +1,151 @@
+/* From a run's folder to its reports. */
+#include "reports/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "reports/anonymous.h"
+#include "reports/junit.h"
+#include "reports/markdown.h"
+#include "reports/measure.h"
+#include "reports/metrics.h"
+#include "reports/result_json.h"
+#include "reports/sentence.h"
+#include "reports/terminal.h"
+#include "scenarios/scenario.h"
+#include "sim/base/file.h"
+#include "sim/base/jsonx.h"
+
+#define SCENARIO_MAX ((size_t)16 << 20)
+
+/* The scenario as it was run; refused when it is not the one whose digest the record holds. */
+static int load_scenario(const struct report_request *q, const json_t *events,
+                         struct scenario **ret, struct err *err)
+{
+    AUTO_FREE char *text = NULL;
+    size_t n;
+    int rc = file_read(q->dirfd, "scenario.yaml", SCENARIO_MAX, &text, &n, err);
+    if (rc < 0)
+        return rc;
+    char digest[DIGEST_HEX];
+    digest_sha256(text, n, digest);
+    const json_t *scenario = json_object_get(json_array_get(events, 0), "scenario");
+    const char *run = jsonx_str(scenario, "digest", NULL);
+    if (run && strcmp(run, digest) != 0)
+        return err_set(err, EBADMSG,
+                       "scenario.yaml is not the one that was run: its SHA-256 is %s, the record "
+                       "says %s",
+                       digest, run);
+    AUTO_DIAGS diags = DIAGS_INIT;
+    AUTO_BUF name = BUF_INIT;
+    buf_printf(&name, "%s/scenario.yaml", q->path);
+    rc = scenario_load_text(text, n, buf_text(&name), NULL, &diags, ret);
+    if (rc < 0) {
+        AUTO_BUF said = BUF_INIT;
+        diags_render(&diags, &said);
+        while (said.len && said.text[said.len - 1] == '\n')
+            said.text[--said.len] = '\0';
+        return err_set(err, -rc, "%s", buf_text(&said));
+    }
+    return 0;
+}
+
+typedef void writer(const struct result *r, struct buf *out);
+
+static void write_result(const struct result *r, struct buf *out)
+{
+    AUTO_JSON *j = result_json(r);
+    jsonx_dump_pretty(j, out);
+}
+
+static int write_one(int dirfd, const char *name, writer *fn, const struct result *r,
+                     struct err *err)
+{
+    AUTO_BUF text = BUF_INIT;
+    fn(r, &text);
+    return file_replace(dirfd, name, buf_text(&text), text.len, err);
+}
+
+static int write_all(const struct report_request *q, const struct result *r, struct err *err)
+{
+    static const struct {
+        const char *name;
+        writer *fn;
+    } files[] = {{"result.json", write_result},
+                 {"report.md", markdown_write},
+                 {"junit.xml", junit_write},
+                 {"metrics.prom", metrics_write}};
+    AUTO_CLOSE int own = -1;
+    int dirfd = q->dirfd;
+    if (q->anonymous) {
+        int rc = file_make_dirs(q->dirfd, "anonymous", 0777, err);
+        if (rc < 0)
+            return rc;
+        own = openat(q->dirfd, "anonymous", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (own < 0)
+            return err_errno(err, errno, "cannot open %s/anonymous", q->path);
+        dirfd = own;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        int rc = write_one(dirfd, files[i].name, files[i].fn, r, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int write_single(const struct report_request *q, const struct result *r, struct err *err)
+{
+    const struct {
+        const char *name;
+        writer *fn;
+    } files[] = {{q->md, markdown_write}, {q->junit, junit_write}, {q->metrics, metrics_write}};
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        int rc = files[i].name ? write_one(AT_FDCWD, files[i].name, files[i].fn, r, err) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int report_write(const struct report_request *q, struct report_outcome *ret, struct err *err)
+{
+    AUTO_JSON *events = NULL;
+    struct record_head head;
+    size_t torn = 0;
+    int rc = record_read(q->dirfd, "record.ndjson", &events, &head, &torn, err);
+    if (rc < 0)
+        return rc;
+    CLEANUP(scenario_free_p) struct scenario *scenario = NULL;
+    rc = load_scenario(q, events, &scenario, err);
+    if (rc < 0)
+        return rc;
+    if (q->anonymous)
+        anonymous_apply(scenario, events);
+    CLEANUP(result_free_p) struct result *r = NULL;
+    rc = measure_run(scenario, events, &head, torn, &r, err);
+    if (rc < 0)
+        return rc;
+    bool single = q->html || q->md || q->junit || q->metrics;
+    rc = single ? write_single(q, r, err) : write_all(q, r, err);
+    if (rc < 0)
+        return rc;
+    AUTO_BUF sentence = BUF_INIT;
+    AUTO_BUF terminal = BUF_INIT;
+    sentence_run(r, &sentence);
+    terminal_write(r, &terminal);
+    *ret = (struct report_outcome){.exit_code = result_exit_code(r),
+                                   .sentence = buf_steal(&sentence),
+                                   .terminal = buf_steal(&terminal)};
+    return 0;
+}
+
+void report_outcome_done(struct report_outcome *o)
+{
+    free(o->sentence);
+    free(o->terminal);
+    *o = (struct report_outcome){0};
+}

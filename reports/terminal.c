@@ -1,0 +1,154 @@
+/* What the terminal shows at the end. */
+#include "reports/terminal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "reports/sentence.h"
+
+#define COLUMNS 80
+enum { SERVICE, PROMISE, WORST, WITHIN, VERDICT, CELLS };
+
+/* Columns that a text takes: characters of UTF-8, each one wide. */
+static size_t width(const char *s)
+{
+    size_t n = 0;
+    for (; *s; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    return n;
+}
+
+/* Appends at most `room` columns, blanks up to `room` when `pad`; a cut shows as "…". */
+static void put(const char *s, size_t room, bool pad, struct buf *out)
+{
+    size_t w = width(s), n = 0;
+    bool cut = w > room;
+    for (; *s; s++) {
+        bool first = ((unsigned char)*s & 0xc0) != 0x80;
+        if (first && n == room - cut && cut)
+            break;
+        n += first;
+        buf_addc(out, *s);
+    }
+    if (cut) {
+        buf_adds(out, "…");
+        n++;
+    }
+    while (pad && n++ < room)
+        buf_addc(out, ' ');
+}
+
+/* Control characters (C0, DEL, C1) replaced: names come from files and servers. */
+static void clean(struct buf *b)
+{
+    unsigned char *s = (unsigned char *)b->text;
+    for (size_t i = 0; i < b->len; i++) {
+        if ((s[i] < 0x20 && s[i] != '\n') || s[i] == 0x7f)
+            s[i] = '?';
+        if (s[i] == 0xc2 && i + 1 < b->len && s[i + 1] < 0xa0)
+            s[i] = s[i + 1] = '?';
+    }
+}
+
+/* Words broken into lines of at most 80 columns. */
+static void wrap(const char *s, struct buf *out)
+{
+    size_t col = 0;
+    while (*s) {
+        size_t n = strcspn(s, " ");
+        AUTO_BUF word = BUF_INIT;
+        buf_add(&word, s, n);
+        size_t w = width(buf_text(&word));
+        if (col && col + 1 + w > COLUMNS) {
+            buf_addc(out, '\n');
+            col = 0;
+        }
+        if (col) {
+            buf_addc(out, ' ');
+            col++;
+        }
+        buf_adds(out, buf_text(&word));
+        col += w;
+        s += n;
+        s += strspn(s, " ");
+    }
+    buf_addc(out, '\n');
+}
+
+static void cells_of(const struct result *r, const struct objective *o, struct buf cells[CELLS])
+{
+    buf_adds(&cells[SERVICE], o->service->name);
+    sentence_promise(o, &cells[PROMISE]);
+    const struct trial *worst = result_worst_trial(r, o);
+    const struct service_seen *s = worst ? result_seen(r, worst, o->service) : NULL;
+    struct span span = s && !o->unmeasured ? result_judged_span(o, s) : SPAN_UNSET;
+    if (span_is_set(span))
+        sentence_span(span, &cells[WORST]);
+    else
+        buf_adds(&cells[WORST], "–");
+    buf_printf(&cells[WITHIN], "%zu of %zu", o->within, o->planned);
+    buf_adds(&cells[VERDICT], sentence_verdict(o->verdict));
+}
+
+static void table(const struct result *r, struct buf *out)
+{
+    static const char *const heads[CELLS] = {"service", "promise", "worst trial", "within",
+                                             "verdict"};
+    size_t rooms[CELLS];
+    for (size_t c = 0; c < CELLS; c++)
+        rooms[c] = width(heads[c]);
+    for (size_t i = 0; i < r->objectives_n; i++) {
+        struct buf cells[CELLS] = {BUF_INIT};
+        cells_of(r, &r->objectives[i], cells);
+        for (size_t c = 0; c < CELLS; c++) {
+            size_t w = width(buf_text(&cells[c]));
+            rooms[c] = w > rooms[c] ? w : rooms[c];
+            buf_done(&cells[c]);
+        }
+    }
+    size_t rest = 2 * (CELLS - 1) + rooms[WORST] + rooms[WITHIN] + rooms[VERDICT];
+    if (rooms[SERVICE] > 18)
+        rooms[SERVICE] = 18;
+    if (rest + rooms[SERVICE] + rooms[PROMISE] > COLUMNS)
+        rooms[PROMISE] =
+            rest + rooms[SERVICE] < COLUMNS - 10 ? COLUMNS - rest - rooms[SERVICE] : 10;
+    for (size_t c = 0; c < CELLS; c++) {
+        put(heads[c], rooms[c], c + 1 < CELLS, out);
+        buf_adds(out, c + 1 < CELLS ? "  " : "\n");
+    }
+    for (size_t i = 0; i < r->objectives_n; i++) {
+        struct buf cells[CELLS] = {BUF_INIT};
+        cells_of(r, &r->objectives[i], cells);
+        for (size_t c = 0; c < CELLS; c++) {
+            put(buf_text(&cells[c]), rooms[c], c + 1 < CELLS, out);
+            buf_adds(out, c + 1 < CELLS ? "  " : "\n");
+            buf_done(&cells[c]);
+        }
+    }
+    buf_addc(out, '\n');
+}
+
+void terminal_write(const struct result *r, struct buf *out)
+{
+    AUTO_BUF text = BUF_INIT;
+    AUTO_BUF line = BUF_INIT;
+    buf_printf(&line, "%s: %s", r->scenario->name, r->scenario->title ? r->scenario->title : "");
+    AUTO_BUF right = BUF_INIT;
+    buf_printf(&right, "%s, %" PRId64 " %s", sentence_mode(r), r->planned,
+               r->planned == 1 ? "trial" : "trials");
+    put(buf_text(&line), COLUMNS - 2 - width(buf_text(&right)), true, &text);
+    buf_printf(&text, "  %s\n\n", buf_text(&right));
+    if (r->objectives_n)
+        table(r, &text);
+    AUTO_BUF sentence = BUF_INIT;
+    sentence_run(r, &sentence);
+    clean(&sentence);
+    wrap(buf_text(&sentence), &text);
+    size_t worth = 0;
+    for (size_t i = 0; i < r->findings_n; i++)
+        worth += r->findings[i].weight != WEIGHT_NOTE;
+    if (worth)
+        buf_printf(&text, "\n%zu %s in the report.\n", worth, worth == 1 ? "finding" : "findings");
+    clean(&text);
+    buf_adds(out, buf_text(&text));
+}
