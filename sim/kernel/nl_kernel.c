@@ -171,7 +171,7 @@ static void add_known(struct kernel *k, const char *name, int ifindex, bool kept
         if (!k->known)
             abort();
         one = &k->known[k->n_known++];
-        strcpy(one->name, name);
+        memcpy(one->name, name, strlen(name) + 1);
     }
     one->ifindex = ifindex;
     one->kept = kept;
