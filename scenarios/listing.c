@@ -79,6 +79,7 @@ static const char *ref_words(enum field_ref ref)
 static void type_text(const struct field *f, struct buf *out)
 {
     const char *record = f->record ? f->record->name : "";
+    int quoted = *record == '\''; /* 'settle': as messages need it */
     switch (f->type) {
     case FIELD_WORD:
         for (size_t i = 0; f->words[i]; i++)
@@ -91,7 +92,7 @@ static void type_text(const struct field *f, struct buf *out)
         buf_printf(out, "names of a %s, one or a list", ref_words(f->ref));
         break;
     case FIELD_OBJECT:
-        buf_adds(out, record);
+        buf_printf(out, "%.*s", (int)strlen(record) - 2 * quoted, record + quoted);
         break;
     case FIELD_OBJECTS:
         buf_printf(out, "%s, one or a list", record);
@@ -132,21 +133,25 @@ static void type_text(const struct field *f, struct buf *out)
 
 /* --- Text --- */
 
-/* Adds words wrapped at LISTING_WIDTH; the first line continues at column `col`. */
+/* Adds words wrapped at LISTING_WIDTH; the first line begins at column `col`. */
 static void wrap(struct buf *out, const char *text, size_t indent, size_t col)
 {
+    bool fresh = true; /* nothing of ours stands on this line */
     for (const char *p = text; *p;) {
         size_t n = strcspn(p, " \n"), width = 0;
         for (size_t i = 0; i < n; i++)
             width += ((unsigned char)p[i] & 0xc0) != 0x80;
-        if (col > indent && col + 1 + width > LISTING_WIDTH) {
+        if (!fresh && col + 1 + width > LISTING_WIDTH) {
             buf_printf(out, "\n%*s", (int)indent, "");
             col = indent;
-        } else if (col > indent) {
+            fresh = true;
+        }
+        if (!fresh) {
             buf_addc(out, ' ');
             col++;
         }
         buf_add(out, p, n);
+        fresh = false;
         col += width;
         p += n;
         p += strspn(p, " \n");
@@ -197,7 +202,7 @@ int listing_text(enum listing_kind kind, const char *name, struct buf *out, stru
         if (r < 0)
             return r;
         buf_printf(out, "%s: ", one->name);
-        wrap(out, one->summary, 0, strlen(one->name) + 1);
+        wrap(out, one->summary, 0, strlen(one->name) + 2);
         if (one->detail) {
             buf_addc(out, '\n');
             wrap(out, one->detail, 0, 0);

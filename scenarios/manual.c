@@ -16,6 +16,14 @@ struct manual {
     size_t n;
 };
 
+/* The name of a record without the quotes that it has in messages. */
+static void record_name(struct buf *out, const struct record *r)
+{
+    for (const char *p = r->name; *p; p++)
+        if (*p != '\'')
+            buf_addc(out, *p);
+}
+
 static void cell(struct buf *out, const char *text)
 {
     for (; *text; text++) {
@@ -33,16 +41,19 @@ static void type_cell(const struct field *f, struct buf *out)
             buf_printf(out, "%s`%s`", i ? ", " : "", f->words[i]);
         return;
     case FIELD_OBJECT:
-        buf_printf(out, "%s", f->record->name);
+        record_name(out, f->record);
         return;
     case FIELD_OBJECTS:
-        buf_printf(out, "%s, one or a list", f->record->name);
+        record_name(out, f->record);
+        buf_adds(out, ", one or a list");
         return;
     case FIELD_MAP:
-        buf_printf(out, "names: %s", f->record->name);
+        buf_adds(out, "names: ");
+        record_name(out, f->record);
         return;
     case FIELD_GROUPS:
-        buf_printf(out, "lists of lists: %s", f->record->name);
+        buf_adds(out, "lists of lists: ");
+        record_name(out, f->record);
         return;
     case FIELD_TEXT:
         buf_adds(out, f->flags & FIELD_COMMAND ? "command"
@@ -79,8 +90,11 @@ static void type_cell(const struct field *f, struct buf *out)
         char lo[NSEC_TEXT_MAX], hi[NSEC_TEXT_MAX];
         snprintf(lo, sizeof lo, "%" PRId64, f->min);
         snprintf(hi, sizeof hi, "%" PRId64, f->max);
-        buf_printf(out, ", %s to %s", f->type == FIELD_DURATION ? nsec_yaml(f->min, lo) : lo,
-                   f->type == FIELD_DURATION ? nsec_yaml(f->max, hi) : hi);
+        if (f->min == f->max)
+            buf_printf(out, ", %s", lo);
+        else
+            buf_printf(out, ", %s to %s", f->type == FIELD_DURATION ? nsec_yaml(f->min, lo) : lo,
+                       f->type == FIELD_DURATION ? nsec_yaml(f->max, hi) : hi);
     }
 }
 
@@ -123,6 +137,16 @@ static void manual_record(struct manual *m, const struct record *r)
     buf_addc(out, '\n');
 }
 
+static void manual_section(struct manual *m, const struct record *r)
+{
+    buf_adds(m->out, "### ");
+    record_name(m->out, r);
+    buf_adds(m->out, "\n\n");
+    if (r->summary)
+        buf_printf(m->out, "%s\n\n", r->summary);
+    manual_record(m, r);
+}
+
 static void manual_variants(struct manual *m, const char *title, const struct variant *const *all)
 {
     buf_printf(m->out, "### %s\n\n", title);
@@ -139,21 +163,11 @@ void listing_manual(struct buf *out)
     struct manual m = {.out = out};
     manual_meet(&m, &scenario_record);
     size_t next = 0;
-    for (; next < m.n; next++) {
-        const struct record *r = m.done[next];
-        buf_printf(out, "### %s\n\n", r->name);
-        if (r->summary)
-            buf_printf(out, "%s\n\n", r->summary);
-        manual_record(&m, r);
-    }
+    for (; next < m.n; next++)
+        manual_section(&m, m.done[next]);
     manual_variants(&m, "Actions", injector_actions);
     manual_variants(&m, "Kinds of probes", watch_probe_kinds);
     manual_variants(&m, "Kinds of alarms", watch_alarm_kinds);
-    for (; next < m.n; next++) {
-        const struct record *r = m.done[next];
-        buf_printf(out, "### %s\n\n", r->name);
-        if (r->summary)
-            buf_printf(out, "%s\n\n", r->summary);
-        manual_record(&m, r);
-    }
+    for (; next < m.n; next++)
+        manual_section(&m, m.done[next]);
 }

@@ -91,7 +91,9 @@ static void load_vars(struct scenario *s, const struct node *root)
                                                        .place = vars->entries[i].key->place};
 }
 
-static int load_tree(struct arena *arena, struct node *root, const char *file, bool with_files,
+enum load_how { LOAD_FILE, LOAD_TEXT, LOAD_AS_RUN };
+
+static int load_tree(struct arena *arena, struct node *root, const char *file, enum load_how how,
                      struct diags *diags, struct scenario **ret)
 {
     struct decode d = {.arena = arena, .diags = diags};
@@ -105,10 +107,10 @@ static int load_tree(struct arena *arena, struct node *root, const char *file, b
     load_vars(s, root);
     check_resolve(s, diags);
     decode_resolve(&d, names_lookup, s);
-    if (with_files)
+    if (how == LOAD_FILE)
         check_files(s, &d, diags);
     decode_done(&d);
-    if (!diags->n_errors)
+    if (!diags->n_errors && how != LOAD_AS_RUN)
         check_scenario(s, diags);
     if (diags->n_errors)
         return -EINVAL;
@@ -121,23 +123,35 @@ int scenario_load(const char *path, const struct strv *sets, struct diags *diags
 {
     CLEANUP(arena_free_p) struct arena *arena = arena_new();
     struct node *root = tree_load(arena, path, sets, diags);
-    int r = load_tree(arena, root, path, true, diags, ret);
+    int r = load_tree(arena, root, path, LOAD_FILE, diags, ret);
     if (r < 0)
         return r;
     steal_ptr(arena); /* it is (*ret)->arena */
     return 0;
 }
 
-int scenario_load_text(const char *text, size_t n, const char *name, const struct strv *sets,
-                       struct diags *diags, struct scenario **ret)
+static int load_text(const char *text, size_t n, const char *name, const struct strv *sets,
+                     enum load_how how, struct diags *diags, struct scenario **ret)
 {
     CLEANUP(arena_free_p) struct arena *arena = arena_new();
     struct node *root = tree_load_text(arena, text, n, name, sets, diags);
-    int r = load_tree(arena, root, name, false, diags, ret);
+    int r = load_tree(arena, root, name, how, diags, ret);
     if (r < 0)
         return r;
     steal_ptr(arena);
     return 0;
+}
+
+int scenario_load_text(const char *text, size_t n, const char *name, const struct strv *sets,
+                       struct diags *diags, struct scenario **ret)
+{
+    return load_text(text, n, name, sets, LOAD_TEXT, diags, ret);
+}
+
+int scenario_load_as_run(const char *text, size_t n, const char *name, struct diags *diags,
+                         struct scenario **ret)
+{
+    return load_text(text, n, name, NULL, LOAD_AS_RUN, diags, ret);
 }
 
 int scenario_set_trials(struct scenario *s, int64_t trials, struct diags *diags)

@@ -18,6 +18,11 @@ int scenario_load(const char *path, const struct strv *sets, struct diags *diags
 int scenario_load_text(const char *text, size_t n, const char *name, const struct strv *sets,
                        struct diags *diags, struct scenario **ret);
 
+/* What scenario_emit() wrote into a run's folder. It was checked when it was run, and the files it
+ * names stand elsewhere there, so only what is needed to understand it is looked at. */
+int scenario_load_as_run(const char *text, size_t n, const char *name, struct diags *diags,
+                         struct scenario **ret);
+
 /* Another number of trials than the file says (--trials): 0, or -EINVAL when what is to be
  * demonstrated needs more. */
 int scenario_set_trials(struct scenario *s, int64_t trials, struct diags *diags);

@@ -6,11 +6,11 @@
  */
 #pragma once
 
+#include "sim/base/nsec.h"
+#include "sim/base/text.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "sim/base/nsec.h"
-#include "sim/base/text.h"
 
 /* Where something stands in the user's files. `file` lives as long as the scenario. */
 struct place {
@@ -49,16 +49,17 @@ enum field_type {
     FIELD_INTEGER,  /* int64_t, within [min, max] */
     FIELD_DURATION, /* nsec, within [min, max]; NSEC_UNSET when absent without a default */
     FIELD_PERCENT,  /* double in [0, 1] */
-    FIELD_WORD,     /* int: index in `words` (NULL-terminated); -1 when absent with the default "" */
-    FIELD_TEXTS,    /* struct strv; a list of texts, or one text */
-    FIELD_REF,      /* char *; the name of a `ref` */
-    FIELD_REFS,     /* struct strv of such names, or one name */
-    FIELD_PAIRS,    /* struct pairs */
-    FIELD_OBJECT,   /* TYPE * of `record`; NULL when absent */
-    FIELD_OBJECTS,  /* struct objects: a list of `record`, or a single one */
-    FIELD_MAP,      /* struct objects: a mapping from names to `record`; the key goes into the member
-                     * named by record->name_offset */
-    FIELD_GROUPS,   /* struct objects of struct objects of `record`: a list of lists ([[a], [b, c]]) */
+    FIELD_WORD,    /* int: index in `words` (NULL-terminated); -1 when absent with the default "" */
+    FIELD_TEXTS,   /* struct strv; a list of texts, or one text */
+    FIELD_REF,     /* char *; the name of a `ref` */
+    FIELD_REFS,    /* struct strv of such names, or one name */
+    FIELD_PAIRS,   /* struct pairs */
+    FIELD_OBJECT,  /* TYPE * of `record`; NULL when absent */
+    FIELD_OBJECTS, /* struct objects: a list of `record`, or a single one */
+    FIELD_MAP,     /* struct objects: a mapping from names to `record`; the key goes into the member
+                    * named by record->name_offset */
+    FIELD_GROUPS,  /* struct objects of struct objects of `record`: a list of lists ([[a], [b, c]])
+                    */
 };
 
 enum field_ref {
@@ -84,18 +85,18 @@ struct field {
     const char *key;
     enum field_type type;
     unsigned flags;
-    size_t offset;           /* in the C struct */
-    const char *dflt;        /* as one would write it; NULL: zero, NULL or NSEC_UNSET */
-    int64_t min, max;        /* FIELD_INTEGER, FIELD_DURATION; both 0: no bounds */
+    size_t offset;    /* in the C struct */
+    const char *dflt; /* as one would write it; NULL: zero, NULL or NSEC_UNSET */
+    int64_t min, max; /* FIELD_INTEGER, FIELD_DURATION; both 0: no bounds */
     const char *const *words;
     enum field_ref ref;
     const struct record *record;
-    const char *help;        /* one sentence, for the manual, `list` and the schema */
-    const char *example;     /* may be NULL */
+    const char *help;    /* one sentence, for the manual, `list` and the schema */
+    const char *example; /* may be NULL */
 };
 
 struct record {
-    const char *name;           /* for messages: "probe", "service" */
+    const char *name; /* for messages: "probe", "service" */
     const char *summary;
     size_t size;                /* of the C struct */
     const struct field *fields; /* terminated by key == NULL */
@@ -116,5 +117,5 @@ struct variant {
     const char *summary; /* one line */
     const char *detail;  /* a paragraph for the manual and `list NAME`; may be NULL */
     const struct record *params;
-    const void *impl;    /* struct injector *, …: what stands behind it */
+    const void *impl; /* struct injector *, …: what stands behind it */
 };

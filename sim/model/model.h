@@ -1,8 +1,8 @@
 /* The scenario as immutable typed data.
  *
- * Ownership: everything belongs to the scenario's arena and lives until scenario_free(); pointers in
- * here are borrowed. Durations are nanoseconds, NSEC_UNSET when not promised; never 0 for "absent".
- * Meaning of each member: the manual of the scenario language (docs/scenario.md).
+ * Ownership: everything belongs to the scenario's arena and lives until scenario_free(); pointers
+ * in here are borrowed. Durations are nanoseconds, NSEC_UNSET when not promised; never 0 for
+ * "absent". Meaning of each member: the manual of the scenario language (docs/scenario.md).
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 enum role { ROLE_PAGE, ROLE_MONITOR, ROLE_AUTOMATION, ROLE_OWN };
 enum rto_clock { CLOCK_IMPACT, CLOCK_FAULT, CLOCK_DETECTION, CLOCK_DECLARATION };
 enum expectation { EXPECT_UNSET, EXPECT_AFFECTED, EXPECT_UNAFFECTED, EXPECT_EITHER };
-extern const char *const role_words[];      /* NULL-terminated, indexed by enum role */
+extern const char *const role_words[]; /* NULL-terminated, indexed by enum role */
 extern const char *const rto_clock_words[];
 extern const char *const expectation_words[]; /* "unset" first */
 
@@ -28,8 +28,8 @@ struct detect {
     int clock;      /* CLOCK_IMPACT or CLOCK_FAULT */
 };
 
-struct down_when { /* as written; struct service has it resolved */
-    int probes; /* 0 any, 1 all */
+struct down_when {    /* as written; struct service has it resolved */
+    int probes;       /* 0 any, 1 all */
     int64_t at_least; /* 0: not given */
 };
 
@@ -42,11 +42,11 @@ struct service {
     int rto_clock;                     /* enum rto_clock */
     struct detect *detect;             /* NULL: no such promise */
     struct objects needs;              /* struct need */
-    int64_t down_at_least;             /* probes that must be down: 1 = any; resolved from down_when */
-    char *down_when;                   /* "any", "all" or a number as text */
+    int64_t down_at_least; /* probes that must be down: 1 = any; resolved from down_when */
+    char *down_when;       /* "any", "all" or a number as text */
     struct down_when *down_when_given;
-    int heal_counts;                   /* counts_as_restored: 0 recovery, 1 heal */
-    enum expectation expect;           /* resolved from expect: and the default */
+    int heal_counts;         /* counts_as_restored: 0 recovery, 1 heal */
+    enum expectation expect; /* resolved from expect: and the default */
 };
 
 struct network {
@@ -57,7 +57,7 @@ struct network {
     struct strv routers; /* hosts that forward between their networks */
 };
 
-struct unit { /* a command that a host starts */
+struct unit {      /* a command that a host starts */
     char *command; /* split like a shell does, nothing expanded; no shell */
     char *name;    /* of its output: basename of argv[0] unless given */
     int restart;   /* 0 never, 1 always */
@@ -65,7 +65,7 @@ struct unit { /* a command that a host starts */
 };
 
 struct ready {
-    char *tcp; /* "80" (on any address of the host) or "10.0.0.1:80" */
+    char *tcp;     /* "80" (on any address of the host) or "10.0.0.1:80" */
     char *command; /* exit code 0 means ready */
     char *output;  /* name of a unit; with `match` */
     char *match;   /* POSIX extended regular expression on one line of it */
@@ -84,7 +84,7 @@ struct host {
     struct objects start; /* struct unit */
     struct ready *ready;  /* NULL: ready when its commands were started */
     struct pairs env;
-    bool router;          /* named by a network's routers: */
+    bool router; /* named by a network's routers: */
 };
 
 struct probe {
@@ -96,7 +96,7 @@ struct probe {
     nsec every, timeout;
     nsec slow_after; /* NSEC_UNSET: a slow answer is good */
     int64_t down_after, up_after;
-    nsec stable;     /* resolved: never unset */
+    nsec stable; /* resolved: never unset */
     const struct variant *kind;
     void *params;
 };
@@ -112,19 +112,20 @@ struct alarm {
 
 /* When a step happens, or until when: all members that are set must hold (or one, with `any`). */
 struct condition {
-    char *alarm;    /* its onset */
-    char *probe;    /* counts as down */
-    char *operator_word; /* `operator: go`: `blackstart mark note go`, or the key g on the terminal */
-    char *step;     /* that step was done */
+    char *alarm; /* its onset */
+    char *probe; /* counts as down */
+    char *
+        operator_word; /* `operator: go`: `blackstart mark note go`, or the key g on the terminal */
+    char *step;        /* that step was done */
     struct objects any, all; /* struct condition */
 };
 
 struct step {
     char *id; /* never NULL: "step-3" when not given */
     struct place place;
-    nsec at;  /* from the end of settling; NSEC_UNSET with `when` */
+    nsec at; /* from the end of settling; NSEC_UNSET with `when` */
     struct condition *when;
-    nsec after; /* after its condition; 0 */
+    nsec after;   /* after its condition; 0 */
     nsec lasting; /* `for:`; NSEC_UNSET: to the end of the trial */
     struct condition *until;
     const struct variant *action;
@@ -156,7 +157,7 @@ struct node; /* scenarios/tree.h */
 
 struct scenario {
     struct arena *arena;
-    const char *file; /* as it was given; what it names is relative to its folder */
+    const char *file;        /* as it was given; what it names is relative to its folder */
     const struct node *tree; /* for scenarios/emit.c */
     int64_t version;
     char *name, *title, *why;
@@ -169,7 +170,7 @@ struct scenario {
     bool lab_reuse;
     struct settle *settle; /* never NULL */
     nsec horizon;
-    struct objects stop_if; /* struct stop_condition */
+    struct objects stop_if;          /* struct stop_condition */
     struct demonstrate *demonstrate; /* NULL: no claim */
     int phase;                       /* 0 random, 1 fixed */
     int64_t replace_void;
@@ -187,8 +188,8 @@ const struct alarm *scenario_alarm(const struct scenario *s, const char *name);
 
 /* True when the script has a fault (not only `run` actions). */
 bool scenario_has_fault(const struct scenario *s);
-/* How finely a probe can see an outage before anything was measured: down_after × every + slow_after
- * (else timeout). */
+/* How finely a probe can see an outage before anything was measured: down_after × every +
+ * slow_after (else timeout). */
 nsec probe_resolution(const struct probe *p);
 
 /* The value itself: the text, or what the environment or the file holds (without its last newline).
@@ -196,12 +197,12 @@ nsec probe_resolution(const struct probe *p);
 int pair_resolve(const struct pair *p, int dirfd, char **ret, struct err *err);
 
 /* Params that several rooms read. */
-struct target { /* a host named, or chosen at run time */
-    char *host;         /* plainly named; else NULL */
-    int64_t any;        /* that many of `of`, seeded */
-    char *leader;       /* command: exits 0 on the host that leads; candidates in `of` */
+struct target {   /* a host named, or chosen at run time */
+    char *host;   /* plainly named; else NULL */
+    int64_t any;  /* that many of `of`, seeded */
+    char *leader; /* command: exits 0 on the host that leads; candidates in `of` */
     struct strv of;
-    nsec timeout;       /* of the leader's command */
+    nsec timeout; /* of the leader's command */
     struct place place;
 };
 extern const struct record target_record; /* shorthand: host */

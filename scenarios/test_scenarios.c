@@ -1,0 +1,216 @@
+/* Scenarios that are right: the shipped ones, the template, and files that use every key. They
+ * pass, and what is written as run is the same scenario. And the catalogue and the manual are
+ * complete.
+ */
+#include "tests/support/test.h"
+
+#include "injectors/injector.h"
+#include "scenarios/emit.h"
+#include "scenarios/listing.h"
+#include "scenarios/new.h"
+#include "scenarios/scenario.h"
+#include "scenarios/tables.h"
+#include "sim/base/file.h"
+#include "sim/base/jsonx.h"
+#include "sim/watch/watch.h"
+#include "tests/support/model_dump.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+
+static void fail_with(const char *what, struct diags *diags)
+{
+    AUTO_BUF said = BUF_INIT;
+    diags_render(diags, &said);
+    fail_msg("%s: %s", what, buf_text(&said));
+}
+
+static struct scenario *load(const char *path)
+{
+    AUTO_DIAGS diags = DIAGS_INIT;
+    struct scenario *s = NULL;
+    if (scenario_load(path, NULL, &diags, &s) < 0 || diags.n)
+        fail_with(path, &diags);
+    return s;
+}
+
+/* Written as run and read again: the same model, and written again the same text. */
+static void assert_emits_itself(const struct scenario *s)
+{
+    AUTO_BUF first = BUF_INIT, second = BUF_INIT, model = BUF_INIT, again = BUF_INIT;
+    AUTO_DIAGS diags = DIAGS_INIT;
+    CLEANUP(scenario_free_p) struct scenario *copy = NULL;
+    scenario_emit(s, &first);
+    if (scenario_load_as_run(first.text, first.len, "scenario.yaml", &diags, &copy) < 0)
+        fail_with(s->file, &diags);
+    scenario_emit(copy, &second);
+    assert_string_equal(second.text, first.text);
+    model_dump(&scenario_record, s, &model);
+    model_dump(&scenario_record, copy, &again);
+    assert_string_equal(again.text, model.text);
+    assert_int_equal(copy->vars.n, s->vars.n);
+    for (size_t i = 0; i < s->vars.n; i++)
+        assert_string_equal(copy->vars.items[i].value, s->vars.items[i].value);
+}
+
+static void each(const char *pattern, size_t least)
+{
+    glob_t found = {0};
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_true(found.gl_pathc >= least);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        CLEANUP(scenario_free_p) struct scenario *s = load(found.gl_pathv[i]);
+        assert_emits_itself(s);
+    }
+    globfree(&found);
+}
+
+static void shipped_scenarios_pass_and_are_written_as_they_are(void **state)
+{
+    each(TEST_ROOT "/scenarios/*/*.yaml", 5);
+}
+
+/* Keys of the tables that stand nowhere in everything.yaml would be untried. */
+static void assert_all_keys_stand_in(const char *text, const struct record *r, unsigned depth)
+{
+    for (const struct field *f = r->fields; f->key; f++) {
+        AUTO_BUF key = BUF_INIT;
+        buf_printf(&key, "%s:", f->key);
+        if (!strstr(text, key.text) && strcmp(f->key, "include"))
+            fail_msg("the key '%s' of %s stands nowhere in everything.yaml", f->key, r->name);
+        if (f->record && depth < 6)
+            assert_all_keys_stand_in(text, f->record, depth + 1);
+    }
+    for (size_t i = 0; r->variants && r->variants[i]; i++)
+        assert_all_keys_stand_in(text, r->variants[i]->params, depth + 1);
+}
+
+static void everything_yaml_has_every_key(void **state)
+{
+    AUTO_FREE char *text = NULL;
+    assert_int_equal(
+        file_read(AT_FDCWD, TEST_CORPUS "/good/everything.yaml", 1 << 20, &text, NULL, NULL), 0);
+    assert_all_keys_stand_in(text, &scenario_record, 0);
+}
+
+static void every_key_and_way_of_writing_passes_and_is_written_as_it_is(void **state)
+{
+    each(TEST_CORPUS "/good/*.yaml", 3);
+}
+
+static void the_template_passes_and_is_written_as_it_is(void **state)
+{
+    AUTO_DIAGS diags = DIAGS_INIT;
+    CLEANUP(scenario_free_p) struct scenario *s = NULL;
+    AUTO_BUF text = BUF_INIT;
+    new_make(&text);
+    if (scenario_load_text(text.text, text.len, "new.yaml", NULL, &diags, &s) < 0 || diags.n)
+        fail_with("the template", &diags);
+    assert_emits_itself(s);
+}
+
+static void the_tables_are_documented(const struct record *r, unsigned depth)
+{
+    assert_non_null(r->summary);
+    for (const struct field *f = r->fields; f->key; f++) {
+        if (!f->help || !*f->help)
+            fail_msg("%s of %s has no help", f->key, r->name);
+        if (f->record && depth < 6)
+            the_tables_are_documented(f->record, depth + 1);
+    }
+    for (size_t i = 0; r->variants && r->variants[i]; i++) {
+        assert_non_null(r->variants[i]->summary);
+        if (i)
+            assert_true(strcmp(r->variants[i - 1]->name, r->variants[i]->name) < 0);
+        the_tables_are_documented(r->variants[i]->params, depth + 1);
+    }
+}
+
+static void every_key_has_help_and_registries_are_sorted(void **state)
+{
+    the_tables_are_documented(&scenario_record, 0);
+}
+
+static void assert_narrow(const char *text)
+{
+    for (const char *p = text; *p;) {
+        size_t n = strcspn(p, "\n"), width = 0;
+        for (size_t i = 0; i < n; i++)
+            width += ((unsigned char)p[i] & 0xc0) != 0x80;
+        if (width > 80)
+            fail_msg("%zu columns: %.*s", width, (int)n, p);
+        p += n + (p[n] == '\n');
+    }
+}
+
+static void the_catalogue_fits_on_a_terminal(void **state)
+{
+    const struct variant *const *all[] = {injector_actions, watch_probe_kinds, watch_alarm_kinds};
+    for (int kind = LISTING_INJECTORS; kind <= LISTING_ALARMS; kind++) {
+        AUTO_BUF out = BUF_INIT;
+        AUTO_JSON *json = NULL;
+        assert_int_equal(listing_text((enum listing_kind)kind, NULL, &out, NULL), 0);
+        assert_int_equal(listing_json((enum listing_kind)kind, NULL, &json, NULL), 0);
+        size_t n = 0;
+        for (; all[kind][n]; n++) {
+            const char *name = all[kind][n]->name;
+            assert_non_null(strstr(out.text, name));
+            AUTO_BUF one = BUF_INIT;
+            AUTO_JSON *one_json = NULL;
+            assert_int_equal(listing_text((enum listing_kind)kind, name, &one, NULL), 0);
+            assert_narrow(one.text);
+            assert_int_equal(listing_json((enum listing_kind)kind, name, &one_json, NULL), 0);
+            assert_int_equal(json_array_size(one_json), 1);
+        }
+        assert_narrow(out.text);
+        assert_int_equal(json_array_size(json), n);
+    }
+    struct err err = ERR_INIT;
+    AUTO_BUF out = BUF_INIT;
+    assert_int_equal(listing_text(LISTING_INJECTORS, "kil", &out, &err), -ENOENT);
+    assert_non_null(strstr(err.text, "did you mean 'kill'?"));
+    assert_int_equal(out.len, 0);
+}
+
+/* With BLACKSTART_UPDATE set the part is written instead. */
+static void the_manual_says_what_the_tables_say(void **state)
+{
+    static const char begin[] = "<!-- generated from the tables: begin -->\n";
+    static const char end[] = "<!-- generated from the tables: end -->\n";
+    const char *path = TEST_ROOT "/docs/scenario.md";
+    AUTO_FREE char *text = NULL;
+    AUTO_BUF tables = BUF_INIT;
+    struct err err = ERR_INIT;
+    if (file_read(AT_FDCWD, path, 1 << 20, &text, NULL, &err) < 0)
+        fail_msg("%s", err.text);
+    char *from = strstr(text, begin), *to = strstr(text, end);
+    assert_non_null(from);
+    assert_non_null(to);
+    from += strlen(begin);
+    listing_manual(&tables);
+    if (getenv("BLACKSTART_UPDATE")) {
+        AUTO_BUF whole = BUF_INIT;
+        buf_add(&whole, text, (size_t)(from - text));
+        buf_adds(&whole, tables.text);
+        buf_adds(&whole, to);
+        assert_int_equal(file_replace(AT_FDCWD, path, whole.text, whole.len, NULL), 0);
+        return;
+    }
+    *to = '\0';
+    assert_string_equal(from, tables.text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shipped_scenarios_pass_and_are_written_as_they_are),
+        cmocka_unit_test(every_key_and_way_of_writing_passes_and_is_written_as_it_is),
+        cmocka_unit_test(everything_yaml_has_every_key),
+        cmocka_unit_test(the_template_passes_and_is_written_as_it_is),
+        cmocka_unit_test(every_key_has_help_and_registries_are_sorted),
+        cmocka_unit_test(the_catalogue_fits_on_a_terminal),
+        cmocka_unit_test(the_manual_says_what_the_tables_say),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
