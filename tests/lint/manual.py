@@ -2,12 +2,15 @@
 """manual.py PROGRAM SOURCE: the manual pages and the shell completion say what the program says.
 
 Each command has a page; the options of --help, of the page and of the completion are the same; the
-pages are sound for groff; no shipped scenario is without its line in the README.
+pages are sound for groff; no shipped scenario is without its line in the README, and the scenario in
+the README passes the check.
 """
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 PROGRAM, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
 
@@ -57,6 +60,14 @@ def main():
     for scenario in sorted((SOURCE / "scenarios").glob("*/*.yaml")):
         if scenario.stem == scenario.parent.name and f"scenarios/{scenario.stem}" not in readme:
             findings.append(f"README.md does not name {scenario.relative_to(SOURCE)}")
+    example = re.search(r"^```yaml\n(.*?)^```", readme, re.M | re.S).group(1)
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(SOURCE / "scenarios/vip-failover", folder, dirs_exist_ok=True)
+        file = pathlib.Path(folder, "readme.yaml")
+        file.write_text(example)
+        done = subprocess.run([PROGRAM, "check", str(file)], capture_output=True, text=True)
+        if done.returncode:
+            findings.append("README.md: " + done.stderr)
     print("\n".join(findings) if findings else "manual: nothing found")
     return 1 if findings else 0
 
