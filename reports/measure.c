@@ -122,11 +122,24 @@ static struct span hull(struct span a, struct span b)
     return (struct span){a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi};
 }
 
+/* Actions that break nothing (`run`) are injected too, but have nothing to verify or to undo. */
+static bool is_fault(const struct result *r, const json_t *inject)
+{
+    for (size_t i = 0; i < r->scenario->script.n; i++) {
+        const struct step *step = r->scenario->script.items[i];
+        if (strcmp(step->id, jsonx_str(inject, "step", "")) == 0)
+            return step->fault;
+    }
+    return true;
+}
+
 static void read_faults(struct result *r, struct trial *t)
 {
     t->faults = arena_alloc(r->arena, (t->events_n + 1) * sizeof *t->faults);
     size_t i = 0;
     for (const json_t *e; (e = trial_next(t, "inject", &i));) {
+        if (!is_fault(r, e))
+            continue;
         struct span at = jsonx_span(json_object_get(e, "at"));
         bool ok = jsonx_bool(e, "ok", false);
         struct fault *f = fault_of(t, e);

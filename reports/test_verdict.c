@@ -49,6 +49,19 @@ static void a_fault_that_was_not_verified_or_injected_voids(void **state)
     }
 }
 
+static void an_action_that_breaks_nothing_needs_no_proof(void **state)
+{
+    WORLD w;
+    world_init(&w);
+    world_step(&w, "runbook")->fault = false;
+    world_usual(&w, 1, G16 "RRRRR" BACK);
+    world_inject(&w, "runbook", 1800 * MS); /* no verify line follows */
+    world_run_end(&w, "completed");
+    world_measure(&w);
+    assert_int_equal(world_seen(&w, 1)->outcome, OUTCOME_RESTORED);
+    assert_int_equal(w.result->trials[0].faults_n, 1);
+}
+
 static void a_fault_ended_early_by_others_voids(void **state)
 {
     WORLD w;
@@ -433,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fault_that_did_not_bite_voids),
         cmocka_unit_test(a_fault_that_was_not_verified_or_injected_voids),
+        cmocka_unit_test(an_action_that_breaks_nothing_needs_no_proof),
         cmocka_unit_test(a_fault_ended_early_by_others_voids),
         cmocka_unit_test(not_steady_voids),
         cmocka_unit_test(failures_while_coming_up_are_forgotten),

@@ -4,6 +4,7 @@
 # USER is root or nobody (uid 65534 and nothing else, as an ordinary user without newuidmap has it).
 # The exit code must be CODE; the folder must hold all that is promised, say that everything was
 # undone, and be computed again from its record to the same bytes. Exit code 77: skipped.
+# SHIPPED_EDIT: a sed command for the servers' configuration, to have a promise broken.
 set -eu
 
 program=$1
@@ -29,6 +30,7 @@ chmod 755 "$work"
 mkdir "$work/run"
 cp "$program" "$work/blackstart"
 cp -R "$folder" "$work/$name"
+[ -z "${SHIPPED_EDIT:-}" ] || sed -i "$SHIPPED_EDIT" "$work/$name"/*.conf
 as=
 if [ "$user" = nobody ] && [ "$(id -u)" = 0 ]; then
     chown 65534:65534 "$work/run"
