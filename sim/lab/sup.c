@@ -177,8 +177,10 @@ static _Noreturn void sup_main(const struct sup_spec *spec, int error_fd)
             ;
         struct timespec pause_ = nsec_to_timespec(SUP_RESTART_PAUSE);
         nanosleep(&pause_, NULL);
-        if (sup_launch(&s))
+        if (sup_launch(&s)) { /* the program is gone: as a shell tells it */
+            sup_tell(&s, 127 << 8, false);
             _exit(127);
+        }
     }
 }
 
