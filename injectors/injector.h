@@ -77,9 +77,9 @@ struct injector {
     const char *name;
     bool is_fault; /* false: an action of people or of the system (`run`) */
     bool lasts;    /* has something to undo: `for:` and `until:` make sense */
-    bool holds;    /* what it did must still be there when we take it away; if not, others ended it */
-    bool kept;     /* what it changes outlives us: prepare when the trial is armed, and the undo
-                    * record goes to disk before; else prepare just before apply */
+    bool holds; /* what it did must still be there when we take it away; if not, others ended it */
+    bool kept;  /* what it changes outlives us: prepare when the trial is armed, and the undo
+                 * record goes to disk before; else prepare just before apply */
     /* Rules that tables cannot say (exactly one of two keys …), for `blackstart check`; NULL: none.
      */
     int (*check)(const struct scenario *s, const struct step *step, struct err *err);

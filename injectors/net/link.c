@@ -175,8 +175,14 @@ static int set_ports(struct link_state *st, bool up, struct err *err)
 static void flap_edge(struct loop_timer *t, void *data)
 {
     struct link_state *st = data;
-    if (set_ports(st, st->is_down, &st->failed) < 0)
-        return; /* verify tells; the undo record covers whatever state the port is in */
+    struct err err = ERR_INIT;
+    int r = set_ports(st, st->is_down, &err);
+    if (r == -ENODEV)
+        return; /* the host lost its power; powering it on again is not our edge */
+    if (r < 0) {
+        st->failed = err; /* verify tells; the undo record covers whatever state the port is in */
+        return;
+    }
     st->next = nsec_add(st->next, st->is_down ? st->params->flap->down : st->params->flap->up);
     loop_timer_set(st->env.loop, &st->timer, st->next);
 }
@@ -208,16 +214,11 @@ static int link_apply(struct inject_env *env, void *state, struct inject_result 
     return 0;
 }
 
-/* True when the host's end of this cable has a carrier. A host that is down has none. */
+/* True when the host's end of this cable has a carrier. */
 static int has_carrier(struct inject_env *env, const struct port *port, bool *ret, struct err *err)
 {
-    struct lab_node *n = lab_node(env->lab, port->host);
-    if (!lab_node_is_up(n)) {
-        *ret = false;
-        return 0;
-    }
     struct rtnl_link link;
-    int r = rtnl_link_get(lab_node_nl(n), port->device, &link, err);
+    int r = rtnl_link_get(lab_node_nl(lab_node(env->lab, port->host)), port->device, &link, err);
     if (r < 0)
         return r;
     *ret = (link.flags & IFF_LOWER_UP) != 0;
@@ -229,21 +230,18 @@ static int link_verify(struct inject_env *env, void *state, struct inject_proof 
 {
     struct link_state *st = state;
     nsec before = nsec_now(CLOCK_MONOTONIC);
-    size_t up = 0, carrier = 0, n = st->ports.n;
-    for (size_t i = 0; i < n; i++) {
+    size_t up = 0, carrier = 0, n = 0;
+    for (size_t i = 0; i < st->ports.n; i++) {
         struct rtnl_link link;
-        struct err why = ERR_INIT;
-        int r = rtnl_link_get(lab_switch_nl(env->lab), st->ports.items[i].name, &link, &why);
-        if (r == -ENODEV)
-            continue; /* went with its host */
+        if (!lab_node_is_up(lab_node(env->lab, st->ports.items[i].host)))
+            continue; /* without power there is no link to speak of */
+        n++;
+        int r = rtnl_link_get(lab_switch_nl(env->lab), st->ports.items[i].name, &link, err);
         bool lit = false;
         if (r == 0)
-            r = has_carrier(env, &st->ports.items[i], &lit, &why);
-        if (r < 0) {
-            if (err)
-                *err = why;
+            r = has_carrier(env, &st->ports.items[i], &lit, err);
+        if (r < 0)
             return r;
-        }
         up += (link.flags & IFF_UP) != 0;
         carrier += lit;
     }
