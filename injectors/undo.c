@@ -324,8 +324,10 @@ static int scan_file(int dirfd, const char *name, void *data, struct err *err)
         r = read_locked(dirfd, name, &content, &why);
     if (r == -ENOENT)
         return 0;
-    if (r < 0)
-        return err_set(err, why.code, "%s", why.text);
+    if (r < 0) { /* one that cannot be read must not hide the others */
+        content.unreadable = 1;
+        content.entries = content.entries ? content.entries : json_array();
+    }
     struct journal_found *more = realloc(s->list->items, (s->list->n + 1) * sizeof *s->list->items);
     if (!more)
         return err_errno(err, ENOMEM, "listing journals");
@@ -434,9 +436,13 @@ static int undo_file(int dirfd, const char *name, void *data, struct err *err)
         r = read_locked(dirfd, name, &content, &why);
     if (live || r == -ENOENT)
         return 0;
-    if (r < 0)
-        return err_set(err, why.code, "%s", why.text);
     AUTO_FREE char *named = run_of_name(name);
+    if (r < 0) { /* nor keep them from being undone */
+        struct journal_run unread = {.run = named, .fn = u->fn, .data = u->data};
+        report(&unread, NULL, JOURNAL_FAILED, why.text, NULL);
+        u->failed++;
+        return 0;
+    }
     struct inject_env env = {.run_id = named};
     struct journal_run run = {.run = named,
                               .boot = content.boot,
