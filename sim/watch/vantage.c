@@ -25,6 +25,7 @@
 
 #define ONSETS_PER_SECOND 100
 #define DESCRIPTORS 65536
+#define LATE_EVERY NSEC_SEC
 #define ORDINARY_SLACK 50000UL /* ns; PR_SET_TIMERSLACK of a process that never asked */
 
 /* --- Shots ----------------------------------------------------------------------------------- */
@@ -115,13 +116,31 @@ static void prober_shoot(struct prober *p, nsec scheduled)
 
 /* --- The schedule ---------------------------------------------------------------------------- */
 
-static void prober_late(struct prober *p, nsec late, int64_t skipped)
+/* At most once in LATE_EVERY: a busy machine delays many requests, and each observation carries its
+ * own lateness. */
+static void prober_late_tell(struct prober *p, nsec now)
 {
-    char text[NSEC_TEXT_MAX], every[NSEC_TEXT_MAX];
+    char worst[NSEC_TEXT_MAX], every[NSEC_TEXT_MAX];
+    if (p->late_n == 0)
+        return;
     vantage_trouble(p->vantage, "prober-late",
-                    "request %llu of probe %s started %s after its time (every %s); %lld left out",
-                    (unsigned long long)p->n, p->probe->name, nsec_text(late, text),
-                    nsec_text(p->probe->every, every), (long long)skipped);
+                    "probe %s: late starts %llu, by up to %s (every %s); left out %lld",
+                    p->probe->name, (unsigned long long)p->late_n, nsec_text(p->late_worst, worst),
+                    nsec_text(p->probe->every, every), (long long)p->late_skipped);
+    p->late_told = now;
+    p->late_n = 0;
+    p->late_worst = 0;
+    p->late_skipped = 0;
+}
+
+static void prober_late(struct prober *p, nsec now, nsec late, int64_t skipped)
+{
+    p->late_n++;
+    p->late_skipped += skipped;
+    if (late > p->late_worst)
+        p->late_worst = late;
+    if (now - p->late_told >= LATE_EVERY)
+        prober_late_tell(p, now);
 }
 
 static void prober_due(struct loop_timer *t, void *data)
@@ -132,7 +151,7 @@ static void prober_due(struct loop_timer *t, void *data)
     nsec scheduled = p->first + p->slot * every, late = now - scheduled;
     int64_t passed = late / every; /* whole slots that went by without us */
     if (late > every)
-        prober_late(p, late, passed);
+        prober_late(p, now, late, passed);
     p->slot += passed + 1;
     loop_timer_set(p->vantage->loop, &p->timer, p->first + p->slot * every);
     prober_shoot(p, scheduled);
@@ -143,8 +162,10 @@ static void vantage_quiesce(struct vantage *v)
     if (v->quiesced)
         return;
     v->quiesced = true;
-    for (size_t i = 0; i < v->n_probers; i++)
+    for (size_t i = 0; i < v->n_probers; i++) {
         loop_timer_cancel(v->loop, &v->probers[i].timer);
+        prober_late_tell(&v->probers[i], loop_now(v->loop));
+    }
     vantage_idle(v);
 }
 

@@ -19,8 +19,12 @@ struct prober {
     const struct probe_kind *kind;
     uint32_t index; /* in the scenario's probes */
     nsec first;
-    int64_t slot; /* the next to be started: at first + slot * every */
-    uint64_t n;   /* started so far */
+    int64_t slot;   /* the next to be started: at first + slot * every */
+    uint64_t n;     /* started so far */
+    nsec late_told; /* when lateness was last told; what was not told since: */
+    nsec late_worst;
+    uint64_t late_n;
+    int64_t late_skipped;
     struct loop_timer timer;
     struct shot *shots; /* outstanding */
     void *state;        /* the kind's */

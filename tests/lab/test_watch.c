@@ -244,13 +244,13 @@ static void outcomes_have_their_names(void **state)
         params[i] = (struct http_params){
             .url = arena_printf(w.kit.s->arena, "http://10.20.0.50%s", http[i].path),
             .expect = expects[http[i].expect]};
-        size_t p = probe(&w, "http", &params[i], 100 * NSEC_MSEC, 80 * NSEC_MSEC);
+        size_t p = probe(&w, "http", &params[i], 300 * NSEC_MSEC, 250 * NSEC_MSEC);
         want[n++] = http[i].why;
         if (strcmp(http[i].why, "slow") == 0)
             ((struct probe *)w.kit.s->probes.items[p])->slow_after = 2 * NSEC_MSEC;
     }
     params[ARRAY_SIZE(http)] = (struct http_params){.url = T("http://server:81/")};
-    probe(&w, "http", &params[ARRAY_SIZE(http)], 100 * NSEC_MSEC, 80 * NSEC_MSEC);
+    probe(&w, "http", &params[ARRAY_SIZE(http)], 300 * NSEC_MSEC, 250 * NSEC_MSEC);
     want[n++] = "refused"; /* and the name was found in the host's own /etc/hosts */
     static struct tcp_params tcp[] = {
         {.address = T("10.20.0.50:80")},
@@ -269,14 +269,14 @@ static void outcomes_have_their_names(void **state)
     static const char *const tcp_why[] = {"", "refused", "refused", "timeout", "unreachable",
                                           "", "body",    "timeout"};
     for (size_t i = 0; i < ARRAY_SIZE(tcp); i++) {
-        probe(&w, "tcp", &tcp[i], 100 * NSEC_MSEC, 80 * NSEC_MSEC);
+        probe(&w, "tcp", &tcp[i], 300 * NSEC_MSEC, 250 * NSEC_MSEC);
         want[n++] = tcp_why[i];
     }
     static struct icmp_params icmp[] = {
         {T("10.20.0.50")}, {T("fd00:20::50")}, {T("10.20.0.77")}, {T("10.99.0.1")}};
     static const char *const icmp_why[] = {"", "", "timeout", "unreachable"};
     for (size_t i = 0; i < ARRAY_SIZE(icmp); i++) {
-        probe(&w, "icmp", &icmp[i], 100 * NSEC_MSEC, 80 * NSEC_MSEC);
+        probe(&w, "icmp", &icmp[i], 300 * NSEC_MSEC, 250 * NSEC_MSEC);
         want[n++] = icmp_why[i];
     }
     static struct exec_params exec[] = {
@@ -286,17 +286,17 @@ static void outcomes_have_their_names(void **state)
         {T("sleep 4271 & wait")}};
     static const char *const exec_why[] = {"", "exit", "exit", "timeout"};
     for (size_t i = 0; i < ARRAY_SIZE(exec); i++) {
-        probe(&w, "exec", &exec[i], 150 * NSEC_MSEC, 140 * NSEC_MSEC);
+        probe(&w, "exec", &exec[i], 300 * NSEC_MSEC, 290 * NSEC_MSEC);
         want[n++] = exec_why[i];
     }
     nsec start = world_watch(&w);
-    kit_turn(&w.kit, 700 * NSEC_MSEC);
+    kit_turn(&w.kit, 1200 * NSEC_MSEC);
     world_quiesce(&w);
     for (size_t i = 0; i < n; i++)
         assert_all(&w, i, start, want[i]);
     assert_string_equal(w.obs[n - 3][0].detail, "exit code 3: so it is");
     size_t before = w.n_obs[0];
-    kit_turn(&w.kit, 250 * NSEC_MSEC); /* quiet is quiet */
+    kit_turn(&w.kit, 400 * NSEC_MSEC); /* quiet is quiet */
     assert_int_equal(w.n_obs[0], before);
     world_close(&w);
 }
@@ -391,8 +391,8 @@ static pid_t vantage_pid(void)
     int code;
     char command[256];
     snprintf(command, sizeof command,
-             "grep -l '^bs-vantage$' /proc/[0-9]*/comm | cut -d/ -f3 | "
-             "while read p; do grep -q \"^PPid:.%d$\" /proc/$p/status && echo $p; done",
+             "grep -l '^bs-vantage$' /proc/[0-9]*/comm 2>/dev/null | cut -d/ -f3 | "
+             "while read p; do grep -q \"^PPid:.%d$\" /proc/$p/status 2>/dev/null && echo $p; done",
              getpid());
     const char *argv[] = {"sh", "-c", command, NULL};
     assert_int_equal(child_run(argv, NULL, 10 * NSEC_SEC, &code, &out, NULL), 0);
@@ -421,11 +421,12 @@ static void a_prober_held_up_says_so_and_leaves_out(void **state)
         nsec late = w.obs[p][i].start - w.obs[p][i].scheduled;
         longest = late > longest ? late : longest;
     }
-    assert_true(longest > 150 * NSEC_MSEC);
+    if (longest < 150 * NSEC_MSEC)
+        fail_msg("late by %lld at most, %zu observations", (long long)longest, w.n_obs[p]);
     assert_true(w.n_obs[p] < 30); /* no burst */
     assert_true(w.n_troubles >= 1);
     assert_string_equal(w.troubles[0].what, "prober-late");
-    assert_non_null(strstr(w.troubles[0].detail, "of probe probe-0 started "));
+    assert_non_null(strstr(w.troubles[0].detail, "probe probe-0: late starts "));
 
     /* and one that is killed is missed */
     kill(pid, SIGKILL);
@@ -441,7 +442,7 @@ static void a_slow_runner_loses_nothing(void **state)
     world_open(&w);
     size_t p = probe(&w, "tcp", &tcp, NSEC_MSEC, NSEC_SEC);
     nsec start = world_watch(&w);
-    usleep(900000); /* not turning the loop */
+    usleep(1500000); /* not turning the loop */
     kit_turn(&w.kit, 100 * NSEC_MSEC);
     world_quiesce(&w);
     assert_all(&w, p, start, "refused");
