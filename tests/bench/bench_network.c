@@ -1,0 +1,287 @@
+/* The network part of a lab, and cuts, against iproute2 and nft.
+ *
+ * Both sides end with the same state in the kernel: for each host a namespace, a cable whose port
+ * is in the switch's bridge, the address, lo and both ends up, one permanent neighbour entry. ip(8)
+ * keeps namespaces by name (a bind mount), which is its way of keeping them at all.
+ */
+#include "sim/base/buf.h"
+#include "sim/base/cleanup.h"
+#include "sim/kernel/netns.h"
+#include "sim/kernel/nft.h"
+#include "sim/kernel/nl.h"
+#include "sim/kernel/rtnl.h"
+#include "tests/bench/bench.h"
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { HOSTS = 100, CUTS = 1000, SAMPLE = 100 };
+
+static struct inet_prefix ip(const char *text)
+{
+    struct inet_prefix p;
+    struct err err = ERR_INIT;
+    bench_ok(inet_parse(text, &p, &err), &err);
+    return p;
+}
+
+/* Ports vanish when the kernel has taken the other end's namespace down, later and by itself: wait,
+ * so that it does not disturb the next measurement. */
+static void wait_for_ports_to_go(void)
+{
+    struct err err = ERR_INIT;
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    bench_ok(nl_open_kernel(-1, "switch", &nl, &err), &err);
+    for (;;) {
+        struct rtnl_link *links = NULL;
+        size_t n = 0;
+        bench_ok(rtnl_links(nl, &links, &n, &err), &err);
+        free(links);
+        if (n <= 1) /* lo */
+            return;
+        usleep(20000);
+    }
+}
+
+static void delete_bridge(void)
+{
+    struct err err = ERR_INIT;
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    bench_ok(nl_open_kernel(-1, "switch", &nl, &err), &err);
+    rtnl_link_delete(nl, "br0");
+    bench_ok(nl_flush(nl, &err), &err);
+}
+
+/* --- Hosts ------------------------------------------------------------------- */
+
+static void one_host(struct nl *sw, unsigned i, int *fd, struct nl **nl)
+{
+    struct err err = ERR_INIT;
+    const struct inet_mac gateway = {{2, 0, 0, 0, 0, 1}};
+    const struct inet_mac mac = {{2, 0, 0, 1, 0, (uint8_t)i}};
+    char port[16], text[32];
+    struct inet_prefix gw = ip("10.0.0.254");
+    bench_ok(netns_new(fd, &err), &err);
+    snprintf(port, sizeof port, "p%u", i);
+    snprintf(text, sizeof text, "10.0.0.%u/24", i + 1);
+    struct inet_prefix own = ip(text);
+    rtnl_veth_add(sw, &(struct rtnl_veth){.name = port,
+                                          .master = "br0",
+                                          .peer_netns = {*fd, port},
+                                          .peer_name = "eth0",
+                                          .peer_mac = mac,
+                                          .peer_ifindex = 2});
+    rtnl_link_up(sw, port, true);
+    bench_ok(nl_flush(sw, &err), &err);
+    bench_ok(nl_derive(sw, *fd, port, nl, &err), &err);
+    nl_learn(*nl, "eth0", 2);
+    rtnl_link_up(*nl, "lo", true);
+    rtnl_link_up(*nl, "eth0", true);
+    rtnl_address_add(*nl, "eth0", &own);
+    rtnl_neighbour_add(*nl, "eth0", &gw, &gateway);
+    bench_ok(nl_flush(*nl, &err), &err);
+}
+
+static double hosts_by_blackstart(void)
+{
+    struct err err = ERR_INIT;
+    int fds[HOSTS];
+    struct nl *nls[HOSTS], *sw = NULL;
+    double start = bench_now_ms();
+    bench_ok(nl_open_kernel(-1, "switch", &sw, &err), &err);
+    rtnl_bridge_add(sw, &(struct rtnl_bridge){.name = "br0"});
+    rtnl_link_up(sw, "br0", true);
+    for (unsigned i = 0; i < HOSTS; i++)
+        one_host(sw, i, &fds[i], &nls[i]);
+    double ms = bench_now_ms() - start;
+    for (unsigned i = 0; i < HOSTS; i++) {
+        nl_free(nls[i]);
+        close(fds[i]);
+    }
+    nl_free(sw);
+    delete_bridge();
+    wait_for_ports_to_go();
+    return ms;
+}
+
+#define RUN(...) bench_run((const char *const[]){__VA_ARGS__, NULL}, NULL)
+
+static void delete_names(void)
+{
+    AUTO_BUF script = BUF_INIT;
+    for (unsigned i = 0; i < HOSTS; i++)
+        buf_printf(&script, "netns delete h%u\n", i);
+    bench_run((const char *const[]){"ip", "-batch", "-", NULL}, buf_text(&script));
+    delete_bridge();
+    wait_for_ports_to_go();
+}
+
+static double hosts_by_ip(void)
+{
+    double start = bench_now_ms();
+    RUN("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0");
+    RUN("ip", "link", "set", "br0", "up");
+    for (unsigned i = 0; i < HOSTS; i++) {
+        char host[16], port[16], mac[32], own[32];
+        snprintf(host, sizeof host, "h%u", i);
+        snprintf(port, sizeof port, "p%u", i);
+        snprintf(mac, sizeof mac, "02:00:00:01:00:%02x", i);
+        snprintf(own, sizeof own, "10.0.0.%u/24", i + 1);
+        RUN("ip", "netns", "add", host);
+        RUN("ip", "link", "add", port, "master", "br0", "type", "veth", "peer", "name", "eth0",
+            "address", mac, "netns", host);
+        RUN("ip", "link", "set", port, "up");
+        RUN("ip", "-n", host, "link", "set", "lo", "up");
+        RUN("ip", "-n", host, "link", "set", "eth0", "up");
+        RUN("ip", "-n", host, "address", "add", own, "dev", "eth0");
+        RUN("ip", "-n", host, "neighbour", "replace", "10.0.0.254", "lladdr", "02:00:00:00:00:01",
+            "dev", "eth0", "nud", "permanent");
+    }
+    double ms = bench_now_ms() - start;
+    delete_names();
+    return ms;
+}
+
+/* One batch for the switch, one for each host: ip(8) knows no "in that namespace" inside a batch.
+ */
+static double hosts_by_batch(void)
+{
+    double start = bench_now_ms();
+    AUTO_BUF script = BUF_INIT;
+    buf_adds(&script, "link add br0 type bridge forward_delay 0 mcast_snooping 0\n"
+                      "link set br0 up\n");
+    for (unsigned i = 0; i < HOSTS; i++)
+        buf_printf(&script,
+                   "netns add h%u\n"
+                   "link add p%u master br0 type veth peer name eth0 address 02:00:00:01:00:%02x "
+                   "netns h%u\n"
+                   "link set p%u up\n",
+                   i, i, i, i, i);
+    bench_run((const char *const[]){"ip", "-batch", "-", NULL}, buf_text(&script));
+    for (unsigned i = 0; i < HOSTS; i++) {
+        char host[16];
+        snprintf(host, sizeof host, "h%u", i);
+        buf_clear(&script);
+        buf_printf(&script,
+                   "link set lo up\nlink set eth0 up\naddress add 10.0.0.%u/24 dev eth0\n"
+                   "neighbour replace 10.0.0.254 lladdr 02:00:00:00:00:01 dev eth0 nud permanent\n",
+                   i + 1);
+        bench_run((const char *const[]){"ip", "-n", host, "-batch", "-", NULL}, buf_text(&script));
+    }
+    double ms = bench_now_ms() - start;
+    delete_names();
+    return ms;
+}
+
+/* --- Cuts -------------------------------------------------------------------- */
+
+static const struct nft_table table = {NFT_FAMILY_BRIDGE, "blackstart-bench"};
+
+static double cuts_by_blackstart(void)
+{
+    struct err err = ERR_INIT;
+    struct nl *nl = NULL;
+    struct nft_pair *pairs = calloc(CUTS, sizeof *pairs);
+    bench_ok(nl_open_kernel(-1, "switch", &nl, &err), &err);
+    bench_ok(nft_table_create(nl, &table, &err), &err);
+    nft_chain_add(nl, &(struct nft_chain){table, "forward", NFT_FORWARD, -200});
+    nft_pairs_create(nl, &table, "forward", "cuts");
+    bench_ok(nl_flush(nl, &err), &err);
+    double start = bench_now_ms();
+    for (unsigned i = 0; i < CUTS; i++) {
+        snprintf(pairs[i].in, sizeof pairs[i].in, "p%u", i);
+        snprintf(pairs[i].out, sizeof pairs[i].out, "q%u", i);
+    }
+    nft_pairs_add(nl, &table, "cuts", pairs, CUTS);
+    bench_ok(nl_flush(nl, &err), &err);
+    nft_pairs_delete(nl, &table, "cuts", pairs, CUTS);
+    bench_ok(nl_flush(nl, &err), &err);
+    double ms = bench_now_ms() - start;
+    nl_free(nl); /* and with it the table */
+    free(pairs);
+    return ms;
+}
+
+static void nft_table_by_nft(void)
+{
+    bench_run((const char *const[]){"nft", "-f", "-", NULL},
+              "table bridge bench {\n"
+              " set cuts { type ifname . ifname; counter; }\n"
+              " chain forward {\n"
+              "  type filter hook forward priority -200;\n"
+              "  iifname . oifname @cuts drop\n"
+              " }\n"
+              "}\n");
+}
+
+static double cuts_by_nft_each(void)
+{
+    nft_table_by_nft();
+    double start = bench_now_ms();
+    for (unsigned i = 0; i < 2 * SAMPLE; i++) {
+        char element[64];
+        snprintf(element, sizeof element, "{ \"p%u\" . \"q%u\" }", i % SAMPLE, i % SAMPLE);
+        RUN("nft", i < SAMPLE ? "add" : "delete", "element", "bridge", "bench", "cuts", element);
+    }
+    double ms = bench_now_ms() - start;
+    RUN("nft", "delete", "table", "bridge", "bench");
+    return ms * CUTS / SAMPLE;
+}
+
+static double cuts_by_nft_file(void)
+{
+    static const char *const verbs[] = {"add", "delete"};
+    nft_table_by_nft();
+    double start = bench_now_ms();
+    for (size_t v = 0; v < ARRAY_SIZE(verbs); v++) {
+        AUTO_BUF script = BUF_INIT;
+        buf_printf(&script, "%s element bridge bench cuts { ", verbs[v]);
+        for (unsigned i = 0; i < CUTS; i++)
+            buf_printf(&script, "\"p%u\" . \"q%u\", ", i, i);
+        buf_adds(&script, "}\n");
+        bench_run((const char *const[]){"nft", "-f", "-", NULL}, buf_text(&script));
+    }
+    double ms = bench_now_ms() - start;
+    RUN("nft", "delete", "table", "bridge", "bench");
+    return ms;
+}
+
+/* --- Rounds ------------------------------------------------------------------ */
+
+struct side {
+    double (*fn)(void);
+    struct bench_series series;
+};
+
+static void compare(const char *title, struct side *sides, size_t n, size_t rounds)
+{
+    for (size_t round = 0; round < rounds; round++)
+        for (size_t i = 0; i < n; i++) {
+            size_t k = (i + round) % n; /* nobody is always first */
+            bench_add(&sides[k].series, sides[k].fn());
+        }
+    printf("%s, %zu rounds\n", title, rounds);
+    for (size_t i = 0; i < n; i++)
+        bench_print(&sides[i].series, i ? &sides[0].series : NULL);
+}
+
+int main(void)
+{
+    struct side hosts[] = {
+        {hosts_by_blackstart, {.name = "blackstart"}},
+        {hosts_by_batch, {.name = "ip -batch"}},
+        {hosts_by_ip, {.name = "ip, one process each"}},
+    };
+    struct side cuts[] = {
+        {cuts_by_blackstart, {.name = "blackstart"}},
+        {cuts_by_nft_file, {.name = "nft -f, all in one"}},
+        {cuts_by_nft_each, {.name = "nft, one process each (100 x 10)"}},
+    };
+    size_t rounds = bench_rounds();
+    bench_hide();
+    compare("network part of a lab of 100 hosts", hosts, ARRAY_SIZE(hosts), rounds);
+    compare("1,000 cuts applied and reverted", cuts, ARRAY_SIZE(cuts), rounds);
+    return 0;
+}
