@@ -20,7 +20,8 @@ struct rtnl_bridge {
 void rtnl_bridge_add(struct nl *nl, const struct rtnl_bridge *b);
 
 /* A pair made from this side, the peer born in its namespace (moving it later would cost an RCU
- * grace period, 16 ms). Both ends down (IFF_UP for the peer in this message: ENOTCONN). */
+ * grace period, 16 ms). Both ends down (IFF_UP for the peer in this message: ENOTCONN), one
+ * queue each. */
 struct rtnl_veth {
     const char *name;   /* this end */
     const char *master; /* its bridge, or NULL */

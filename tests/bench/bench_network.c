@@ -1,8 +1,9 @@
 /* The network part of a lab, and cuts, against iproute2 and nft.
  *
  * Both sides end with the same state in the kernel: for each host a namespace, a cable whose port
- * is in the switch's bridge, the address, lo and both ends up, one permanent neighbour entry. ip(8)
- * keeps namespaces by name (a bind mount), which is its way of keeping them at all.
+ * is in the switch's bridge, the address, lo and both ends up, one permanent neighbour entry. Our
+ * cables have one queue, those of ip(8) the kernel's default, one for each processor. ip(8) keeps
+ * namespaces by name (a bind mount), which is its way of keeping them at all.
  */
 #include "sim/base/buf.h"
 #include "sim/base/cleanup.h"
