@@ -46,6 +46,12 @@ const char *decode_type_words(const struct field *f)
     return f->flags & FIELD_COMMAND ? "a command" : words[f->type];
 }
 
+/* The member of a decoded struct that a table's offset means. */
+static void *member_at(void *obj, size_t offset)
+{
+    return (char *)obj + offset;
+}
+
 static void say_type(struct decode *d, const struct field *f, const struct node *node)
 {
     char what[DIAG_QUOTE_MAX + 8];
@@ -429,7 +435,7 @@ static void decode_map(struct decode *d, const struct field *f, const struct nod
         }
         void *obj = decode_object(d, f->record, node->entries[i].value, key->place);
         if (f->record->name_offset != SIZE_MAX)
-            *(char **)((char *)obj + f->record->name_offset) = key->text;
+            *(char **)member_at(obj, f->record->name_offset) = key->text;
         v.items[v.n++] = obj;
     }
     say_if_empty(d, f, node, node->n);
@@ -441,7 +447,7 @@ static void decode_map(struct decode *d, const struct field *f, const struct nod
 static void decode_field(struct decode *d, const struct field *f, const struct node *node,
                          struct place at, void *obj)
 {
-    void *member = (char *)obj + f->offset;
+    void *member = member_at(obj, f->offset);
     if (node->bad)
         return;
     if (node_is_null(node)) {
@@ -505,9 +511,9 @@ static void decode_default(struct decode *d, const struct field *f, struct place
     if (f->flags & FIELD_ELSEWHERE)
         return;
     if (f->type == FIELD_DURATION)
-        *(nsec *)((char *)obj + f->offset) = NSEC_UNSET;
+        *(nsec *)member_at(obj, f->offset) = NSEC_UNSET;
     if (f->type == FIELD_WORD && f->dflt && !*f->dflt) {
-        *(int *)((char *)obj + f->offset) = -1;
+        *(int *)member_at(obj, f->offset) = -1;
         return;
     }
     if (!f->dflt)
@@ -557,11 +563,11 @@ static void decode_variant(struct decode *d, const struct record *r, const struc
         return;
     }
     *chosen = e->key;
-    *(const struct variant **)((char *)obj + r->variant_offset) = variant;
-    *(void **)((char *)obj + r->params_offset) =
+    *(const struct variant **)member_at(obj, r->variant_offset) = variant;
+    *(void **)member_at(obj, r->params_offset) =
         decode_object(d, variant->params, e->value, e->key->place);
     if (r->variant_place_offset != SIZE_MAX)
-        *(struct place *)((char *)obj + r->variant_place_offset) = e->key->place;
+        *(struct place *)member_at(obj, r->variant_place_offset) = e->key->place;
 }
 
 static const struct field *record_field(const struct record *r, const char *key)
@@ -624,7 +630,7 @@ void decode_record(struct decode *d, const struct record *r, const struct node *
     size_t n = 0;
 
     if (r->place_offset != SIZE_MAX)
-        *(struct place *)((char *)obj + r->place_offset) = at;
+        *(struct place *)member_at(obj, r->place_offset) = at;
     bool ok = decode_entries(d, r, node, at, &entries, &n);
     for (size_t i = 0; i < n && !diags_is_full(d->diags); i++) {
         const struct entry *e = &entries[i];

@@ -30,7 +30,8 @@ static void diag_clean(char *text)
     }
 }
 
-static void diags_add(struct diags *d, bool warning, struct place at, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void
+diags_add(struct diags *d, bool warning, struct place at, const char *fmt, va_list ap)
 {
     if (diags_is_full(d))
         return;

@@ -5,6 +5,11 @@
 
 static void dump_object(const struct record *r, const void *obj, unsigned depth, struct buf *out);
 
+static const void *member_at(const void *obj, size_t offset)
+{
+    return (const char *)obj + offset;
+}
+
 static void dump_list(const struct field *f, const struct objects *v, unsigned depth,
                       struct buf *out)
 {
@@ -27,7 +32,7 @@ static void dump_pairs(const struct pairs *v, struct buf *out)
 
 static void dump_field(const struct field *f, const void *obj, unsigned depth, struct buf *out)
 {
-    const void *m = (const char *)obj + f->offset;
+    const void *m = member_at(obj, f->offset);
     if (f->flags & FIELD_ELSEWHERE)
         return;
     buf_printf(out, "%*s%s: ", (int)depth * 2, "", f->key);
@@ -78,15 +83,14 @@ static void dump_object(const struct record *r, const void *obj, unsigned depth,
 {
     if (r->name_offset != SIZE_MAX)
         buf_printf(out, "%*sname %s\n", (int)depth * 2, "",
-                   *(char *const *)((const char *)obj + r->name_offset));
+                   *(char *const *)member_at(obj, r->name_offset));
     for (const struct field *f = r->fields; f->key; f++)
         dump_field(f, obj, depth, out);
     if (!r->variants)
         return;
-    const struct variant *v =
-        *(const struct variant *const *)((const char *)obj + r->variant_offset);
+    const struct variant *v = *(const struct variant *const *)member_at(obj, r->variant_offset);
     buf_printf(out, "%*s%s:\n", (int)depth * 2, "", v->name);
-    dump_object(v->params, *(void *const *)((const char *)obj + r->params_offset), depth + 1, out);
+    dump_object(v->params, *(void *const *)member_at(obj, r->params_offset), depth + 1, out);
 }
 
 void model_dump(const struct record *r, const void *obj, struct buf *out)
