@@ -5,11 +5,18 @@
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 
+#include "sim/kernel/netns.h"
+
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -78,6 +85,40 @@ static void names_are_answered_from_inside_alone(void **state)
     assert_int_equal(
         kit_run(&k, "a", "test -z \"$http_proxy$HTTP_PROXY\" && test \"$PWD\" = /run/a", NULL), 0);
     kit_close(&k);
+}
+
+/* systemd-resolved's link into /run, and a link elsewhere: on a copy of /etc that is ours alone. */
+static void files_of_names_may_be_links(void **state)
+{
+    static struct kit k;
+    char up[256], work[256], options[600], *out;
+    if (kit_is_rootless())
+        skip(); /* needs to change a copy of /etc */
+    const char *top = getenv("BLACKSTART_TEST_MOUNT");
+    snprintf(up, sizeof up, "%s/etc-up", top);
+    snprintf(work, sizeof work, "%s/etc-work", top);
+    snprintf(options, sizeof options, "lowerdir=/etc,upperdir=%s,workdir=%s", up, work);
+    assert_int_equal(mkdir(up, 0755) | mkdir(work, 0755), 0);
+    if (mount("overlay", "/etc", "overlay", 0, options) < 0)
+        skip();
+    unlink("/etc/resolv.conf");
+    unlink("/etc/hosts");
+    unlink("/etc/nsswitch.conf");
+    assert_int_equal(symlink("../run/systemd/resolve/stub-resolv.conf", "/etc/resolv.conf"), 0);
+    assert_int_equal(symlink("hosts.real", "/etc/hosts"), 0);
+    close(open("/etc/hosts.real", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    kit_open(&k);
+    kit_host(&k, "a", "10.0.0.1");
+    kit_up(&k, true);
+    assert_int_equal(kit_run(&k, "a", "cat /etc/resolv.conf; getent ahostsv4 a", &out), 0);
+    assert_non_null(strstr(out, "No name server"));
+    assert_non_null(strstr(out, "10.0.0.1"));
+    free(out);
+    struct stat st;
+    assert_int_equal(stat("/etc/hosts.real", &st), 0);
+    assert_int_equal(st.st_size, 0); /* the machine's file is as it was */
+    kit_close(&k);
+    assert_int_equal(umount2("/etc", MNT_DETACH), 0);
 }
 
 static void other_uids_exist_where_they_can(void **state)
@@ -567,10 +608,45 @@ static void a_person_gets_in(void **state)
     char *const missing[] = {no, NULL};
     assert_true(lab_node_shell(lab_node(k.lab, "a"), missing, &err) < 0);
     assert_non_null(strstr(err.text, no));
+    assert_int_equal(kit_outside_shell(&k, "a",
+                                       "test $(hostname) = a -a $PWD = /run/a -a $(id -u) = 0 && "
+                                       "grep -q eth0 /proc/net/dev && exit 43"),
+                     43);
     kit_close(&k);
 }
 
 /* --- The power button ------------------------------------------------------------------------- */
+
+/* What comes to host `to` by its cable. */
+static int capture(struct kit *k, const char *to)
+{
+    struct err err = ERR_INIT;
+    int fd;
+    kit_ok(netns_socket(lab_node_netns(lab_node(k->lab, to)), AF_PACKET, SOCK_RAW | SOCK_NONBLOCK,
+                        htons(ETH_P_ALL), &fd, &err),
+           &err);
+    return fd;
+}
+
+/* Of the frames that came from TCP port 80: how many carry FIN or RST; *ret_all: any frame. */
+static int farewells(int fd, int *ret_all)
+{
+    uint8_t f[2048];
+    struct sockaddr_ll from;
+    socklen_t size = sizeof from;
+    int n = 0;
+    *ret_all = 0;
+    for (ssize_t len; (len = recvfrom(fd, f, sizeof f, 0, (void *)&from, &size)) > 0;) {
+        if (from.sll_pkttype == PACKET_OUTGOING || from.sll_ifindex == 1)
+            continue;
+        ++*ret_all;
+        const uint8_t *tcp = f + 14 + (f[14] & 15) * 4;
+        if (len >= 54 && f[12] == 8 && f[13] == 0 && f[23] == IPPROTO_TCP && tcp[0] == 0 &&
+            tcp[1] == 80)
+            n += (tcp[13] & 5) != 0; /* FIN 1, RST 4 */
+    }
+    return n;
+}
 
 static void power_off_is_silent_and_power_on_starts_again(void **state)
 {
@@ -588,6 +664,8 @@ static void power_off_is_silent_and_power_on_starts_again(void **state)
     assert_int_equal(kit_run(&k, "b", "touch survives /tmp/vanishes /run/vanishes", NULL), 0);
     netns_stat(&k, "b", &old);
     struct lab_node *n = lab_node(k.lab, "b");
+    AUTO_CLOSE int wire = capture(&k, "a");
+    int frames;
     /* What the peer's kernel has seen on this connection before and after. */
     const char *segments = "cat /proc/net/snmp | grep Tcp: | tail -1 | cut -d' ' -f11";
     char *before, *after;
@@ -602,6 +680,8 @@ static void power_off_is_silent_and_power_on_starts_again(void **state)
     kit_turn(&k, 500 * NSEC_MSEC);
     kit_run(&k, "a", segments, &after);
     assert_string_equal(before, after); /* no segment came in: no FIN, no RST */
+    assert_int_equal(farewells(wire, &frames), 0);
+    assert_int_equal(frames, 0); /* nothing at all */
     assert_null(kit_wait_line(&k, "a", "ended by", 0));
     assert_int_equal(kit_run(&k, "a", "grep -q '0050 01' /proc/net/tcp", NULL),
                      0); /* established */
@@ -612,6 +692,17 @@ static void power_off_is_silent_and_power_on_starts_again(void **state)
         kit_run(&k, "b", "test -e survives -a ! -e /tmp/vanishes -a ! -e /run/vanishes", NULL), 0);
     free(before);
     free(after);
+    /* The same capture does see the farewell of a process that is killed alone. */
+    struct lab_signalled hit;
+    kit_ok(lab_node_run(lab_node(k.lab, "a"), "./test_lab server hold 10.0.0.2 80", 5 * NSEC_SEC,
+                        NULL, NULL, &err),
+           &err);
+    kit_turn(&k, 300 * NSEC_MSEC);
+    farewells(wire, &frames);
+    kit_ok(lab_node_signal(n, &(struct lab_match){0}, SIGKILL, NSEC_SEC, &hit, &err), &err);
+    json_decref(hit.pids);
+    kit_turn(&k, 100 * NSEC_MSEC);
+    assert_true(farewells(wire, &frames) > 0);
     kit_close(&k);
 }
 
@@ -660,7 +751,7 @@ static void nothing_is_left_after_the_end(void **state)
     assert_int_equal(json_array_size(left), 0);
     json_decref(left);
     json_decref(ids);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no child, no zombie */
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* no zombie; the outsider lives */
     kit_close(&k);
 }
 
@@ -703,6 +794,7 @@ static int tests(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(hosts_reach_each_other),
         cmocka_unit_test(names_are_answered_from_inside_alone),
+        cmocka_unit_test(files_of_names_may_be_links),
         cmocka_unit_test(other_uids_exist_where_they_can),
         cmocka_unit_test(routers_lead_to_other_networks),
         cmocka_unit_test(a_full_mesh_of_60_hosts_loses_nothing),

@@ -51,6 +51,8 @@ struct kit_line *kit_wait_line(struct kit *k, const char *host, const char *text
 void kit_turn(struct kit *k, nsec how_long);
 /* A command in a host; its exit code. *ret_output (may be NULL) is the caller's. */
 int kit_run(struct kit *k, const char *host, const char *command, char **ret_output);
+/* lab_shell() from a process of the same user that never entered our namespaces. */
+int kit_outside_shell(struct kit *k, const char *host, const char *command);
 /* Fails the test with the error's text when r is negative. */
 void kit_ok_(int r, const struct err *err, const char *file, int line);
 #define kit_ok(r, err) kit_ok_(r, err, __FILE__, __LINE__)
