@@ -494,7 +494,9 @@ static void plans_of_network_faults_are_messages(void **state)
     assert_string_equal(planned(&k, s, 0), "host r: its port at the switch down (network back); "
                                            "undone by setting it up");
     assert_string_equal(planned(&k, s, 1), "  switch: link set down name=r.back");
-    assert_string_equal(planned(&k, s, 2), "");
+    assert_string_equal(planned(&k, s, 2), "to undo that:");
+    assert_string_equal(planned(&k, s, 3), "  switch: link set up name=r.back");
+    assert_string_equal(planned(&k, s, 4), "");
     s = fault_step(&k, "split", "partition");
     struct partition_params *p = s->params;
     fault_group(&k, &p->cut, "a");

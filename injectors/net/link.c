@@ -82,7 +82,15 @@ static int link_plan(const struct scenario *s, const struct step *step, json_t *
     r = nl_flush(rec, err);
     if (r < 0)
         return r;
-    ports_plan_messages(rec, p->host->host ? "" : "if chosen: ", texts);
+    const char *prefix = p->host->host ? "" : "if chosen: ";
+    size_t applied = nl_recorded(rec);
+    ports_plan_messages(rec, 0, prefix, texts);
+    link_encode(rec, &ports, true);
+    r = nl_flush(rec, err);
+    if (r < 0)
+        return r;
+    json_array_append_new(texts, json_string("to undo that:"));
+    ports_plan_messages(rec, applied, prefix, texts);
     return 0;
 }
 

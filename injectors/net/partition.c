@@ -258,12 +258,13 @@ static int receivers_of(const struct cut *c, const char ***ret, size_t *ret_n, s
     return 0;
 }
 
-/* The same functions as apply, into a recording. */
+/* The same functions as apply (or revert), into a recording. */
 static int record_cut(const struct cut *c, const struct partition_params *p, const char *table,
-                      struct nl *rec, struct err *err)
+                      bool undo, struct nl *rec, struct err *err)
 {
     if (p->kind == CUT_DROP)
-        return cut_install_drop(c, rec, table, err);
+        return undo ? cut_remove(rec, NFT_FAMILY_BRIDGE, table, err)
+                    : cut_install_drop(c, rec, table, err);
     AUTO_FREE const char **hosts = NULL;
     size_t n = 0;
     int r = receivers_of(c, &hosts, &n, err);
@@ -273,7 +274,8 @@ static int record_cut(const struct cut *c, const struct partition_params *p, con
         CLEANUP(nl_free_p) struct nl *nl = NULL;
         r = nl_derive(rec, -1, buf_text(&where), &nl, err);
         if (r == 0)
-            r = cut_install_reject(c, hosts[i], nl, table, err);
+            r = undo ? cut_remove(nl, NFT_FAMILY_INET, table, err)
+                     : cut_install_reject(c, hosts[i], nl, table, err);
     }
     return r;
 }
@@ -294,10 +296,17 @@ static int plan_messages(const struct scenario *s, const struct partition_params
     make_cut(topo, p, &m, &cut);
     r = nl_open_recording("switch", &rec, err);
     if (r == 0)
-        r = record_cut(&cut, p, table, rec, err);
-    if (r == 0)
-        ports_plan_messages(rec, "", texts);
-    return r;
+        r = record_cut(&cut, p, table, false, rec, err);
+    if (r < 0)
+        return r;
+    ports_plan_messages(rec, 0, "", texts);
+    size_t applied = nl_recorded(rec);
+    r = record_cut(&cut, p, table, true, rec, err);
+    if (r < 0)
+        return r;
+    json_array_append_new(texts, json_string("to undo that:"));
+    ports_plan_messages(rec, applied, "", texts);
+    return 0;
 }
 
 static int partition_plan(const struct scenario *s, const struct step *step, json_t *texts,

@@ -83,9 +83,9 @@ int ports_check(const struct scenario *s, const struct target *t, const char *ne
     return 0;
 }
 
-void ports_plan_messages(const struct nl *recording, const char *prefix, json_t *texts)
+void ports_plan_messages(const struct nl *recording, size_t from, const char *prefix, json_t *texts)
 {
-    for (size_t i = 0; i < nl_recorded(recording); i++) {
+    for (size_t i = from; i < nl_recorded(recording); i++) {
         struct nl_seen seen = nl_recorded_at(recording, i);
         json_array_append_new(texts, json_sprintf("  %s: %s%s", seen.where, prefix, seen.text));
     }

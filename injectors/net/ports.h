@@ -38,5 +38,7 @@ void ports_of_target(const struct topo *topo, const struct target *t, const char
 /* Every host that may be chosen has a port (on this network). */
 int ports_check(const struct scenario *s, const struct target *t, const char *network,
                 struct err *err);
-/* Appends the texts of what a recording holds to `texts`, each "  WHERE: PREFIX TEXT". */
-void ports_plan_messages(const struct nl *recording, const char *prefix, json_t *texts);
+/* Appends the texts of what a recording holds (from message `from` on) to `texts`, each "  WHERE:
+ * PREFIX TEXT". */
+void ports_plan_messages(const struct nl *recording, size_t from, const char *prefix,
+                         json_t *texts);

@@ -10,6 +10,7 @@
 #include "sim/drill/hold.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct option_spec lab_options[] = {
     {"set", 0, "NAME=VALUE", "overrides a variable of the scenario; may be repeated"},
@@ -34,7 +35,7 @@ static int lab_run(const struct command *self, struct args *a)
     AUTO_CLOSE int source = here_open_source(path);
     struct hold_options o = {.scenario = s, .source_dirfd = source, .say = lab_say};
     uid_t uid;
-    AUTO_FREE char *name = folder_operator(&uid);
+    free(folder_operator(&uid));
     char id[16];
     snprintf(id, sizeof id, "lab%06llx", (unsigned long long)(rng_fresh_seed() & 0xffffff));
     o.id = id;

@@ -57,7 +57,8 @@ static void progress_list(const json_t *list, struct buf *b)
 {
     size_t i;
     json_t *v;
-    json_array_foreach(list, i, v) buf_printf(b, "%s%s", i ? ", " : "", json_string_value(v));
+    json_array_foreach (list, i, v)
+        buf_printf(b, "%s%s", i ? ", " : "", json_string_value(v));
 }
 
 /* What everybody sees, without -v: the milestones. */
@@ -149,8 +150,7 @@ static void progress_services(const struct progress *p, const json_t *status, st
 {
     size_t i, up = 0;
     json_t *s;
-    json_array_foreach(json_object_get(status, "services"), i, s)
-    {
+    json_array_foreach (json_object_get(status, "services"), i, s) {
         if (!jsonx_bool(s, "down", false)) {
             up++;
             continue;
@@ -202,12 +202,12 @@ void progress_tick(struct progress *p, const json_t *status)
     if (json_object_get(status, "since_zero_ns"))
         buf_printf(&line, "  t+%.1fs", (double)jsonx_int(status, "since_zero_ns", 0) / 1e9);
     progress_services(p, status, &line);
-    json_object_foreach(json_object_get(status, "alarms"), name, f)
+    json_object_foreach (json_object_get(status, "alarms"), name, f)
         buf_printf(&line, "  %s: fired %.1fs", name, (double)json_integer_value(f) / 1e9);
     const json_t *faults = json_object_get(status, "faults");
     if (json_array_size(faults))
         buf_adds(&line, "  faults: ");
-    json_array_foreach(faults, i, f)
+    json_array_foreach (faults, i, f)
         buf_printf(&line, "%s%s", i ? ", " : "", jsonx_str(f, "words", ""));
     progress_show(p, buf_text(&line));
 }

@@ -28,13 +28,14 @@ static void status_text(const json_t *st, struct buf *b)
     if (json_object_get(st, "since_zero_ns"))
         buf_printf(b, ", %s after settling", nsec_text(jsonx_int(st, "since_zero_ns", 0), t));
     buf_adds(b, "\n");
-    json_array_foreach(json_object_get(st, "services"), i, v)
+    json_array_foreach (json_object_get(st, "services"), i, v)
         buf_printf(b, "  service %s: %s\n", jsonx_str(v, "name", ""),
                    jsonx_bool(v, "down", false) ? "DOWN" : "up");
-    json_object_foreach(json_object_get(st, "alarms"), name, v)
+    json_object_foreach (json_object_get(st, "alarms"), name, v)
         buf_printf(b, "  alarm %s: fired at %s\n", name, nsec_text(json_integer_value(v), t));
-    json_array_foreach(json_object_get(st, "faults"), i, v) buf_printf(
-        b, "  in force: %s (step %s)\n", jsonx_str(v, "words", ""), jsonx_str(v, "step", ""));
+    json_array_foreach (json_object_get(st, "faults"), i, v)
+        buf_printf(b, "  in force: %s (step %s)\n", jsonx_str(v, "words", ""),
+                   jsonx_str(v, "step", ""));
     if (!json_array_size(json_object_get(st, "faults")))
         buf_adds(b, "  no fault in force\n");
 }
@@ -50,8 +51,7 @@ static int status_run(const struct command *self, struct args *a)
     if (control_list(&ids, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     AUTO_BUF text = BUF_INIT;
-    json_array_foreach(ids, i, v)
-    {
+    json_array_foreach (ids, i, v) {
         json_t *answer = NULL;
         const char *id = strrchr(json_string_value(v), '.') + 1;
         if (control_ask(id, json_pack("{s:s}", "command", "status"), &answer, &err) < 0) {

@@ -29,8 +29,9 @@ static int undo_list(const char *folder, const struct journal_world *world)
         }
         buf_printf(&text, "run %s has died%s\n", f->run,
                    f->other_boot ? ", before this machine was started again" : "");
-        json_array_foreach(f->entries, k, e) buf_printf(
-            &text, "  step %s, %s\n", jsonx_str(e, "step", "?"), jsonx_str(e, "injector", "?"));
+        json_array_foreach (f->entries, k, e)
+            buf_printf(&text, "  step %s, %s\n", jsonx_str(e, "step", "?"),
+                       jsonx_str(e, "injector", "?"));
         if (f->unreadable)
             buf_printf(&text, "  %zu lines cannot be read: %s\n", f->unreadable, f->path);
     }

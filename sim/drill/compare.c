@@ -44,8 +44,9 @@ static size_t compare_ids(const json_t *ids, const char **ret)
 {
     size_t i, n = 0;
     json_t *v;
-    json_array_foreach(ids, i, v) if (json_is_string(v) && n < COMPARE_IDS_MAX) ret[n++] =
-        json_string_value(v);
+    json_array_foreach (ids, i, v)
+        if (json_is_string(v) && n < COMPARE_IDS_MAX)
+            ret[n++] = json_string_value(v);
     return n;
 }
 

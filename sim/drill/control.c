@@ -62,12 +62,6 @@ static void control_serve(struct loop_io *io, uint32_t events, void *data)
     if (fd < 0)
         return;
     AUTO_JSON *answer = NULL;
-    if (!control_may_speak(fd)) {
-        answer = json_pack("{s:b,s:s}", "ok", 0, "error",
-                           "this drill belongs to another user: ask as that user or as root");
-        control_answer(fd, answer);
-        return;
-    }
     struct pollfd p = {.fd = fd, .events = POLLIN};
     AUTO_FREE char *text = malloc(CONTROL_MAX);
     if (!text || poll(&p, 1, 200) <= 0)
@@ -75,6 +69,12 @@ static void control_serve(struct loop_io *io, uint32_t events, void *data)
     ssize_t n = recv(fd, text, CONTROL_MAX, MSG_DONTWAIT);
     if (n <= 0)
         return;
+    if (!control_may_speak(fd)) {
+        answer = json_pack("{s:b,s:s}", "ok", 0, "error",
+                           "this drill belongs to another user: ask as that user or as root");
+        control_answer(fd, answer);
+        return;
+    }
     AUTO_JSON *request = NULL;
     struct err err = ERR_INIT;
     if (jsonx_parse(text, (size_t)n, "request", &request, &err) < 0)
@@ -158,8 +158,7 @@ static int control_pick(const char *id, char name[108], struct err *err)
     size_t i, n = 0;
     json_t *v;
     AUTO_BUF names = BUF_INIT;
-    json_array_foreach(all, i, v)
-    {
+    json_array_foreach (all, i, v) {
         const char *full = json_string_value(v), *last = strrchr(full, '.');
         if (id && strcmp(last + 1, id))
             continue;

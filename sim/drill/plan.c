@@ -136,20 +136,20 @@ void plan_text(const json_t *plan, struct buf *out)
                jsonx_str(plan, "scenario", ""), (long long)jsonx_int(plan, "trials", 0),
                jsonx_int(plan, "trials", 0) == 1 ? "" : "s", jsonx_str(plan, "seed", ""));
     buf_adds(out, "\nblast radius\n  hosts of the lab: ");
-    json_array_foreach(json_object_get(radius, "hosts"), i, v)
+    json_array_foreach (json_object_get(radius, "hosts"), i, v)
         buf_printf(out, "%s%s", i ? ", " : "", json_string_value(v));
     buf_adds(out, "\n  services: ");
-    json_array_foreach(json_object_get(radius, "services"), i, v) buf_printf(
-        out, "%s%s (%s)", i ? ", " : "", jsonx_str(v, "service", ""), jsonx_str(v, "expected", ""));
+    json_array_foreach (json_object_get(radius, "services"), i, v)
+        buf_printf(out, "%s%s (%s)", i ? ", " : "", jsonx_str(v, "service", ""),
+                   jsonx_str(v, "expected", ""));
     buf_printf(out, "\n  outside the lab: %s\n", jsonx_str(radius, "outside_the_lab", ""));
     buf_adds(out, "\nthe lab, built for each trial; it goes with its processes and namespaces\n");
-    json_array_foreach(json_object_get(plan, "lab"), i, v)
+    json_array_foreach (json_object_get(plan, "lab"), i, v)
         buf_printf(out, "  %s\n", json_string_value(v));
-    json_array_foreach(json_object_get(plan, "steps"), i, v)
-    {
+    json_array_foreach (json_object_get(plan, "steps"), i, v) {
         buf_printf(out, "\nstep %s: %s, %s\n", jsonx_str(v, "step", ""), jsonx_str(v, "action", ""),
                    jsonx_str(v, "when", ""));
-        json_array_foreach(json_object_get(v, "texts"), k, t)
+        json_array_foreach (json_object_get(v, "texts"), k, t)
             buf_printf(out, "  %s\n", json_string_value(t));
     }
     if (!json_array_size(json_object_get(plan, "steps")))

@@ -130,7 +130,7 @@ static void step_words(const struct step_run *r, struct buf *b)
     buf_adds(b, r->step->action->name);
     size_t i;
     json_t *t;
-    json_array_foreach(r->targets, i, t)
+    json_array_foreach (r->targets, i, t)
         buf_printf(b, "%s%s", i ? ", " : " ", json_string_value(t));
 }
 

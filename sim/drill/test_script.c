@@ -209,8 +209,9 @@ static json_t *recorded(struct world *w, const char *kind)
     size_t torn, i;
     json_t *all = json_array(), *e;
     assert_int_equal(record_read(w->dirfd, "record.ndjson", &events, &head, &torn, NULL), 0);
-    json_array_foreach(events, i, e) if (!strcmp(jsonx_str(e, "kind", ""), kind))
-        json_array_append(all, e);
+    json_array_foreach (events, i, e)
+        if (!strcmp(jsonx_str(e, "kind", ""), kind))
+            json_array_append(all, e);
     return all;
 }
 

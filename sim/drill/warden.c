@@ -217,8 +217,7 @@ static void watchman_record(struct watchman *m, const char *reason, struct span 
                  NULL);
     size_t i;
     json_t *f;
-    json_array_foreach(m->faults, i, f)
-    {
+    json_array_foreach (m->faults, i, f) {
         json_t *changes =
             json_pack("[s]", "the lab and every fault in it ended with its processes");
         record_write(r, "undo", now,

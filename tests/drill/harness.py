@@ -5,6 +5,7 @@ BLACKSTART_TESTS_MUST_RUN is set a skip is a failure.
 """
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -66,6 +67,7 @@ class Drill:
         self.user = user
         if user:
             os.chown(self.base, user, user)
+        self.token = secrets.token_hex(8)
         self.process = None
         self.stdout = self.stderr = None
         self.code = None
@@ -77,9 +79,9 @@ class Drill:
         return argv + self.options
 
     def start(self):
-        kwargs = {}
+        kwargs = {"env": environment(self.token)}
         if self.user:
-            kwargs = {"user": self.user, "group": self.user, "extra_groups": []}
+            kwargs |= {"user": self.user, "group": self.user, "extra_groups": []}
         self.log = open(os.path.join(self.base, "stderr"), "w+")
         self.process = subprocess.Popen(self.argv(), stdout=subprocess.PIPE, stderr=self.log,
                                         stdin=subprocess.DEVNULL, text=True, **kwargs)
@@ -145,6 +147,13 @@ class Drill:
             err = self.stderr or ""
         return "exit code %s\nstdout:\n%s\nstderr:\n%s" % (self.code, self.stdout, err[-4000:])
 
+    def end(self):
+        """Stops it if it still runs, and removes its folder."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.finish()
+        self.remove()
+
     def remove(self):
         shutil.rmtree(self.base, ignore_errors=True)
 
@@ -190,23 +199,50 @@ def machine():
     return state
 
 
-def namespaces():
-    """Inodes of every network namespace that a process lives in, with the processes."""
-    found = {}
+def environment(token):
+    """For a process whose offspring is to be found again by processes_of(token)."""
+    return dict(os.environ, BLACKSTART_TEST_TOKEN=token)
+
+
+def processes_of(token):
+    """Processes that were forked off one with this token in its environment: runner, warden, the
+    inits of hosts, vantage points. (What a host runs has another environment, and dies with its
+    init.) Other drills on the same machine do not disturb."""
+    found = []
+    word = b"BLACKSTART_TEST_TOKEN=" + token.encode()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            ns = os.readlink("/proc/%s/ns/net" % pid)
-            with open("/proc/%s/cmdline" % pid) as f:
-                words = f.read().replace("\0", " ").strip()
-            found.setdefault(ns, []).append((int(pid), words))
+            with open("/proc/%s/environ" % pid, "rb") as f:
+                if word not in f.read().split(b"\0"):
+                    continue
+            with open("/proc/%s/stat" % pid) as f:
+                stat = f.read()
         except OSError:
             continue
+        if stat.rsplit(")", 1)[1].split()[0] not in ("Z", "X"):
+            found.append((int(pid), stat.split("(", 1)[1].rsplit(")", 1)[0]))
     return found
 
 
-def children_of_lab(before):
-    """Processes in network namespaces that were not there before."""
-    return [p for ns, ps in namespaces().items() if ns not in before for p in ps]
+def offspring(pid):
+    """Every process below this one, with its network namespace."""
+    parent, found = {}, {}
+    for p in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % p) as f:
+                parent[int(p)] = int(f.read().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+    for p in parent:
+        q = p
+        while q > 1 and q != pid:
+            q = parent.get(q, 0)
+        if q == pid and p != pid:
+            try:
+                found[p] = os.readlink("/proc/%d/ns/net" % p)
+            except OSError:
+                continue
+    return found
 
 
 def wait_until(fn, timeout=20):

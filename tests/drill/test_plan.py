@@ -1,0 +1,89 @@
+"""`plan` prints every change that `run` makes, and no other."""
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+import harness
+from harness import BLACKSTART, Drill, machine, write
+from scenes import scene
+
+TWO_NETWORKS = """
+blackstart: 1
+name: planned
+services: {web: {rto: 2s}}
+networks:
+  a: {subnet: [10.78.0.0/24, "fd78::/64"], routers: [r]}
+  b: {subnet: 10.79.0.0/24, mtu: 1400, routers: [r]}
+hosts:
+  client: {lab: {address: [10.78.0.9, "fd78::9"]}}
+  r: {lab: {address: [10.78.0.1, 10.79.0.1]}}
+  srv: {lab: {address: 10.79.0.2}}
+probes:
+  web: {service: web, host: client, icmp: 10.79.0.2, every: 50ms, timeout: 200ms, stable: 300ms}
+script:
+  - {id: one, at: 300ms, for: 300ms, partition: {cut: [[client], [srv]], direction: forward, kind: drop}}
+  - {id: two, at: 700ms, for: 200ms, partition: {isolate: [client], direction: both, kind: drop}}
+  - {id: three, at: 1000ms, for: 200ms, partition: {cut: [[client], [r]], direction: both, kind: reject}}
+  - {id: four, at: 1300ms, for: 200ms, link: {host: srv, network: b, down: true}}
+expect: {web: either}
+settle: 300ms
+horizon: 5s
+trials: 1
+"""
+
+
+class Plan(unittest.TestCase):
+    def plan(self, text):
+        base = harness.folder()
+        self.addCleanup(shutil.rmtree, base)
+        path = write(os.path.join(base, "s.yaml"), text)
+        before = machine()
+        r = subprocess.run([BLACKSTART, "plan", path, "--seed", "1", "--json"], capture_output=True,
+                           text=True)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertEqual(machine(), before)
+        return json.loads(r.stdout)
+
+    def test_the_lab_is_built_by_the_planned_messages_alone(self):
+        plan = self.plan(TWO_NETWORKS)
+        d = Drill(TWO_NETWORKS, "--seed", "1").run()
+        self.addCleanup(d.remove)
+        self.assertIn(d.code, (0, 1, 4), d.explain())
+        built = next(e["seq"] for e in d.events("lab", event="built"))
+        sent = ["%s: %s" % (e["where"], e["text"]) for e in d.events("lab", event="change")
+                if e["seq"] < built]
+        self.assertEqual(sorted(sent), sorted(plan["lab"]))
+        self.assertGreater(len(sent), 20)
+
+    def test_each_fault_sends_what_its_step_planned(self):
+        plan = {s["step"]: s["texts"] for s in self.plan(TWO_NETWORKS)["steps"]}
+        d = Drill(TWO_NETWORKS, "--seed", "1").run()
+        self.addCleanup(d.remove)
+        built = next(e["seq"] for e in d.events("lab", event="built"))
+        undone = {e["step"]: e["seq"] for e in d.events("undo")}
+        self.assertEqual(sorted(undone), ["four", "one", "three", "two"])
+        sent = ["%s: %s" % (e["where"], e["text"]) for e in d.events("lab", event="change")
+                if e["seq"] > built and e["seq"] < max(undone.values())]
+        planned = [t for step in ("one", "two", "three", "four") for t in plan[step]]
+        # A step's texts are sentences, and below each, indented, the messages it stands for.
+        planned = sorted(t.strip() for t in planned if t.startswith("  "))
+        self.assertEqual([m for m in sent if m not in planned], [], "sent, but not planned")
+        self.assertEqual([m for m in planned if m not in sent], [], "planned, but never sent")
+        self.assertGreaterEqual(len(sent), 8)
+
+    def test_targets_chosen_at_run_time_are_told_as_rule_and_candidates(self):
+        script = """
+  - {id: any, at: 300ms, stop: {host: {any: 1, of: [client, srv]}, process: stamp-server}}
+  - {id: lead, at: 400ms, node-kill: {host: {leader: "test -e lead", of: [srv, client]}}}
+"""
+        steps = {s["step"]: " ".join(s["texts"]) for s in self.plan(scene(script))["steps"]}
+        for word in ("any 1", "client", "srv"):
+            self.assertIn(word, steps["any"])
+        for word in ("test -e lead", "client", "srv"):
+            self.assertIn(word, steps["lead"])
+
+
+if __name__ == "__main__":
+    harness.main()
