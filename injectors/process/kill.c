@@ -137,29 +137,28 @@ static int find_left(struct lab_node *n, const struct match_rule *rule, struct m
     return 0;
 }
 
-/* Signals what matches on one host; for SIGKILL until nothing is left. `set` becomes what was hit.
- */
+/* Signals what matches on one host; SIGKILL until nothing is left. `set` becomes what was hit. */
 static int kill_on(struct lab_node *n, const struct kill_params *p, struct match_set *set,
                    struct span *at, struct err *err)
 {
     struct match_rule rule = rule_of(p);
     int signo = kill_signals[p->signal];
-    AUTO_MATCH next = {.procs = json_incref(set->procs)};
-    for (int round = 0; round < KILL_ROUNDS && match_count(&next) > 0; round++) {
-        size_t hit = 0;
+    json_array_clear(set->procs);
+    for (int round = 0; round < KILL_ROUNDS; round++) {
+        AUTO_MATCH hit = {0}, left = {0};
         struct span by = SPAN_UNSET;
-        int r = match_signal(n, &next, signo, signo == SIGKILL ? KILL_CONFIRM : 0, &hit, &by, err);
+        int r = match_signal(n, &rule, signo, signo == SIGKILL ? KILL_CONFIRM : 0, &hit, &by, err);
         if (r < 0)
             return r;
         targets_cover(at, by);
-        if (round > 0)
-            json_array_extend(set->procs, next.procs);
-        match_done(&next);
+        json_array_extend(set->procs, hit.procs);
         if (signo != SIGKILL)
             break;
-        r = find_left(n, &rule, &next, err);
+        r = find_left(n, &rule, &left, err);
         if (r < 0)
             return r;
+        if (match_count(&left) == 0)
+            break;
     }
     return 0;
 }

@@ -66,71 +66,24 @@ int match_rule_check(const struct match_rule *r, const struct scenario *s, const
     return 0;
 }
 
-static bool is_dead(const json_t *p)
+static struct lab_match lab_match_of(const struct match_rule *r)
 {
-    const char *state = jsonx_str(p, "state", "?");
-    return state[0] == 'Z' || state[0] == 'X';
-}
-
-/* Keeps those that live and fit; lab_node_processes() knows nothing of units. */
-static json_t *keep_fitting(const json_t *all, const struct match_rule *r)
-{
-    json_t *kept = json_array();
-    size_t i;
-    json_t *p;
-    json_array_foreach (all, i, p) {
-        if (is_dead(p))
-            continue;
-        if (r->unit && strcmp(jsonx_str(p, "unit", ""), r->unit) != 0)
-            continue;
-        json_array_append(kept, p);
-    }
-    return kept;
+    return (struct lab_match){.process = r->process, .pid = r->pid, .unit = r->unit};
 }
 
 int match_find(struct lab_node *n, const struct match_rule *r, struct match_set *ret,
                struct err *err)
 {
-    struct lab_match m = {.process = r->process, .pid = r->pid};
-    AUTO_JSON *all = NULL;
-    int rc = lab_node_processes(n, &m, &all, err);
-    if (rc < 0)
-        return rc;
-    ret->procs = keep_fitting(all, r);
-    return 0;
+    struct lab_match m = lab_match_of(r);
+    return lab_node_processes(n, &m, &ret->procs, err);
 }
 
-static const json_t *find_same(const json_t *procs, const json_t *one)
+int match_alive_of(struct lab_node *n, json_t *procs, struct match_set *ret, struct err *err)
 {
-    size_t i;
-    const json_t *p;
-    json_array_foreach (procs, i, p)
-        if (jsonx_int(p, "pid", -1) == jsonx_int(one, "pid", -2) &&
-            jsonx_int(p, "start", -1) == jsonx_int(one, "start", -2))
-            return p;
-    return NULL;
-}
-
-int match_alive_of(struct lab_node *n, const json_t *procs, struct match_set *ret, struct err *err)
-{
-    json_t *alive = json_array();
-    if (lab_node_is_up(n) && json_array_size(procs) > 0) {
-        struct match_set now = {0};
-        int rc = match_find(n, &(struct match_rule){0}, &now, err);
-        if (rc < 0) {
-            json_decref(alive);
-            return rc;
-        }
-        size_t i;
-        const json_t *p;
-        json_array_foreach (procs, i, p) {
-            const json_t *same = find_same(now.procs, p);
-            if (same)
-                json_array_append_new(alive, json_incref((json_t *)same));
-        }
-        match_done(&now);
-    }
-    ret->procs = alive;
+    struct lab_match m = {.only = procs};
+    if (lab_node_is_up(n) && json_array_size(procs) > 0)
+        return lab_node_processes(n, &m, &ret->procs, err);
+    ret->procs = json_array();
     return 0;
 }
 
@@ -140,58 +93,30 @@ int match_alive(struct lab_node *n, const struct match_set *set, struct match_se
     return match_alive_of(n, set->procs, ret, err);
 }
 
-static int by_pid(const void *a, const void *b)
+static int send_by(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,
+                   struct match_set *ret_hit, struct span *ret_at, struct err *err)
 {
-    int64_t x = jsonx_int(*(json_t *const *)a, "pid", 0);
-    int64_t y = jsonx_int(*(json_t *const *)b, "pid", 0);
-    return (x > y) - (x < y);
-}
-
-/* One process, if it is still the one meant; *ret_n grows by what was hit. */
-static int signal_one(struct lab_node *n, const json_t *p, int signo, nsec confirm, size_t *ret_n,
-                      struct span *at, struct err *err)
-{
-    struct lab_match m = {.pid = (pid_t)jsonx_int(p, "pid", 0)};
-    AUTO_JSON *now = NULL;
-    int rc = lab_node_processes(n, &m, &now, err);
-    if (rc < 0)
-        return rc;
-    const json_t *same = find_same(now, p);
-    if (!same || is_dead(same))
-        return 0;
     struct lab_signalled hit = {0};
-    rc = lab_node_signal(n, &m, signo, confirm, &hit, err);
-    if (rc < 0)
-        return rc;
-    json_decref(hit.pids);
-    if (hit.n == 0)
-        return 0;
-    *ret_n += hit.n;
-    if (!span_is_set(*at))
-        *at = hit.at;
-    at->hi = hit.at.hi;
+    int r = lab_node_signal(n, m, signo, confirm, &hit, err);
+    if (r < 0)
+        return r;
+    ret_hit->procs = hit.pids;
+    *ret_at = hit.n > 0 ? hit.at : SPAN_UNSET;
     return 0;
 }
 
-int match_signal(struct lab_node *n, const struct match_set *set, int signo, nsec confirm,
-                 size_t *ret_n, struct span *ret_at, struct err *err)
+int match_signal(struct lab_node *n, const struct match_rule *r, int signo, nsec confirm,
+                 struct match_set *ret_hit, struct span *ret_at, struct err *err)
 {
-    size_t count = match_count(set), hit = 0;
-    AUTO_FREE const json_t **order = calloc(count + 1, sizeof *order);
-    if (!order)
-        return err_errno(err, ENOMEM, "ordering processes");
-    for (size_t i = 0; i < count; i++)
-        order[i] = json_array_get(set->procs, i);
-    qsort(order, count, sizeof *order, by_pid);
-    struct span at = SPAN_UNSET;
-    for (size_t i = 0; i < count; i++) {
-        int rc = signal_one(n, order[i], signo, confirm, &hit, &at, err);
-        if (rc < 0)
-            return rc;
-    }
-    *ret_n = hit;
-    *ret_at = at;
-    return 0;
+    struct lab_match m = lab_match_of(r);
+    return send_by(n, &m, signo, confirm, ret_hit, ret_at, err);
+}
+
+int match_signal_these(struct lab_node *n, json_t *procs, int signo, nsec confirm,
+                       struct match_set *ret_hit, struct span *ret_at, struct err *err)
+{
+    struct lab_match m = {.only = procs};
+    return send_by(n, &m, signo, confirm, ret_hit, ret_at, err);
 }
 
 void match_text(const struct match_set *s, struct buf *out)

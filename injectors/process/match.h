@@ -35,12 +35,14 @@ int match_find(struct lab_node *n, const struct match_rule *r, struct match_set 
 int match_alive(struct lab_node *n, const struct match_set *set, struct match_set *ret,
                 struct err *err);
 /* The same for an array as it stands in an undo record. */
-int match_alive_of(struct lab_node *n, const json_t *procs, struct match_set *ret, struct err *err);
-/* Sends signo to each of `set` (again checked by start time just before), the lowest pid first, so
- * that a supervisor falls before it can start its children again; waits at most `confirm` for each
- * as lab_node_signal() does. *ret_n: how many were hit. */
-int match_signal(struct lab_node *n, const struct match_set *set, int signo, nsec confirm,
-                 size_t *ret_n, struct span *ret_at, struct err *err);
+int match_alive_of(struct lab_node *n, json_t *procs, struct match_set *ret, struct err *err);
+/* Sends signo to what matches at this moment, in one go, and waits at most `confirm` as
+ * lab_node_signal() does. *ret_hit: who was hit (an empty set: nobody); *ret_at: unset then. */
+int match_signal(struct lab_node *n, const struct match_rule *r, int signo, nsec confirm,
+                 struct match_set *ret_hit, struct span *ret_at, struct err *err);
+/* The same to those of `procs` (an array as in a set) that still live. */
+int match_signal_these(struct lab_node *n, json_t *procs, int signo, nsec confirm,
+                       struct match_set *ret_hit, struct span *ret_at, struct err *err);
 /* "nginx (pid 7), nginx (pid 9)" */
 void match_text(const struct match_set *s, struct buf *out);
 /* Names of the units in the set, each once: new reference, an array of texts. */

@@ -161,32 +161,26 @@ static void restart_finish(struct restart_state *st, int error, const struct err
 }
 
 /* Sends to whatever of the targets still lives. */
-static int send_all(struct restart_state *st, int signo, nsec confirm, size_t *ret_hit,
-                    struct err *err)
+static int send_all(struct restart_state *st, int signo, nsec confirm, struct err *err)
 {
-    size_t total = 0;
     for (size_t i = 0; i < st->targets.n; i++) {
         struct lab_node *n = lab_node(st->env->lab, st->targets.hosts[i]);
-        AUTO_MATCH alive = {0};
-        int r = match_alive(n, &st->targets.sets[i], &alive, err);
-        if (r < 0)
-            return r;
-        if (match_count(&alive) == 0)
-            continue;
-        size_t hit = 0;
+        AUTO_MATCH hit = {0};
         struct span by = SPAN_UNSET;
-        r = match_signal(n, &alive, signo, confirm, &hit, &by, err);
+        if (!lab_node_is_up(n) || match_count(&st->targets.sets[i]) == 0)
+            continue;
+        int r = match_signal_these(n, st->targets.sets[i].procs, signo, confirm, &hit, &by, err);
         if (r < 0)
             return r;
+        if (match_count(&hit) == 0)
+            continue;
         targets_cover(&st->at, by);
-        total += hit;
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "host %s: SIG%s to ", st->targets.hosts[i],
                    signo == SIGTERM ? "TERM" : "KILL");
-        match_text(&alive, &text);
+        match_text(&hit, &text);
         json_array_append_new(st->changes, json_string(buf_text(&text)));
     }
-    *ret_hit = total;
     return 0;
 }
 
@@ -259,14 +253,14 @@ static void restart_look(struct loop_timer *t, void *data)
     struct restart_state *st = data;
     struct loop *loop = st->env->loop;
     struct err err = ERR_INIT;
-    size_t alive = 0, hit = 0;
+    size_t alive = 0;
     int r = count_alive(st, &alive, &err);
     if (r == 0 && alive > 0 && loop_fresh(loop) < st->kill_at) {
         loop_timer_set(loop, &st->timer, nsec_add(loop_fresh(loop), RESTART_LOOK_EVERY));
         return;
     }
     if (r == 0 && alive > 0)
-        r = send_all(st, SIGKILL, RESTART_KILL_CONFIRM, &hit, &err);
+        r = send_all(st, SIGKILL, RESTART_KILL_CONFIRM, &err);
     if (r == 0)
         r = start_all(st, &err);
     restart_finish(st, r, &err);
@@ -281,8 +275,7 @@ static int restart_start(struct inject_env *env, void *state, inject_event_fn *f
     st->fn = fn;
     st->data = data;
     st->timer = (struct loop_timer){.fn = restart_look, .data = st};
-    size_t hit = 0;
-    int r = send_all(st, SIGTERM, 0, &hit, err);
+    int r = send_all(st, SIGTERM, 0, err);
     if (r < 0)
         return r;
     st->kill_at = nsec_add(loop_fresh(env->loop), st->params->grace);

@@ -118,16 +118,15 @@ static int stop_prepare(struct inject_env *env, const struct step *step, void **
 static int stop_on(struct lab_node *n, const struct stop_params *p, struct match_set *set,
                    struct span *at, struct err *err)
 {
-    size_t hit = 0;
-    int r = match_signal(n, set, SIGSTOP, STOP_CONFIRM, &hit, at, err);
+    AUTO_MATCH hit = {0}, now = {0}, more_hit = {0};
+    int r = match_signal_these(n, set->procs, SIGSTOP, STOP_CONFIRM, &hit, at, err);
     if (r < 0)
         return r;
-    if (hit == 0)
+    if (match_count(&hit) == 0)
         return err_set(err, ESRCH,
                        "on host '%s' everything that matched was gone before SIGSTOP was sent",
                        lab_node_name(n));
     struct match_rule rule = rule_of(p);
-    AUTO_MATCH now = {0};
     r = match_find(n, &rule, &now, err);
     if (r < 0)
         return r;
@@ -136,7 +135,7 @@ static int stop_on(struct lab_node *n, const struct stop_params *p, struct match
         return 0;
     json_array_extend(set->procs, more.procs);
     struct span by = SPAN_UNSET;
-    r = match_signal(n, &more, SIGSTOP, STOP_CONFIRM, &hit, &by, err);
+    r = match_signal_these(n, more.procs, SIGSTOP, STOP_CONFIRM, &more_hit, &by, err);
     if (r < 0)
         return r;
     targets_cover(at, by);
@@ -216,9 +215,9 @@ static int stop_revert(struct inject_env *env, const json_t *undo, struct inject
         AUTO_MATCH stopped = {.procs = only(&alive, true)};
         if (match_count(&stopped) == 0)
             continue;
-        size_t hit = 0;
+        AUTO_MATCH hit = {0};
         struct span by = SPAN_UNSET;
-        r = match_signal(n, &stopped, SIGCONT, STOP_CONFIRM, &hit, &by, err);
+        r = match_signal_these(n, stopped.procs, SIGCONT, STOP_CONFIRM, &hit, &by, err);
         if (r < 0)
             return r;
         targets_cover(&at, by);

@@ -275,14 +275,46 @@ static int agent_do_run(struct agent *a, const json_t *ask, const struct proto_f
 /* --- Processes -------------------------------------------------------------------------------- */
 
 /* Ours are never matched: pid 1 and the supervisors. */
-static bool agent_is_asked_for(const struct agent *a, const struct proc *p, const char *name,
-                               pid_t pid)
+/* Which processes a request means; see struct lab_match. */
+struct agent_wanted {
+    const char *process, *unit;
+    pid_t pid;
+    const json_t *only; /* NULL: any */
+};
+
+static struct agent_wanted agent_wanted(const json_t *ask)
+{
+    return (struct agent_wanted){.process = jsonx_str(ask, "process", NULL),
+                                 .unit = jsonx_str(ask, "unit", NULL),
+                                 .pid = (pid_t)jsonx_int(ask, "pid", 0),
+                                 .only = json_object_get(ask, "only")};
+}
+
+static bool agent_is_listed(const json_t *only, const struct proc *p)
+{
+    const json_t *j;
+    size_t i;
+    json_array_foreach (only, i, j) {
+        if (jsonx_int(j, "pid", 0) == p->pid &&
+            (unsigned long long)jsonx_int(j, "start", 0) == p->start)
+            return true;
+    }
+    return false;
+}
+
+static bool agent_is_asked_for(const struct agent *a, const struct procs *all, const struct proc *p,
+                               const struct agent_wanted *w)
 {
     if (p->pid == 1 || !procs_is_alive(p) || agent_sup_of(a, p->pid))
         return false;
-    if (pid && p->pid != pid)
+    if ((w->pid && p->pid != w->pid) || (w->only && !agent_is_listed(w->only, p)))
         return false;
-    return !name || procs_match(p, name);
+    if (w->unit) {
+        const struct agent_sup *s = agent_owner(a, all, p);
+        if (!s || s->is_run || strcmp(agent_unit(a, s->unit)->name, w->unit) != 0)
+            return false;
+    }
+    return !w->process || procs_match(p, w->process);
 }
 
 static json_t *agent_describe(const struct agent *a, const struct procs *all, const struct proc *p)
@@ -299,15 +331,14 @@ static json_t *agent_describe(const struct agent *a, const struct procs *all, co
 
 static int agent_do_list(struct agent *a, const json_t *ask, json_t *answer, struct err *err)
 {
-    const char *name = jsonx_str(ask, "process", NULL);
-    pid_t pid = (pid_t)jsonx_int(ask, "pid", 0);
+    struct agent_wanted wanted = agent_wanted(ask);
     struct procs all = {0};
     int r = procs_scan(&all, err);
     if (r < 0)
         return r;
     json_t *pids = json_array();
     for (size_t i = 0; i < all.n; i++)
-        if (agent_is_asked_for(a, &all.items[i], name, pid))
+        if (agent_is_asked_for(a, &all, &all.items[i], &wanted))
             json_array_append_new(pids, agent_describe(a, &all, &all.items[i]));
     json_object_set_new(answer, "pids", pids);
     procs_done(&all);
@@ -389,8 +420,7 @@ static int agent_pidfd(const struct proc *p)
 
 static int agent_do_signal(struct agent *a, const json_t *ask, json_t *answer, struct err *err)
 {
-    const char *name = jsonx_str(ask, "process", NULL);
-    pid_t pid = (pid_t)jsonx_int(ask, "pid", 0);
+    struct agent_wanted wanted = agent_wanted(ask);
     int signo = (int)jsonx_int(ask, "signo", 0);
     nsec confirm = jsonx_int(ask, "confirm", 0);
     struct procs all = {0};
@@ -402,7 +432,7 @@ static int agent_do_signal(struct agent *a, const json_t *ask, json_t *answer, s
     size_t n = 0, sent = 0;
     for (size_t i = 0; hits && i < all.n; i++) {
         const struct proc *p = &all.items[i];
-        if (!agent_is_asked_for(a, p, name, pid) || (hits[n].pidfd = agent_pidfd(p)) < 0)
+        if (!agent_is_asked_for(a, &all, p, &wanted) || (hits[n].pidfd = agent_pidfd(p)) < 0)
             continue;
         hits[n++].pid = p->pid;
         json_array_append_new(pids, agent_describe(a, &all, p));

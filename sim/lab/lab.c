@@ -304,6 +304,10 @@ static json_t *lab_ask(const char *what, const struct lab_match *m)
         json_object_set_new(ask, "process", json_string(m->process));
     if (m && m->pid)
         json_object_set_new(ask, "pid", json_integer(m->pid));
+    if (m && m->unit)
+        json_object_set_new(ask, "unit", json_string(m->unit));
+    if (m && m->only)
+        json_object_set(ask, "only", m->only);
     return ask;
 }
 

@@ -103,10 +103,12 @@ size_t lab_node_ports(const struct lab_node *n);
 const char *lab_node_port_at(const struct lab_node *n, size_t i);
 
 /* Processes of a host. */
-struct lab_match {
-    const char
-        *process; /* argv[0], its basename, executable, or comm (cut at 15); NULL: all but init */
-    pid_t pid;    /* 0, or this pid as seen in the host */
+struct lab_match { /* what is given must all hold */
+    /* argv[0], its basename, executable, or comm (cut at 15); NULL: all but init */
+    const char *process;
+    pid_t pid;        /* 0, or this pid as seen in the host */
+    const char *unit; /* NULL, or the command of this name in `start:` and what descends from it */
+    json_t *only; /* NULL, or [{pid,start}…]: those processes alone, whoever has their pids now */
 };
 struct lab_signalled {
     size_t n;         /* processes hit */
