@@ -17,14 +17,16 @@
 #include <unistd.h>
 
 /* Programs of well-known servers: the Debian package that has them, and whether they insist on
- * changing to another user or group, for which a rootless lab needs newuidmap. */
+ * changing to another user or group, for which a rootless lab needs newuidmap, unless an argument
+ * tells them to stay who they are. */
 static const struct {
     const char *program, *package;
     bool needs_ids;
+    const char *unless;
 } here_known[] = {
     {"curl", "curl", false},
     {"dig", "bind9-dnsutils", false},
-    {"dnsmasq", "dnsmasq-base", true},
+    {"dnsmasq", "dnsmasq-base", true, "--no-daemon"},
     {"etcd", "etcd-server", false},
     {"etcdctl", "etcd-client", false},
     {"haproxy", "haproxy", false},
@@ -56,6 +58,14 @@ static bool here_find(const char *program)
     return false;
 }
 
+static bool here_has(char *const *argv, const char *argument)
+{
+    for (size_t i = 1; argument && argv[i]; i++)
+        if (!strcmp(argv[i], argument))
+            return true;
+    return false;
+}
+
 static int here_unit(const struct host *h, const struct unit *u, const struct hostcaps *caps)
 {
     char **argv = text_split_argv(u->command);
@@ -70,7 +80,7 @@ static int here_unit(const struct host *h, const struct unit *u, const struct ho
     for (size_t i = 0; i < ARRAY_SIZE(here_known); i++)
         if (!strcmp(here_known[i].program, name)) {
             package = here_known[i].package;
-            needs_ids = here_known[i].needs_ids;
+            needs_ids = here_known[i].needs_ids && !here_has(argv, here_known[i].unless);
         }
     if (!here_find(argv[0]) && package)
         code = say_error(EXIT_CANNOT_RUN,

@@ -1,10 +1,11 @@
 #!/bin/sh
 # shipped.sh PROGRAM FOLDER USER CODE [OPTIONS...]: runs a shipped scenario for real.
 #
-# USER is root or nobody (uid 65534 and nothing else, as an ordinary user without newuidmap has it).
+# USER is root, nobody (uid 65534 and nothing else, as an ordinary user without newuidmap has it) or
+# ranged (the same with a range of uids, as an ordinary user with newuidmap has it).
 # The exit code must be CODE; the folder must hold all that is promised, say that everything was
 # undone, and be computed again from its record to the same bytes. Exit code 77: skipped.
-# SHIPPED_EDIT: a sed command for the servers' configuration, to have a promise broken.
+# SHIPPED_EDIT: a sed command for the scenario and its servers' configuration.
 set -eu
 
 program=$1
@@ -14,7 +15,7 @@ code=$4
 shift 4
 name=$(basename "$folder")
 
-skip()
+skip() # WHY
 {
     echo "skipped: $*"
     [ -z "${BLACKSTART_TESTS_MUST_RUN:-}" ] || exit 1
@@ -22,6 +23,7 @@ skip()
 }
 
 [ "$user" = nobody ] || [ "$(id -u)" = 0 ] || skip "needs root"
+[ "$user" != ranged ] || [ -e /etc/subuid ] || skip "needs /etc/subuid (package uidmap)"
 
 # Where uid 65534 can read it, whatever the folder of the source is closed to.
 work=$(mktemp -d /tmp/blackstart-shipped.XXXXXX)
@@ -30,11 +32,20 @@ chmod 755 "$work"
 mkdir "$work/run"
 cp "$program" "$work/blackstart"
 cp -R "$folder" "$work/$name"
-[ -z "${SHIPPED_EDIT:-}" ] || sed -i "$SHIPPED_EDIT" "$work/$name"/*.conf
+[ -z "${SHIPPED_EDIT:-}" ] || sed -i "$SHIPPED_EDIT" "$work/$name"/*.conf "$work/$name"/*.yaml
 as=
-if [ "$user" = nobody ] && [ "$(id -u)" = 0 ]; then
+if [ "$user" != root ] && [ "$(id -u)" = 0 ]; then
     chown 65534:65534 "$work/run"
-    as='setpriv --reuid 65534 --regid 65534 --clear-groups --'
+    # Who has a range is said for this test alone, by files over /etc/subuid and /etc/subgid.
+    [ "$user" = nobody ] || echo 'nobody:200000:65536' >"$work/range"
+    [ "$user" = ranged ] || : >"$work/range"
+    cat >"$work/as" <<EOF
+for file in /etc/subuid /etc/subgid; do
+    [ ! -e \$file ] || mount --bind "$work/range" \$file || exit
+done
+exec setpriv --reuid 65534 --regid 65534 --clear-groups -- "\$@"
+EOF
+    as="unshare -m sh $work/as"
 fi
 export HOME="$work/run" XDG_STATE_HOME="$work/run/state" NO_COLOR=1
 unset XDG_RUNTIME_DIR
