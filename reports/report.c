@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "reports/anonymous.h"
+#include "reports/html.h"
 #include "reports/junit.h"
 #include "reports/markdown.h"
 #include "reports/measure.h"
@@ -69,6 +70,32 @@ static int write_one(int dirfd, const char *name, writer *fn, const struct resul
     return file_replace(dirfd, name, buf_text(&text), text.len, err);
 }
 
+static int write_page(int dirfd, const char *name, const struct result *r,
+                      const struct plots *plots, struct err *err)
+{
+    AUTO_BUF text = BUF_INIT;
+    html_write(r, plots, &text);
+    return file_replace(dirfd, name, buf_text(&text), text.len, err);
+}
+
+/* The page, and its plots as files of their own. */
+static int write_page_and_plots(int dirfd, const struct result *r, struct err *err)
+{
+    struct plots plots;
+    plots_make(r, &plots);
+    int rc = write_page(dirfd, "report.html", r, &plots, err);
+    if (rc == 0 && plots.n)
+        rc = file_make_dirs(dirfd, "plots", 0777, err);
+    for (size_t i = 0; i < plots.n && rc == 0; i++) {
+        AUTO_BUF name = BUF_INIT;
+        buf_printf(&name, "plots/%s.svg", plots.items[i].name);
+        rc = file_replace(dirfd, buf_text(&name), plots.items[i].svg, strlen(plots.items[i].svg),
+                          err);
+    }
+    plots_done(&plots);
+    return rc;
+}
+
 static int write_all(const struct report_request *q, const struct result *r, struct err *err)
 {
     static const struct {
@@ -94,7 +121,7 @@ static int write_all(const struct report_request *q, const struct result *r, str
         if (rc < 0)
             return rc;
     }
-    return 0;
+    return write_page_and_plots(dirfd, r, err);
 }
 
 static int write_single(const struct report_request *q, const struct result *r, struct err *err)
@@ -108,7 +135,13 @@ static int write_single(const struct report_request *q, const struct result *r, 
         if (rc < 0)
             return rc;
     }
-    return 0;
+    if (!q->html)
+        return 0;
+    struct plots plots;
+    plots_make(r, &plots);
+    int rc = write_page(AT_FDCWD, q->html, r, &plots, err);
+    plots_done(&plots);
+    return rc;
 }
 
 int report_write(const struct report_request *q, struct report_outcome *ret, struct err *err)

@@ -9,16 +9,6 @@
 #include "sim/base/jsonx.h"
 #include "sim/base/text.h"
 
-static const char *number_word(size_t n, char text[24])
-{
-    static const char *const words[] = {"no",    "one",   "two",  "three", "four",   "five",  "six",
-                                        "seven", "eight", "nine", "ten",   "eleven", "twelve"};
-    if (n < ARRAY_SIZE(words))
-        return words[n];
-    snprintf(text, 24, "%zu", n);
-    return text;
-}
-
 static const char *plural(size_t n, const char *one, const char *many)
 {
     return n == 1 ? one : many;
@@ -350,7 +340,6 @@ void sentence_objective(const struct result *r, const struct objective *o, struc
 
 void sentence_reliability(const struct result *r, const struct objective *o, struct buf *out)
 {
-    char word[24];
     size_t from = out->len;
     if (o->verdict == VERDICT_NOT_APPLICABLE || o->planned == 0 || o->within == 0)
         return;
@@ -361,9 +350,9 @@ void sentence_reliability(const struct result *r, const struct objective *o, str
     }
     if (o->reliability > 0) {
         buf_printf(out,
-                   "%s of %zu trials within the target show at least %.1f %% reliability at %g %% "
+                   "%zu of %zu trials within the target show at least %.1f %% reliability at %g %% "
                    "confidence; %g %% was asked",
-                   number_word(o->within, word), o->planned, 100 * o->p_lower, 100 * o->confidence,
+                   o->within, o->planned, 100 * o->p_lower, 100 * o->confidence,
                    100 * o->reliability);
         if (o->verdict == VERDICT_NOT_DEMONSTRATED && o->missed == 0)
             buf_printf(out, " and needs %zu clean trials",
@@ -371,11 +360,10 @@ void sentence_reliability(const struct result *r, const struct objective *o, str
         buf_addc(out, '.');
     } else {
         buf_printf(out,
-                   "%s of %zu trials were within the target; no reliability is claimed (%s would "
+                   "%zu of %zu trials were within the target; no reliability is claimed (%s would "
                    "show at least %.1f %% at %g %% confidence",
-                   number_word(o->within, word), o->planned,
-                   all ? "as independent repetitions they" : "they", 100 * o->p_lower,
-                   100 * o->confidence);
+                   o->within, o->planned, all ? "as independent repetitions they" : "they",
+                   100 * o->p_lower, 100 * o->confidence);
         if (all && o->p_lower < 0.8)
             buf_printf(out, "; %zu clean ones would show 80 %%",
                        stats_needed(0.8, o->confidence, 0));

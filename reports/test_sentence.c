@@ -67,7 +67,7 @@ static void met(void **state)
                     "checkout came back 575 ms (499–651) after it failed, the worst of 5 trials; "
                     "the promise is 1 s: met.");
     expect_reliability(&w, OBJECTIVE_RTO,
-                       "Five of 5 trials were within the target; no reliability is claimed (as "
+                       "5 of 5 trials were within the target; no reliability is claimed (as "
                        "independent repetitions they would show at least 54.9 % at 95 % "
                        "confidence; 14 clean ones would show 80 %).");
     AUTO_BUF b = BUF_INIT;
@@ -266,7 +266,7 @@ static void what_was_asked_to_be_demonstrated(void **state)
     w.scenario.demonstrate = &w.demonstrate;
     play(&w, (const char *const[]){FAST, FAST}, 2);
     expect_reliability(&w, OBJECTIVE_RTO,
-                       "Two of 2 trials within the target show at least 44.7 % reliability at 80 "
+                       "2 of 2 trials within the target show at least 44.7 % reliability at 80 "
                        "% confidence; 80 % was asked and needs 8 clean trials.");
 }
 
