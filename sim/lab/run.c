@@ -200,14 +200,13 @@ static bool run_take_end(struct lab_run *run)
 {
     json_t *event;
     size_t i;
-    json_array_foreach(run->node->queue, i,
-                       event) if (!strcmp(jsonx_str(event, "event", ""), "ran") &&
-                                  (uint64_t)jsonx_int(event, "id", 0) == run->id)
-    {
-        run_read_end(run, event);
-        json_array_remove(run->node->queue, i);
-        return true;
-    }
+    json_array_foreach (run->node->queue, i, event)
+        if (!strcmp(jsonx_str(event, "event", ""), "ran") &&
+            (uint64_t)jsonx_int(event, "id", 0) == run->id) {
+            run_read_end(run, event);
+            json_array_remove(run->node->queue, i);
+            return true;
+        }
     return false;
 }
 

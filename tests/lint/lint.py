@@ -50,7 +50,10 @@ FORBIDDEN = [
 ]
 MAX_FILE, MAX_FUNCTION = 800, 120
 # (check, path, text in the finding): why.
-EXEMPT = {}
+EXEMPT = {
+    ("state", "sim/drill/warden.c", "text"):
+        "the message that the one watchman of its process is reading; too large for its stack",
+}
 
 SOURCE = BUILD = None
 
@@ -61,7 +64,7 @@ def room_of(path):
 
 
 def is_test(path):
-    return path.parts[0] == "tests" or path.name.startswith("test_")
+    return path.parts[0] == "tests" or path.name.startswith(("test_", "fixture."))
 
 
 def sources(pattern="*.[ch]", tests=False):
@@ -218,10 +221,10 @@ def check_format():
                           capture_output=True, text=True)
     told = set()
     for line in done.stderr.splitlines():
-        m = re.match(r"(.+?:\d+):\d+: error: code should be clang-formatted", line)
+        m = re.match(r"(.+?):(\d+):\d+: error: code should be clang-formatted", line)
         if m and m.group(1) not in told:
             told.add(m.group(1))
-            yield f"{m.group(1)}: is not as clang-format leaves it"
+            yield f"{m.group(1)}:{m.group(2)}: is not as clang-format leaves it from here on"
     if done.returncode and "clang-formatted" not in done.stderr:
         raise SystemExit(f"lint.py: {tool}: {done.stderr.strip()}")
 
