@@ -5,6 +5,7 @@
 #include "scenarios/tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 static const char scenario_text[] =
     "blackstart: 1\n"
@@ -105,10 +106,195 @@ static void a_scenario_becomes_a_model(void **state)
     assert_string_equal(s->vars.items[0].value, "10s");
 }
 
+/* A small scenario; what is in brackets can be changed. */
+static char *small(struct arena *arena, const char *service, const char *probe, const char *rest)
+{
+    return arena_printf(arena,
+                        "blackstart: 1\n"
+                        "name: small\n"
+                        "services: {shop: {%s}}\n"
+                        "hosts:\n"
+                        "  a: {lab: 10.0.0.2/24}\n"
+                        "  b: {lab: 10.0.0.3/24}\n"
+                        "probes:\n"
+                        "  p: {service: shop, host: a, tcp: 10.0.0.3:80, %s}\n"
+                        "%s\n",
+                        service, probe, rest);
+}
+
+/* "" when it loads without a word. */
+static const char *small_said(struct arena *arena, const char *service, const char *probe,
+                              const char *rest)
+{
+    AUTO_DIAGS diags = DIAGS_INIT;
+    AUTO_BUF out = BUF_INIT;
+    CLEANUP(scenario_free_p) struct scenario *s = NULL;
+    const char *text = small(arena, service, probe, rest);
+    int r = scenario_load_text(text, strlen(text), "t", NULL, &diags, &s);
+    assert_int_equal(r<0, diags.n_errors> 0);
+    diags_render(&diags, &out);
+    return arena_strdup(arena, buf_text(&out));
+}
+
+static void promises_are_taken_up_to_what_probes_can_see(void **state)
+{
+    static const char fault[] = "script: [{at: 1s, kill: {host: b}}]\nhorizon: 1h";
+    static const struct {
+        const char *service, *probe, *rest, *said;
+    } cases[] = {
+        /* resolution: 2 x 100 ms + 1 s */
+        {"rto: 2400ms", "every: 100ms", fault, ""},
+        {"rto: 2399999999ns", "every: 100ms", fault, "is smaller than twice the resolution"},
+        {"max_downtime: 2400ms", "every: 100ms", fault, ""},
+        {"max_downtime: 2399ms", "every: 100ms", fault, "is smaller than twice"},
+        /* slow_after bounds it instead of timeout */
+        {"rto: 1s", "every: 100ms, slow_after: 300ms", fault, ""},
+        {"rto: 999ms", "every: 100ms, slow_after: 300ms", fault, "is smaller than twice"},
+        {"rto: 1s", "every: 100ms, slow_after: 300ms, down_after: 3", fault, "is smaller"},
+        /* target 3 s + stable 2 s + 2 x 100 ms + 1 s after the fault at 1 s */
+        {"rto: 3s", "every: 100ms", "script: [{at: 1s, kill: {host: b}}]\nhorizon: 7200ms", ""},
+        {"rto: 3s", "every: 100ms", "script: [{at: 1s, kill: {host: b}}]\nhorizon: 7199ms",
+         "at least 7.2 s"},
+        {"rto: 3s", "every: 100ms, stable: 4s",
+         "script: [{at: 1s, kill: {host: b}}]\nhorizon: 9199ms", "at least 9.2 s"},
+        /* without a fault nothing needs that long */
+        {"rto: 3s", "every: 100ms", "horizon: 1s", ""},
+        /* a step ends with the horizon, not after it */
+        {"tier: 1", "every: 100ms", "script: [{at: 5s, for: 5s, kill: {host: b}}]\nhorizon: 10s",
+         ""},
+        {"tier: 1", "every: 100ms",
+         "script: [{at: 5s, for: 5001ms, kill: {host: b}}]\nhorizon: 10s", "the horizon is 10 s"},
+        {"rto: 4h, mtpd: 4h", "every: 1s", "horizon: 1s", ""},
+        {"rto: 4h, mtpd: 3h", "every: 1s", "horizon: 1s", "longer than its mtpd"},
+        {"rto: 3s, rto_clock: declaration", "every: 100ms", "horizon: 1s",
+         "warning: the rto of shop runs from the mark 'declared'"},
+        {"rto: 3s, rto_clock: detection", "every: 100ms", "horizon: 1s",
+         "has the role page or monitor"},
+        {"down_when: {at_least: 1}", "every: 1s", "horizon: 1s", ""},
+        {"tier: 1", "every: 1s, timeout: 2s, slow_after: 1999ms", "horizon: 1s", ""},
+        {"tier: 1", "every: 1s, timeout: 2s, slow_after: 2s", "horizon: 1s", "shorter than"},
+        {"tier: 1", "every: 1s", "horizon: 1s\nsettle: {for: 5s, within: 5s}", ""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CLEANUP(arena_free_p) struct arena *arena = arena_new();
+        const char *said = small_said(arena, cases[i].service, cases[i].probe, cases[i].rest);
+        if (*cases[i].said ? !strstr(said, cases[i].said) : *said)
+            fail_msg("%s | %s | %s should say '%s', said: %s", cases[i].service, cases[i].probe,
+                     cases[i].rest, cases[i].said, said);
+    }
+}
+
+/* The fewest trials, against tables of zero-failure and one-failure test plans. */
+static void claims_need_their_trials(void **state)
+{
+    static const struct {
+        const char *reliability, *confidence;
+        int misses, needed;
+    } plans[] = {
+        {"80%", "80%", 0, 8},  {"90%", "90%", 0, 22},  {"95%", "95%", 0, 59},
+        {"90%", "95%", 0, 29}, {"99%", "95%", 0, 299}, {"99.9%", "95%", 0, 2995},
+        {"50%", "50%", 0, 1},  {"80%", "90%", 1, 18},  {"90%", "90%", 1, 38},
+        {"95%", "95%", 1, 93}, {"90%", "95%", 2, 61},  {"99%", "99%", 0, 459},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(plans); i++)
+        for (int less = 0; less < 2; less++) {
+            CLEANUP(arena_free_p) struct arena *arena = arena_new();
+            int trials = plans[i].needed - less;
+            if (!trials)
+                continue;
+            const char *rest = arena_printf(
+                arena,
+                "horizon: 1s\ntrials: %d\ndemonstrate: {reliability: %s, confidence: %s, "
+                "misses: %d}",
+                trials, plans[i].reliability, plans[i].confidence, plans[i].misses);
+            const char *said = small_said(arena, "tier: 1", "every: 1s", rest);
+            if ((*said != '\0') != less)
+                fail_msg("%s at %s, %d misses, %d trials: %s", plans[i].reliability,
+                         plans[i].confidence, plans[i].misses, trials, said);
+        }
+}
+
+static void another_number_of_trials_is_checked_too(void **state)
+{
+    CLEANUP(scenario_free_p) struct scenario *s = load_ok(scenario_text);
+    AUTO_DIAGS diags = DIAGS_INIT;
+    AUTO_BUF out = BUF_INIT;
+    assert_int_equal(scenario_set_trials(s, 20, &diags), 0);
+    assert_int_equal(s->trials, 20);
+    assert_int_equal(scenario_set_trials(s, 7, &diags), -EINVAL);
+    assert_int_equal(scenario_set_trials(s, 0, &diags), -EINVAL);
+    assert_int_equal(scenario_set_trials(s, 100001, &diags), -EINVAL);
+    assert_int_equal(s->trials, 20);
+    diags_render(&diags, &out);
+    assert_non_null(strstr(out.text, "80 % at 80 % confidence needs 8 trials without a miss; 7 can "
+                                     "show at most 79.4 %"));
+}
+
+static void expectations_follow_from_promises_and_faults(void **state)
+{
+    static const struct {
+        const char *service, *rest;
+        enum expectation expect;
+    } cases[] = {
+        {"rto: 3s", "script: [{at: 1s, kill: {host: b}}]", EXPECT_AFFECTED},
+        {"rto: 3s", "", EXPECT_EITHER},
+        {"rto: 3s", "script: [{at: 1s, run: {host: b, command: x}}]", EXPECT_EITHER},
+        {"tier: 1", "script: [{at: 1s, kill: {host: b}}]", EXPECT_EITHER},
+        {"max_downtime: 3s", "script: [{at: 1s, kill: {host: b}}]", EXPECT_EITHER},
+        {"rto: 3s", "script: [{at: 1s, kill: {host: b}}]\nexpect: {shop: unaffected}",
+         EXPECT_UNAFFECTED},
+        {"tier: 1", "script: [{at: 1s, kill: {host: b}}]\nexpect: {shop: affected}",
+         EXPECT_AFFECTED},
+        {"rto: 3s", "script: [{at: 1s, kill: {host: b}}]\nexpect: {shop: either}", EXPECT_EITHER},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CLEANUP(arena_free_p) struct arena *arena = arena_new();
+        const char *rest = arena_printf(arena, "%s\nhorizon: 1h", cases[i].rest);
+        CLEANUP(scenario_free_p)
+        struct scenario *s = load_ok(small(arena, cases[i].service, "every: 100ms", rest));
+        assert_int_equal(scenario_service(s, "shop")->expect, cases[i].expect);
+    }
+}
+
+static void a_secret_is_looked_up_only_when_it_is_needed(void **state)
+{
+    AUTO_FREE char *value = NULL;
+    char key[] = "TOKEN", plain[] = "plain", name[] = "BLACKSTART_TEST_SECRET";
+    struct err err = ERR_INIT;
+    struct pair p = {.key = key, .value = plain};
+    assert_int_equal(pair_resolve(&p, -1, &value, &err), 0);
+    assert_string_equal(value, "plain");
+    free(steal_ptr(value));
+    p = (struct pair){.key = key, .value = name, .source = PAIR_ENV};
+    assert_int_equal(pair_resolve(&p, -1, &value, &err), -ENOENT);
+    assert_string_equal(err.text, "the value of 'TOKEN' is the environment variable "
+                                  "'BLACKSTART_TEST_SECRET', which is not set");
+    assert_null(value);
+    assert_int_equal(setenv("BLACKSTART_TEST_SECRET", "s3cret", 1), 0);
+    assert_int_equal(pair_resolve(&p, -1, &value, &err), 0);
+    assert_string_equal(value, "s3cret");
+    free(steal_ptr(value));
+    char path[] = "/tmp/blackstart-test-XXXXXX";
+    AUTO_CLOSE int fd = mkstemp(path);
+    assert_int_equal(write(fd, "from file\n", 10), 10);
+    p = (struct pair){.key = key, .value = path, .source = PAIR_FILE};
+    assert_int_equal(pair_resolve(&p, AT_FDCWD, &value, &err), 0);
+    assert_string_equal(value, "from file");
+    unlink(path);
+    AUTO_FREE char *none = NULL;
+    assert_true(pair_resolve(&p, AT_FDCWD, &none, &err) < 0);
+    assert_non_null(strstr(err.text, "the value of 'TOKEN': cannot read"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_scenario_becomes_a_model),
+        cmocka_unit_test(promises_are_taken_up_to_what_probes_can_see),
+        cmocka_unit_test(claims_need_their_trials),
+        cmocka_unit_test(another_number_of_trials_is_checked_too),
+        cmocka_unit_test(expectations_follow_from_promises_and_faults),
+        cmocka_unit_test(a_secret_is_looked_up_only_when_it_is_needed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
