@@ -12,7 +12,8 @@ static void err_clean(char *text)
             *c = '?';
 }
 
-static void err_vset(struct err *err, int code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void err_vset(struct err *err, int code,
+                                                           const char *fmt, va_list ap)
 {
     char text[ERR_TEXT_MAX]; /* fmt's arguments may point into err->text */
     vsnprintf(text, sizeof text, fmt, ap);

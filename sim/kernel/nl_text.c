@@ -419,8 +419,7 @@ static void write_multipath(struct nl_writer *w, const struct nlattr *a)
         buf_adds(w->out, "(dev=");
         nl_write_ifindex(w, &h->rtnh_ifindex);
         write_if(w, "weight", h->rtnh_hops + 1u);
-        nl_write_attrs(w, (const void *)RTNH_DATA(h), (int)(h->rtnh_len - sizeof *h),
-                       &next_hop_table);
+        nl_write_attrs(w, (const void *)(h + 1), (int)(h->rtnh_len - sizeof *h), &next_hop_table);
         buf_addc(w->out, ')');
         left -= RTNH_ALIGN(h->rtnh_len);
         h = (const void *)((const char *)h + RTNH_ALIGN(h->rtnh_len));

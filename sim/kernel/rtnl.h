@@ -84,6 +84,11 @@ int rtnl_links(struct nl *nl, struct rtnl_link **ret, size_t *ret_n, struct err 
 /* -ENODEV when there is none. A recording answers an invented link that is up. */
 int rtnl_link_get(struct nl *nl, const char *name, struct rtnl_link *ret, struct err *err);
 
+/* Waits until each port of a bridge that is up also runs: the kernel lets it forward a moment after
+ * both ends were brought up, and frames sent before are lost. -ETIMEDOUT names one that does not.
+ */
+int rtnl_ports_running(struct nl *nl, nsec timeout, struct err *err);
+
 struct rtnl_address {
     int ifindex;
     uint32_t flags; /* IFA_F_* */

@@ -9,6 +9,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +109,33 @@ int rtnl_link_get(struct nl *nl, const char *name, struct rtnl_link *ret, struct
         return err_set(err, ENODEV, "%s: there is no interface \"%s\"", nl_where(nl), name);
     *ret = link;
     return 0;
+}
+
+static const struct rtnl_link *find_waiting(const struct rtnl_link *links, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (links[i].master && (links[i].flags & (IFF_UP | IFF_RUNNING)) == IFF_UP)
+            return &links[i];
+    return NULL;
+}
+
+int rtnl_ports_running(struct nl *nl, nsec timeout, struct err *err)
+{
+    nsec end = nsec_add(nsec_now(CLOCK_MONOTONIC), timeout);
+    for (;;) {
+        AUTO_FREE struct rtnl_link *links = NULL;
+        size_t n = 0;
+        int r = rtnl_links(nl, &links, &n, err);
+        if (r < 0)
+            return r;
+        const struct rtnl_link *waiting = find_waiting(links, n);
+        if (!waiting)
+            return 0;
+        if (nsec_now(CLOCK_MONOTONIC) > end)
+            return err_set(err, ETIMEDOUT, "%s: the port %s has no carrier", nl_where(nl),
+                           waiting->name);
+        (void)poll(NULL, 0, 1); /* linkwatch_event() comes from a work queue: nothing to wait on */
+    }
 }
 
 static int on_address(const struct nlmsghdr *h, void *data, struct err *err)

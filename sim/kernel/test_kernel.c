@@ -225,6 +225,16 @@ static void iproute2_reads_links_as_asked(void **state)
     assert_false(is_up(at(changed, "0")));
     json_decref(changed);
 
+    rtnl_link_master(t.sw, "p-web", "br-lan");
+    rtnl_link_up(t.sw, "p-web", true);
+    rtnl_link_up(t.host, "eth0", false);
+    ok(nl_flush(t.host, &err), &err);
+    assert_int_equal(rtnl_ports_running(t.sw, NSEC_MSEC, &err), -ETIMEDOUT);
+    assert_string_equal(err.text, "switch: the port p-web has no carrier");
+    rtnl_link_up(t.host, "eth0", true);
+    ok(nl_flush(t.host, &err), &err);
+    ok(rtnl_ports_running(t.sw, 5 * NSEC_SEC, &err), &err);
+
     struct rtnl_link link;
     ok(rtnl_link_get(t.sw, "p-web", &link, &err), &err);
     assert_string_equal(link.kind, "veth");
@@ -618,6 +628,7 @@ static void open_mesh(struct nl *sw, int *fds, int *socks)
         struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(7000)};
         assert_int_equal(bind(socks[i], (struct sockaddr *)&any, sizeof any), 0);
     }
+    ok(rtnl_ports_running(sw, 5 * NSEC_SEC, &err), &err);
 }
 
 /* What has arrived of sender `from`, until all is here or nothing comes for half a second. */

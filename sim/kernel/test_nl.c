@@ -271,8 +271,8 @@ static void what_cannot_be_encoded_is_told_and_nothing_is_sent(void **state)
     const struct nft_pair long_pair = {"", "b"};
     struct inet_prefix a4 = ip("10.0.0.1"), a6 = ip("fd00::1");
     static const char *const want[] = {
-        "here: \"abcdefghijklmnop\" cannot be the name of an interface (1 to 15 bytes, no / : or "
-        "blank)",
+        ("here: \"abcdefghijklmnop\" cannot be the name of an interface (1 to 15 bytes, no / : or "
+         "blank)"),
         "here: \"a b\" cannot be the name of an interface (1 to 15 bytes, no / : or blank)",
         "here: \"..\" cannot be the name of an interface",
         "here: group 0 holds interfaces of others: not deleted",

@@ -9,6 +9,7 @@
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/netns.h"
+#include "sim/kernel/rtnl.h"
 #include "sim/lab/wire.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <string.h>
 
 #define LAB_TAIL_MAX OUTPUT_RING
+#define PORTS_TIMEOUT (5 * NSEC_SEC)
 
 int lab_note_id(struct lab *lab, int netns_fd, struct err *err)
 {
@@ -81,7 +83,7 @@ static int lab_build(struct lab *lab, struct err *err)
         r = node_clone(&lab->nodes[i], err);
     for (size_t i = 0; r == 0 && i < lab->nodes_n; i++)
         r = node_join(&lab->nodes[i], err);
-    return r;
+    return r < 0 ? r : rtnl_ports_running(lab->sw, PORTS_TIMEOUT, err);
 }
 
 int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, int source_dirfd,
