@@ -1,9 +1,9 @@
 /* The alarm `exec`: a command run again and again.
  *
- * One run at a time, on an absolute schedule; slots that pass while one runs are left out. Only a
- * change is told: the onset lies between the start of the last quiet run (or of our watching) and
- * the end of the first firing one; the clear likewise. A run without an exit code (killed, timed
- * out, not started) says nothing.
+ * One run at a time, on an absolute schedule; a slot that comes while one runs is taken when it
+ * ends, further ones are left out. Only a change is told: the onset lies between the start of the
+ * last quiet run (or of our watching) and the end of the first firing one; the clear likewise. A
+ * run without an exit code (killed, timed out, not started) says nothing.
  */
 #include "sim/watch/vantage.h"
 
@@ -16,19 +16,11 @@ struct check {
     struct sentry *sentry;
     struct loop_timer timer;
     struct child *child; /* NULL: none runs */
-    nsec began;          /* of our watching, then of the schedule */
-    nsec start;          /* of this run */
-    nsec other;          /* start of the last run in the present state: the change is later */
+    struct schedule schedule;
+    nsec start; /* of this run */
+    nsec other; /* start of the last run in the present state: the change is later */
     enum check_state state;
 };
-
-static void check_schedule(struct check *c)
-{
-    const struct check_params *p = c->sentry->alarm->params;
-    struct loop *loop = c->sentry->vantage->loop;
-    int64_t slots = (nsec_now(CLOCK_MONOTONIC) - c->began) / p->every + 1;
-    loop_timer_set(loop, &c->timer, c->began + slots * p->every);
-}
 
 static void check_ended(struct child *child, const struct child_exit *e, void *data)
 {
@@ -53,7 +45,7 @@ static void check_ended(struct child *child, const struct child_exit *e, void *d
         c->other = c->start;
     }
     c->child = child_free(child);
-    check_schedule(c);
+    loop_timer_set(c->sentry->vantage->loop, &c->timer, schedule_next(&c->schedule));
 }
 
 static void check_due(struct loop_timer *t, void *data)
@@ -63,10 +55,12 @@ static void check_due(struct loop_timer *t, void *data)
     const struct check_params *p = c->sentry->alarm->params;
     struct child_spec spec = {.on_exit = check_ended, .data = c, .timeout = p->timeout};
     struct err err = ERR_INIT;
+    int64_t skipped;
     c->start = nsec_now(CLOCK_MONOTONIC);
+    schedule_take(&c->schedule, c->start, &skipped);
     if (vantage_shell(c->sentry->vantage, p->command, &spec, &c->child, &err) < 0) {
         sentry_fails(c->sentry, err.text);
-        check_schedule(c);
+        loop_timer_set(c->sentry->vantage->loop, &c->timer, schedule_next(&c->schedule));
     }
 }
 
@@ -77,8 +71,9 @@ static int exec_open(struct sentry *s, struct err *err)
     if (!c)
         abort();
     nsec now = nsec_now(CLOCK_MONOTONIC);
-    *c = (struct check){
-        .sentry = s, .timer = {.fn = check_due, .data = c}, .began = now, .other = now};
+    *c = (struct check){.sentry = s, .timer = {.fn = check_due, .data = c}, .other = now};
+    const struct check_params *p = s->alarm->params;
+    c->schedule = (struct schedule){.first = now, .every = p->every};
     s->state = c;
     loop_timer_set(s->vantage->loop, &c->timer, now);
     return 0;

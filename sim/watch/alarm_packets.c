@@ -10,6 +10,7 @@
  */
 #include "sim/base/buf.h"
 #include "sim/kernel/inet.h"
+#include "sim/watch/stamp.h"
 #include "sim/watch/vantage.h"
 
 #include <arpa/inet.h>
@@ -21,7 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -29,11 +30,6 @@
 #define BUFFER_BYTES (4 << 20)
 #define OFFSET_EVERY (250 * NSEC_MSEC)
 #define MACS_MAX 64
-#define STEP_FLOOR NSEC_MSEC /* besides what slewing may do: adjtimex(2) allows 500 ppm */
-
-struct offset { /* CLOCK_REALTIME - CLOCK_MONOTONIC lies in [lo, hi], sampled at */
-    nsec lo, hi, at;
-};
 
 struct capture {
     struct packets *owner;
@@ -48,51 +44,25 @@ struct packets {
     struct sentry *sentry;
     struct capture *captures;
     struct loop_timer timer;
-    struct offset now, before; /* before the last step; equal to now without one */
-    bool stepped;
+    struct stamp_clock clock;
 };
 
 /* --- Clocks ---------------------------------------------------------------------------------- */
 
-static struct offset offset_sample(void)
-{
-    struct offset best = {0};
-    for (int i = 0; i < 3; i++) { /* the narrowest of a few: we may be interrupted in between */
-        nsec m1 = nsec_now(CLOCK_MONOTONIC), r = nsec_now(CLOCK_REALTIME);
-        nsec m2 = nsec_now(CLOCK_MONOTONIC);
-        if (i == 0 || m2 - m1 < best.hi - best.lo)
-            best = (struct offset){r - m2, r - m1, m2};
-    }
-    return best;
-}
-
 static void packets_sample(struct packets *p)
 {
-    struct offset o = offset_sample();
-    nsec slewed = STEP_FLOOR + (o.at - p->now.at) / 1000;
-    nsec by = o.lo - p->now.lo;
-    p->stepped = by > slewed || by < -slewed;
-    p->before = p->stepped ? p->now : o;
-    p->now = o;
-    if (!p->stepped)
-        return;
     char text[NSEC_TEXT_MAX];
-    vantage_trouble(p->sentry->vantage, "wall-step",
-                    "the wall clock was set by %s; stamps of packets are wider by that",
-                    nsec_text(by, text));
+    nsec by = stamp_next(&p->clock, stamp_sample());
+    if (by)
+        vantage_trouble(p->sentry->vantage, "wall-step",
+                        "the wall clock was set by %s; stamps of packets are wider by that",
+                        nsec_text(by, text));
 }
 
 static struct span packets_when(const struct packets *p, const struct pcap_pkthdr *h)
 {
-    nsec stamp = (nsec)h->ts.tv_sec * NSEC_SEC + h->ts.tv_usec; /* nanoseconds, as asked */
-    nsec hi_offset = p->before.hi > p->now.hi ? p->before.hi : p->now.hi;
-    nsec lo_offset = p->before.lo < p->now.lo ? p->before.lo : p->now.lo;
-    struct span at = {stamp - hi_offset, stamp - lo_offset};
-    if (at.hi > p->now.at) /* it was captured before we looked */
-        at.hi = p->now.at;
-    if (at.lo > at.hi)
-        at.lo = at.hi;
-    return at;
+    nsec wall = (nsec)h->ts.tv_sec * NSEC_SEC + h->ts.tv_usec; /* nanoseconds, as asked */
+    return stamp_when(&p->clock, wall, nsec_now(CLOCK_MONOTONIC));
 }
 
 /* --- The file of frames ---------------------------------------------------------------------- */
@@ -170,12 +140,9 @@ static void capture_close(struct capture *c)
     c->pcap = NULL;
 }
 
-static void capture_ready(struct loop_io *io, uint32_t events, void *data)
+static void capture_take(struct capture *c)
 {
-    (void)io, (void)events;
-    struct capture *c = data;
-    packets_sample(c->owner);
-    if (pcap_dispatch(c->pcap, -1, frame_seen, (u_char *)(void *)c) != PCAP_ERROR)
+    if (!c->pcap || pcap_dispatch(c->pcap, -1, frame_seen, (u_char *)(void *)c) != PCAP_ERROR)
         return;
     char words[PCAP_ERRBUF_SIZE + 64];
     snprintf(words, sizeof words, "%s: %s", c->device, pcap_geterr(c->pcap));
@@ -183,10 +150,27 @@ static void capture_ready(struct loop_io *io, uint32_t events, void *data)
     capture_close(c);
 }
 
+static void packets_look(struct packets *p)
+{
+    packets_sample(p);
+    for (struct capture *c = p->captures; c; c = c->next)
+        capture_take(c);
+}
+
+static void capture_ready(struct loop_io *io, uint32_t events, void *data)
+{
+    struct capture *c = data;
+    packets_look(c->owner);
+    int code;
+    socklen_t len = sizeof code;
+    if (events & EPOLLERR) /* the link went down: noted once, and not to be told again */
+        getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &code, &len);
+}
+
 static void packets_due(struct loop_timer *t, void *data)
 {
     struct packets *p = data;
-    packets_sample(p);
+    packets_look(p);
     for (struct capture *c = p->captures; c; c = c->next)
         capture_drops(c);
     loop_timer_set(p->sentry->vantage->loop, t,
@@ -303,7 +287,7 @@ static int packets_open(struct sentry *s, struct err *err)
         abort();
     *p = (struct packets){.sentry = s, .timer = {.fn = packets_due, .data = p}};
     s->state = p;
-    p->now = p->before = offset_sample();
+    stamp_start(&p->clock, stamp_sample());
     AUTO_BUF filter = BUF_INIT;
     int r = filter_text(s, &filter, err);
     if (r == 0)
@@ -311,7 +295,7 @@ static int packets_open(struct sentry *s, struct err *err)
     if (r < 0)
         return r;
     file_header(s->vantage->pcap_fd);
-    loop_timer_set(s->vantage->loop, &p->timer, nsec_add(p->now.at, OFFSET_EVERY));
+    loop_timer_set(s->vantage->loop, &p->timer, nsec_add(p->clock.now.at, OFFSET_EVERY));
     return 0;
 }
 

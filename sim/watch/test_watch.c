@@ -8,6 +8,8 @@
 #include "sim/watch/kinds.h"
 #include "sim/watch/letter.h"
 #include "sim/watch/pattern.h"
+#include "sim/watch/schedule.h"
+#include "sim/watch/stamp.h"
 #include "sim/watch/watch.h"
 
 #include <arpa/inet.h>
@@ -292,6 +294,88 @@ static void lines_without_end_are_bounded(void **state)
     assert_int_equal(file_remove_tree(AT_FDCWD, path, NULL), 0);
 }
 
+/* --- Schedules, in virtual time -------------------------------------------------------------- */
+
+struct beat {
+    struct loop *loop;
+    struct schedule schedule;
+    struct loop_timer timer;
+    struct buf log;
+    nsec held_up; /* once: the process gets no CPU for so long */
+};
+
+static void beat_due(struct loop_timer *t, void *data)
+{
+    struct beat *b = data;
+    int64_t skipped;
+    nsec now = loop_now(b->loop), at = schedule_take(&b->schedule, now, &skipped);
+    buf_printf(&b->log, "%lld@%lld-%lld ", (long long)at, (long long)now, (long long)skipped);
+    nsec next = schedule_next(&b->schedule);
+    assert_true(next > now);
+    if (b->schedule.slot > 2 && b->held_up) { /* woken that much later than asked */
+        next += b->held_up;
+        b->held_up = 0;
+    }
+    if (now < 1000)
+        loop_timer_set(b->loop, t, next);
+}
+
+static void schedules_never_drift_and_never_burst(void **state)
+{
+    struct beat b = {.schedule = {.first = 7, .every = 100}, .held_up = 350};
+    assert_int_equal(loop_new(LOOP_VIRTUAL, &b.loop, NULL), 0);
+    b.timer = (struct loop_timer){.fn = beat_due, .data = &b};
+    loop_timer_set(b.loop, &b.timer, schedule_next(&b.schedule));
+    assert_int_equal(loop_run(b.loop, NULL), 0);
+    assert_string_equal(buf_text(&b.log), "7@7-0 107@107-0 207@207-0 307@657-3 707@707-0 807@807-0 "
+                                          "907@907-0 1007@1007-0 ");
+    buf_done(&b.log);
+    loop_free(b.loop);
+    struct schedule s = {.first = 1000, .every = 10}; /* begun late: the same */
+    int64_t skipped;
+    assert_int_equal(schedule_take(&s, 1035, &skipped), 1000);
+    assert_int_equal(skipped, 3);
+    assert_int_equal(schedule_next(&s), 1040);
+}
+
+/* --- Stamps of packets ----------------------------------------------------------------------- */
+
+static void stamps_know_what_the_wall_clock_may_have_done(void **state)
+{
+    struct stamp_clock c;
+    nsec second = NSEC_SEC, off = 1000000 * NSEC_SEC;
+    stamp_start(&c, (struct stamp_offset){off, off + 50, second});
+    /* slewed by 100 us in 250 ms: no step, and the stamp covers it */
+    assert_int_equal(
+        stamp_next(&c, (struct stamp_offset){off + 100000, off + 100040, second + 250 * NSEC_MSEC}),
+        0);
+    struct span at = stamp_when(&c, off + second + 1000000, NSEC_INF);
+    assert_int_equal(at.lo, second + 1000000 - 100040);
+    assert_int_equal(at.hi, second + 1000000);
+    /* set back by an hour: said, and the stamp may be of either side */
+    nsec hour = 3600 * NSEC_SEC;
+    nsec by = stamp_next(
+        &c, (struct stamp_offset){off - hour, off - hour + 60, second + 500 * NSEC_MSEC});
+    assert_true(by < -hour + NSEC_MSEC && by >= -hour - NSEC_MSEC);
+    at = stamp_when(&c, off - hour + second + 400 * NSEC_MSEC, second + 450 * NSEC_MSEC);
+    assert_true(at.lo < second - hour / 2);
+    assert_true(at.hi >= second + 400 * NSEC_MSEC && at.hi <= second + 450 * NSEC_MSEC);
+    /* steady again: narrow again, and never later than now */
+    assert_int_equal(stamp_next(&c, (struct stamp_offset){off - hour, off - hour + 60,
+                                                          second + 750 * NSEC_MSEC}),
+                     0);
+    at = stamp_when(&c, off - hour + second + 700 * NSEC_MSEC, NSEC_INF);
+    assert_int_equal(at.hi - at.lo, 60);
+    at = stamp_when(&c, off + second, second);
+    assert_int_equal(at.hi, second);
+    assert_true(at.lo <= at.hi);
+    /* forwards; and a sample that was interrupted for long is no step by itself */
+    assert_true(stamp_next(&c, (struct stamp_offset){off, off + 60, 2 * second}) > 0);
+    assert_int_equal(stamp_next(&c, (struct stamp_offset){off - second, off + 60, 3 * second}), 0);
+    struct stamp_offset real = stamp_sample();
+    assert_true(real.hi >= real.lo && real.at > 0);
+}
+
 /* --- Letters --------------------------------------------------------------------------------- */
 
 static void a_slow_reader_loses_nothing(void **state)
@@ -358,6 +442,8 @@ int main(void)
         cmocka_unit_test(patterns_hold_at_lines_and_past_nul),
         cmocka_unit_test(a_log_is_followed_through_rotation),
         cmocka_unit_test(lines_without_end_are_bounded),
+        cmocka_unit_test(schedules_never_drift_and_never_burst),
+        cmocka_unit_test(stamps_know_what_the_wall_clock_may_have_done),
         cmocka_unit_test(a_slow_reader_loses_nothing),
         cmocka_unit_test(texts_too_long_are_cut),
     };

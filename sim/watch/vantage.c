@@ -1,6 +1,6 @@
 /* The vantage process: a schedule of requests, and alarms that wait.
  *
- * Each probe has one timer for its absolute schedule first + slot * every. A request is a shot; any
+ * Each probe has one timer for its absolute schedule. A request is a shot; any
  * number may be outstanding. Its end is the kind's word (shot_end) or its time-out, whichever is
  * first by the stamps; then the observation goes into the outbox. Nothing is judged here but what
  * the scenario says of one answer alone (expect, timeout, slow_after).
@@ -147,13 +147,12 @@ static void prober_due(struct loop_timer *t, void *data)
 {
     (void)t;
     struct prober *p = data;
-    nsec every = p->probe->every, now = nsec_now(CLOCK_MONOTONIC);
-    nsec scheduled = p->first + p->slot * every, late = now - scheduled;
-    int64_t passed = late / every; /* whole slots that went by without us */
-    if (late > every)
-        prober_late(p, now, late, passed);
-    p->slot += passed + 1;
-    loop_timer_set(p->vantage->loop, &p->timer, p->first + p->slot * every);
+    nsec now = nsec_now(CLOCK_MONOTONIC);
+    int64_t skipped;
+    nsec scheduled = schedule_take(&p->schedule, now, &skipped), late = now - scheduled;
+    if (late > p->probe->every)
+        prober_late(p, now, late, skipped);
+    loop_timer_set(p->vantage->loop, &p->timer, schedule_next(&p->schedule));
     prober_shoot(p, scheduled);
 }
 
@@ -339,7 +338,7 @@ static void vantage_collect(struct vantage *v, const nsec *first)
                                .probe = p,
                                .kind = p->kind->impl,
                                .index = (uint32_t)i,
-                               .first = first[i],
+                               .schedule = {.first = first[i], .every = p->every},
                                .timer = {.fn = prober_due, .data = new}};
     }
     for (size_t i = 0; i < s->alarms.n; i++) {
@@ -376,7 +375,7 @@ __attribute__((noreturn)) void vantage_run(struct vantage *v, const nsec *first)
     struct letter w = {.kind = LETTER_READY};
     outbox_put(&v->outbox, &w, NULL);
     for (size_t i = 0; i < v->n_probers; i++)
-        loop_timer_set(v->loop, &v->probers[i].timer, v->probers[i].first);
+        loop_timer_set(v->loop, &v->probers[i].timer, schedule_next(&v->probers[i].schedule));
     if (v->own_pids) {
         v->reaper = (struct loop_timer){.fn = reaper_due, .data = v};
         loop_timer_set(v->loop, &v->reaper, nsec_add(loop_now(v->loop), NSEC_SEC));

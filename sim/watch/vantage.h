@@ -10,6 +10,7 @@
 #include "sim/loop/loop.h"
 #include "sim/watch/kinds.h"
 #include "sim/watch/letter.h"
+#include "sim/watch/schedule.h"
 
 struct vantage;
 
@@ -18,8 +19,7 @@ struct prober {
     const struct probe *probe;
     const struct probe_kind *kind;
     uint32_t index; /* in the scenario's probes */
-    nsec first;
-    int64_t slot;   /* the next to be started: at first + slot * every */
+    struct schedule schedule;
     uint64_t n;     /* started so far */
     nsec late_told; /* when lateness was last told; what was not told since: */
     nsec late_worst;

@@ -325,6 +325,29 @@ static void slow_answers_never_delay_the_next(void **state)
     world_close(&w);
 }
 
+/* A name server that is silent: the resolver's threads hang for seconds, we do not. */
+static void names_that_hang_hang_nobody_else(void **state)
+{
+    static struct http_params name = {.url = T("http://shop.example/")};
+    static struct tcp_params tcp = {.address = T("10.20.0.50:80")};
+    world_open(&w);
+    size_t a = probe(&w, "http", &name, 20 * NSEC_MSEC, 60 * NSEC_MSEC);
+    size_t b = probe(&w, "tcp", &tcp, 10 * NSEC_MSEC, NSEC_SEC);
+    kit_run(&w.kit, "client",
+            "echo nameserver 10.20.0.77 >/etc/resolv.conf; "
+            "echo 'hosts: files dns' >/etc/nsswitch.conf",
+            NULL);
+    nsec start = world_watch(&w);
+    kit_turn(&w.kit, 400 * NSEC_MSEC);
+    nsec quiet = nsec_now(CLOCK_MONOTONIC);
+    world_quiesce(&w);
+    assert_true(nsec_now(CLOCK_MONOTONIC) - quiet < 2 * NSEC_SEC);
+    assert_all(&w, a, start, "timeout");
+    assert_all(&w, b, start, "");
+    assert_true(w.n_obs[b] >= 20);
+    world_close(&w);
+}
+
 static size_t count_commands(const char *text)
 {
     char command[256], *out = NULL;
@@ -454,6 +477,35 @@ static void a_slow_runner_loses_nothing(void **state)
     world_close(&w);
 }
 
+/* Its namespaces are new then; the old ones live on as long as the vantage point in them. */
+static void a_host_comes_back_under_a_vantage_point(void **state)
+{
+    static struct tcp_params tcp = {.address = T("10.20.0.50:80")};
+    struct err err = ERR_INIT;
+    struct span at;
+    world_open(&w);
+    size_t p = probe(&w, "tcp", &tcp, 20 * NSEC_MSEC, 50 * NSEC_MSEC);
+    struct lab_node *client = lab_node(w.kit.lab, "client");
+    world_watch(&w);
+    kit_turn(&w.kit, 150 * NSEC_MSEC);
+    assert_true(w.n_obs[p] >= 3 && w.obs[p][w.n_obs[p] - 1].ok);
+    kit_ok(lab_node_off(client, &at, &err), &err);
+    kit_turn(&w.kit, 200 * NSEC_MSEC);
+    assert_false(w.obs[p][w.n_obs[p] - 1].ok); /* still watching, from behind a dead cable */
+    struct watch *other = NULL;
+    nsec first[32] = {0};
+    assert_int_equal(
+        watch_start(w.kit.s, client, w.kit.loop, first, -1, handlers(&w), &other, &err),
+        -EHOSTDOWN);
+    kit_ok(lab_node_on(client, &at, &err), &err);
+    w.watch = watch_free(w.watch);
+    w.n_obs[p] = 0;
+    world_watch(&w);
+    kit_turn(&w.kit, 200 * NSEC_MSEC);
+    assert_true(w.n_obs[p] >= 3 && w.obs[p][w.n_obs[p] - 1].ok);
+    world_close(&w);
+}
+
 /* --- Alarms ---------------------------------------------------------------------------------- */
 
 static void assert_holds(const struct seen_alarm *a, struct span truth, nsec widest)
@@ -566,9 +618,12 @@ static void packets_are_seen_when_they_were_sent(void **state)
         assert_non_null(strstr(a->detail, "eth0: 42 bytes, "));
         assert_non_null(strstr(a->detail, "ARP request from 10.20.0.100 for 10.20.0.100"));
     }
+    kit_run(&w.kit, "client", "ip link set eth0 down && ip link set eth0 up", NULL);
+    announce("server");
+    await_alarm(21); /* a link that went down and up is still watched */
     struct stat st;
     assert_int_equal(fstat(w.pcap_fd, &st), 0);
-    assert_int_equal(st.st_size, 24 + 20 * (16 + 42));
+    assert_int_equal(st.st_size, 24 + 21 * (16 + 42));
     uint32_t magic = 0;
     assert_int_equal(pread(w.pcap_fd, &magic, 4, 0), 4);
     assert_int_equal(magic, 0xa1b23c4d);
@@ -619,10 +674,12 @@ static int tests(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(outcomes_have_their_names),
         cmocka_unit_test(slow_answers_never_delay_the_next),
+        cmocka_unit_test(names_that_hang_hang_nobody_else),
         cmocka_unit_test(commands_end_with_their_vantage_point),
         cmocka_unit_test(a_vantage_point_ends_with_its_runner),
         cmocka_unit_test(a_prober_held_up_says_so_and_leaves_out),
         cmocka_unit_test(a_slow_runner_loses_nothing),
+        cmocka_unit_test(a_host_comes_back_under_a_vantage_point),
         cmocka_unit_test(a_log_file_alarms),
         cmocka_unit_test(an_exec_alarm_fires_and_clears),
         cmocka_unit_test(packets_are_seen_when_they_were_sent),
