@@ -71,3 +71,9 @@ void compare_kill_processes(const json_t *ids)
     if (n)
         lab_kill_leftovers(texts, n);
 }
+
+const char *compare_network_words(const struct snapshot *before)
+{
+    return before ? "this machine's network, before and after"
+                  : "this machine's network: out of reach, this ran without root";
+}

@@ -11,3 +11,5 @@ void compare_network(const struct snapshot *before, json_t *left, json_t *others
 void compare_processes(const json_t *ids, json_t *left);
 /* SIGKILL to each of them. */
 void compare_kill_processes(const json_t *ids);
+/* What compare_network() looked at, in words. */
+const char *compare_network_words(const struct snapshot *before);

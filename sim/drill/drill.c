@@ -272,8 +272,8 @@ static void drill_finish(struct drill *d, const struct drill_outcome *out)
     d->clean = d->clean && !json_array_size(left);
     core_note(&d->core, "clean", 0,
               json_pack("{s:b,s:[s,s,s],s:O,s:O}", "clean", d->clean, "checked",
-                        "processes of the labs", "this machine's network", "the journal", "left",
-                        left, "others", others));
+                        "processes of the labs", compare_network_words(d->o->before), "the journal",
+                        "left", left, "others", others));
     char iso[NSEC_TEXT_MAX];
     nsec wall = nsec_now(CLOCK_REALTIME), mono = loop_fresh(d->core.loop);
     const char *status = d->core.failed                 ? "failed"

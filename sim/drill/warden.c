@@ -230,8 +230,8 @@ static void watchman_record(struct watchman *m, const char *reason, struct span 
     bool clean = !json_array_size(left);
     record_write(r, "clean", now,
                  json_pack("{s:b,s:[s,s,s],s:O,s:O}", "clean", clean, "checked",
-                           "processes of the lab", "this machine's network", "the journal", "left",
-                           left, "others", others),
+                           "processes of the lab", compare_network_words(m->spec.before),
+                           "the journal", "left", left, "others", others),
                  NULL);
     char wall[NSEC_TEXT_MAX];
     record_write(r, "run-end", now,

@@ -18,7 +18,7 @@ import harness
 from harness import Drill
 from scenes import STAMPD, scene
 
-TRIALS = int(os.environ.get("TRUTH_TRIALS", "12"))
+TRIALS = int(os.environ.get("TRUTH_TRIALS", "30"))
 EVERY, TIMEOUT = 50e6, 100e6
 
 
@@ -30,13 +30,13 @@ class Truth(unittest.TestCase):
         start = '[{command: "%s --port 80 --revive 150:900", name: stampd}]' % STAMPD
         alarms = """
 alarms:
-  own: {threshold: {probe: web, consecutive: 3}}
+  third: {threshold: {probe: web, consecutive: 3}}
   reset: {service: web, role: monitor, packets: {host: client, filter: "tcp[tcpflags] & tcp-rst != 0 and src host 10.77.0.1"}}
 """
         script = "\n  - {id: kill, at: 200ms, kill: {host: srv, process: stamp-server}}\n"
         cls.drill = Drill(scene(script, start=start, trials=TRIALS, rto="1200ms", horizon="2200ms",
                                 settle="200ms", extra=alarms,
-                                service_extra=", detect_within: {within: 1s, by: [own]}"))
+                                service_extra=", detect_within: {within: 1s, by: [third]}"))
         cls.drill.run(timeout=TRIALS * 12 + 60)
         if cls.drill.code not in (0, 1, 4):
             raise AssertionError(cls.drill.explain())
@@ -110,7 +110,7 @@ alarms:
     def test_detection_by_threshold_is_the_third_failure(self):
         for t, s, e, _ in self.episodes():
             bad = [p for p in self.probes(t["n"]) if not p["ok"]]
-            onset = [a for a in self.drill.events("alarm", trial=t["n"], alarm="own", event="onset")]
+            onset = [a for a in self.drill.events("alarm", trial=t["n"], alarm="third", event="onset")]
             self.assertEqual(len(onset), 1)
             self.assertTrue(onset[0]["at"][0] <= bad[2]["end"] <= onset[0]["at"][1])
 
@@ -126,7 +126,7 @@ alarms:
         mids = []
         for t, s, e, (dead, _) in self.episodes():
             olo, ohi = self.origin()
-            onset = self.drill.events("alarm", trial=t["n"], alarm="own", event="onset")[0]["at"]
+            onset = self.drill.events("alarm", trial=t["n"], alarm="third", event="onset")[0]["at"]
             mids.append((onset[0] + onset[1]) / 2 + (olo + ohi) / 2 - (dead["lo"] + dead["hi"]) / 2)
         mean = sum(mids) / len(mids)
         # 4.5 standard errors of a uniform over T, plus 5 ms for what is between decision and stamp
