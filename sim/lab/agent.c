@@ -28,6 +28,7 @@ struct agent_sup { /* a living supervisor */
 
 struct agent {
     const struct host *host;
+    char *const *env_values; /* of host->env */
     int sock, sigfd, events[2];
     char dir[INIT_DIR_MAX];
     char **env; /* of every command, without BLACKSTART_UNIT */
@@ -74,7 +75,7 @@ static void agent_make_env(struct agent *a)
         size_t at = 0, len = strlen(p->key);
         while (at < a->env_n && (strncmp(a->env[at], p->key, len) || a->env[at][len] != '='))
             at++;
-        buf_printf(&b, "%s=%s", p->key, p->value);
+        buf_printf(&b, "%s=%s", p->key, a->env_values[i]);
         if (at < a->env_n)
             free(a->env[at]);
         else
@@ -536,9 +537,9 @@ static int agent_prepare(struct agent *a, struct err *err)
     return agent_keep_env(a, err);
 }
 
-int agent_run(const struct host *host, int sock, struct err *err)
+int agent_run(const struct host *host, char *const *env_values, int sock, struct err *err)
 {
-    struct agent a = {.host = host, .sock = sock};
+    struct agent a = {.host = host, .env_values = env_values, .sock = sock};
     int r = agent_prepare(&a, err);
     AUTO_JSON *ready = json_pack("{s:b}", "ready", 1);
     if (r == 0)

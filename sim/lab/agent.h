@@ -19,4 +19,5 @@
 #include "sim/base/err.h"
 #include "sim/model/model.h"
 
-int agent_run(const struct host *host, int sock, struct err *err);
+/* `env_values`: the values of host->env, one each. */
+int agent_run(const struct host *host, char *const *env_values, int sock, struct err *err);

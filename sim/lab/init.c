@@ -200,7 +200,7 @@ static _Noreturn void init_main(struct init_spec spec)
     if (r == 0)
         r = init_mounts(&spec, &err);
     if (r == 0)
-        r = agent_run(spec.host, spec.sock, &err);
+        r = agent_run(spec.host, spec.env_values, spec.sock, &err);
     if (r < 0) {
         json_t *m = json_pack("{s:i,s:s}", "error", -r, "text", err.text);
         proto_send(spec.sock, m, NULL, 0, NULL);

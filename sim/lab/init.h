@@ -11,9 +11,10 @@
 
 struct init_spec {
     const struct host *host;
-    const char *hosts_text; /* content of /etc/hosts inside */
-    int sock;               /* the agent's end of the socket pair */
-    const char *dir;        /* path of the host's working directory */
+    const char *hosts_text;  /* content of /etc/hosts inside */
+    int sock;                /* the agent's end of the socket pair */
+    const char *dir;         /* path of the host's working directory */
+    char *const *env_values; /* of host->env, one each: secrets are looked up outside */
 };
 
 /* Where the working directory stands inside ("/run/HOST"). Returns buf. */

@@ -278,17 +278,47 @@ static int node_open_outputs(struct lab_node *n, struct err *err)
     return r;
 }
 
+/* NULL-terminated texts, freed with their array. */
+static void values_done(char ***values)
+{
+    for (size_t i = 0; *values && (*values)[i]; i++)
+        free((*values)[i]);
+    free(*values);
+}
+
+/* Secrets are looked up here, where their files and variables are; inside there is neither. */
+static int node_env_values(const struct lab_node *n, char ***ret, struct err *err)
+{
+    const struct pairs *env = &n->host->env;
+    CLEANUP(values_done) char **values = calloc(env->n + 1, sizeof *values);
+    if (!values)
+        return err_errno(err, ENOMEM, "cannot make host %s", n->host->name);
+    for (size_t i = 0; i < env->n; i++) {
+        int r = pair_resolve(&env->items[i], n->lab->source_dirfd, &values[i], err);
+        if (r < 0) {
+            err_prefix(err, "host %s: env", n->host->name);
+            return r;
+        }
+    }
+    *ret = steal_ptr(values);
+    return 0;
+}
+
 int node_clone(struct lab_node *n, struct err *err)
 {
     AUTO_BUF hosts = BUF_INIT;
+    CLEANUP(values_done) char **values = NULL;
     int pair[2];
     topo_hosts_file(n->lab->topo, n->index, &hosts);
-    int r = proto_pair(pair, err);
-    if (r < 0)
+    int r = node_env_values(n, &values, err);
+    if (r < 0 || (r = proto_pair(pair, err)) < 0)
         return r;
     AUTO_CLOSE int ours = pair[0], theirs = pair[1];
-    struct init_spec spec = {
-        .host = n->host, .hosts_text = buf_text(&hosts), .sock = theirs, .dir = n->dir};
+    struct init_spec spec = {.host = n->host,
+                             .hosts_text = buf_text(&hosts),
+                             .sock = theirs,
+                             .dir = n->dir,
+                             .env_values = values};
     r = init_clone(&spec, &n->pid, &n->pidfd, err);
     if (r < 0)
         return r;

@@ -132,6 +132,23 @@ static void other_uids_exist_where_they_can(void **state)
     kit_close(&k);
 }
 
+static void secrets_reach_the_hosts_commands(void **state)
+{
+    static struct kit k;
+    static struct pair env[2];
+    static char token[] = "TOKEN", secret[] = "BLACKSTART_TEST_TOKEN", word[] = "WORD", w[] = "w";
+    assert_int_equal(setenv(secret, "s3cret", 1), 0);
+    env[0] = (struct pair){.key = token, .value = secret, .source = PAIR_ENV};
+    env[1] = (struct pair){.key = word, .value = w};
+    kit_open(&k);
+    kit_host(&k, "a", "10.0.0.1")->env = (struct pairs){.items = env, .n = 2};
+    kit_up(&k, true);
+    assert_int_equal(kit_run(&k, "a", "test \"$TOKEN $WORD\" = \"s3cret w\"", NULL), 0);
+    assert_int_equal(kit_run(&k, "a", "test -z \"$BLACKSTART_TEST_TOKEN\"", NULL), 0);
+    kit_close(&k);
+    unsetenv(secret);
+}
+
 static void routers_lead_to_other_networks(void **state)
 {
     static struct kit k;
@@ -796,6 +813,7 @@ static int tests(void)
         cmocka_unit_test(names_are_answered_from_inside_alone),
         cmocka_unit_test(files_of_names_may_be_links),
         cmocka_unit_test(other_uids_exist_where_they_can),
+        cmocka_unit_test(secrets_reach_the_hosts_commands),
         cmocka_unit_test(routers_lead_to_other_networks),
         cmocka_unit_test(a_full_mesh_of_60_hosts_loses_nothing),
         cmocka_unit_test(two_labs_with_the_same_addresses_do_not_meet),
