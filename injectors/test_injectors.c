@@ -222,6 +222,10 @@ static void cables_and_cuts_are_checked(void **state)
     p->cut.n = 3;
     fault_targets(&k, &p->isolate, "d");
     must_say(&k, s, "one of 'cut");
+    p->cut.n = 0;
+    must_say(&k, s, NULL);
+    fault_targets(&k, &p->isolate, "a b c r");
+    must_say(&k, s, "nothing to cut"); /* there are no others */
     kit_close(&k);
 }
 

@@ -75,9 +75,8 @@ static int check_cut(const struct partition_params *p, struct err *err)
     return 0;
 }
 
-static int partition_check(const struct scenario *s, const struct step *step, struct err *err)
+static int check_parameters(const struct partition_params *p, struct err *err)
 {
-    const struct partition_params *p = step->params;
     if ((p->cut.n > 0) == (p->isolate.n > 0))
         return err_set(
             err, EINVAL,
@@ -247,6 +246,13 @@ static bool is_fixed(const struct partition_params *p)
     return true;
 }
 
+static int some_path(const struct cut *c, struct err *err)
+{
+    if (c->n_pairs + c->n_routes > 0)
+        return 0;
+    return err_set(err, EINVAL, "these hosts share no network and no router: nothing to cut");
+}
+
 static int receivers_of(const struct cut *c, const char ***ret, size_t *ret_n, struct err *err)
 {
     size_t max = c->ports.n;
@@ -309,6 +315,27 @@ static int plan_messages(const struct scenario *s, const struct partition_params
     return 0;
 }
 
+/* Where all hosts are named plainly, the paths are known before. */
+static int check_paths(const struct scenario *s, const struct partition_params *p, struct err *err)
+{
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    CLEANUP(members_done) struct members m = {0};
+    AUTO_CUT cut = {0};
+    struct inject_env env = {.scenario = s};
+    /* Unknown hosts and impossible addresses are reported where they stand. */
+    if (topo_new(s, &topo, NULL) < 0 || find_members(&env, p, &m, NULL) < 0)
+        return 0;
+    make_cut(topo, p, &m, &cut);
+    return some_path(&cut, err);
+}
+
+static int partition_check(const struct scenario *s, const struct step *step, struct err *err)
+{
+    const struct partition_params *p = step->params;
+    int r = check_parameters(p, err);
+    return r < 0 || !is_fixed(p) ? r : check_paths(s, p, err);
+}
+
 static int partition_plan(const struct scenario *s, const struct step *step, json_t *texts,
                           struct err *err)
 {
@@ -351,9 +378,8 @@ static int some_path_lives(struct inject_env *env, const struct cut *c, struct e
         if (from && to && lab_node_is_up(from) && lab_node_is_up(to))
             return 0;
     }
-    if (c->n_pairs + c->n_routes == 0)
-        return err_set(err, EINVAL, "these hosts share no network and no router: nothing to cut");
-    return err_set(err, ESRCH, "on every path of this cut one end is down already");
+    int r = some_path(c, err);
+    return r < 0 ? r : err_set(err, ESRCH, "on every path of this cut one end is down already");
 }
 
 static json_t *undo_record(const struct partition_state *st)

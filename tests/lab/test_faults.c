@@ -19,6 +19,7 @@
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/netns.h"
+#include "sim/kernel/nft.h"
 #include "sim/kernel/rtnl.h"
 #include "tests/support/faultkit.h"
 
@@ -424,6 +425,7 @@ static void a_killed_node_says_no_farewell(void **state)
     kit_run(&k, "a", "./test_faults server hold 10.0.0.2 80 >held 2>&1 & sleep 0.2", NULL);
     AUTO_CLOSE int fd = capture_on_a(&k);
     assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    kit_turn(&k, 100 * NSEC_MSEC); /* the server's end of that connection closes too */
     assert_true(frames_from(fd, &b.mac) > 0);
     struct step *s = fault_step(&k, "power", "node-kill");
     struct node_kill_params *p = s->params;
@@ -495,6 +497,107 @@ static void targets_are_chosen_at_run_time(void **state)
     kit_close(&k);
 }
 
+static bool still_bites(struct fault *f)
+{
+    struct err err = ERR_INIT;
+    kit_ok(f->injector->verify(&f->env, f->state, &f->proof, &err), &err);
+    return f->proof.ok;
+}
+
+/* Somebody (here: we ourselves) takes the fault away behind our back. */
+static void a_fault_ended_by_others_is_seen(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct err err = ERR_INIT;
+    struct nl *sw = lab_switch_nl(k.lab);
+    const struct nft_table t = {NFT_FAMILY_BRIDGE, "blackstart-cut"};
+    const struct nft_pair one = {"a", "b"};
+    struct step *s = fault_step(&k, "cut", "partition");
+    struct partition_params *p = s->params;
+    fault_group(&k, &p->cut, "a");
+    fault_group(&k, &p->cut, "b");
+    struct fault f;
+    fault_begin(&k, s, &f);
+    nft_pairs_delete(sw, &t, "pairs", &one, 1);
+    kit_ok(nl_flush(sw, &err), &err);
+    assert_false(still_bites(&f));
+    assert_non_null(strstr(f.proof.seen, "1 of 2 rules in force"));
+    assert_non_null(strstr(f.proof.seen, "of 2 of our own 1 arrived"));
+    nft_table_delete(sw, &t);
+    kit_ok(nl_flush(sw, &err), &err);
+    assert_false(still_bites(&f));
+    assert_string_equal(f.proof.seen, "the table blackstart-cut is not there");
+    fault_end(&k, &f);
+
+    s = fault_step(&k, "pull", "link");
+    ((struct link_params *)s->params)->host = fault_target(&k, "b");
+    ((struct link_params *)s->params)->down = true;
+    fault_begin(&k, s, &f);
+    rtnl_link_up(sw, "b", true);
+    kit_ok(nl_flush(sw, &err), &err);
+    assert_false(still_bites(&f));
+    fault_end(&k, &f);
+
+    s = fault_step(&k, "hang", "stop");
+    ((struct stop_params *)s->params)->host = fault_target(&k, "b");
+    fault_begin(&k, s, &f);
+    kit_run(&k, "b", "kill -CONT -1", NULL);
+    assert_false(still_bites(&f));
+    fault_end(&k, &f);
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+static void what_is_restarted_by_its_host_was_killed_all_the_same(void **state)
+{
+    static struct kit k;
+    kit_open(&k);
+    struct host *h = kit_host(&k, "a", "10.0.0.1");
+    kit_unit(&k, h, "web", "./server forever")->restart = 1;
+    kit_unit(&k, h, "db", "./server tree");
+    kit_up(&k, true);
+    assert_non_null(kit_wait_line(&k, "a", "tree stands", NSEC_SEC));
+    struct step *s = fault_step(&k, "kill", "kill");
+    struct kill_params *p = s->params;
+    p->host = fault_target(&k, "a");
+    struct fault f;
+    fault_begin(&k, s, &f); /* everything: the tree with its children, and the restarted one */
+    kit_turn(&k, 300 * NSEC_MSEC);
+    assert_true(still_bites(&f));
+    fault_end(&k, &f); /* starts the tree again, leaves the other alone */
+    assert_non_null(kit_wait_line(&k, "a", "tree stands", NSEC_SEC));
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+/* Thirty hosts against thirty: 1,800 pairs in one transaction, and back. */
+static void a_large_cut_is_one_transaction(void **state)
+{
+    static struct kit k;
+    kit_open(&k);
+    struct step *s = fault_step(&k, "half", "partition");
+    struct partition_params *p = s->params;
+    char half[2][512] = {"", ""}, address[32], name[8];
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "h%d", i);
+        snprintf(address, sizeof address, "10.0.0.%d", i + 1);
+        kit_host(&k, name, address);
+        size_t len = strlen(half[i % 2]);
+        snprintf(half[i % 2] + len, sizeof half[0] - len, "%s ", name);
+    }
+    kit_up(&k, false);
+    fault_group(&k, &p->cut, half[0]);
+    fault_group(&k, &p->cut, half[1]);
+    struct fault f;
+    fault_begin(&k, s, &f);
+    assert_non_null(strstr(f.proof.seen, "1800 of 1800 rules in force"));
+    assert_non_null(strstr(f.proof.seen, "of 64 of our own 0 arrived"));
+    fault_end(&k, &f);
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
 /* --- plan says what run does --------------------------------------------------------------------
  */
 
@@ -508,28 +611,36 @@ static void note_change(const struct nl_seen *s, void *data)
     json_array_append_new(t->texts, json_sprintf("  %s: %s", s->where, s->text));
 }
 
+static void observe_all(struct kit *k, nl_observer *fn, void *data)
+{
+    nl_observe(lab_switch_nl(k->lab), fn, data);
+    for (size_t i = 0; i < lab_count(k->lab); i++)
+        nl_observe(lab_node_nl(lab_node_at(k->lab, i)), fn, data);
+}
+
 static void compare_plan(struct kit *k, struct step *s)
 {
     struct err err = ERR_INIT;
     AUTO_JSON *plan = json_array();
     struct seen_texts seen = {.texts = json_array()};
+    struct inject_result undone = INJECT_RESULT_INIT;
+    struct fault f;
     kit_ok(injector_of(s)->plan(k->s, s, plan, &err), &err);
     json_array_remove(plan, 0); /* the sentence */
-    nl_observe(lab_switch_nl(k->lab), note_change, &seen);
-    for (size_t i = 0; i < lab_count(k->lab); i++)
-        nl_observe(lab_node_nl(lab_node_at(k->lab, i)), note_change, &seen);
-    struct fault f;
+    observe_all(k, note_change, &seen);
     fault_begin(k, s, &f);
-    nl_observe(lab_switch_nl(k->lab), NULL, NULL);
-    for (size_t i = 0; i < lab_count(k->lab); i++)
-        nl_observe(lab_node_nl(lab_node_at(k->lab, i)), NULL, NULL);
-    assert_true(json_array_size(plan) > 0);
+    json_array_append_new(seen.texts, json_string("to undo that:"));
+    kit_ok(f.injector->revert(&f.env, f.undo, &undone, &err), &err);
+    observe_all(k, NULL, NULL);
+    assert_true(json_array_size(plan) > 2);
     if (!json_equal(plan, seen.texts)) {
         AUTO_BUF a = BUF_INIT, b = BUF_INIT;
         jsonx_dump_pretty(plan, &a);
         jsonx_dump_pretty(seen.texts, &b);
-        fail_msg("plan: %s\nrun: %s", buf_text(&a), buf_text(&b));
+        print_error("plan: %s\nrun: %s\n", buf_text(&a), buf_text(&b));
+        fail();
     }
+    inject_result_done(&undone);
     json_decref(seen.texts);
     fault_end(k, &f);
 }
@@ -645,6 +756,9 @@ static int tests(void)
         cmocka_unit_test(a_killed_node_says_no_farewell),
         cmocka_unit_test(faults_end_with_their_host),
         cmocka_unit_test(targets_are_chosen_at_run_time),
+        cmocka_unit_test(a_fault_ended_by_others_is_seen),
+        cmocka_unit_test(what_is_restarted_by_its_host_was_killed_all_the_same),
+        cmocka_unit_test(a_large_cut_is_one_transaction),
         cmocka_unit_test(plan_and_run_send_the_same),
         cmocka_unit_test(nothing_outlives_a_killed_runner),
     };
