@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 struct seen {
     struct child_exit exit;
@@ -110,6 +111,22 @@ static void output_and_exit_code_are_captured(void **state)
     assert_int_equal(seen.exit.signo, SIGTERM);
     assert_string_equal(seen.output, "ou");
     assert_true(seen.exit.output_cut);
+}
+
+static void what_the_pipe_holds_at_the_end_is_kept(void **state)
+{
+    const char *argv[4];
+    struct seen seen;
+    struct loop *loop = NULL;
+    struct child *c = NULL;
+    assert_int_equal(loop_new(LOOP_REAL, &loop, NULL), 0);
+    struct child_spec spec = shell(argv, "head -c 60000 /dev/zero", &seen); /* fits into the pipe */
+    assert_int_equal(child_start(loop, &spec, &c, NULL), 0);
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)child_pid(c), &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(loop_run(loop, NULL), 0);
+    assert_int_equal(seen.exit.output_n, 60000);
+    loop_free(loop);
 }
 
 static void environment_folder_and_stdin_are_as_asked(void **state)
@@ -261,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_missing_program_is_an_error_of_start),
         cmocka_unit_test(prepare_can_refuse),
         cmocka_unit_test(output_and_exit_code_are_captured),
+        cmocka_unit_test(what_the_pipe_holds_at_the_end_is_kept),
         cmocka_unit_test(environment_folder_and_stdin_are_as_asked),
         cmocka_unit_test(signals_are_as_a_program_expects_them),
         cmocka_unit_test(the_time_out_kills_the_group),

@@ -256,6 +256,40 @@ static void ready_descriptors_cost_no_virtual_time(void **state)
     loop_free(loop);
 }
 
+struct restless {
+    struct loop *loop;
+    struct end *end;
+    int times, before_end; /* called; called before the descriptor was */
+};
+
+static void restless_fn(struct loop_timer *t, void *data)
+{
+    struct restless *r = data;
+    r->times++;
+    r->before_end += r->end->called == 0;
+    if (r->times < 1000)
+        loop_timer_set(r->loop, t, loop_now(r->loop) - 1);
+}
+
+static void a_timer_that_is_always_due_starves_nobody(void **state)
+{
+    struct loop *loop = new_loop(LOOP_VIRTUAL);
+    struct end a;
+    end_open(&a, loop, false);
+    struct restless r = {.loop = loop, .end = &a};
+    struct loop_timer t = {.fn = restless_fn, .data = &r};
+    loop_timer_set(loop, &t, 5);
+    assert_int_equal(loop_turn(loop, NSEC_INF, NULL), 0);
+    assert_int_equal(r.times, 1);
+    assert_int_equal(loop_io_add(loop, &a.io, a.fds[0], EPOLLIN, NULL), 0);
+    a.remove = &a;
+    assert_int_equal(loop_run(loop, NULL), 0);
+    assert_int_equal(r.times, 1000);
+    assert_int_equal(r.before_end, 1);
+    end_close(&a);
+    loop_free(loop);
+}
+
 static void real_timers_are_not_early(void **state)
 {
     struct loop *loop = new_loop(LOOP_REAL);
@@ -370,6 +404,7 @@ int main(void)
         cmocka_unit_test(a_turn_ends_at_its_limit),
         cmocka_unit_test(many_timers_fire_sorted),
         cmocka_unit_test(ready_descriptors_cost_no_virtual_time),
+        cmocka_unit_test(a_timer_that_is_always_due_starves_nobody),
         cmocka_unit_test(real_timers_are_not_early),
         cmocka_unit_test(without_epoll_pwait2_a_timerfd_wakes),
         cmocka_unit_test(signals_arrive_as_events),

@@ -378,23 +378,30 @@ static void stamps_know_what_the_wall_clock_may_have_done(void **state)
 
 /* --- Letters --------------------------------------------------------------------------------- */
 
+static void put_one(struct outbox *o, uint64_t n)
+{
+    struct letter w = {.kind = LETTER_OBS, .n = n, .a = (nsec)n, .c = -5};
+    outbox_put(o, &w, n % 2 ? "words\n\033[31m" : NULL);
+}
+
 static void a_slow_reader_loses_nothing(void **state)
 {
-    enum { N = 5000 };
+    enum { N = 5000, EARLY = 2000 };
     int ends[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     struct loop *loop = NULL;
     assert_int_equal(loop_new(LOOP_REAL, &loop, NULL), 0);
     struct outbox o;
     outbox_init(&o, loop, ends[0]);
-    for (uint64_t i = 0; i < N; i++) {
-        struct letter w = {.kind = LETTER_OBS, .n = i, .a = (nsec)i, .c = -5};
-        outbox_put(&o, &w, i % 2 ? "words\n\033[31m" : NULL);
-    }
-    assert_true(o.n > N / 2); /* more waits than the socket takes */
+    uint64_t put = 0;
+    while (put < EARLY)
+        put_one(&o, put++);
+    assert_true(o.n > EARLY / 2); /* more waits than the socket takes */
     struct letter got;
     for (uint64_t i = 0; i < N; i++) {
         int r = letter_recv(ends[1], &got);
+        if (put < N) /* there is room in the socket now, but others wait */
+            put_one(&o, put++);
         if (r == -EAGAIN) {
             assert_int_equal(loop_turn(loop, NSEC_INF, NULL), 0);
             r = letter_recv(ends[1], &got);
