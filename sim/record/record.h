@@ -1,9 +1,9 @@
 /* record.ndjson: the append-only record of a run.
  *
- * Each line: {"seq":N,"t":<ns since the run started, CLOCK_MONOTONIC>,"kind":"…", …,
- * "prev":"<SHA-256 of the line before with its newline; 64 zeros in the first>"}. A line is written
- * by one write(2) as it happens. The chain orders the record; a cut tail or a re-chained edit shows
- * only against the head (seq, hash) kept elsewhere.
+ * Each line: {"seq":N,"t":<ns since the run started, CLOCK_MONOTONIC>,"kind":"…", …, "prev":"<SHA-256
+ * of the line before with its newline; 64 zeros in the first>"}. A line is written by one write(2)
+ * as it happens. The chain orders the record; a cut tail or a re-chained edit shows only against the
+ * head (seq, hash) kept elsewhere.
  *
  * One writer at a time: the runner, after its death the warden or `undo`, which open with
  * record_resume(): that cuts a torn last line, says how many bytes it cut, and continues the chain.
@@ -20,20 +20,24 @@
  * trial-start  trial, phases:{PROBE:ns}, attempt (1, or more for a replaced void one)
  * state        trial, state:"build|settle|arm|inject|observe|restore|undo|compare"
  *              settle ends with state "arm"; zero:ns stands in state "inject": the script's zero
- * lab          trial, event:"built|started|ready|exited|failed", host, unit?, code?, signal?,
- * tail?[lines] probe        trial, probe, n, sched, start, end, ok:bool, unknown?:true, why?
- * "refused|timeout|reset|unreachable|dns|tls|status|body|header|slow|exit|error", detail? alarm
- * trial, alarm, event:"onset|clear", at:[lo,hi], detail?, active_at_arm?:true inject       trial,
- * step, action, targets:[host…], chosen?:text, at:[request,ack], ok:bool, error?, changes:[text…]
- * (fault_start = at; several requests: first to last) verify       trial, step, ok:bool, asked,
- * seen, how, at:[lo,hi] undo         trial, step, cause:"for|until|end|abort|warden|undo",
- * at:[request,ack], ok:bool, error?, changes:[text…]       (fault_end = at) fault-gone   trial,
- * step, at:[lo,hi], why   (the fault ended early by others: trial void) action       trial, step,
- * event:"start|end", host, command, role?, at:[lo,hi], code?, signal?, timed_out?, output? mark
- * mark:"paged|acknowledged|…|note", text?, service?, role?, at:[lo,hi], trial?, by trouble trial?,
- * what:"runner-late|control-down|wall-step|suspend|capture-drops|record-cut|…", detail, host?,
- * probe?, from?, to?, n? stop         reason, detail              (Ctrl-C, stop_if, max-duration,
- * lost warden) clean        trial?, clean:bool, checked:[text…], left:[text…], others:[text…]
+ * lab          trial, event:"built|started|ready|exited|failed", host, unit?, code?, signal?, tail?[lines]
+ * probe        trial, probe, n, sched, start, end, ok:bool, unknown?:true,
+ *              why? "refused|timeout|reset|unreachable|dns|tls|status|body|header|slow|exit|error",
+ *              detail?
+ * alarm        trial, alarm, event:"onset|clear", at:[lo,hi], detail?, active_at_arm?:true
+ * inject       trial, step, action, targets:[host…], chosen?:text, at:[request,ack], ok:bool,
+ *              error?, changes:[text…]       (fault_start = at; several requests: first to last)
+ * verify       trial, step, ok:bool, asked, seen, how, at:[lo,hi]
+ * undo         trial, step, cause:"for|until|end|abort|warden|undo", at:[request,ack], ok:bool,
+ *              error?, changes:[text…]       (fault_end = at)
+ * fault-gone   trial, step, at:[lo,hi], why   (the fault ended early by others: trial void)
+ * action       trial, step, event:"start|end", host, command, role?, at:[lo,hi], code?, signal?,
+ *              timed_out?, output?
+ * mark         mark:"paged|acknowledged|…|note", text?, service?, role?, at:[lo,hi], trial?, by
+ * trouble      trial?, what:"runner-late|control-down|wall-step|suspend|capture-drops|record-cut|…",
+ *              detail, host?, probe?, from?, to?, n?
+ * stop         reason, detail              (Ctrl-C, stop_if, max-duration, lost warden)
+ * clean        trial?, clean:bool, checked:[text…], left:[text…], others:[text…]
  * trial-end    trial, outcome:"completed|void|aborted", reason?
  * run-end      status:"completed|aborted|failed", reason?, wall, wall_offset_ns (drift against the
  *              anchor), by:"runner|warden|undo"
