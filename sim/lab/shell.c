@@ -45,6 +45,21 @@ static void shell_load_env(void)
         putenv(text + at); /* `text` stays for ever: we are about to execute */
 }
 
+/* Keys of the terminal go to everybody in the foreground; they are for the command alone. */
+static int shell_wait(pid_t pid, int *ret_status)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, was_int, was_quit;
+    int r;
+    sigaction(SIGINT, &ignore, &was_int);
+    sigaction(SIGQUIT, &ignore, &was_quit);
+    while ((r = waitpid(pid, ret_status, 0)) < 0 && errno == EINTR)
+        ;
+    r = r < 0 ? -errno : 0;
+    sigaction(SIGINT, &was_int, NULL);
+    sigaction(SIGQUIT, &was_quit, NULL);
+    return r;
+}
+
 /* In the child: never returns. What fails is told on `errors`. */
 static _Noreturn void shell_child(pid_t init, int pidfd, const char *host, char *const *argv,
                                   int errors)
@@ -60,6 +75,8 @@ static _Noreturn void shell_child(pid_t init, int pidfd, const char *host, char 
         code = errno;
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGINT, SIG_DFL);
+        signal(SIGQUIT, SIG_DFL);
         shell_load_env();
         if (chdir(dir) < 0 && chdir("/") < 0)
             _exit(SHELL_FAILED);
@@ -73,13 +90,10 @@ static _Noreturn void shell_child(pid_t init, int pidfd, const char *host, char 
         _exit(SHELL_FAILED);
     }
     close(errors);
-    /* Keys of the terminal are for the command. */
-    signal(SIGINT, SIG_IGN);
-    signal(SIGQUIT, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* after setns(2), which may clear it */
     int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            _exit(SHELL_FAILED);
+    if (shell_wait(pid, &status) < 0)
+        _exit(SHELL_FAILED);
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
@@ -101,9 +115,9 @@ int lab_shell(pid_t init, const char *host, char *const *argv, struct err *err)
     close(pipe_fds[0]);
     if (failed)
         return err_errno(err, failed, "cannot fork");
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return err_errno(err, errno, "cannot wait");
+    int r = shell_wait(pid, &status);
+    if (r < 0)
+        return err_errno(err, -r, "cannot wait");
     if (n == (ssize_t)sizeof code && code == EPERM)
         return err_errno(err, code, "cannot enter host %s: it belongs to another user", host);
     if (n == (ssize_t)sizeof code)

@@ -38,7 +38,9 @@ int wire_switch(const struct topo *t, struct nl *sw, struct err *err)
     static const struct wire_setting settings[] = {
         {"net/ipv6/conf/default/disable_ipv6", "1", true},
     };
-    int r = wire_set(sw, settings, ARRAY_SIZE(settings), err);
+    int r = nl_note(sw, err, "a network namespace of its own");
+    if (r == 0)
+        r = wire_set(sw, settings, ARRAY_SIZE(settings), err);
     for (size_t i = 0; r == 0 && i < t->nets_n; i++) {
         const struct topo_net *n = &t->nets[i];
         struct rtnl_bridge b = {.name = n->bridge, .mtu = n->mtu, .mac = n->mac};
@@ -63,7 +65,9 @@ int wire_settings(const struct topo *t, size_t h, struct nl *nl, struct err *err
         {"net/ipv6/conf/default/accept_ra", "0", true},
         {"net/ipv6/conf/default/accept_dad", "0", true},
     };
-    return wire_set(nl, settings, ARRAY_SIZE(settings), err);
+    int r =
+        nl_note(nl, err, "network, pid, mount, UTS and IPC namespaces of its own, with an init");
+    return r < 0 ? r : wire_set(nl, settings, ARRAY_SIZE(settings), err);
 }
 
 static void wire_neighbours(const struct topo *t, size_t h, struct nl *nl)

@@ -533,7 +533,7 @@ static void a_lines_interval_holds_its_writing(void **state)
         assert_int_equal(sscanf(k.lines[i + 1].text, "done %lld", &after), 1);
         assert_true(k.lines[i].at.lo <= after);
         assert_true(k.lines[i].at.hi >= before);
-        assert_true(k.lines[i].at.hi - k.lines[i].at.lo < 100 * NSEC_MSEC);
+        assert_true(k.lines[i].at.hi - k.lines[i].at.lo < NSEC_SEC);
         checked++;
     }
     assert_int_equal(checked, 20);
@@ -579,7 +579,7 @@ static void commands_end_by_themselves_or_by_time(void **state)
     assert_int_equal(ok.r.code, 3);
     assert_string_equal(ok.output, "hi\n");
     assert_true(ok.r.start.lo >= before && ok.r.end.hi >= before + 100 * NSEC_MSEC);
-    assert_true(ok.r.end.hi - ok.r.end.lo < 100 * NSEC_MSEC);
+    assert_true(ok.r.end.hi - ok.r.end.lo < NSEC_SEC);
     assert_true(late.r.timed_out);
     assert_int_equal(late.r.signo, SIGKILL);
     kit_ok(lab_node_processes(a, NULL, &all, &err), &err);
@@ -690,6 +690,7 @@ static void power_off_is_silent_and_power_on_starts_again(void **state)
     nsec start = loop_fresh(k.loop);
     kit_ok(lab_node_off(n, &off, &err), &err);
     assert_true(off.lo >= start && off.hi >= off.lo && off.hi <= loop_fresh(k.loop));
+    assert_int_equal(farewells(wire, &frames), 0);
     assert_false(lab_node_is_up(n));
     assert_int_equal(lab_node_off(n, &off, &err), -EHOSTDOWN);
     assert_int_equal(strangers(&old, 1), 0);
@@ -797,7 +798,7 @@ static void nothing_is_left_after_kill_9_of_the_runner(void **state)
     kill(runner, SIGKILL);
     waitpid(runner, NULL, 0);
     size_t left = 1;
-    for (int i = 0; left && i < 500; i++) {
+    for (int i = 0; left && i < 2500; i++) {
         usleep(2000);
         left = strangers(known, 2);
     }
