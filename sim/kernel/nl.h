@@ -16,8 +16,9 @@
  * queued message has holes for such numbers, which only the kernel transport fills in. So the
  * recorded form (holes zeroed, text with names) of a real message equals that of a recorded one.
  *
- * Errors: text of the message, the kernel's errno in words, and its extended ack. Nothing waits
- * longer than NL_TIMEOUT (then -ETIMEDOUT).
+ * Errors: text of the message, the kernel's errno in words, and its extended ack. Nothing waits for
+ * an answer longer than NL_TIMEOUT (then -ETIMEDOUT); what the kernel does while it takes a message
+ * (its own locks) comes before that.
  */
 #pragma once
 
