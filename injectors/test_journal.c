@@ -209,7 +209,7 @@ static void after_a_failure_nothing_more_may_be_changed(void **state)
     struct err why = ERR_INIT;
     AUTO_BUF file = BUF_INIT;
     buf_printf(&file, "%s/file", t->folder);
-    AUTO_CLOSE int fd = open(buf_text(&file), O_CREAT | O_WRONLY, 0600);
+    OK(file_replace(AT_FDCWD, buf_text(&file), "", 0, &err));
     CLEANUP(journal_close_p) struct journal *j = NULL;
     OK(journal_open(buf_text(&file), "r1", &j, &err));
     AUTO_JSON *undo = json_object();
