@@ -5,6 +5,7 @@
 
 #include "injectors/injector.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void check_condition(const struct condition *c, const struct step *step, const char *key,
@@ -26,20 +27,6 @@ static const struct step *step_named(const struct scenario *s, const char *id)
         if (!strcmp(((const struct step *)s->script.items[i])->id, id))
             return s->script.items[i];
     return NULL;
-}
-
-/* Steps that wait for each other in a ring never happen. */
-static void check_ring(const struct scenario *s, const struct step *step, struct diags *diags)
-{
-    const struct step *p = step;
-    for (size_t i = 0; i < s->script.n && p && p->when && p->when->step; i++) {
-        p = step_named(s, p->when->step);
-        if (p == step && i) {
-            diags_error(diags, step->place, "the step '%s' waits for steps that wait for it",
-                        step->id);
-            return;
-        }
-    }
 }
 
 static const struct node *step_node(const struct scenario *s, size_t i, const char *key)
@@ -97,7 +84,6 @@ static void check_step(const struct scenario *s, size_t i, struct diags *diags)
         check_condition(step->when, step, "when", step_place(s, i, "when"), diags);
     if (step->until)
         check_condition(step->until, step, "until", step_place(s, i, "until"), diags);
-    check_ring(s, step, diags);
 }
 
 /* How long after a fault we must watch to judge this service: 0 without a promise or a probe. */
@@ -152,11 +138,40 @@ static void check_horizon(const struct scenario *s, struct diags *diags)
                 nsec_text(nsec_add(last_at, longest), need));
 }
 
+/* Steps that wait for each other in a ring never happen. waits_for[i] is the step that step i waits
+ * for and nothing else, or n; a ring is told once, at its first step. */
+static void check_rings(const struct scenario *s, struct diags *diags)
+{
+    size_t n = s->script.n;
+    AUTO_FREE size_t *waits_for = calloc(n + 1, sizeof *waits_for);
+    AUTO_FREE size_t *walk =
+        calloc(n + 1, sizeof *walk); /* in which walk it was seen; 0: in none */
+    if (!waits_for || !walk)
+        abort();
+    for (size_t i = 0; i < n; i++) {
+        const struct step *step = s->script.items[i];
+        waits_for[i] = n;
+        for (size_t k = 0; step->when && step->when->step && k < n && waits_for[i] == n; k++)
+            if (!strcmp(((const struct step *)s->script.items[k])->id, step->when->step))
+                waits_for[i] = k;
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t at = i;
+        for (; at < n && !walk[at]; at = waits_for[at])
+            walk[at] = i + 1;
+        if (at == n || walk[at] != i + 1 || waits_for[at] == at)
+            continue;
+        const struct step *step = s->script.items[at];
+        diags_error(diags, step->place, "the step '%s' waits for steps that wait for it", step->id);
+    }
+}
+
 void check_script(const struct scenario *s, struct diags *diags)
 {
     size_t before = diags->n_errors;
     for (size_t i = 0; i < s->script.n && !diags_is_full(diags); i++)
         check_step(s, i, diags);
+    check_rings(s, diags);
     if (diags->n_errors == before)
         check_horizon(s, diags);
 }

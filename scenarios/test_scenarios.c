@@ -201,6 +201,28 @@ static void the_manual_says_what_the_tables_say(void **state)
     assert_string_equal(from, tables.text);
 }
 
+/* Whole scenarios in the manual and the README are right. */
+static void the_examples_of_the_manual_pass(void **state)
+{
+    static const char *const paths[] = {TEST_ROOT "/docs/scenario.md", TEST_ROOT "/README.md"};
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        AUTO_FREE char *text = NULL;
+        size_t found = 0;
+        assert_int_equal(file_read(AT_FDCWD, paths[i], 1 << 20, &text, NULL, NULL), 0);
+        for (char *p = text; (p = strstr(p, "```yaml\nblackstart: 1\n")); p++) {
+            AUTO_DIAGS diags = DIAGS_INIT;
+            CLEANUP(scenario_free_p) struct scenario *s = NULL;
+            const char *yaml = p + strlen("```yaml\n");
+            const char *end = strstr(yaml, "\n```\n");
+            assert_non_null(end);
+            if (scenario_load_text(yaml, (size_t)(end - yaml), paths[i], NULL, &diags, &s) < 0)
+                fail_with("an example", &diags);
+            found++;
+        }
+        assert_true(found > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +232,7 @@ int main(void)
         cmocka_unit_test(the_template_passes_and_is_written_as_it_is),
         cmocka_unit_test(every_key_has_help_and_registries_are_sorted),
         cmocka_unit_test(the_catalogue_fits_on_a_terminal),
+        cmocka_unit_test(the_examples_of_the_manual_pass),
         cmocka_unit_test(the_manual_says_what_the_tables_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
