@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "reports/sentence.h"
+#include "sim/base/text.h"
 
-#define BULLET_WIDTH 300.0
+#define BULLET_WIDTH 260.0
 #define BULLET_ROWS 10 /* more trials share rows */
 
 const char *html_sign(enum verdict v)
@@ -124,14 +125,18 @@ static void bullet(const struct result *r, const struct objective *o, struct buf
 /* For what is counted, not timed: a square for each trial. */
 static void squares(const struct result *r, const struct objective *o, struct buf *out)
 {
-    buf_printf(out, "<svg viewBox=\"-4 0 %.0f 30\" role=\"img\" aria-label=\"%zu of %zu trials\">",
-               BULLET_WIDTH + 8, o->within, o->planned);
+    size_t all = 0;
+    for (size_t i = 0; i < r->trials_n; i++)
+        all += r->trials[i].counted;
+    size_t rows = all == 0 ? 1 : all > 60 ? 4 : (all + 14) / 15;
+    buf_printf(out, "<svg viewBox=\"-4 0 %.0f %zu\" role=\"img\" aria-label=\"%zu of %zu trials\">",
+               BULLET_WIDTH + 8, 14 * rows + 6, o->within, o->planned);
     size_t n = 0;
     for (size_t i = 0; i < r->trials_n && n < 60; i++) {
         const struct service_seen *s = nth_seen(r, o, i);
         if (!r->trials[i].counted)
             continue;
-        double x = 2 + 20 * (double)(n % 15), y = 4 + 7 * (double)(n / 15);
+        double x = 2 + 17 * (double)(n % 15), y = 3 + 14 * (double)(n / 15);
         enum share share = s ? s->shares[o->kind] : SHARE_VOID;
         n++;
         if (share == SHARE_MISSED)
@@ -213,10 +218,22 @@ void html_tiles(const struct result *r, struct buf *out)
  */
 
 struct link {
-    const char *what;
-    char name[80];
+    char text[160];
     struct span at; /* since the fault; unset: it never came */
 };
+
+/* An instant as the time since the fault began. */
+static struct span since_fault(const struct trial *t, struct span at)
+{
+    if (!span_is_set(at))
+        return SPAN_UNSET;
+    return (struct span){at.lo - t->fault_start.lo, at.hi - t->fault_start.lo};
+}
+
+static nsec middle(struct span s)
+{
+    return s.lo + (s.hi - s.lo) / 2;
+}
 
 static int chain_links(const struct trial *t, const struct service_seen *s, const struct episode *e,
                        struct link *links, int max)
@@ -226,31 +243,35 @@ static int chain_links(const struct trial *t, const struct service_seen *s, cons
     for (size_t i = 0; i < t->faults_n && !f; i++)
         if (t->faults[i].injected)
             f = &t->faults[i];
-    links[n] = (struct link){"fault", "", {0, t->fault_start.hi - t->fault_start.lo}};
-    snprintf(links[n++].name, sizeof links->name, "%s", f ? f->step : "");
-    links[n] = (struct link){"failed", "", span_between(t->fault_start, e->impact)};
-    snprintf(links[n++].name, sizeof links->name, "%s", s->service->name);
+    const char *name = s->service->name;
+    snprintf(links[n].text, sizeof links->text, "fault %s", f ? f->step : "");
+    links[n++].at = since_fault(t, t->fault_start);
+    snprintf(links[n].text, sizeof links->text, "%s failed", name);
+    links[n++].at = since_fault(t, e->impact);
     for (size_t i = 0; i < s->alarms_n && n < max - 1; i++) {
         const struct alarm_seen *a = &s->alarms[i];
         if (!span_is_set(a->onset) && !a->missing)
             continue;
-        links[n] = (struct link){
-            a->alarm->role == ROLE_OWN ? "seen by our own probe" : "noticed", "",
-            span_is_set(a->onset) ? span_between(t->fault_start, a->onset) : SPAN_UNSET};
-        snprintf(links[n++].name, sizeof links->name, "%s", a->alarm->name);
+        if (span_is_set(a->onset))
+            snprintf(links[n].text, sizeof links->text, "%s %s", a->alarm->name,
+                     a->alarm->role == ROLE_OWN ? "(our own probe) saw it" : "rang");
+        else
+            snprintf(links[n].text, sizeof links->text, "%s never rang", a->alarm->name);
+        links[n++].at = since_fault(t, a->onset);
     }
     bool back = e->restored.hi != NSEC_INF;
-    links[n] = (struct link){!back              ? "not back"
-                             : e->by == BY_HEAL ? "back, by our taking the fault away"
-                                                : "restored",
-                             "", back ? span_between(t->fault_start, e->restored) : SPAN_UNSET};
-    snprintf(links[n++].name, sizeof links->name, "%s", s->service->name);
-    /* In order of time; what never came stands last. */
-    for (int i = 1; i < n; i++)
-        for (int k = i; k > 0; k--) {
-            bool late = span_is_set(links[k].at) &&
-                        (!span_is_set(links[k - 1].at) || links[k].at.lo < links[k - 1].at.lo);
-            if (!late)
+    snprintf(links[n].text, sizeof links->text, "%s %s", name,
+             !back              ? "was not back when observation ended"
+             : e->by == BY_HEAL ? "was back, by our taking the fault away"
+                                : "was restored");
+    links[n++].at = back ? since_fault(t, e->restored) : SPAN_UNSET;
+    /* After the fault in order of time; what never came stands last. */
+    for (int i = 2; i < n; i++)
+        for (int k = i; k > 1; k--) {
+            bool before =
+                span_is_set(links[k].at) &&
+                (!span_is_set(links[k - 1].at) || middle(links[k].at) < middle(links[k - 1].at));
+            if (!before)
                 break;
             struct link swap = links[k];
             links[k] = links[k - 1];
@@ -266,7 +287,8 @@ static void chain_bar(const struct link *links, int n, double end, nsec impact, 
     double i = seconds(impact) / end * width, d = seconds(noticed) / end * width;
     i = i < 0 ? 0 : i;
     d = d > width ? width : d < i ? i : d;
-    buf_adds(out, "<svg viewBox=\"-12 0 1024 56\" role=\"img\" aria-label=\"From the fault to "
+    buf_adds(out, "<div class=\"scroll\"><svg viewBox=\"-12 0 1024 56\" role=\"img\" "
+                  "aria-label=\"From the fault to "
                   "restored, to scale; the list below says the same\">");
     buf_printf(out,
                "<rect class=\"seg-wait\" x=\"0\" y=\"24\" width=\"%.1f\" height=\"16\"/>"
@@ -277,7 +299,7 @@ static void chain_bar(const struct link *links, int n, double end, nsec impact, 
     for (int k = 0; k < n; k++) {
         if (!span_is_set(links[k].at))
             continue;
-        nsec mid = links[k].at.lo + (links[k].at.hi - links[k].at.lo) / 2;
+        nsec mid = k == 0 ? 0 : middle(links[k].at);
         double x = seconds(mid) / end * width;
         x = x < 0 ? 0 : x > width ? width : x;
         int row = x - last[0] >= 24 ? 0 : 1;
@@ -292,7 +314,7 @@ static void chain_bar(const struct link *links, int n, double end, nsec impact, 
                    "style=\"fill:var(--card)\">%d</text>",
                    seconds(mid) / end * width, x, y, x, y + 4, k + 1);
     }
-    buf_adds(out, "</svg>\n");
+    buf_adds(out, "</svg></div>\n");
 }
 
 void html_chain(const struct result *r, struct buf *out)
@@ -320,13 +342,13 @@ void html_chain(const struct result *r, struct buf *out)
             if (span_is_set(links[k].at) && links[k].at.hi > end)
                 end = links[k].at.hi;
     }
-    struct span impact = span_between(t->fault_start, e->impact);
-    nsec noticed = e->restored.hi == NSEC_INF ? end : e->restored.hi - t->fault_start.lo;
+    nsec impact = middle(since_fault(t, e->impact));
+    nsec noticed = end;
     if (s->detected_by)
-        noticed = s->detected_by->onset.lo - t->fault_start.lo;
+        noticed = middle(since_fault(t, s->detected_by->onset));
     buf_printf(out, "<div class=\"chain\">\n<h2>From the fault to restored%s</h2>\n",
                r->planned > 1 ? ": the worst trial" : "");
-    chain_bar(links, n, seconds(end), impact.lo + (impact.hi - impact.lo) / 2, noticed, out);
+    chain_bar(links, n, seconds(end), impact, noticed, out);
     buf_adds(out, "<ol>\n");
     for (int k = 0; k < n; k++) {
         bool came = span_is_set(links[k].at);
@@ -334,20 +356,17 @@ void html_chain(const struct result *r, struct buf *out)
             buf_printf(out, "<li><span class=\"pin\" aria-hidden=\"true\">%d</span>", k + 1);
         else
             buf_adds(out, "<li><span class=\"pin never\" aria-hidden=\"true\">✕</span>");
-        html_text(out, links[k].what);
-        buf_addc(out, ' ');
-        html_text(out, links[k].name);
-        if (k == 0 && came) {
+        html_text(out, links[k].text);
+        if (k == 0) {
             buf_adds(out, " <b>0 s</b>");
         } else if (came) {
             AUTO_BUF when = BUF_INIT;
             sentence_span(links[k].at, &when);
-            buf_adds(out, links[k].at.lo < 0 ? " <b>" : " <b>+");
-            html_text(out, buf_text(&when));
+            buf_adds(out, " <b>");
+            bool most = text_starts(buf_text(&when), "at most ");
+            buf_adds(out, most ? "within " : "");
+            html_text(out, buf_text(&when) + (most ? strlen("at most ") : 0));
             buf_adds(out, "</b>");
-        } else {
-            buf_adds(out, strcmp(links[k].what, "not back") == 0 ? " when observation ended"
-                                                                 : ": it never came");
         }
         buf_adds(out, "</li>\n");
     }

@@ -18,7 +18,7 @@
 #define LEFT 176.0
 #define WIDTH 900.0
 #define RIGHT (LEFT + WIDTH)
-#define LANE 26.0
+#define LANE 28.0
 #define TEXT_MAX 400 /* of one event, in the hover */
 
 struct drawing {
@@ -239,7 +239,7 @@ static void shades(struct drawing *d, const struct service_seen *s, double top, 
     bool right = x_of(d, start + rto) < RIGHT - 90;
     buf_printf(d->out,
                "<path class=\"deadline\" d=\"M0 -2V%.1f\"/><text x=\"%d\" y=\"%.1f\" "
-               "text-anchor=\"%s\" class=\"strong\">RTO %s</text></g>",
+               "text-anchor=\"%s\" class=\"strong halo\">RTO %s</text></g>",
                bottom - top + 2, right ? 5 : -5, 12.0, right ? "start" : "end",
                nsec_text(rto, words));
 }

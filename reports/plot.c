@@ -19,14 +19,14 @@ static const char plot_style[] =
     "set encoding utf8\n"
     "set border 1 lw 0.8\n"
     "set xtics nomirror out\n"
-    "unset ytics\n"
+    "set ytics nomirror scale 0\n"
     "set grid xtics lw 0.4 dt 3\n"
     "set style line 1 lc rgb '#0072B2' lw 2 pt 7 ps 0.7\n"  /* within: a dot */
     "set style line 2 lc rgb '#D55E00' lw 2 pt 13 ps 1.0\n" /* missed: a diamond */
     "set style line 3 lc rgb '#E69F00' lw 2 pt 6 ps 0.8\n"  /* open: a ring */
     "set style line 4 lc rgb '#D55E00' lw 1.6 dt 2\n"       /* the target */
     "set style line 5 lc rgb '#009E73' lw 1.6\n"            /* the median */
-    "set lmargin 10\nset rmargin 4\nset tmargin 1.5\n";
+    "set lmargin 9\nset rmargin 4\nset tmargin 1.8\n";
 
 static double seconds(nsec t)
 {
@@ -148,6 +148,22 @@ static void draw(struct plots *p, const char *script, const char *name, const ch
         .name = strdup(name), .title = strdup(title), .desc = strdup(desc), .svg = buf_steal(&svg)};
 }
 
+/* Rows of trials: high enough to read, not endless; each named by its number where there is room.
+ */
+static int height_of(size_t rows)
+{
+    return rows <= 15 ? (int)rows * 24 + 96 : rows <= 40 ? (int)rows * 14 + 90 : 640;
+}
+
+static void row_names(const struct buf *names, size_t n, struct buf *script)
+{
+    if (n <= 40)
+        buf_printf(script, "set ytics (%s)\n", buf_text(names));
+    else
+        buf_adds(script, "unset ytics\n");
+    buf_printf(script, "set yrange [%zu.7:0.3]\n", n);
+}
+
 /* --- what is drawn -------------------------------------------------------------------------- */
 
 static void data_rows(struct buf *script, const char *name, const struct buf *rows)
@@ -172,6 +188,7 @@ static void distribution(const struct result *r, struct plots *p, const struct s
 {
     struct buf rows[3] = {BUF_INIT, BUF_INIT, BUF_INIT};
     AUTO_BUF open = BUF_INIT;
+    AUTO_BUF labels = BUF_INIT;
     double *points = calloc(r->trials_n + 1, sizeof *points);
     if (!points)
         abort();
@@ -186,6 +203,7 @@ static void distribution(const struct result *r, struct plots *p, const struct s
         if (!span_is_set(span) || (kind == OBJECTIVE_RTO && s->outcome == OUTCOME_UNAFFECTED))
             continue;
         n++;
+        buf_printf(&labels, "%s'trial %" PRId64 "' %zu", n > 1 ? ", " : "", t->n, n);
         double lo = seconds(span.lo), hi = span.hi == NSEC_INF ? lo : seconds(span.hi);
         most = fmax(most, hi * 1.05);
         least = fmin(least, lo);
@@ -204,20 +222,23 @@ static void distribution(const struct result *r, struct plots *p, const struct s
     }
     bool curve = n > ECDF_FROM;
     AUTO_BUF script = BUF_INIT;
-    int height = (n > 40 ? 40 : (int)n) * 16 + 84;
-    if (curve)
-        height = 420;
+    int height = curve && height_of(n) < 420 ? 420 : height_of(n);
     buf_printf(&script,
                "set terminal svg size 900,%d dynamic noenhanced font 'system-ui,Segoe UI,Roboto,"
                "Helvetica,Arial,sans-serif,13' lw 1\n%s",
                height, plot_style);
-    buf_printf(&script, "set xrange [%.6f:%.6f]\nset yrange [%zu.7:0.3]\n", least * 1.05,
-               most > 0 ? most : 1, n);
-    buf_printf(&script, "set xlabel 'seconds'\nset ylabel '%s'\n",
-               n == 1 ? "trial" : "trials, the first on top");
-    if (nsec_is_set(target))
-        buf_printf(&script, "set arrow from %.6f, graph 0 to %.6f, graph 1 nohead ls 4\n",
-                   seconds(target), seconds(target));
+    row_names(&labels, n, &script);
+    buf_printf(&script, "set xrange [%.6f:%.6f]\nset xlabel 'seconds'\n", least * 1.05,
+               most > 0 ? most : 1);
+    if (nsec_is_set(target)) {
+        char words[NSEC_TEXT_MAX];
+        bool right = seconds(target) > 0.75 * most;
+        buf_printf(&script,
+                   "set arrow from %.6f, graph 0 to %.6f, graph 1 nohead ls 4\n"
+                   "set label '%s promised' at %.6f, graph 1.06 %s\n",
+                   seconds(target), seconds(target), nsec_text(target, words), seconds(target),
+                   right ? "right" : "left");
+    }
     if (m->has_ci && !m->ci_censored)
         buf_printf(&script,
                    "set object rect from %.6f, graph 0 to %.6f, graph 1 fc rgb '#009E73' fs "
@@ -286,6 +307,7 @@ static void overview(const struct result *r, struct plots *p)
     AUTO_BUF down = BUF_INIT;
     AUTO_BUF alarms = BUF_INIT;
     AUTO_BUF script = BUF_INIT;
+    AUTO_BUF labels = BUF_INIT;
     size_t n = 0;
     double most = 0;
     for (size_t i = 0; i < r->trials_n && n < ROWS_MAX; i++) {
@@ -293,6 +315,7 @@ static void overview(const struct result *r, struct plots *p)
         if (!t->counted || t->why_void || !span_is_set(t->fault_start))
             continue;
         n++;
+        buf_printf(&labels, "%s'trial %" PRId64 "' %zu", n > 1 ? ", " : "", t->n, n);
         most = fmax(most, seconds(t->watched - t->fault_start.lo));
         for (size_t k = 0; k < t->services_n; k++) {
             const struct service_seen *s = &t->services[k];
@@ -317,11 +340,10 @@ static void overview(const struct result *r, struct plots *p)
     buf_printf(&script,
                "set terminal svg size 900,%d dynamic noenhanced font 'system-ui,Segoe UI,Roboto,"
                "Helvetica,Arial,sans-serif,13' lw 1\n%s",
-               (n > 40 ? 40 : (int)n) * 16 + 84, plot_style);
-    buf_printf(&script,
-               "set xrange [0:%.6f]\nset yrange [%zu.7:0.3]\nset xlabel 'seconds since the fault'\n"
-               "set ylabel 'trials, the first on top'\n",
-               most > 0 ? most : 1, n);
+               height_of(n), plot_style);
+    row_names(&labels, n, &script);
+    buf_printf(&script, "set xrange [0:%.6f]\nset xlabel 'seconds since the fault'\n",
+               most > 0 ? most : 1);
     data_rows(&script, "down", &down);
     buf_adds(&script, "set style fill solid 0.45 noborder\nplot $down using 1:2:3:4:5:6 with "
                       "boxxyerror lc rgb '#D55E00' notitle");

@@ -358,6 +358,8 @@ void sentence_reliability(const struct result *r, const struct objective *o, str
             buf_printf(out, " and needs %zu clean trials",
                        stats_needed(o->reliability, o->confidence, 0));
         buf_addc(out, '.');
+    } else if (o->verdict == VERDICT_NOT_MET) {
+        buf_printf(out, "%zu of %zu trials were within the target.", o->within, o->planned);
     } else {
         buf_printf(out,
                    "%zu of %zu trials were within the target; no reliability is claimed (%s would "
@@ -384,9 +386,13 @@ void sentence_clean(const struct result *r, struct buf *out)
     }
     buf_adds(out, "NOT EVERYTHING COULD BE UNDONE");
     size_t n = 0;
-    for (size_t i = 0; i < r->findings_n; i++)
-        if (strcmp(r->findings[i].code, "not_clean") == 0)
+    for (size_t i = 0; i < r->findings_n; i++) {
+        bool told = false; /* after its trial and at the end, the same thing may be left */
+        for (size_t k = 0; k < i; k++)
+            told |= strcmp(r->findings[k].text, r->findings[i].text) == 0;
+        if (strcmp(r->findings[i].code, "not_clean") == 0 && !told)
             buf_printf(out, "%s%s", n++ == 0 ? ": " : "; ", r->findings[i].text);
+    }
     buf_adds(out, ". Run `blackstart undo`.");
 }
 

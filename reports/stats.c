@@ -219,7 +219,7 @@ const char *stats_refusal_text(enum stats_refusal r)
     case STATS_OK:
         return NULL;
     case STATS_TOO_FEW:
-        return "a mean needs at least 5 restorations";
+        return "a mean needs at least 5 values";
     case STATS_NOT_POSITIVE:
         return "zeros or negative values have no lognormal mean";
     case STATS_GAP:
