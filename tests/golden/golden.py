@@ -113,6 +113,9 @@ class Page(html.parser.HTMLParser):
 def check_page(name, folder):
     text = open(os.path.join(folder, "report.html"), encoding="utf-8").read()
     page = Page(name, text)
+    for evil in ("<script>alert", "<img src=x"):
+        if evil in text:
+            fail(f"{name}: {evil} got into the page")
     for word in ("http://", "https://", "//"):
         for m in re.finditer(re.escape(word), re.sub(r"xmlns(:xlink)?=\"http://www.w3.org/[^\"]*\"", "", text)):
             around = text[max(0, m.start() - 30):m.start() + 40]
@@ -292,7 +295,7 @@ def broken(tmp):
               for i, ln in enumerate(lines)]
     case("edited", 98, ["chain"], lambda d: write_lines(d, edited, False))
     newer = [lines[0].replace(b'"record":1', b'"record":2')] + lines[1:]
-    case("newer", 98, ["version 2"], lambda d: write_lines(d, newer, True))
+    case("newer", 98, ["newer"], lambda d: write_lines(d, newer, True))
     case("headless", 98, ["run-start"], lambda d: write_lines(
         d, [json.dumps({**json.loads(ln), "seq": i}).encode() + b"\n"
             for i, ln in enumerate(lines[5:20])], True))
