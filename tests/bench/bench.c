@@ -8,11 +8,13 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,49 +27,70 @@ size_t bench_rounds(void)
     return n < 1 ? 1 : n > BENCH_MAX_ROUNDS ? BENCH_MAX_ROUNDS : (size_t)n;
 }
 
+struct bench_time bench_clock(void)
+{
+    struct bench_time t = {.wall_ms = (double)nsec_now(CLOCK_MONOTONIC) / 1e6};
+    static const int whose[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
+    for (size_t i = 0; i < ARRAY_SIZE(whose); i++) {
+        struct rusage u;
+        getrusage(whose[i], &u);
+        t.cpu_ms += (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e3 +
+                    (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e3;
+    }
+    return t;
+}
+
+struct bench_time bench_since(struct bench_time start)
+{
+    struct bench_time now = bench_clock();
+    return (struct bench_time){now.wall_ms - start.wall_ms, now.cpu_ms - start.cpu_ms};
+}
+
+void bench_add(struct bench_series *s, struct bench_time t)
+{
+    s->rounds[s->n++] = t;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-static void sort(const double *values, size_t n, double *sorted)
+static double pick(struct bench_time t, bool cpu)
 {
-    memcpy(sorted, values, n * sizeof *values);
-    qsort(sorted, n, sizeof *sorted, by_value);
+    return cpu ? t.cpu_ms : t.wall_ms;
 }
 
-double bench_median(const double *values, size_t n)
-{
-    double sorted[BENCH_MAX_ROUNDS];
-    sort(values, n, sorted);
-    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-}
+struct spread {
+    double low, median, high;
+};
 
-double bench_now_ms(void)
+/* Of the values, or with `base` of each round's ratio to it. */
+static struct spread spread(const struct bench_series *s, const struct bench_series *base, bool cpu)
 {
-    return (double)nsec_now(CLOCK_MONOTONIC) / 1e6;
-}
-
-void bench_add(struct bench_series *s, double ms)
-{
-    s->ms[s->n++] = ms;
+    double v[BENCH_MAX_ROUNDS];
+    for (size_t i = 0; i < s->n; i++)
+        v[i] = pick(s->rounds[i], cpu) / (base ? pick(base->rounds[i], cpu) : 1);
+    qsort(v, s->n, sizeof *v, by_value);
+    double median = s->n % 2 ? v[s->n / 2] : (v[s->n / 2 - 1] + v[s->n / 2]) / 2;
+    return (struct spread){v[0], median, v[s->n - 1]};
 }
 
 void bench_print(const struct bench_series *s, const struct bench_series *base)
 {
-    double sorted[BENCH_MAX_ROUNDS], ratios[BENCH_MAX_ROUNDS];
-    sort(s->ms, s->n, sorted);
-    printf("  %-34s median %9.2f ms (%.2f to %.2f)", s->name, bench_median(s->ms, s->n), sorted[0],
-           sorted[s->n - 1]);
-    if (base) {
-        for (size_t i = 0; i < s->n; i++)
-            ratios[i] = s->ms[i] / base->ms[i];
-        sort(ratios, s->n, sorted);
-        printf("   %6.1f times (%.1f to %.1f) blackstart's", bench_median(ratios, s->n), sorted[0],
-               sorted[s->n - 1]);
+    static const char *const words[] = {"clock", "processors"};
+    int sides = pick(s->rounds[0], true) > 0 ? 2 : 1;
+    for (int cpu = 0; cpu < sides; cpu++) {
+        struct spread t = spread(s, NULL, cpu);
+        printf("  %-33s %-10s %9.2f ms (%.2f to %.2f)", cpu ? "" : s->name, words[cpu], t.median,
+               t.low, t.high);
+        if (base) {
+            struct spread r = spread(s, base, cpu);
+            printf(", %.1f times blackstart's (%.1f to %.1f)", r.median, r.low, r.high);
+        }
+        printf("\n");
     }
-    printf("\n");
     fflush(stdout);
 }
 

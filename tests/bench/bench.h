@@ -12,18 +12,22 @@
 
 /* How often each side is measured: BENCH_ROUNDS, else 5. */
 size_t bench_rounds(void);
-double bench_median(const double *values, size_t n);
-double bench_now_ms(void);
+/* What something took: on the clock, and of processors (this process and its children, in user and
+ * kernel mode; 0: not measured). On a busy machine the second is the steadier one. */
+struct bench_time {
+    double wall_ms, cpu_ms;
+};
+struct bench_time bench_clock(void);
+struct bench_time bench_since(struct bench_time start);
 
-/* One measured side over all rounds, in milliseconds. */
+/* One measured side over all rounds. */
 struct bench_series {
     const char *name;
-    double ms[BENCH_MAX_ROUNDS];
+    struct bench_time rounds[BENCH_MAX_ROUNDS];
     size_t n;
 };
-void bench_add(struct bench_series *s, double ms);
-/* "name   median 12.3 ms (11.9 to 14.0)   ratio 13.5 (12.9 to 14.1) to base"; the ratio is the
- * median over rounds of s / base. base NULL: no ratio. */
+void bench_add(struct bench_series *s, struct bench_time t);
+/* A line: medians (and extremes) over rounds; with `base` the medians of each round's ratio to it. */
 void bench_print(const struct bench_series *s, const struct bench_series *base);
 
 /* Runs argv to its end, without a shell. Ends the benchmark when it fails. input NULL: /dev/null.

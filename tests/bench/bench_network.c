@@ -85,18 +85,18 @@ static void one_host(struct nl *sw, unsigned i, int *fd, struct nl **nl)
     bench_ok(nl_flush(*nl, &err), &err);
 }
 
-static double hosts_by_blackstart(void)
+static struct bench_time hosts_by_blackstart(void)
 {
     struct err err = ERR_INIT;
     int fds[HOSTS];
     struct nl *nls[HOSTS], *sw = NULL;
-    double start = bench_now_ms();
+    struct bench_time start = bench_clock();
     bench_ok(nl_open_kernel(-1, "switch", &sw, &err), &err);
     rtnl_bridge_add(sw, &(struct rtnl_bridge){.name = "br0"});
     rtnl_link_up(sw, "br0", true);
     for (unsigned i = 0; i < HOSTS; i++)
         one_host(sw, i, &fds[i], &nls[i]);
-    double ms = bench_now_ms() - start;
+    struct bench_time t = bench_since(start);
     for (unsigned i = 0; i < HOSTS; i++) {
         nl_free(nls[i]);
         close(fds[i]);
@@ -104,7 +104,7 @@ static double hosts_by_blackstart(void)
     nl_free(sw);
     delete_bridge();
     wait_for_ports_to_go();
-    return ms;
+    return t;
 }
 
 #define RUN(...) bench_run((const char *const[]){__VA_ARGS__, NULL}, NULL)
@@ -119,9 +119,9 @@ static void delete_names(void)
     wait_for_ports_to_go();
 }
 
-static double hosts_by_ip(void)
+static struct bench_time hosts_by_ip(void)
 {
-    double start = bench_now_ms();
+    struct bench_time start = bench_clock();
     RUN("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0");
     RUN("ip", "link", "set", "br0", "up");
     for (unsigned i = 0; i < HOSTS; i++) {
@@ -140,16 +140,16 @@ static double hosts_by_ip(void)
         RUN("ip", "-n", host, "neighbour", "replace", "10.0.0.254", "lladdr", "02:00:00:00:00:01",
             "dev", "eth0", "nud", "permanent");
     }
-    double ms = bench_now_ms() - start;
+    struct bench_time t = bench_since(start);
     delete_names();
-    return ms;
+    return t;
 }
 
 /* One batch for the switch, one for each host: ip(8) knows no "in that namespace" inside a batch.
  */
-static double hosts_by_batch(void)
+static struct bench_time hosts_by_batch(void)
 {
-    double start = bench_now_ms();
+    struct bench_time start = bench_clock();
     AUTO_BUF script = BUF_INIT;
     buf_adds(&script, "link add br0 type bridge forward_delay 0 mcast_snooping 0\n"
                       "link set br0 up\n");
@@ -171,16 +171,16 @@ static double hosts_by_batch(void)
                    i + 1);
         bench_run((const char *const[]){"ip", "-n", host, "-batch", "-", NULL}, buf_text(&script));
     }
-    double ms = bench_now_ms() - start;
+    struct bench_time t = bench_since(start);
     delete_names();
-    return ms;
+    return t;
 }
 
 /* --- Cuts -------------------------------------------------------------------- */
 
 static const struct nft_table table = {NFT_FAMILY_BRIDGE, "blackstart-bench"};
 
-static double cuts_by_blackstart(void)
+static struct bench_time cuts_by_blackstart(void)
 {
     struct err err = ERR_INIT;
     struct nl *nl = NULL;
@@ -190,7 +190,7 @@ static double cuts_by_blackstart(void)
     nft_chain_add(nl, &(struct nft_chain){table, "forward", NFT_FORWARD, -200});
     nft_pairs_create(nl, &table, "forward", "cuts");
     bench_ok(nl_flush(nl, &err), &err);
-    double start = bench_now_ms();
+    struct bench_time start = bench_clock();
     for (unsigned i = 0; i < CUTS; i++) {
         snprintf(pairs[i].in, sizeof pairs[i].in, "p%u", i);
         snprintf(pairs[i].out, sizeof pairs[i].out, "q%u", i);
@@ -199,10 +199,10 @@ static double cuts_by_blackstart(void)
     bench_ok(nl_flush(nl, &err), &err);
     nft_pairs_delete(nl, &table, "cuts", pairs, CUTS);
     bench_ok(nl_flush(nl, &err), &err);
-    double ms = bench_now_ms() - start;
+    struct bench_time t = bench_since(start);
     nl_free(nl); /* and with it the table */
     free(pairs);
-    return ms;
+    return t;
 }
 
 static void nft_table_by_nft(void)
@@ -217,25 +217,27 @@ static void nft_table_by_nft(void)
               "}\n");
 }
 
-static double cuts_by_nft_each(void)
+static struct bench_time cuts_by_nft_each(void)
 {
     nft_table_by_nft();
-    double start = bench_now_ms();
+    struct bench_time start = bench_clock();
     for (unsigned i = 0; i < 2 * SAMPLE; i++) {
         char element[64];
         snprintf(element, sizeof element, "{ \"p%u\" . \"q%u\" }", i % SAMPLE, i % SAMPLE);
         RUN("nft", i < SAMPLE ? "add" : "delete", "element", "bridge", "bench", "cuts", element);
     }
-    double ms = bench_now_ms() - start;
+    struct bench_time t = bench_since(start);
     RUN("nft", "delete", "table", "bridge", "bench");
-    return ms * CUTS / SAMPLE;
+    t.wall_ms = t.wall_ms * CUTS / SAMPLE;
+    t.cpu_ms = t.cpu_ms * CUTS / SAMPLE;
+    return t;
 }
 
-static double cuts_by_nft_file(void)
+static struct bench_time cuts_by_nft_file(void)
 {
     static const char *const verbs[] = {"add", "delete"};
     nft_table_by_nft();
-    double start = bench_now_ms();
+    struct bench_time start = bench_clock();
     for (size_t v = 0; v < ARRAY_SIZE(verbs); v++) {
         AUTO_BUF script = BUF_INIT;
         buf_printf(&script, "%s element bridge bench cuts { ", verbs[v]);
@@ -244,15 +246,15 @@ static double cuts_by_nft_file(void)
         buf_adds(&script, "}\n");
         bench_run((const char *const[]){"nft", "-f", "-", NULL}, buf_text(&script));
     }
-    double ms = bench_now_ms() - start;
+    struct bench_time t = bench_since(start);
     RUN("nft", "delete", "table", "bridge", "bench");
-    return ms;
+    return t;
 }
 
 /* --- Rounds ------------------------------------------------------------------ */
 
 struct side {
-    double (*fn)(void);
+    struct bench_time (*fn)(void);
     struct bench_series series;
 };
 
