@@ -11,6 +11,8 @@
 #include "reports/episode.h"
 #include "sim/base/jsonx.h"
 
+#define BURST NSEC_SEC /* announcements that follow each other sooner are one */
+
 bool detection_counts(const struct service *s, const struct alarm *a)
 {
     if (!s->detect || s->detect->by.n == 0)
@@ -28,8 +30,9 @@ bool detection_is_momentary(const struct alarm *a)
 
 static void collect(struct result *r, const struct trial *t, struct alarm_seen *a)
 {
-    a->events = arena_alloc(r->arena, (t->events_n + 1) * sizeof *a->events);
     size_t i = 0;
+    nsec last = NSEC_UNSET;
+    a->events = arena_alloc(r->arena, (trial_count(t, "alarm") + 1) * sizeof *a->events);
     for (const json_t *e; (e = trial_next(t, "alarm", &i));) {
         if (strcmp(jsonx_str(e, "alarm", ""), a->alarm->name) != 0)
             continue;
@@ -40,7 +43,15 @@ static void collect(struct result *r, const struct trial *t, struct alarm_seen *
                                  .detail = jsonx_str(e, "detail", NULL)};
         if (!span_is_set(ev.at))
             ev.at = (struct span){jsonx_int(e, "t", 0), jsonx_int(e, "t", 0)};
-        a->events[a->events_n++] = ev;
+        /* Five announcements in a millisecond are one alarm. The fault parts bursts: what came after
+         * it began is no part of one before. */
+        bool parted = span_is_set(t->fault_start) && nsec_is_set(last) &&
+                      last < t->fault_start.lo && ev.at.hi >= t->fault_start.lo;
+        bool again = detection_is_momentary(a->alarm) && nsec_is_set(last) &&
+                     ev.at.lo - last < BURST && !parted;
+        last = ev.at.lo;
+        if (!again)
+            a->events[a->events_n++] = ev;
     }
 }
 

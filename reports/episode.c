@@ -48,6 +48,14 @@ const json_t *trial_next(const struct trial *t, const char *kind, size_t *i)
     return NULL;
 }
 
+size_t trial_count(const struct trial *t, const char *kind)
+{
+    size_t n = 0, i = 0;
+    while (trial_next(t, kind, &i))
+        n++;
+    return n;
+}
+
 static nsec member(const json_t *e, const char *key)
 {
     const json_t *v = json_object_get(e, key);
@@ -73,8 +81,11 @@ static void collect(struct result *r, const struct trial *t, struct watched *w,
                     const struct span *blind, size_t blind_n)
 {
     nsec from = nsec_is_set(t->armed) ? t->armed - r->scenario->settle->lasting : -NSEC_INF;
-    w->obs = arena_alloc(r->arena, (t->events_n + 1) * sizeof *w->obs);
-    size_t i = 0;
+    size_t n = 0, i = 0;
+    for (const json_t *e; (e = trial_next(t, "probe", &i));)
+        n += strcmp(word(e, "probe"), w->probe->name) == 0;
+    w->obs = arena_alloc(r->arena, (n + 1) * sizeof *w->obs);
+    i = 0;
     for (const json_t *e; (e = trial_next(t, "probe", &i));) {
         if (strcmp(word(e, "probe"), w->probe->name) != 0)
             continue;
@@ -172,7 +183,9 @@ static void watch(struct result *r, const struct trial *t, struct watched *w, ns
 {
     w->arena = r->arena;
     collect(r, t, w, blind, blind_n);
-    w->runs = arena_alloc(r->arena, (w->obs_n + 1) * sizeof *w->runs);
+    /* A down period takes down_after bad ones and as many good ones as up_after. */
+    size_t most = w->obs_n / (size_t)(w->probe->down_after + w->probe->up_after) + 1;
+    w->runs = arena_alloc(r->arena, most * sizeof *w->runs);
     const struct judge_config config = {.every = w->probe->every,
                                         .down_after = w->probe->down_after,
                                         .up_after = w->probe->up_after,
@@ -186,10 +199,22 @@ static void watch(struct result *r, const struct trial *t, struct watched *w, ns
         tidy(&w->runs[i]);
 }
 
+/* Room for one more in a list that lives in the arena. */
+static void add_span(struct arena *arena, struct span **list, size_t *n, struct span s)
+{
+    if ((*n & (*n - 1)) == 0) { /* a power of two: full */
+        struct span *more = arena_alloc(arena, (*n ? 2 * *n : 1) * sizeof *more);
+        if (*n)
+            memcpy(more, *list, *n * sizeof *more);
+        *list = more;
+    }
+    (*list)[(*n)++] = s;
+}
+
 struct span *episode_blind(struct result *r, const struct trial *t, const char *host, size_t *ret_n)
 {
     size_t n = 0, i = 0;
-    struct span *blind = arena_alloc(r->arena, (2 * t->events_n + 1) * sizeof *blind);
+    struct span *blind = NULL;
     for (const json_t *e; (e = trial_next(t, "trouble", &i));) {
         const char *what = word(e, "what");
         bool control = strcmp(what, "control-down") == 0, late = strcmp(what, "runner-late") == 0;
@@ -197,15 +222,16 @@ struct span *episode_blind(struct result *r, const struct trial *t, const char *
         if ((control && strcmp(word(e, "host"), host) != 0) || (!control && !late) ||
             !nsec_is_set(from))
             continue;
-        blind[n++] = (struct span){from, nsec_is_set(to) ? to : NSEC_INF};
+        add_span(r->arena, &blind, &n, (struct span){from, nsec_is_set(to) ? to : NSEC_INF});
     }
     for (size_t p = 0; p < r->scenario->probes.n; p++) {
         struct watched w = {.probe = r->scenario->probes.items[p]};
         if (!w.probe->control || !w.probe->host || strcmp(w.probe->host, host) != 0)
             continue;
         watch(r, t, &w, NSEC_UNSET, NULL, 0);
-        for (size_t k = 0; k < w.runs_n && n < 2 * t->events_n; k++)
-            blind[n++] = (struct span){w.runs[k].impact.lo, w.runs[k].restored.hi};
+        for (size_t k = 0; k < w.runs_n; k++)
+            add_span(r->arena, &blind, &n,
+                     (struct span){w.runs[k].impact.lo, w.runs[k].restored.hi});
     }
     *ret_n = n;
     return blind;

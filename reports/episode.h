@@ -17,3 +17,5 @@ struct span *episode_blind(struct result *r, const struct trial *t, const char *
 
 /* This trial's line of that kind at or after index *i (which moves behind it); NULL: no more. */
 const json_t *trial_next(const struct trial *t, const char *kind, size_t *i);
+/* How many lines of that kind this trial has. */
+size_t trial_count(const struct trial *t, const char *kind);

@@ -31,7 +31,7 @@ static void head(const struct result *r, struct buf *out)
                   "<meta name=\"generator\" content=\"blackstart\">\n<title>");
     html_text(out, title);
     buf_printf(out, ": %s</title>\n<style>\n", sentence_verdict(r->verdict));
-    buf_adds(out, asset_css);
+    buf_adds(out, assets_css);
     buf_adds(out, "</style>\n</head>\n");
 }
 
@@ -512,6 +512,6 @@ void html_write(const struct result *r, const struct plots *plots, struct buf *o
     how_to_read(r, out);
     buf_adds(out, "<footer>Made by blackstart from record.ndjson; the numbers for programs stand "
                   "in result.json.</footer>\n</main>\n<script>\n");
-    buf_adds(out, asset_js);
+    buf_adds(out, assets_js);
     buf_adds(out, "</script>\n</body>\n</html>\n");
 }

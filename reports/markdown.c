@@ -68,7 +68,9 @@ static void objectives(const struct result *r, struct buf *out)
             buf_adds(out, "\n- ");
             escape_markdown(r->objectives[i].service->name, out);
             buf_adds(out, ", ");
-            escape_markdown(objective_words[r->objectives[i].kind], out);
+            AUTO_BUF promise = BUF_INIT;
+            sentence_promise(&r->objectives[i], &promise);
+            escape_markdown(buf_text(&promise), out);
             buf_adds(out, ": ");
             escape_markdown(why->text, out);
             if (why->cure) {

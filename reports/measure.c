@@ -52,7 +52,11 @@ static void cut_into_trials(struct result *r)
             bool again = now && now->n == of;
             int64_t attempt = again ? now->attempt + 1 : 1;
             now = &r->trials[r->trials_n++];
-            lines = arena_alloc(r->arena, (n - i) * sizeof *lines);
+            size_t end = i + 1; /* up to where the next one begins */
+            while (end < n && !(is(json_array_get(r->events, end), "state") &&
+                                begins(json_array_get(r->events, end), now, true)))
+                end++;
+            lines = arena_alloc(r->arena, (end - i) * sizeof *lines);
             *now = (struct trial){.n = of,
                                   .attempt = attempt,
                                   .run = true,
@@ -135,7 +139,7 @@ static bool is_fault(const struct result *r, const json_t *inject)
 
 static void read_faults(struct result *r, struct trial *t)
 {
-    t->faults = arena_alloc(r->arena, (t->events_n + 1) * sizeof *t->faults);
+    t->faults = arena_alloc(r->arena, (trial_count(t, "inject") + 1) * sizeof *t->faults);
     size_t i = 0;
     for (const json_t *e; (e = trial_next(t, "inject", &i));) {
         if (!is_fault(r, e))

@@ -113,6 +113,24 @@ static void a_line_of_a_log_is_never_masked(void **state)
     assert_ms(world_seen(&w, 1)->ttd, 249, 301);
 }
 
+static void a_burst_of_packets_is_one_alarm_and_the_fault_parts_bursts(void **state)
+{
+    WORLD w;
+    world_init(&w);
+    char *by[] = {(char *)(uintptr_t) "automation"};
+    world_detect(&w, 400 * MS)->by = (struct strv){.items = by, .n = 1};
+    world_alarm(&w, "takeover", ROLE_AUTOMATION, "packets");
+    world_usual(&w, 1, G16 "RRRRR" BACK);
+    for (int i = 0; i < 5; i++)
+        world_alarm_event(&w, "takeover", "onset", 1400 * MS + i * MS, false);
+    for (int i = 0; i < 5; i++)
+        world_alarm_event(&w, "takeover", "onset", 1850 * MS + i * MS, false);
+    world_run_end(&w, "completed");
+    world_measure(&w);
+    assert_int_equal(world_seen(&w, 1)->alarms[0].false_alarms, 1);
+    assert_ms(world_seen(&w, 1)->ttd, 249, 301);
+}
+
 static void an_alarm_between_fault_and_impact_is_early_and_never_clamped(void **state)
 {
     WORLD w;
@@ -282,6 +300,7 @@ int main(void)
         cmocka_unit_test(an_alarm_before_the_fault_is_false_and_voids_nothing),
         cmocka_unit_test(an_alarm_that_was_firing_is_masked),
         cmocka_unit_test(a_line_of_a_log_is_never_masked),
+        cmocka_unit_test(a_burst_of_packets_is_one_alarm_and_the_fault_parts_bursts),
         cmocka_unit_test(an_alarm_between_fault_and_impact_is_early_and_never_clamped),
         cmocka_unit_test(an_alarm_after_restoration_detects_all_the_same),
         cmocka_unit_test(an_outage_shorter_than_the_target_without_alarm_was_restored_first),

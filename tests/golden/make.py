@@ -160,7 +160,7 @@ def missed():
     t = Trial(rec, 1, 25 * S, probes=probes)
     t.fault("cut-db", 6000 * MS, "partition", ("db",), end=14_000 * MS, cause="for")
     t.probe_all(17_000 * MS, {"shop-page": [[6010 * MS, 9000 * MS, "status"],
-                                            [9800 * MS, 10_600 * MS, "status"]]}, evil, blips=(32,))
+                                            [10_300 * MS, 10_900 * MS, "status"]]}, evil, blips=(32,))
     t.alarm("pager", 7300 * MS, width=15 * MS, detail=evil)
     t.finish(16_000 * MS)
     t = Trial(rec, 2, 50 * S, probes=probes)
@@ -168,7 +168,7 @@ def missed():
     t.probe_all(17_000 * MS, {"shop-page": [[6010 * MS, 14_050 * MS, "timeout"]]}, evil)
     t.finish(16_000 * MS)
     t = Trial(rec, 3, 75 * S, probes=probes)
-    t.fault("cut-db", 6000 * MS, "partition", ("db",), end=14_000 * MS, cause="for", verified=False)
+    t.fault("cut-db", 6000 * MS, "partition", ("db",), end=8000 * MS, cause="abort", verified=False)
     t.probe_all(9000 * MS, {})
     t.finish(8000 * MS, "void", "step cut-db: the fault did not bite: asked db silent, seen db answers")
     t = Trial(rec, 4, 100 * S, probes=probes)

@@ -24,7 +24,7 @@ MAY = {
     "sim/watch": "sim/base sim/loop sim/kernel sim/model sim/judge sim/lab sim/http",
     "injectors": "sim/base sim/loop sim/kernel sim/model sim/lab",
     "scenarios": "sim/base sim/model sim/watch injectors",
-    "reports": "sim/base sim/model sim/judge sim/record scenarios",
+    "reports": "sim/base sim/loop sim/model sim/judge sim/record scenarios",
     "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/lab sim/http "
     "sim/watch injectors scenarios",
     "sim/cli": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/lab sim/http "
