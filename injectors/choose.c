@@ -1,8 +1,8 @@
 /* Choosing targets: a plain name, a seeded draw, or the host that leads at this moment.
  *
  * A draw depends on the stream alone (seed, trial, step), never on who is up: the same seed names
- * the same hosts. A leader is asked for, one candidate after the other; two that both say yes are
- * not guessed between.
+ * the same hosts. A leader is asked for on all candidates at the same time; between two that both
+ * say yes nobody guesses.
  */
 #include "injectors/injector.h"
 
@@ -135,49 +135,72 @@ static int choose_any(struct inject_env *env, const struct target *t, const char
     return 0;
 }
 
-/* What one candidate said: 1 it leads, 0 it does not; words go to `said`. */
-static int ask_candidate(struct inject_env *env, const struct target *t, const char *name,
-                         struct buf *said)
+/* Candidates that are up; a host that is down leads nobody. */
+static int candidates_up(struct inject_env *env, const struct target *t, const char **ret_names,
+                         struct lab_node **ret_nodes, size_t *ret_n, struct buf *said,
+                         struct err *err)
 {
-    struct lab_node *node = lab_node(env->lab, name);
-    if (!node || !lab_node_is_up(node)) {
-        buf_printf(said, "%s%s is down", said->len ? ", " : "", name);
-        return 0;
-    }
-    int code = -1;
-    AUTO_FREE char *output = NULL;
-    struct err err = ERR_INIT;
-    int r = lab_node_run_wait(node, t->leader, t->timeout, &code, &output, &err);
-    if (r < 0)
-        buf_printf(said, "%s%s could not be asked (%s)", said->len ? ", " : "", name, err.text);
-    else
-        buf_printf(said, "%s%s exited %d", said->len ? ", " : "", name, code);
-    return r >= 0 && code == 0;
-}
-
-static int choose_leader(struct inject_env *env, const struct target *t, const char **ret_hosts,
-                         size_t *ret_n, char **ret_how, struct err *err)
-{
-    AUTO_BUF said = BUF_INIT;
-    const char *leader = NULL;
-    size_t leaders = 0;
+    size_t n = 0;
     for (size_t i = 0; i < t->of.n; i++) {
         const char *name = known_host(env, t->of.items[i]);
         if (!name)
             return err_set(err, ENOENT, "there is no host '%s' in this scenario", t->of.items[i]);
-        if (ask_candidate(env, t, name, &said)) {
-            leader = name;
+        struct lab_node *node = lab_node(env->lab, name);
+        if (node && lab_node_is_up(node)) {
+            ret_names[n] = name;
+            ret_nodes[n++] = node;
+        } else {
+            buf_printf(said, "%s%s is down", said->len ? ", " : "", name);
+        }
+    }
+    *ret_n = n;
+    return 0;
+}
+
+static int decide_leader(const struct target *t, const char *const *names,
+                         const struct lab_answer *answers, size_t n, struct buf *said,
+                         const char **ret_leader, struct err *err)
+{
+    size_t leaders = 0;
+    for (size_t i = 0; i < n; i++) {
+        buf_adds(said, said->len ? ", " : "");
+        if (answers[i].error)
+            buf_printf(said, "%s could not be asked (%s)", names[i], answers[i].err.text);
+        else
+            buf_printf(said, "%s exited %d", names[i], answers[i].code);
+        if (answers[i].error == 0 && answers[i].code == 0) {
+            *ret_leader = names[i];
             leaders++;
         }
     }
     if (leaders == 0)
         return err_set(err, ESRCH, "nobody leads: `%s` exited 0 on none of the candidates (%s)",
-                       t->leader, buf_text(&said));
+                       t->leader, buf_text(said));
     if (leaders > 1)
         return err_set(err, ENOTUNIQ,
                        "%zu hosts lead at once: `%s` exited 0 on more than one candidate (%s)",
-                       leaders, t->leader, buf_text(&said));
-    AUTO_BUF how = BUF_INIT;
+                       leaders, t->leader, buf_text(said));
+    return 0;
+}
+
+static int choose_leader(struct inject_env *env, const struct target *t, const char **ret_hosts,
+                         size_t *ret_n, char **ret_how, struct err *err)
+{
+    size_t n = 0;
+    AUTO_BUF said = BUF_INIT, how = BUF_INIT;
+    AUTO_FREE const char **names = calloc(t->of.n + 1, sizeof *names);
+    AUTO_FREE struct lab_node **nodes = calloc(t->of.n + 1, sizeof(struct lab_node *));
+    AUTO_FREE struct lab_answer *answers = calloc(t->of.n + 1, sizeof *answers);
+    if (!names || !nodes || !answers)
+        return err_errno(err, ENOMEM, "asking who leads");
+    int r = candidates_up(env, t, names, nodes, &n, &said, err);
+    if (r < 0)
+        return r;
+    const char *leader = NULL;
+    lab_run_wait_all(nodes, n, t->leader, t->timeout, answers);
+    r = decide_leader(t, names, answers, n, &said, &leader, err);
+    if (r < 0)
+        return r;
     buf_printf(&how, "%s leads: `%s` exited 0 there alone (%s)", leader, t->leader,
                buf_text(&said));
     ret_hosts[0] = leader;

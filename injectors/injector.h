@@ -114,8 +114,8 @@ static inline const struct injector *injector_of(const struct step *step)
     return (const struct injector *)step->action->impl;
 }
 
-/* Resolves a target: the plainly named host, or a seeded choice, or the leader now (asks each
- * candidate in turn, at most target->timeout each). Writes up to `max` host names (borrowed from
+/* Resolves a target: the plainly named host, or a seeded choice, or the leader now (asks all
+ * candidates at once and waits, at most target->timeout). Writes up to `max` host names (borrowed from
  * the scenario). ret_how: malloc'd sentence, NULL when plain. Nobody leads: -ESRCH; several do:
  * -ENOTUNIQ. */
 int inject_choose(struct inject_env *env, const struct target *t, const char **ret_hosts,

@@ -146,6 +146,14 @@ void lab_node_forget(struct lab_node *n, const void *data);
  * *ret_output. */
 int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
                       char **ret_output, struct err *err);
+/* The same command on several hosts at the same time, waiting for all ends. */
+struct lab_answer {
+    int error; /* 0, or -errno with the sentence in err */
+    int code;  /* 128 + signal when killed */
+    struct err err;
+};
+void lab_run_wait_all(struct lab_node *const *nodes, size_t n, const char *command, nsec timeout,
+                      struct lab_answer *ret);
 /* A terminal or command for a person: runs argv inside with the caller's stdio and waits; returns
  * its exit code (128 + signal). */
 int lab_node_shell(struct lab_node *n, char *const *argv, struct err *err);

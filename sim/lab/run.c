@@ -210,15 +210,13 @@ static bool run_take_end(struct lab_run *run)
     return false;
 }
 
-int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
-                      char **ret_output, struct err *err)
+/* Waits for the end of one, without the loop; takes the run. ret_output may be NULL. */
+static int run_wait(struct lab_run *run, const char *command, nsec timeout, nsec until,
+                    int *ret_code, char **ret_output, struct err *err)
 {
-    struct lab_run *run;
+    struct lab_node *n = run->node;
     AUTO_JSON *unasked = NULL;
-    int r = run_start(n, command, timeout, &run, err);
-    if (r < 0)
-        return r;
-    nsec until = nsec_add(loop_fresh(n->lab->loop), nsec_add(timeout, 5 * NSEC_SEC));
+    int r = 0;
     while (r == 0 && !run_take_end(run)) {
         run_read(run);
         r = node_listen(n, run->fd, until, &unasked, err);
@@ -243,4 +241,36 @@ int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int
     else
         run_free(run);
     return r;
+}
+
+static nsec run_patience(const struct lab_node *n, nsec timeout)
+{
+    return nsec_add(loop_fresh(n->lab->loop), nsec_add(timeout, 5 * NSEC_SEC));
+}
+
+int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
+                      char **ret_output, struct err *err)
+{
+    struct lab_run *run;
+    int r = run_start(n, command, timeout, &run, err);
+    if (r < 0)
+        return r;
+    return run_wait(run, command, timeout, run_patience(n, timeout), ret_code, ret_output, err);
+}
+
+void lab_run_wait_all(struct lab_node *const *nodes, size_t n, const char *command, nsec timeout,
+                      struct lab_answer *ret)
+{
+    AUTO_FREE struct lab_run **runs = calloc(n + 1, sizeof(struct lab_run *));
+    if (!runs)
+        abort();
+    for (size_t i = 0; i < n; i++) {
+        ret[i] = (struct lab_answer){.code = -1};
+        ret[i].error = run_start(nodes[i], command, timeout, &runs[i], &ret[i].err);
+    }
+    /* One after the other: those that ended meanwhile have left their end in their socket. */
+    for (size_t i = 0; i < n; i++)
+        if (ret[i].error == 0)
+            ret[i].error = run_wait(runs[i], command, timeout, run_patience(nodes[i], timeout),
+                                    &ret[i].code, NULL, &ret[i].err);
 }

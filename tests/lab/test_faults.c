@@ -479,11 +479,13 @@ static void targets_are_chosen_at_run_time(void **state)
     struct step *s = fault_step(&k, "leader", "partition");
     struct partition_params *p = s->params;
     struct target *t = fault_choice(&k, "a b c");
-    t->leader = (char *)(uintptr_t) "test $BLACKSTART_HOST = c";
-    t->timeout = NSEC_SEC;
+    t->leader = (char *)(uintptr_t) "sleep 0.5; test $BLACKSTART_HOST = c";
+    t->timeout = 5 * NSEC_SEC;
     fault_add(&k, &p->isolate, t);
     struct fault f;
+    nsec before = nsec_now(CLOCK_MONOTONIC);
     fault_begin(&k, s, &f);
+    assert_true(nsec_now(CLOCK_MONOTONIC) - before < 1400 * NSEC_MSEC); /* all asked at once */
     assert_string_equal(json_string_value(json_array_get(f.result.targets, 0)), "c");
     assert_non_null(strstr(f.result.chosen, "c leads"));
     assert_string_equal(get_from(&k, "a", "10.0.0.3"), "silence");
