@@ -191,6 +191,18 @@ static void watchman_lab_gone(struct watchman *m, json_t *left)
     }
 }
 
+/* Killed after its last line: there is nothing to add. */
+static bool watchman_had_ended(const struct watchman *m)
+{
+    AUTO_JSON *events = NULL;
+    struct record_head head;
+    size_t torn;
+    if (record_read(m->spec.dirfd, m->spec.record, &events, &head, &torn, NULL) < 0)
+        return false;
+    const json_t *last = json_array_get(events, json_array_size(events) - 1);
+    return !torn && !strcmp(jsonx_str(last, "kind", ""), "run-end");
+}
+
 static void watchman_record(struct watchman *m, const char *reason, struct span at, json_t *left,
                             json_t *others)
 {
@@ -274,7 +286,8 @@ static void watchman_main(struct watchman *m)
     struct span at = {first, nsec_now(CLOCK_MONOTONIC)};
     AUTO_JSON *others = json_array();
     compare_network(m->spec.before, left, others);
-    watchman_record(m, reason, at, left, others);
+    if (!watchman_had_ended(m))
+        watchman_record(m, reason, at, left, others);
     if (m->spec.after)
         m->spec.after(m->spec.data);
 }

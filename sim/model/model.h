@@ -112,11 +112,10 @@ struct alarm {
 
 /* When a step happens, or until when: all members that are set must hold (or one, with `any`). */
 struct condition {
-    char *alarm; /* its onset */
-    char *probe; /* counts as down */
-    char *
-        operator_word; /* `operator: go`: `blackstart mark note go`, or the key g on the terminal */
-    char *step;        /* that step was done */
+    char *alarm;             /* its onset */
+    char *probe;             /* counts as down */
+    char *operator_word;     /* `operator: go`: `blackstart mark note go` */
+    char *step;              /* that step was done */
     struct objects any, all; /* struct condition */
 };
 

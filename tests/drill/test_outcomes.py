@@ -233,6 +233,32 @@ class Outcome(unittest.TestCase):
                               cwd=os.path.join(d.out, "files"))
         self.assertEqual((sums.returncode, sums.stdout), (0, "srv/motd.txt: OK\n"))
 
+    def test_a_secret_reaches_the_process_and_no_file(self):
+        base = harness.folder()
+        self.addCleanup(shutil.rmtree, base)
+        write(os.path.join(base, "token.txt"), "swordfish\n")
+        start = ('["%s --port 80"], env: {TOKEN: {file: token.txt}, KEY: {env: TEST_KEY}}' % STAMPD)
+        script = """
+  - id: show
+    at: 200ms
+    run: {host: srv, command: 'test "$TOKEN-$KEY" = swordfish-xyzzy && echo both are here'}
+"""
+        path = write(os.path.join(base, "s.yaml"), scene(script, start=start))
+        os.environ["TEST_KEY"] = "xyzzy"
+        d = self.drill(path, code=0)
+        end = d.events("action", event="end")[0]
+        self.assertEqual((end["code"], end["output"]), (0, "both are here\n"))
+        for folder, _, names in os.walk(d.out):
+            for n in names:
+                with open(os.path.join(folder, n), "rb") as f:
+                    text = f.read()
+                self.assertNotIn(b"swordfish\n", text, n)
+                if n != "record.ndjson" and not n.startswith("report") and n != "scenario.yaml":
+                    self.assertNotIn(b"xyzzy", text, n)
+        del os.environ["TEST_KEY"]
+        d = self.drill(path, code=3)
+        self.assertIn("TEST_KEY", d.stderr)
+
     def test_json_is_one_document_and_earlier_attempts_are_listed(self):
         base = harness.folder()
         self.addCleanup(shutil.rmtree, base)
