@@ -29,6 +29,16 @@ struct nl_writer {
     struct buf *out;
 };
 
+/* Names of numbers, indexed by them; a number beyond, or NULL: written as a number. */
+struct nl_words {
+    const char *const *items;
+    size_t n;
+};
+#define NL_WORDS(w)                                                                                \
+    {                                                                                              \
+        .items = (w), .n = ARRAY_SIZE(w)                                                           \
+    }
+
 struct nl_table;
 struct nl_field {
     uint16_t type;
@@ -36,7 +46,8 @@ struct nl_field {
     enum nl_kind kind;
     const struct nl_table *sub;
     void (*write)(struct nl_writer *w, const struct nlattr *a);
-    bool masked; /* left out of objects */
+    bool masked;                  /* left out of objects */
+    const struct nl_words *words; /* of NL_U8 and NL_BE32; NULL: none */
 };
 
 struct nl_table {
@@ -52,6 +63,7 @@ struct nl_table {
 void nl_write_attrs(struct nl_writer *w, const struct nlattr *first, int n,
                     const struct nl_table *t);
 void nl_write_hex(struct nl_writer *w, const void *data, size_t n);
+void nl_write_number(struct nl_writer *w, int64_t value, const struct nl_words *words);
 void nl_write_ifindex(struct nl_writer *w, const void *at);
 
 /* The verb of a request: add, ensure, replace, change, append, set, delete, get, dump. */

@@ -43,6 +43,14 @@ void nl_write_hex(struct nl_writer *w, const void *data, size_t n)
         buf_printf(w->out, "%02x", ((const unsigned char *)data)[i]);
 }
 
+void nl_write_number(struct nl_writer *w, int64_t value, const struct nl_words *words)
+{
+    if (words && value >= 0 && (size_t)value < words->n && words->items[value])
+        buf_adds(w->out, words->items[value]);
+    else
+        buf_printf(w->out, "%lld", (long long)value);
+}
+
 static const struct nl_hole *hole_at(const struct nl_writer *w, const void *at)
 {
     size_t offset = (size_t)((const char *)at - (const char *)w->h);
@@ -141,7 +149,7 @@ static void write_value(struct nl_writer *w, const struct nlattr *a, const struc
     char buf[INET_MAC_TEXT_MAX];
     switch (f->kind) {
     case NL_U8:
-        buf_printf(w->out, "%u", (unsigned)number(a, 1));
+        nl_write_number(w, (int64_t)number(a, 1), f->words);
         break;
     case NL_U16:
         buf_printf(w->out, "%u", (unsigned)number(a, 2));
@@ -156,7 +164,7 @@ static void write_value(struct nl_writer *w, const struct nlattr *a, const struc
         buf_printf(w->out, "%u", ntohs((uint16_t)number(a, 2)));
         break;
     case NL_BE32:
-        buf_printf(w->out, "%d", (int)ntohl((uint32_t)number(a, 4)));
+        nl_write_number(w, (int32_t)ntohl((uint32_t)number(a, 4)), f->words);
         break;
     case NL_BE64:
         buf_printf(w->out, "%llu", (unsigned long long)be64toh(number(a, 8)));
@@ -252,11 +260,34 @@ static void write_family(struct nl_writer *w, unsigned family)
         buf_printf(w->out, " family=%u", family);
 }
 
+static void write_word(struct nl_writer *w, const char *name, unsigned value,
+                       const struct nl_words *words)
+{
+    if (!value)
+        return;
+    buf_printf(w->out, " %s=", name);
+    nl_write_number(w, value, words);
+}
+
 static void write_if(struct nl_writer *w, const char *name, unsigned value)
 {
-    if (value)
-        buf_printf(w->out, " %s=%u", name, value);
+    write_word(w, name, value, NULL);
 }
+
+static const char *const table_names[] = {[253] = "default", [254] = "main", [255] = "local"};
+static const struct nl_words table_words = NL_WORDS(table_names);
+static const char *const protocol_names[] = {
+    [1] = "redirect", [2] = "kernel", [3] = "boot", [4] = "static", [9] = "ra", [16] = "dhcp"};
+static const struct nl_words protocol_words = NL_WORDS(protocol_names);
+static const char *const scope_names[] = {
+    [200] = "site", [253] = "link", [254] = "host", [255] = "nowhere"};
+static const struct nl_words scope_words = NL_WORDS(scope_names);
+static const char *const type_names[] = {"unspec",     "unicast",   "local",     "broadcast",
+                                         "anycast",    "multicast", "blackhole", "unreachable",
+                                         "prohibited", "throw"};
+static const struct nl_words type_words = NL_WORDS(type_names);
+static const char *const state_names[] = {[0x40] = "noarp", [0x80] = "permanent"};
+static const struct nl_words state_words = NL_WORDS(state_names);
 
 /* Timers and learned values of a bridge (20 to 25, 29, 44 …) are left out by not being named. */
 static const struct nl_field bridge_fields[] = {
@@ -494,10 +525,10 @@ static void write_route_head(struct nl_writer *w, const struct rtmsg *m)
     write_if(w, "to-len", m->rtm_dst_len);
     write_if(w, "from-len", m->rtm_src_len);
     write_if(w, "tos", m->rtm_tos);
-    write_if(w, "table", m->rtm_table);
-    write_if(w, "protocol", m->rtm_protocol);
-    write_if(w, "scope", m->rtm_scope);
-    write_if(w, "type", m->rtm_type);
+    write_word(w, "table", m->rtm_table, &table_words);
+    write_word(w, "protocol", m->rtm_protocol, &protocol_words);
+    write_word(w, "scope", m->rtm_scope, &scope_words);
+    write_word(w, "type", m->rtm_type, &type_words);
     /* dead, linkdown, offload … come and go with the carrier */
     write_if(w, "flags", w->mode == NL_TEXT_OBJECT ? m->rtm_flags & RTNH_F_ONLINK : m->rtm_flags);
 }
@@ -536,7 +567,7 @@ static void text_route(struct nl_writer *w)
             nl_write_ifindex(w, &m->ifa_index);
         }
         write_if(w, "len", m->ifa_prefixlen);
-        write_if(w, "scope", m->ifa_scope);
+        write_word(w, "scope", m->ifa_scope, &scope_words);
         write_body(w, sizeof *m, &address_table);
         break;
     }
@@ -549,7 +580,7 @@ static void text_route(struct nl_writer *w)
         write_family(w, m->ndm_family);
         buf_adds(w->out, " dev=");
         nl_write_ifindex(w, &m->ndm_ifindex);
-        write_if(w, "state", m->ndm_state);
+        write_word(w, "state", m->ndm_state, &state_words);
         write_if(w, "flags", m->ndm_flags);
         write_body(w, sizeof *m, &neighbour_table);
         break;
@@ -560,7 +591,7 @@ static void text_route(struct nl_writer *w)
         write_if(w, "to-len", m->dst_len);
         write_if(w, "from-len", m->src_len);
         write_if(w, "tos", m->tos);
-        write_if(w, "table", m->table);
+        write_word(w, "table", m->table, &table_words);
         write_if(w, "action", m->action);
         write_if(w, "flags", m->flags);
         write_body(w, sizeof *m, &rule_table);

@@ -6,14 +6,34 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
+static const char *const hook_names[] = {"prerouting", "input", "forward", "output", "postrouting"};
+static const struct nl_words hook_words = NL_WORDS(hook_names);
+static const char *const verdicts[] = {"drop", "accept", "stolen", "queue", "repeat", "stop"};
+static const struct nl_words verdict_words = NL_WORDS(verdicts);
+static const char *const flag_names[] = {"none", "dormant", "owner"};
+static const struct nl_words flag_words = NL_WORDS(flag_names);
+static const char *const meta_names[] = {
+    "len",     "protocol", "priority", "mark",    "iif",     "oif",       "iifname", "oifname",
+    "iiftype", "oiftype",  "skuid",    "skgid",   "nftrace", "rtclassid", "secmark", "nfproto",
+    "l4proto", "ibrname",  "obrname",  "pkttype", "cpu",     "iifgroup",  "oifgroup"};
+static const struct nl_words meta_words = NL_WORDS(meta_names);
+static const char *const op_names[] = {"eq", "neq", "lt", "lte", "gt", "gte"};
+static const struct nl_words op_words = NL_WORDS(op_names);
+static const char *const base_names[] = {"link", "network", "transport", "inner"};
+static const struct nl_words base_words = NL_WORDS(base_names);
+static const char *const ct_names[] = {"state", "direction", "status", "mark"};
+static const struct nl_words ct_words = NL_WORDS(ct_names);
+static const char *const reject_names[] = {"icmp", "tcp-reset", "icmpx"};
+static const struct nl_words reject_words = NL_WORDS(reject_names);
+
 static const struct nl_field table_fields[] = {
     {NFTA_TABLE_NAME, "name", NL_STR},
-    {NFTA_TABLE_FLAGS, "flags", NL_BE32},
+    {NFTA_TABLE_FLAGS, "flags", NL_BE32, .words = &flag_words},
 };
 static const struct nl_table table_table = NL_TABLE(table_fields);
 
 static const struct nl_field hook_fields[] = {
-    {NFTA_HOOK_HOOKNUM, "num", NL_BE32},
+    {NFTA_HOOK_HOOKNUM, "num", NL_BE32, .words = &hook_words},
     {NFTA_HOOK_PRIORITY, "priority", NL_BE32},
     {NFTA_HOOK_DEV, "dev", NL_STR},
     {NFTA_HOOK_DEVS, "devs", NL_BYTES},
@@ -24,27 +44,14 @@ static const struct nl_field chain_fields[] = {
     {NFTA_CHAIN_TABLE, "table", NL_STR},
     {NFTA_CHAIN_NAME, "name", NL_STR},
     {NFTA_CHAIN_HOOK, "hook", NL_NEST, &hook_table},
-    {NFTA_CHAIN_POLICY, "policy", NL_BE32},
+    {NFTA_CHAIN_POLICY, "policy", NL_BE32, .words = &verdict_words},
     {NFTA_CHAIN_TYPE, "type", NL_STR},
     {NFTA_CHAIN_FLAGS, "flags", NL_BE32},
 };
 static const struct nl_table chain_table = NL_TABLE(chain_fields);
 
-static const char *const verdicts[] = {"drop", "accept", "stolen", "queue", "repeat", "stop"};
-
-static void write_code(struct nl_writer *w, const struct nlattr *a)
-{
-    uint32_t raw = 0;
-    if (nla_len(a) >= 4)
-        memcpy(&raw, nla_data(a), sizeof raw);
-    uint32_t code = ntohl(raw);
-    if (code < ARRAY_SIZE(verdicts))
-        buf_adds(w->out, verdicts[code]);
-    else
-        buf_printf(w->out, "%d", (int)code); /* jump, goto, return … */
-}
 static const struct nl_field verdict_fields[] = {
-    {NFTA_VERDICT_CODE, "code", NL_CUSTOM, .write = write_code},
+    {NFTA_VERDICT_CODE, "code", NL_BE32, .words = &verdict_words}, /* negative: jump, goto … */
     {NFTA_VERDICT_CHAIN, "chain", NL_STR},
     {NFTA_VERDICT_CHAIN_ID, "chain-id", NL_BE32},
 };
@@ -83,17 +90,19 @@ static void write_expression(struct nl_writer *w, const struct nlattr *expr);
 
 static const struct nl_field meta_fields[] = {
     {NFTA_META_DREG, "dreg", NL_BE32},
-    {NFTA_META_KEY, "key", NL_BE32},
+    {NFTA_META_KEY, "key", NL_BE32, .words = &meta_words},
     {NFTA_META_SREG, "sreg", NL_BE32},
 };
 static const struct nl_field cmp_fields[] = {
     {NFTA_CMP_SREG, "sreg", NL_BE32},
-    {NFTA_CMP_OP, "op", NL_BE32},
+    {NFTA_CMP_OP, "op", NL_BE32, .words = &op_words},
     {NFTA_CMP_DATA, "data", NL_NEST, &data_table},
 };
 static const struct nl_field payload_fields[] = {
-    {NFTA_PAYLOAD_DREG, "dreg", NL_BE32},     {NFTA_PAYLOAD_BASE, "base", NL_BE32},
-    {NFTA_PAYLOAD_OFFSET, "offset", NL_BE32}, {NFTA_PAYLOAD_LEN, "len", NL_BE32},
+    {NFTA_PAYLOAD_DREG, "dreg", NL_BE32},
+    {NFTA_PAYLOAD_BASE, "base", NL_BE32, .words = &base_words},
+    {NFTA_PAYLOAD_OFFSET, "offset", NL_BE32},
+    {NFTA_PAYLOAD_LEN, "len", NL_BE32},
     {NFTA_PAYLOAD_SREG, "sreg", NL_BE32},
 };
 static const struct nl_field bitwise_fields[] = {
@@ -115,12 +124,12 @@ static const struct nl_field immediate_fields[] = {
 };
 static const struct nl_field ct_fields[] = {
     {NFTA_CT_DREG, "dreg", NL_BE32},
-    {NFTA_CT_KEY, "key", NL_BE32},
+    {NFTA_CT_KEY, "key", NL_BE32, .words = &ct_words},
     {NFTA_CT_DIRECTION, "direction", NL_U8},
     {NFTA_CT_SREG, "sreg", NL_BE32},
 };
 static const struct nl_field reject_fields[] = {
-    {NFTA_REJECT_TYPE, "type", NL_BE32},
+    {NFTA_REJECT_TYPE, "type", NL_BE32, .words = &reject_words},
     {NFTA_REJECT_ICMP_CODE, "code", NL_U8},
 };
 static const struct nl_field counter_fields[] = {

@@ -463,8 +463,10 @@ static void an_owned_table_dies_with_its_last_descriptor(void **state)
         run_in(t.switch_fd, "nft delete table bridge blackstart-t 2>/dev/null", NULL), 0);
     assert_int_not_equal(run_in(t.switch_fd, "nft flush ruleset 2>/dev/null", NULL), 127);
     assert_int_equal(run_in(t.switch_fd, there, NULL), 0);
-    int fd = -1;
+    int fd = -1, diag = -1;
+    ok(nl_fd(t.sw, NETLINK_SOCK_DIAG, &diag, &err), &err);
     ok(nl_fd(t.sw, NETLINK_NETFILTER, &fd, &err), &err);
+    assert_int_not_equal(fd, diag);
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     assert_true(copy >= 0);
     t.host = nl_free(t.host);

@@ -512,9 +512,10 @@ static void a_table_without_owner_is_the_second_try(void **state)
         struct nl *nl = NULL;
         struct err err = ERR_INIT;
         assert_int_equal(nl_open_expecting("switch", &nl, NULL), 0);
-        nl_expect(nl, NULL, "nft table add bridge name=blackstart-x flags=2", refusals[i], NULL);
-        nl_expect(nl, NULL, "nft table add bridge name=blackstart-x flags=0", 0, NULL);
-        nl_expect(nl, NULL, "nft table add bridge name=blackstart-x flags=2", EEXIST, NULL);
+        nl_expect(nl, NULL, "nft table add bridge name=blackstart-x flags=owner", refusals[i],
+                  NULL);
+        nl_expect(nl, NULL, "nft table add bridge name=blackstart-x flags=none", 0, NULL);
+        nl_expect(nl, NULL, "nft table add bridge name=blackstart-x flags=owner", EEXIST, NULL);
         assert_int_equal(nft_table_create(nl, &t, &err), 1);
         assert_int_equal(err.code, 0);
         assert_int_equal(nft_table_create(nl, &t, &err), -EEXIST);
@@ -563,35 +564,36 @@ static void rules_say_what_was_asked(void **state)
     nft_rule_add(nl, &r);
     assert_int_equal(nl_flush(nl, NULL), 0);
     static const char *const want[] = {
-        "nft rule append inet table=blackstart-x chain=input expr=[meta key=6 dreg=1]"
-        "[cmp sreg=1 op=0 data=(value=eth0)][meta key=15 dreg=1][cmp sreg=1 op=0 data=(value=0x02)]"
-        "[payload dreg=1 base=1 offset=12 len=4]"
+        "nft rule append inet table=blackstart-x chain=input expr=[meta key=iifname dreg=1]"
+        "[cmp sreg=1 op=eq data=(value=eth0)][meta key=nfproto dreg=1][cmp sreg=1 op=eq "
+        "data=(value=0x02)]"
+        "[payload dreg=1 base=network offset=12 len=4]"
         "[bitwise sreg=1 dreg=1 len=4 mask=(value=0xff000000) xor=(value=0x00000000)]"
-        "[cmp sreg=1 op=0 data=(value=0x0a000000)][meta key=16 dreg=1]"
-        "[cmp sreg=1 op=0 data=(value=0x06)][payload dreg=1 base=2 offset=2 len=2]"
-        "[cmp sreg=1 op=0 data=(value=0x0050)][counter bytes=0 packets=0][reject type=1] "
+        "[cmp sreg=1 op=eq data=(value=0x0a000000)][meta key=l4proto dreg=1]"
+        "[cmp sreg=1 op=eq data=(value=0x06)][payload dreg=1 base=transport offset=2 len=2]"
+        "[cmp sreg=1 op=eq data=(value=0x0050)][counter bytes=0 packets=0][reject type=tcp-reset] "
         "comment=\"cut 1\"",
-        "nft rule append inet table=blackstart-x chain=output expr=[meta key=15 dreg=1]"
-        "[cmp sreg=1 op=0 data=(value=0x0a)][payload dreg=1 base=1 offset=24 len=16]"
-        "[cmp sreg=1 op=0 data=(value=0xfd000000000000000000000000000001)]"
+        "nft rule append inet table=blackstart-x chain=output expr=[meta key=nfproto dreg=1]"
+        "[cmp sreg=1 op=eq data=(value=0x0a)][payload dreg=1 base=network offset=24 len=16]"
+        "[cmp sreg=1 op=eq data=(value=0xfd000000000000000000000000000001)]"
         "[counter bytes=0 packets=0][immediate dreg=0 data=(verdict=(code=drop))]",
-        "nft rule append bridge table=blackstart-x chain=forward expr=[meta key=7 dreg=1]"
-        "[cmp sreg=1 op=0 data=(value=p-web)][meta key=1 dreg=1]"
-        "[cmp sreg=1 op=0 data=(value=0x0800)][payload dreg=1 base=1 offset=16 len=4]"
-        "[cmp sreg=1 op=0 data=(value=0x0a000001)][counter bytes=0 packets=0]"
+        "nft rule append bridge table=blackstart-x chain=forward expr=[meta key=oifname dreg=1]"
+        "[cmp sreg=1 op=eq data=(value=p-web)][meta key=protocol dreg=1]"
+        "[cmp sreg=1 op=eq data=(value=0x0800)][payload dreg=1 base=network offset=16 len=4]"
+        "[cmp sreg=1 op=eq data=(value=0x0a000001)][counter bytes=0 packets=0]"
         "[immediate dreg=0 data=(verdict=(code=drop))]",
-        "nft rule append inet table=blackstart-x chain=input expr=[meta key=8 dreg=1]"
-        "[cmp sreg=1 op=0 data=(value=0x0100)][payload dreg=1 base=0 offset=6 len=6]"
-        "[cmp sreg=1 op=0 data=(value=0x020000000001)][meta key=16 dreg=1]"
-        "[cmp sreg=1 op=0 data=(value=0x06)][payload dreg=1 base=2 offset=13 len=1]"
+        "nft rule append inet table=blackstart-x chain=input expr=[meta key=iiftype dreg=1]"
+        "[cmp sreg=1 op=eq data=(value=0x0100)][payload dreg=1 base=link offset=6 len=6]"
+        "[cmp sreg=1 op=eq data=(value=0x020000000001)][meta key=l4proto dreg=1]"
+        "[cmp sreg=1 op=eq data=(value=0x06)][payload dreg=1 base=transport offset=13 len=1]"
         "[bitwise sreg=1 dreg=1 len=1 mask=(value=0x04) xor=(value=0x00)]"
-        "[cmp sreg=1 op=1 data=(value=0x00)][ct key=0 dreg=1]"
+        "[cmp sreg=1 op=neq data=(value=0x00)][ct key=state dreg=1]"
         "[bitwise sreg=1 dreg=1 len=4 mask=(value=0x08000000) xor=(value=0x00000000)]"
-        "[cmp sreg=1 op=1 data=(value=0x00000000)][counter bytes=0 packets=0]"
+        "[cmp sreg=1 op=neq data=(value=0x00000000)][counter bytes=0 packets=0]"
         "[immediate dreg=0 data=(verdict=(code=accept))]",
-        "nft rule append inet table=blackstart-x chain=input expr=[meta key=16 dreg=1]"
-        "[cmp sreg=1 op=0 data=(value=0x01)][payload dreg=1 base=2 offset=0 len=1]"
-        "[cmp sreg=1 op=0 data=(value=0x03)][counter bytes=0 packets=0][reject type=2 code=1]",
+        "nft rule append inet table=blackstart-x chain=input expr=[meta key=l4proto dreg=1]"
+        "[cmp sreg=1 op=eq data=(value=0x01)][payload dreg=1 base=transport offset=0 len=1]"
+        "[cmp sreg=1 op=eq data=(value=0x03)][counter bytes=0 packets=0][reject type=icmpx code=1]",
     };
     for (size_t i = 0; i < ARRAY_SIZE(want); i++)
         assert_string_equal(nl_recorded_at(nl, i).text, want[i]);
