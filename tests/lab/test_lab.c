@@ -847,11 +847,11 @@ static void nothing_is_left_after_kill_9_while_building(void **state)
         waitpid(runner, NULL, 0);
     }
     size_t left = before + 1;
-    for (int i = 0; left != before && i < 2500; i++) {
+    for (int i = 0; left > before && i < 2500; i++) {
         usleep(2000);
         left = processes_of_ours();
     }
-    assert_int_equal(left, before);
+    assert_true(left <= before);
 }
 
 static int put(const char *path, const char *text)
