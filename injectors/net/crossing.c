@@ -1,21 +1,17 @@
 /* Packets of our own along cut paths. See crossing.h. */
 #include "injectors/net/crossing.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "sim/kernel/netns.h"
 
-#define CROSSING_ETHERTYPE 0x88b5
 #define CROSSING_MAGIC 0x626c61636b737461ull /* "blacksta" */
 
 struct crossing_payload {
     uint64_t magic, path;
-    char pad[48]; /* a whole Ethernet frame */
 };
 
 struct crossing_path {
@@ -47,44 +43,6 @@ size_t crossing_tried(const struct crossing *x)
 {
     return x->tried;
 }
-
-/* --- Frames ----------------------------------------------------------------------------------- */
-
-static int frame_socket(struct lab_node *n, const struct port *port, int *ret_fd,
-                        struct sockaddr_ll *ret_at, struct err *err)
-{
-    AUTO_CLOSE int fd = -1;
-    int index = 0;
-    int r = nl_ifindex(lab_node_nl(n), port->device, &index, err);
-    if (r == 0)
-        r = netns_socket(lab_node_netns(n), AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK, 0, &fd, err);
-    if (r < 0)
-        return r;
-    *ret_at = (struct sockaddr_ll){.sll_family = AF_PACKET,
-                                   .sll_protocol = htons(CROSSING_ETHERTYPE),
-                                   .sll_ifindex = index,
-                                   .sll_halen = 6};
-    *ret_fd = steal_fd(&fd);
-    return 0;
-}
-
-static int open_frames(struct lab *lab, const struct port *from, const struct port *to,
-                       struct crossing_path *path, struct sockaddr_ll *ret_to, struct err *err)
-{
-    struct sockaddr_ll at_out, at_in;
-    int r = frame_socket(lab_node(lab, to->host), to, &path->out, &at_out, err);
-    if (r == 0 && bind(path->out, (struct sockaddr *)&at_out, sizeof at_out) < 0)
-        r = err_errno(err, errno, "listening for a frame on host '%s'", to->host);
-    if (r == 0)
-        r = frame_socket(lab_node(lab, from->host), from, &path->in, &at_in, err);
-    if (r < 0)
-        return r;
-    memcpy(at_in.sll_addr, to->mac.b, sizeof to->mac.b);
-    *ret_to = at_in;
-    return 0;
-}
-
-/* --- Datagrams -------------------------------------------------------------------------------- */
 
 static socklen_t socket_address(const struct inet_prefix *p, struct sockaddr_storage *ret)
 {
@@ -128,26 +86,23 @@ static int common_family(const struct port *a, const struct port *b,
     return 0;
 }
 
-static int open_datagrams(struct lab *lab, const struct port *from, const struct port *to,
-                          struct crossing_path *path, struct sockaddr_storage *ret_to,
-                          socklen_t *ret_len, struct err *err)
+static int open_path(struct lab *lab, const struct port *from, const struct port *to,
+                     struct crossing_path *path, struct err *err)
 {
     const struct inet_prefix *a, *b;
+    struct sockaddr_storage there, mine;
     if (!common_family(from, to, &a, &b))
         return err_set(err, EADDRNOTAVAIL, "no addresses of one family");
-    struct sockaddr_storage mine;
-    int r = udp_socket(lab_node(lab, to->host), b, &path->out, ret_to, err);
+    int r = udp_socket(lab_node(lab, to->host), b, &path->out, &there, err);
     if (r == 0)
         r = udp_socket(lab_node(lab, from->host), a, &path->in, &mine, err);
     if (r < 0)
         return r;
-    *ret_len = b->family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    if (connect(path->in, (struct sockaddr *)ret_to, *ret_len) < 0)
+    socklen_t len = b->family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    if (connect(path->in, (struct sockaddr *)&there, len) < 0)
         return err_errno(err, errno, "no route from host '%s' to host '%s'", from->host, to->host);
     return 0;
 }
-
-/* --- Both ------------------------------------------------------------------------------------- */
 
 static void close_path(struct crossing_path *path)
 {
@@ -161,30 +116,21 @@ static void close_path(struct crossing_path *path)
 /* Sends along one path. What cannot be tried (no address, no route, cable out) is left out: the
  * rules are read back in any case. */
 static void try_path(struct lab *lab, struct crossing *x, size_t i, const struct port *from,
-                     const struct port *to, bool by_udp)
+                     const struct port *to)
 {
     struct crossing_path *path = &x->paths[i];
     struct crossing_payload payload = {.magic = CROSSING_MAGIC, .path = i};
     if (!lab_node_is_up(lab_node(lab, from->host)) || !lab_node_is_up(lab_node(lab, to->host)))
         return;
-    struct sockaddr_storage there;
-    struct sockaddr_ll frame_to;
-    socklen_t len = sizeof frame_to;
-    int r = by_udp ? open_datagrams(lab, from, to, path, &there, &len, NULL)
-                   : open_frames(lab, from, to, path, &frame_to, NULL);
-    ssize_t sent = -1;
-    if (r == 0)
-        sent = by_udp ? send(path->in, &payload, sizeof payload, MSG_NOSIGNAL)
-                      : sendto(path->in, &payload, sizeof payload, MSG_NOSIGNAL,
-                               (struct sockaddr *)&frame_to, len);
-    if (sent == (ssize_t)sizeof payload)
+    if (open_path(lab, from, to, path, NULL) == 0 &&
+        send(path->in, &payload, sizeof payload, MSG_NOSIGNAL) == (ssize_t)sizeof payload)
         x->tried++;
     else
         close_path(path);
 }
 
-int crossing_send(struct lab *lab, const struct cut *c, bool by_udp, size_t max,
-                  struct crossing **ret, struct err *err)
+int crossing_send(struct lab *lab, const struct cut *c, size_t max, struct crossing **ret,
+                  struct err *err)
 {
     size_t all = c->n_pairs + c->n_routes, n = all < max ? all : max;
     CLEANUP(crossing_free_p) struct crossing *x = calloc(1, sizeof *x);
@@ -197,10 +143,8 @@ int crossing_send(struct lab *lab, const struct cut *c, bool by_udp, size_t max,
         x->paths[i] = (struct crossing_path){.in = -1, .out = -1};
     for (size_t i = 0; i < n; i++) {
         size_t k = i * all / n;
-        bool neighbours = k < c->n_pairs;
-        const struct cut_pair *p = neighbours ? &c->pairs[k] : &c->routes[k - c->n_pairs];
-        try_path(lab, x, i, &c->ports.items[p->from], &c->ports.items[p->to],
-                 by_udp || !neighbours);
+        const struct cut_pair *p = k < c->n_pairs ? &c->pairs[k] : &c->routes[k - c->n_pairs];
+        try_path(lab, x, i, &c->ports.items[p->from], &c->ports.items[p->to]);
     }
     *ret = steal_ptr(x);
     return 0;

@@ -1,9 +1,8 @@
 /* Packets of our own sent along paths that are cut: they must not arrive.
  *
- * What is sent: between neighbours one Ethernet frame of the experimental type 0x88b5 (IEEE 802
- * local experimental) to the other's hardware address, which no stack answers and no filter for a
- * protocol sees; across routers, and where refusal is asked for, one UDP datagram between declared
- * addresses to a port that we hold open for it, so a refusal can only come from the cut.
+ * What is sent: one UDP datagram between declared addresses, to a port that we hold open for it, so
+ * a refusal can only come from the cut. (Frames of a type of our own would cross without addresses,
+ * but closing a packet socket waits for an RCU grace period, 10 ms each: the runner would be late.)
  *
  * Ownership: crossing_send() … crossing_free(); it holds the sockets.
  */
@@ -16,8 +15,8 @@ struct crossing;
 
 /* At most `max` paths, spread evenly over the cut. Paths whose ends are down, have no address or no
  * route are not tried. */
-int crossing_send(struct lab *lab, const struct cut *c, bool by_udp, size_t max,
-                  struct crossing **ret, struct err *err);
+int crossing_send(struct lab *lab, const struct cut *c, size_t max, struct crossing **ret,
+                  struct err *err);
 struct crossing *crossing_free(struct crossing *x);
 DEFINE_CLEANUP(struct crossing, crossing_free);
 size_t crossing_tried(const struct crossing *x);

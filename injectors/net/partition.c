@@ -525,11 +525,8 @@ static void say(const struct partition_state *st, const struct cut_seen *before,
     if (tried > 0 && !drop)
         snprintf(p->seen + used, sizeof p->seen - used, ", %zu told the sender so", refused);
     snprintf(p->how, sizeof p->how,
-             drop
-                 ? "rules and counters read back at the switch; frames of our own sent along the "
-                   "cut paths"
-                 : "rules and counters read back in the hosts; datagrams of our own sent along the "
-                   "cut paths");
+             "rules and counters read back %s; datagrams of our own sent along the cut paths",
+             drop ? "at the switch" : "in the hosts");
 }
 
 static int partition_verify(struct inject_env *env, void *state, struct inject_proof *ret,
@@ -554,8 +551,7 @@ static int partition_verify(struct inject_env *env, void *state, struct inject_p
             *err = gone;
         return r;
     }
-    bool reject = st->params->kind == CUT_REJECT;
-    r = crossing_send(env->lab, &st->cut, reject, PARTITION_TRIES, &x, err);
+    r = crossing_send(env->lab, &st->cut, PARTITION_TRIES, &x, err);
     if (r == 0)
         r = wait_for_counters(env, st, before.packets + crossing_tried(x), &seen, err);
     if (r < 0)

@@ -81,7 +81,7 @@ static void a_cut_takes_virtual_addresses_along(void **state)
     kit_close(&k);
 }
 
-/* Frames of our own between a and b: how many of a→b and of b→a arrive. */
+/* Datagrams of our own between a and b: how many of a→b and of b→a arrive. */
 static void count_arrivals(struct kit *k, size_t *ret_there, size_t *ret_back)
 {
     struct err err = ERR_INIT;
@@ -93,7 +93,7 @@ static void count_arrivals(struct kit *k, size_t *ret_there, size_t *ret_back)
         cut_between(topo, pair, 2, !back, back, &cut);
         assert_int_equal(cut.n_pairs, 1);
         CLEANUP(crossing_free_p) struct crossing *x = NULL;
-        kit_ok(crossing_send(k->lab, &cut, /*by_udp=*/false, 8, &x, &err), &err);
+        kit_ok(crossing_send(k->lab, &cut, 8, &x, &err), &err);
         size_t refused;
         usleep(2000);
         crossing_collect(x, back ? ret_back : ret_there, &refused);
