@@ -48,8 +48,7 @@ static bool folder_is_empty(int dirfd)
 static bool folder_is_attempt(int dirfd, const char *digest)
 {
     AUTO_CLOSE int fd = openat(dirfd, "record.ndjson", O_RDONLY | O_CLOEXEC);
-    FILE *f = fd < 0 ? NULL : fdopen(dup(fd), "re");
-    AUTO_FCLOSE FILE *closing = f;
+    AUTO_FCLOSE FILE *f = fd < 0 ? NULL : fdopen(dup(fd), "re");
     AUTO_FREE char *line = NULL;
     size_t room = 0;
     if (!f || getline(&line, &room, f) <= 0)

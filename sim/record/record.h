@@ -8,6 +8,8 @@
  * One writer at a time: the runner, after its death the warden or `undo`, which open with
  * record_resume(): that cuts a torn last line, says how many bytes it cut, and continues the chain.
  *
+ * Each kind as JSON Schema: record.schema.json.
+ *
  * All instants below are ns since run start; [lo,hi] is what is known of one (null: for ever).
  *
  * kind         members (besides seq, t, kind, prev; `trial` from 1 wherever it is about a trial)

@@ -20,6 +20,8 @@ class Outcome(unittest.TestCase):
         self.assertEqual(d.code, code, d.explain())
         self.assertEqual(harness.processes_of(d.token), [])
         self.assertEqual(machine(), before)
+        if os.path.exists(os.path.join(d.out, "record.ndjson")):
+            harness.check_record(d.record)
         return d
 
     def service(self, d, trial=0):
