@@ -421,14 +421,20 @@ static void a_refusing_host_lets_refusals_pass(void **state)
     kit_ok(nl_open_recording("host b", &rec, &err), &err);
     kit_ok(cut_install_reject(&cut, "b", rec, "blackstart-x", &err), &err);
     AUTO_FREE char *text = recorded(rec);
-    size_t rules = 0, rejects = 0;
+    size_t rules = 0, rejects = 0, pass = 0, by_mac = 0;
     for (const char *p = text; (p = strstr(p, "rule append")); p++)
         rules++;
     for (const char *p = text; (p = strstr(p, "[reject ")); p++)
         rejects++;
     if (rules != 14) /* in each of both chains: five let pass, two refuse */
         fail_msg("%zu rules:\n%s", rules, text);
+    for (const char *p = text; (p = strstr(p, "(code=accept)")); p++)
+        pass++;
+    for (const char *p = text; (p = strstr(p, "offset=6 len=6]")); p++)
+        by_mac++; /* the link layer's header: whatever address the neighbour uses */
     assert_int_equal(rejects, 4);
+    assert_int_equal(pass, 10);
+    assert_int_equal(by_mac, 4);
     kit_close(&k);
 }
 
