@@ -132,6 +132,55 @@ static int init_mount_dir(const struct init_spec *spec, struct err *err)
     return 0;
 }
 
+/* One entry of the host's own /etc: a copy of a link, a link to anything else. */
+static int init_etc_entry(int from, int to, const char *name, struct err *err)
+{
+    char text[PATH_MAX];
+    ssize_t n = readlinkat(from, name, text, sizeof text - 1);
+    if (n >= 0)
+        text[n] = '\0';
+    else
+        snprintf(text, sizeof text, INIT_ETC "/machine/%s", name);
+    if (symlinkat(text, to, name) < 0)
+        return err_errno(err, errno, "cannot link %s into the host's /etc", name);
+    return 0;
+}
+
+/* A machine may lack a file of /etc that a host needs (a bare image has no hosts): there is nothing
+ * to bind over, and nothing may be made in the machine's own /etc. So the host gets an /etc of links
+ * to everything in the machine's, and the missing files. (A layer of overlayfs would do, but not
+ * over mounts that a user namespace may not take apart.) */
+static int init_complete_etc(struct err *err)
+{
+    static const char *const needed[] = {"hosts", "resolv.conf", "nsswitch.conf"};
+    AUTO_CLOSE int from = open("/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
+    bool lacking = false;
+    for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+        lacking |= fstatat(from, needed[i], &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+    if (!lacking)
+        return 0;
+    if (mkdir(INIT_ETC "/etc", 0755) < 0 || mkdir(INIT_ETC "/machine", 0755) < 0 ||
+        mount("/etc", INIT_ETC "/machine", NULL, MS_BIND | MS_REC, NULL) < 0)
+        return err_errno(err, errno, "cannot give the host an /etc of its own");
+    AUTO_CLOSE int to = open(INIT_ETC "/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = opendir("/etc");
+    int r = d ? 0 : err_errno(err, errno, "cannot read /etc");
+    for (const struct dirent *e; r == 0 && d && (e = readdir(d));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            r = init_etc_entry(from, to, e->d_name, err);
+    if (d)
+        closedir(d);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(needed); i++) {
+        AUTO_CLOSE int fd = openat(to, needed[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (fd < 0 && errno != EEXIST)
+            r = err_errno(err, errno, "cannot make /etc/%s for the host", needed[i]);
+    }
+    if (r == 0 && mount(INIT_ETC "/etc", "/etc", NULL, MS_BIND, NULL) < 0)
+        r = err_errno(err, errno, "cannot put the host's own /etc in place");
+    return r;
+}
+
 static int init_mounts(const struct init_spec *spec, struct err *err)
 {
     int r = init_mount_dir(spec, err);
@@ -149,7 +198,8 @@ static int init_mounts(const struct init_spec *spec, struct err *err)
         (r = init_tmpfs("/var/tmp", "mode=1777", err)) < 0 ||
         (r = init_tmpfs("/dev/shm", "mode=1777", err)) < 0)
         return r;
-    if ((r = init_replace("/etc/hosts", "hosts", spec->hosts_text, err)) < 0 ||
+    if ((r = init_complete_etc(err)) < 0 ||
+        (r = init_replace("/etc/hosts", "hosts", spec->hosts_text, err)) < 0 ||
         (r = init_replace("/etc/resolv.conf", "resolv.conf",
                           "# No name server: names of this lab are in /etc/hosts.\n"
                           "options timeout:1 attempts:1\n",
