@@ -247,7 +247,7 @@ static void explain(struct result *r, struct objective *o)
         reason(r, o, "missed", o->missed, buf_text(&text), NULL);
         buf_clear(&text);
     }
-    if (o->verdict == VERDICT_NOT_MET)
+    if (o->verdict == VERDICT_NOT_MET || o->verdict == VERDICT_MET)
         return;
     if (o->open) {
         buf_printf(&text, "in %zu %s what is known does not decide it", o->open,
@@ -333,7 +333,7 @@ static void judge(struct result *r, struct objective *o)
         o->verdict = VERDICT_MET;
     else
         o->verdict = VERDICT_NOT_DEMONSTRATED;
-    if (o->verdict != VERDICT_MET)
+    if (o->verdict != VERDICT_MET || o->missed)
         explain(r, o);
 }
 

@@ -26,7 +26,7 @@ static const char plot_style[] =
     "set style line 3 lc rgb '#E69F00' lw 2 pt 6 ps 0.8\n"  /* open: a ring */
     "set style line 4 lc rgb '#D55E00' lw 1.6 dt 2\n"       /* the target */
     "set style line 5 lc rgb '#009E73' lw 1.6\n"            /* the median */
-    "set lmargin 9\nset rmargin 4\nset tmargin 1.8\n";
+    "set lmargin 9\nset rmargin 4\nset tmargin 2\n";
 
 static double seconds(nsec t)
 {
@@ -235,7 +235,7 @@ static void distribution(const struct result *r, struct plots *p, const struct s
         bool right = seconds(target) > 0.75 * most;
         buf_printf(&script,
                    "set arrow from %.6f, graph 0 to %.6f, graph 1 nohead ls 4\n"
-                   "set label '%s promised' at %.6f, graph 1.06 %s\n",
+                   "set label '%s promised' at %.6f, graph 1 %s offset 0,0.6\n",
                    seconds(target), seconds(target), nsec_text(target, words), seconds(target),
                    right ? "right" : "left");
     }

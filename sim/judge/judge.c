@@ -35,7 +35,7 @@ struct judge {
     uint64_t run;     /* consecutive bad ones */
     uint64_t good;    /* consecutive good ones */
     uint64_t flaps;   /* of this episode */
-    nsec first_start; /* of the first observation at all: nothing is dated earlier */
+    nsec first_start; /* of the first known one: nothing is dated earlier */
     nsec last_good;   /* start */
     nsec good_since;  /* start of the first of the present good run */
     nsec good_end;    /* end of that one */
@@ -146,7 +146,7 @@ static void judge_bad(struct judge *j, const struct judge_obs *obs)
 
 static void judge_decide(struct judge *j, const struct judge_obs *obs)
 {
-    if (!nsec_is_set(j->first_start) || obs->start < j->first_start)
+    if (obs->verdict != JUDGE_UNKNOWN && !nsec_is_set(j->first_start))
         j->first_start = obs->start;
     if (!nsec_is_set(j->decided_at) || obs->end > j->decided_at)
         j->decided_at = obs->end;
@@ -195,6 +195,13 @@ void judge_feed(struct judge *j, const struct judge_obs *obs)
 void judge_since(struct judge *j, nsec since)
 {
     j->config.since = since;
+}
+
+void judge_reset(struct judge *j)
+{
+    j->down = j->recovering = j->first_run = false;
+    j->run = j->flaps = 0;
+    j->impact = j->restored = SPAN_UNSET;
 }
 
 void judge_finish(struct judge *j)

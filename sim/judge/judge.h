@@ -14,7 +14,7 @@
  * Any failed probe inside `stable` (not only down_after of them) keeps the episode open: a flap.
  * `stable` counts from the end of the first good one and is over with the first known observation
  * that starts that long after it, so observe one more interval than `stable`. Before the first good
- * one ever, impact.lo is the start of the first observation.
+ * one ever, impact.lo is the start of the first known observation.
  */
 #pragma once
 
@@ -67,6 +67,9 @@ DEFINE_CLEANUP(struct judge, judge_free);
 void judge_feed(struct judge *j, const struct judge_obs *obs);
 /* From now on no impact is dated earlier than `since` (a fault began). */
 void judge_since(struct judge *j, nsec since);
+/* Forgets what was decided so far (numbers go on): for the end of settling, so that an outage of a
+ * system that was still coming up, and not yet stable, is no part of what follows. */
+void judge_reset(struct judge *j);
 /* No more observations: decides what can be decided (outstanding numbers count as unknown). */
 void judge_finish(struct judge *j);
 

@@ -246,7 +246,27 @@ static void a_service_never_seen_good_is_dated_from_the_first_look(void **state)
 {
     struct seen s;
     judge_strip("?RRR", &usual, &s);
-    assert_span(s.e[0].impact, 0, 101 * MS);
+    assert_span(s.e[0].impact, 100 * MS, 101 * MS);
+}
+
+static void a_reset_forgets_what_came_before_it(void **state)
+{
+    struct seen s = {.n = 0};
+    CLEANUP(judge_free_p) struct judge *j = judge_new(&usual, note, &s);
+    const char *strip = "RRRGGGGRRGGGGGGGGGGG";
+    for (size_t i = 0; i < strlen(strip); i++) {
+        struct judge_obs o = observation(strip, i);
+        judge_feed(j, &o);
+        if (i == 6) { /* coming up: recovering, not yet stable */
+            assert_true(judge_is_down(j));
+            judge_reset(j);
+            assert_false(judge_is_down(j));
+            assert_int_equal(judge_good_since(j), 300 * MS);
+        }
+    }
+    ASSERT_KINDS(&s, JUDGE_DOWN, JUDGE_RECOVERING, JUDGE_DOWN, JUDGE_RECOVERING, JUDGE_RESTORED);
+    assert_span(s.e[2].impact, 600 * MS, 701 * MS);
+    assert_int_equal(s.e[4].count, 0); /* no flap */
 }
 
 /* Truth generated first, then observed at a random phase: both instants lie in their intervals. */
@@ -304,6 +324,7 @@ int main(void)
         cmocka_unit_test(gaps_count_as_unknown_when_it_ends),
         cmocka_unit_test(the_running_state_can_be_asked),
         cmocka_unit_test(a_service_never_seen_good_is_dated_from_the_first_look),
+        cmocka_unit_test(a_reset_forgets_what_came_before_it),
         cmocka_unit_test(the_truth_lies_in_the_intervals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
