@@ -16,6 +16,7 @@
 #include <netpacket/packet.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -603,9 +604,8 @@ static void packets_are_seen_when_they_were_sent(void **state)
         .sender = T("server"),
         .network = T("front"),
         .filter = T("arp and arp[14:4] = arp[24:4] and arp src host 10.20.0.100")};
-    char path[] = "/tmp/blackstart-wire-XXXXXX";
     world_open(&w);
-    w.pcap_fd = mkstemp(path);
+    w.pcap_fd = memfd_create("wire", MFD_CLOEXEC);
     alarm_of(&w, "packets", &packets);
     world_watch(&w);
     announce("client"); /* another sender */
@@ -628,7 +628,6 @@ static void packets_are_seen_when_they_were_sent(void **state)
     assert_int_equal(pread(w.pcap_fd, &magic, 4, 0), 4);
     assert_int_equal(magic, 0xa1b23c4d);
     assert_int_equal(w.n_troubles, 0);
-    unlink(path);
     world_close(&w);
 }
 
@@ -646,6 +645,23 @@ static void floods_are_counted(void **state)
     for (size_t i = 0; i < w.n_troubles; i++)
         said |= strcmp(w.troubles[i].what, "alarm-flood") == 0;
     assert_true(said);
+    world_close(&w);
+}
+
+/* Else nft tables, namespaces and journals would live as long as a prober does. */
+static void nothing_of_the_runner_is_held(void **state)
+{
+    static struct tcp_params tcp = {.address = T("10.20.0.50:80")};
+    int ends[2];
+    char byte;
+    world_open(&w);
+    probe(&w, "tcp", &tcp, 20 * NSEC_MSEC, NSEC_SEC);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    world_watch(&w);
+    close(ends[1]);
+    assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(read(ends[0], &byte, 1), 0); /* end of file: nobody else has it */
+    close(ends[0]);
     world_close(&w);
 }
 
@@ -684,6 +700,7 @@ static int tests(void)
         cmocka_unit_test(an_exec_alarm_fires_and_clears),
         cmocka_unit_test(packets_are_seen_when_they_were_sent),
         cmocka_unit_test(floods_are_counted),
+        cmocka_unit_test(nothing_of_the_runner_is_held),
         cmocka_unit_test(what_cannot_be_watched_is_an_error),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
