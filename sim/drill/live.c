@@ -177,6 +177,14 @@ void live_restart(struct live *l, const char *host)
     }
 }
 
+void live_arm(struct live *l)
+{
+    for (size_t i = 0; i < l->n_probes; i++)
+        judge_reset(l->probes[i].judge);
+    for (size_t i = 0; i < l->n_thresholds; i++)
+        l->thresholds[i].count = 0;
+}
+
 nsec live_good_since(const struct live *l)
 {
     nsec since = -NSEC_INF;
@@ -208,7 +216,8 @@ bool live_probe_is_down(const struct live *l, const char *probe)
 nsec live_probe_down_since(const struct live *l, const char *probe)
 {
     const struct live_probe *p = live_find(l, probe);
-    return p && judge_is_down(p->judge) ? judge_down_since(p->judge) : NSEC_UNSET;
+    bool down = p && judge_is_down(p->judge) && !judge_is_recovering(p->judge);
+    return down ? judge_down_since(p->judge) : NSEC_UNSET;
 }
 
 bool live_is_recovering(const struct live *l)

@@ -32,11 +32,14 @@ void live_feed(struct live *l, const struct watch_obs *o, bool unknown);
 void live_restart(struct live *l, const char *host);
 uint64_t live_number(const struct live *l, const struct probe *p, uint64_t n);
 
+/* The trial is armed: what happened while hosts came up is forgotten. */
+void live_arm(struct live *l);
 /* Since when every probe has been good without a break; NSEC_UNSET while one is not. */
 nsec live_good_since(const struct live *l);
 /* Names of the probes that were not good last, for "not steady" ("a, b"); the caller frees. */
 char *live_not_good(const struct live *l);
 bool live_probe_is_down(const struct live *l, const char *probe);
+/* NSEC_UNSET when it is up, or has begun to recover. */
 nsec live_probe_down_since(const struct live *l, const char *probe);
 /* A good run has begun after a down period, of a probe whose service promises something. */
 bool live_is_recovering(const struct live *l);

@@ -363,6 +363,7 @@ static void script_changed_lab(void *data)
 static void trial_arm(struct trial *t)
 {
     trial_enter(t, ARM);
+    live_arm(t->live);
     struct script_handlers h = {
         .spoilt = script_spoilt_trial, .changed = script_changed_lab, .data = t};
     t->script = script_new(t->core, t->lab, t->spec.n, &h);
