@@ -33,7 +33,7 @@ struct drill {
     bool stopping, no_report, clean;
     unsigned signals;
     char *stop_reason;
-    nsec wall0;
+    nsec wall0, boot_gap; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
     struct loop_signal sig[3];
     struct loop_timer beat, tick, most;
     struct loop_io warden_io;
@@ -69,9 +69,25 @@ static void drill_signal(struct loop_signal *s, int signo, void *data)
                                   : "stopped by SIGHUP");
 }
 
+/* CLOCK_BOOTTIME goes on in a suspend, CLOCK_MONOTONIC does not (clock_gettime(2)): what was measured
+ * across one is said to be so. */
+static void drill_suspend(struct drill *d)
+{
+    nsec gap = nsec_now(CLOCK_BOOTTIME) - nsec_now(CLOCK_MONOTONIC);
+    if (d->boot_gap && gap - d->boot_gap > 50 * NSEC_MSEC) {
+        char a[NSEC_TEXT_MAX];
+        AUTO_BUF detail = BUF_INIT;
+        buf_printf(&detail, "this machine was suspended for %s", nsec_text(gap - d->boot_gap, a));
+        core_note(&d->core, "trouble", d->trial ? trial_number(d->trial) : 0,
+                  json_pack("{s:s,s:s}", "what", "suspend", "detail", buf_text(&detail)));
+    }
+    d->boot_gap = gap;
+}
+
 static void drill_beat(struct loop_timer *t, void *data)
 {
     struct drill *d = data;
+    drill_suspend(d);
     warden_beat(d->core.warden);
     loop_timer_set(d->core.loop, t, nsec_add(loop_now(d->core.loop), DRILL_BEAT));
 }

@@ -260,6 +260,12 @@ def offspring(pid):
     return found
 
 
+def pid_inside(pid):
+    """Its pid in the innermost pid namespace."""
+    with open("/proc/%d/status" % pid) as f:
+        return int([l for l in f if l.startswith("NSpid:")][0].split()[-1])
+
+
 def wait_until(fn, timeout=20):
     end = time.monotonic() + timeout
     while time.monotonic() < end:

@@ -196,6 +196,26 @@ class Outcome(unittest.TestCase):
                            signal.SIGINT, state="observe")
         self.assertEqual(d.result["status"], "aborted")
 
+    def test_what_could_not_be_undone_is_named(self):
+        """The host's init is stopped from outside: nobody can start the killed server again."""
+        d = Drill(scene(KILL, horizon="4s")).start()
+        self.addCleanup(d.remove)
+        d.tail(lambda e: e["kind"] == "state" and e["state"] == "observe")
+        inits = [p for p in harness.offspring(d.process.pid)
+                 if os.path.exists("/proc/%d/root/run/srv/." % p) and
+                 harness.pid_inside(p) == 1]
+        self.assertTrue(inits)
+        for p in inits:
+            os.kill(p, signal.SIGSTOP)
+        d.finish()
+        self.assertEqual(d.code, 6, d.explain())
+        self.assertFalse(d.events("undo")[-1]["ok"])
+        self.assertIn("srv", d.events("undo")[-1]["error"])
+        self.assertIn("NOT UNDONE", d.stderr)
+        self.assertFalse(d.result["clean"])
+        harness.wait_until(lambda: not harness.processes_of(d.token))
+        self.assertEqual(harness.processes_of(d.token), [])
+
     # ---- what is left for others to read ----
 
     def test_the_record_is_chained_and_the_head_is_told(self):
