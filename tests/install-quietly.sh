@@ -3,7 +3,8 @@
 #
 # As root; called by debian.sh. /usr/sbin/policy-rc.d answers 101 ("action forbidden by policy")
 # to every invoke-rc.d and deb-systemd-invoke meanwhile. One that was there before is kept beside it
-# and put back: also after a failure or a signal, and by the next call after a kill -9.
+# and put back: also after a failure or a signal, and by the next call after a kill -9. Likewise a
+# service that is not enabled for the next boot now is not enabled afterwards.
 set -eu
 
 services=$1
@@ -12,10 +13,25 @@ policy=/usr/sbin/policy-rc.d
 kept=$policy.kept-by-blackstart
 mark='# made by blackstart tests/install-quietly.sh for the time of one installation'
 
+enabled() # SERVICE
+{
+    for link in /etc/rc[2-5].d/S[0-9][0-9]"$1" /etc/systemd/system/*.wants/"$1".service; do
+        [ ! -L "$link" ] || return 0
+    done
+    return 1
+}
+
 put_back()
 {
     # Ours is known by its mark; anything else was put there by others since and stays.
     if [ -f "$policy" ] && grep -qxF "$mark" "$policy"; then
+        sed -n 's/^# not enabled: //p' "$policy" | tr ' ' '\n' | while read -r service; do
+            if enabled "$service"; then
+                update-rc.d "$service" disable >/dev/null 2>&1 || :
+                ! command -v deb-systemd-helper >/dev/null ||
+                    deb-systemd-helper disable "$service.service" >/dev/null 2>&1 || :
+            fi
+        done
         rm -f "$policy"
     fi
     if [ -e "$kept" ] || [ -L "$kept" ]; then
@@ -27,20 +43,25 @@ put_back()
     fi
 }
 
-# Services that are new: those that were here before stay as their owner wants them.
+# One at a time: a second call would take the first one's policy away.
+exec 9<"${policy%/*}"
+flock -n 9 || {
+    echo "install-quietly: waiting for another installation to end" >&2
+    flock 9
+}
+put_back # what an earlier call may have left
+
+# Services that are enabled now stay as their owner wants them.
 new=
 for pair in $services; do
-    service=${pair#*:}
     for package; do
-        if [ "$package" = "${pair%%:*}" ] && [ ! -e "/etc/init.d/$service" ] &&
-            [ ! -e "/lib/systemd/system/$service.service" ]; then
-            new="$new $service"
+        if [ "$package" = "${pair%%:*}" ] && ! enabled "${pair#*:}"; then
+            new="$new ${pair#*:}"
         fi
     done
 done
 
-put_back # what an earlier call may have left
-trap put_back EXIT
+trap 'trap "" HUP INT TERM; put_back' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -48,19 +69,19 @@ trap 'exit 143' TERM
 if [ -e "$policy" ] || [ -L "$policy" ]; then
     mv "$policy" "$kept"
 fi
-printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy"
+printf '#!/bin/sh\n%s\n# not enabled: %s\nexit 101\n' "$mark" "${new# }" >"$policy"
 chmod 755 "$policy"
 
-# Old lists may still do, so a failure here is told only if the installation fails too.
-apt-get -q update >&2 ||
-    echo "install-quietly: the package lists could not be refreshed (no network?)" >&2
-apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold \
-    -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2
+# What an interrupted installation left half done, apt refuses to go on from.
+[ -z "$(dpkg --audit)" ] || dpkg --force-confold --configure -a </dev/null >&2
 
-# They must not start at the next boot either.
-for service in $new; do
-    update-rc.d "$service" disable >/dev/null 2>&1 || :
-    if command -v deb-systemd-helper >/dev/null; then
-        deb-systemd-helper disable "$service.service" >/dev/null 2>&1 || :
-    fi
-done
+# Old lists may still do, so a failure here is told only if the installation fails too.
+fresh=true
+apt-get -q -o APT::Update::Error-Mode=any -o Acquire::Retries=2 update >&2 || fresh=false
+apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold \
+    -o DPkg::Lock::Timeout=300 -o Acquire::Retries=2 "$@" </dev/null >&2 || {
+    $fresh ||
+        echo "install-quietly: the package lists could not be fetched: is there a network? Where a" \
+            "proxy is needed, set http_proxy (or Acquire::http::Proxy in apt.conf)" >&2
+    exit 1
+}
