@@ -24,8 +24,8 @@ building='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libssl-dev l
 running='gnuplot-nox fonts-dejavu-core uidmap iproute2'
 first_drill='keepalived nginx-light'
 drills='redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsutils curl'
-testing='python3 python3-jsonschema python3-ruamel.yaml nftables tcpdump jq universal-ctags binutils
-    clang-format libxml2-utils openssl groff-base shellcheck'
+testing='python3 python3-jsonschema python3-ruamel.yaml nftables jq universal-ctags binutils
+    clang-format openssl groff-base shellcheck'
 # The services that come with these packages, by the package that brings them.
 services='keepalived:keepalived nginx-light:nginx redis-server:redis-server
     redis-sentinel:redis-sentinel etcd-server:etcd'
@@ -78,11 +78,11 @@ packages() # PACKAGE...
     [ -z "$wanted" ] || die "still missing after the installation: $wanted"
 }
 
-build()
+build() # [TARGET...]: all of it without one
 {
     # shellcheck disable=SC2086
     [ -f "$build/build.ninja" ] || meson setup "$build" "$here" ${BLACKSTART_MESON_ARGS:-} >&2
-    ninja -C "$build" >&2
+    ninja -C "$build" "$@" >&2
 }
 
 drill()
@@ -109,7 +109,7 @@ run_tests()
 case ${1:-} in
 drill)
     packages $building $running $first_drill
-    build
+    build sim/cli/blackstart
     drill
     ;;
 test)

@@ -277,5 +277,6 @@ def wait_until(fn, timeout=20):
 
 
 def main():
+    need_programs("ip", "tc", "nft")  # without them machine() would compare nothing
     need_lab()
     unittest.main(verbosity=2)

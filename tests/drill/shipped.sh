@@ -22,6 +22,9 @@ skip() # WHY
     exit 77
 }
 
+for tool in jq ip unshare setpriv; do
+    command -v "$tool" >/dev/null || skip "$tool is not installed (packages: tests/debian.sh)"
+done
 [ "$user" = nobody ] || [ "$(id -u)" = 0 ] || skip "needs root"
 [ "$user" != ranged ] || [ -e /etc/subuid ] || skip "needs /etc/subuid (package uidmap)"
 
