@@ -80,8 +80,9 @@ fresh=true
 apt-get -q -o APT::Update::Error-Mode=any -o Acquire::Retries=2 update >&2 || fresh=false
 apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold \
     -o DPkg::Lock::Timeout=300 -o Acquire::Retries=2 "$@" </dev/null >&2 || {
+    code=$?
     $fresh ||
         echo "install-quietly: the package lists could not be fetched: is there a network? Where a" \
             "proxy is needed, set http_proxy (or Acquire::http::Proxy in apt.conf)" >&2
-    exit 1
+    exit "$code"
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # test_install.sh: install-quietly.sh forbids services for the time of an installation, and no longer.
 #
-# In a mount namespace with an empty /usr/sbin and an apt-get of our own that does what $APT says.
+# In a mount namespace with an empty /usr/sbin, and /etc/rc2.d for the services of the next boot, and
+# an apt-get of our own that does what $APT says.
 set -eu
 
 if [ -z "${INSIDE:-}" ]; then
@@ -19,19 +20,34 @@ policy=/usr/sbin/policy-rc.d
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin"
-mount -t tmpfs tmpfs /usr/sbin
+for folder in /usr/sbin /etc/rc[2-5].d /etc/systemd/system; do
+    [ ! -d "$folder" ] || mount -t tmpfs tmpfs "$folder"
+done
 cat >"$work/bin/apt-get" <<'EOF'
 #!/bin/sh
 [ "$2" = install ] || exit 0
 code=0
 /usr/sbin/policy-rc.d nginx start || code=$?
 echo "$code" >"$WORK/answer"
+[ ! -d /etc/rc2.d ] || ln -sf ../init.d/nginx /etc/rc2.d/S01nginx # as its package does
 case ${APT:-} in
 fails) exit 100 ;;
 waits) touch "$WORK/waiting"; sleep 60 & echo $! >"$WORK/sleeper"; wait ;;
 esac
 EOF
-chmod +x "$work/bin/apt-get"
+cat >"$work/bin/update-rc.d" <<'EOF'
+#!/bin/sh
+[ "$2" != disable ] || rm "/etc/rc2.d/S01$1"
+EOF
+cat >"$work/bin/dpkg" <<'EOF'
+#!/bin/sh
+case "$*" in
+--audit) [ -z "${AUDIT:-}" ] || echo "half of it is there" ;;
+*) echo "$*" >>"$WORK/dpkg" ;;
+esac
+EOF
+printf '#!/bin/sh\n' >"$work/bin/deb-systemd-helper"
+chmod +x "$work/bin"/*
 export PATH="$work/bin:/usr/bin:/bin" WORK="$work"
 
 fail()
@@ -62,12 +78,13 @@ same()
 {
     [ "$(stat -c '%a %y %i' $policy; cat $policy)" = "$seen" ] || fail "$1: policy-rc.d is another"
     [ "$(ls /usr/sbin)" = policy-rc.d ] || fail "$1: left in /usr/sbin: $(ls /usr/sbin)"
+    [ ! -L /etc/rc2.d/S01nginx ] || fail "$1: nginx is started at the next boot"
 }
 
 begin() # Starts an installation that waits; $! is its shell.
 {
     rm -f "$work/waiting"
-    APT=waits sh "$install" '' nginx >/dev/null 2>&1 &
+    APT=waits sh "$install" nginx:nginx nginx >/dev/null 2>&1 &
     for _ in $(seq 500); do
         [ ! -e "$work/waiting" ] || return 0
         sleep 0.01
@@ -75,13 +92,13 @@ begin() # Starts an installation that waits; $! is its shell.
     fail "the installation never began"
 }
 
-expect "nothing there before" 0 sh "$install" '' nginx
+expect "nothing there before" 0 sh "$install" nginx:nginx nginx
 [ -z "$(ls /usr/sbin)" ] || fail "left in /usr/sbin: $(ls /usr/sbin)"
 
 foreign
-expect "a policy of somebody's" 0 sh "$install" '' nginx
+expect "a policy of somebody's" 0 sh "$install" nginx:nginx nginx
 same "a policy of somebody's"
-expect "an installation that fails" 100 env APT=fails sh "$install" '' nginx
+expect "an installation that fails" 100 env APT=fails sh "$install" nginx:nginx nginx
 same "an installation that fails"
 
 begin
@@ -95,7 +112,18 @@ kill -KILL $!
 wait $! || :
 kill "$(cat "$work/sleeper")"
 grep -q blackstart $policy || fail "kill -9: our policy is not there"
-expect "after a kill -9" 0 sh "$install" '' nginx
+expect "after a kill -9" 0 sh "$install" nginx:nginx nginx
 same "after a kill -9"
 
-echo "policy-rc.d was put back in every case"
+[ ! -e "$work/dpkg" ] || fail "dpkg was called where nothing was interrupted: $(cat "$work/dpkg")"
+expect "after an interruption" 0 env AUDIT=1 sh "$install" nginx:nginx nginx
+grep -q -- '--configure -a' "$work/dpkg" || fail "after an interruption: nothing was configured"
+same "after an interruption"
+
+if [ -d /etc/rc2.d ]; then
+    ln -s ../init.d/nginx /etc/rc2.d/S01nginx
+    expect "a service of somebody's" 0 sh "$install" nginx:nginx nginx
+    [ -L /etc/rc2.d/S01nginx ] || fail "a service of somebody's is not started any more"
+fi
+
+echo "policy-rc.d was put back in every case, and no service is started that was not"
