@@ -33,7 +33,8 @@ static int lab_run(const struct command *self, struct args *a)
     if (code)
         return code;
     AUTO_CLOSE int source = here_open_source(path);
-    struct hold_options o = {.scenario = s, .source_dirfd = source, .say = lab_say};
+    struct hold_options o = {
+        .scenario = s, .source_dirfd = source, .lab_folder = "/tmp", .say = lab_say};
     uid_t uid;
     free(folder_operator(&uid));
     char id[16];
@@ -46,7 +47,7 @@ static int lab_run(const struct command *self, struct args *a)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     o.control_fd = control;
     /* Covered in our own mount namespace only; nothing has to be made or removed on the disk. */
-    if (lab_prepare_process("/tmp", &rootless, &ids, &err) < 0)
+    if (lab_prepare_process(o.lab_folder, &rootless, &ids, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     fprintf(stderr, "blackstart: lab %s of %s\n", id, s->name);
     if (hold_run(&o, &err) < 0)

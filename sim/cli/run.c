@@ -45,6 +45,7 @@ struct run {
     const struct args *args;
     struct scenario *scenario;
     struct folder folder;
+    struct buf lab_folder; /* mount point of the lab's own file system: empty outside of us */
     struct progress progress;
     int source;
     uint64_t seed;
@@ -58,7 +59,7 @@ struct run {
     char *journal_folder;
 };
 
-static void run_unmount(const struct run *r);
+static void run_unmount(struct run *r);
 
 static void run_event(const char *kind, const json_t *event, void *data)
 {
@@ -153,6 +154,7 @@ static int run_drill(struct run *r)
         .digest = r->folder.digest,
         .dirfd = r->folder.dirfd,
         .source_dirfd = r->source,
+        .lab_folder = buf_text(&r->lab_folder),
         .id = r->folder.id,
         .seed = r->seed,
         .trials = r->trials,
@@ -196,13 +198,11 @@ static int run_drill(struct run *r)
 }
 
 /* The lab's file system goes; its mount point, empty again, too. */
-static void run_unmount(const struct run *r)
+static void run_unmount(struct run *r)
 {
-    AUTO_BUF mount = BUF_INIT;
     if (r->folder.dirfd < 0)
         return;
-    buf_printf(&mount, "%s/lab", r->folder.path);
-    lab_release_process(buf_text(&mount));
+    lab_release_process(buf_text(&r->lab_folder));
     unlinkat(r->folder.dirfd, "lab", AT_REMOVEDIR);
 }
 
@@ -217,9 +217,7 @@ static int run_prepared(struct run *r)
     if (!args_has(r->args, "quiet"))
         fprintf(stderr, "blackstart: drill %s of %s, seed %llu, into %s\n", r->folder.id,
                 r->scenario->name, (unsigned long long)r->seed, r->folder.path);
-    /* The mount point of the lab's own file system: empty outside of this process. */
-    AUTO_BUF mount = BUF_INIT;
-    buf_printf(&mount, "%s/lab", r->folder.path);
+    buf_printf(&r->lab_folder, "%s/lab", r->folder.path);
     unsigned ids;
     if (journal_folder(&r->journal_folder, &err) < 0 ||
         control_listen(r->operator_uid, r->folder.id, &r->control, &err) < 0)
@@ -227,8 +225,8 @@ static int run_prepared(struct run *r)
     if (snapshot_take(-1, &r->before, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "cannot note how this machine's network is now: %s",
                          err.text);
-    if (mkdir(buf_text(&mount), 0755) < 0 ||
-        lab_prepare_process(buf_text(&mount), &r->rootless, &ids, &err) < 0)
+    if (mkdir(buf_text(&r->lab_folder), 0755) < 0 ||
+        lab_prepare_process(buf_text(&r->lab_folder), &r->rootless, &ids, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     return run_drill(r);
 }
@@ -262,6 +260,7 @@ static int run_run(const struct command *self, struct args *a)
     free(r.journal_folder);
     if (r.control >= 0)
         close(r.control);
+    buf_done(&r.lab_folder);
     folder_done(&r.folder);
     if (r.source >= 0)
         close(r.source);

@@ -91,8 +91,11 @@ int hold_run(const struct hold_options *o, struct err *err)
     h.since = loop_fresh(h.loop);
     if (rc == 0)
         rc = control_open(h.loop, o->control_fd, hold_control, &h, &control, err);
+    AUTO_BUF workdir = BUF_INIT;
+    buf_printf(&workdir, "%s/hold", o->lab_folder);
     if (rc == 0)
-        rc = lab_new(o->scenario, h.loop, "hold", o->source_dirfd, -1, &lh, &h.lab, err);
+        rc =
+            lab_new(o->scenario, h.loop, buf_text(&workdir), o->source_dirfd, -1, &lh, &h.lab, err);
     if (rc == 0)
         rc = lab_start(h.lab, err);
     if (rc == 0 && !h.failed)

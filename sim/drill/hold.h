@@ -8,6 +8,7 @@
 struct hold_options {
     const struct scenario *scenario;
     int source_dirfd;
+    const char *lab_folder; /* as in drill.h */
     const char *id;
     int control_fd; /* control_listen() */
     /* Every host is ready (or one more line about them). */

@@ -309,15 +309,15 @@ static int trial_build(struct trial *t, struct err *err)
     trial_enter(t, BUILD);
     if (t->lab)
         return 0;
-    char workdir[40];
-    snprintf(workdir, sizeof workdir, "t%lld-%lld", (long long)t->spec.n,
-             (long long)t->spec.attempt);
+    AUTO_BUF workdir = BUF_INIT;
+    buf_printf(&workdir, "%s/t%lld-%lld", t->core->o->lab_folder, (long long)t->spec.n,
+               (long long)t->spec.attempt);
     struct lab_handlers h = {.event = trial_lab_event,
                              .output = trial_lab_output,
                              .change = trial_lab_change,
                              .data = t->slot};
     warden_busy(t->core->warden, 60 * NSEC_SEC);
-    int rc = lab_new(t->scenario, t->core->loop, workdir, t->core->o->source_dirfd,
+    int rc = lab_new(t->scenario, t->core->loop, buf_text(&workdir), t->core->o->source_dirfd,
                      t->spec.logs_dirfd, &h, &t->lab, err);
     if (rc < 0)
         return rc;

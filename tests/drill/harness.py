@@ -55,7 +55,8 @@ def write(path, text):
 class Drill:
     """One run of the program, in a folder of its own."""
 
-    def __init__(self, scenario, *options, out=None, command="run", user=None):
+    def __init__(self, scenario, *options, out=None, command="run", user=None,
+                 cwd=None):
         self.base = folder()
         self.out = out or os.path.join(self.base, "out")
         if "\n" in scenario:
@@ -65,6 +66,7 @@ class Drill:
         self.options = list(options)
         self.command = command
         self.user = user
+        self.cwd = cwd
         if user:
             os.chown(self.base, user, user)
         self.token = secrets.token_hex(8)
@@ -79,7 +81,7 @@ class Drill:
         return argv + self.options
 
     def start(self):
-        kwargs = {"env": environment(self.token)}
+        kwargs = {"env": environment(self.token), "cwd": self.cwd}
         if self.user:
             kwargs |= {"user": self.user, "group": self.user, "extra_groups": []}
         self.log = open(os.path.join(self.base, "stderr"), "w+")
