@@ -1,15 +1,15 @@
 /* Errors that reach people as a sentence; the law is in err.h. */
 #include "sim/base/err.h"
 
+#include "sim/base/text.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 static void err_clean(char *text)
 {
-    for (unsigned char *c = (unsigned char *)text; *c; c++)
-        if ((*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f)
-            *c = '?';
+    text_make_printable(text, strlen(text));
 }
 
 __attribute__((format(printf, 3, 0))) static void err_vset(struct err *err, int code,

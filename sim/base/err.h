@@ -6,8 +6,8 @@
  *
  * `struct err` belongs to the caller, needs no freeing, and is left untouched on success. A layer
  * may put words in front with err_prefix(). Every function taking one accepts NULL. Text from
- * outside (YAML, packets, kernel) has its control characters replaced, so it cannot write on the
- * operator's terminal.
+ * outside (YAML, packets, kernel) passes text_make_printable(), so it cannot write on the operator's
+ * terminal, and always fits into JSON.
  */
 #pragma once
 

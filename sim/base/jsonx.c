@@ -1,7 +1,28 @@
 /* Helpers over jansson. */
 #include "sim/base/jsonx.h"
 
+#include "sim/base/text.h"
+
 #include <errno.h>
+#include <string.h>
+
+json_t *jsonx_new_textn(const char *s, size_t n)
+{
+    json_t *j = memchr(s, '\0', n) ? NULL : json_stringn(s, n);
+    if (j)
+        return j;
+    AUTO_BUF b = BUF_INIT;
+    buf_add(&b, s, n);
+    text_make_printable(b.text, b.len);
+    for (char *nul; (nul = memchr(b.text, '\0', b.len));) /* jansson writes but never reads it */
+        *nul = '?';
+    return json_stringn(b.text, b.len);
+}
+
+json_t *jsonx_new_text(const char *s)
+{
+    return s ? jsonx_new_textn(s, strlen(s)) : NULL;
+}
 
 json_t *jsonx_new_span(struct span s)
 {

@@ -16,6 +16,10 @@ static inline void jsonx_decref(json_t **j)
 }
 #define AUTO_JSON __attribute__((cleanup(jsonx_decref))) json_t
 
+/* A text from outside, whatever its bytes: jansson refuses what is not UTF-8 (json_pack() and
+ * json_string() give NULL, and the whole event would be lost). NULL for NULL. */
+json_t *jsonx_new_text(const char *s);
+json_t *jsonx_new_textn(const char *s, size_t n);
 /* [lo, hi] in nanoseconds; an infinite hi is null; an unset span is null altogether. */
 json_t *jsonx_new_span(struct span s);
 /* Reads what jsonx_new_span() wrote; SPAN_UNSET for null or anything else. */

@@ -188,6 +188,41 @@ static void json_keeps_order_and_nanoseconds(void **state)
     assert_int_equal(s.hi, NSEC_INF);
 }
 
+static void text_from_outside_is_made_printable(void **state)
+{
+    static const char *const cases[][2] = {
+        {"plain \t\n", "plain \t\n"},
+        {"\x1b[31mred\x7f\r", "?[31mred??"},
+        {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+         "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
+        {"cut \xe2\x82", "cut ??"},
+        {"\xff\xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80", "??? ??? ????"},
+        {"csi \xc2\x9b"
+         "31m",
+         "csi ??31m"},
+        {"\xf0\x80\x80\x80\xc3", "?????"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%s", cases[i][0]);
+        text_make_printable(text, strlen(text));
+        assert_string_equal(text, cases[i][1]);
+        AUTO_JSON *j = jsonx_new_text(cases[i][0]);
+        assert_non_null(j);
+    }
+    char two[] = "a\0\xff";
+    text_make_printable(two, 3);
+    assert_memory_equal(two, "a\0?", 3);
+    AUTO_JSON *j = jsonx_new_textn("a\0b\xff", 4);
+    AUTO_BUF b = BUF_INIT;
+    jsonx_dump(j, &b);
+    assert_string_equal(buf_text(&b), "\"a?b?\"");
+    assert_null(jsonx_new_text(NULL));
+    struct err err = ERR_INIT;
+    err_set(&err, EINVAL, "%s", "a\xffz");
+    assert_string_equal(err.text, "a?z");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +237,7 @@ int main(void)
         cmocka_unit_test(errors_carry_prefix_and_no_control_characters),
         cmocka_unit_test(trees_are_copied_and_removed),
         cmocka_unit_test(json_keeps_order_and_nanoseconds),
+        cmocka_unit_test(text_from_outside_is_made_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

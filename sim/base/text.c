@@ -145,3 +145,40 @@ bool text_is_name(const char *s)
             return false;
     return n <= 63;
 }
+
+/* How many bytes the valid UTF-8 character at s takes (RFC 3629: no overlong forms, no surrogates);
+ * 0: there is none. */
+static size_t text_utf8(const unsigned char *s, size_t n)
+{
+    static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+    size_t k = s[0] < 0x80                   ? 1
+               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+               : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
+                                             : 4;
+    if (k == 1)
+        return 1;
+    if (s[0] < 0xc2 || s[0] > 0xf4 || k > n)
+        return 0;
+    unsigned c = s[0] & (0xffu >> (k + 1));
+    for (size_t i = 1; i < k; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (s[i] & 0x3fu);
+    }
+    return c < least[k] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : k;
+}
+
+void text_make_printable(char *s, size_t n)
+{
+    unsigned char *u = (unsigned char *)s;
+    for (size_t i = 0, k; i < n; i += k) {
+        k = text_utf8(u + i, n - i);
+        bool control =
+            k == 1 && u[i] && ((u[i] < 0x20 && u[i] != '\n' && u[i] != '\t') || u[i] == 0x7f);
+        bool c1 = k == 2 && u[i] == 0xc2 && u[i + 1] < 0xa0;
+        if (k && !control && !c1)
+            continue;
+        k = k ? k : 1;
+        memset(u + i, '?', k);
+    }
+}

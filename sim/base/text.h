@@ -25,5 +25,9 @@ void text_free_argv(char **argv);
 bool text_starts(const char *s, const char *prefix);
 /* The part after the last '/'. Borrowed. */
 const char *text_basename(const char *path);
+/* Makes text from outside (servers, files, arguments) fit for JSON and terminals, in its place and
+ * without changing its length: each byte that is not part of valid UTF-8, and each control character
+ * (C0 but newline and tab, DEL, C1), becomes '?'. NULs inside the n bytes stay. */
+void text_make_printable(char *s, size_t n);
 /* True for [A-Za-z][A-Za-z0-9_.-]{0,62}: what names in a scenario may be. */
 bool text_is_name(const char *s);

@@ -18,7 +18,7 @@ void compare_network(const struct snapshot *before, json_t *left, json_t *others
     if (snapshot_take(-1, &after, &err) < 0) {
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "this machine's network could not be compared: %s", err.text);
-        json_array_append_new(others, json_string(buf_text(&text)));
+        json_array_append_new(others, jsonx_new_text(buf_text(&text)));
         return;
     }
     struct snapshot_diff d;
@@ -27,12 +27,12 @@ void compare_network(const struct snapshot *before, json_t *left, json_t *others
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "new: %s", d.added[i]);
         json_array_append_new(strstr(d.added[i], COMPARE_OURS) ? left : others,
-                              json_string(buf_text(&text)));
+                              jsonx_new_text(buf_text(&text)));
     }
     for (size_t i = 0; i < d.n_gone; i++) {
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "gone: %s", d.gone[i]);
-        json_array_append_new(others, json_string(buf_text(&text)));
+        json_array_append_new(others, jsonx_new_text(buf_text(&text)));
     }
     snapshot_diff_done(&d);
 }
@@ -59,7 +59,7 @@ void compare_processes(const json_t *ids, json_t *left)
     if (!n)
         return;
     if (lab_leftovers(texts, n, &found, &err) < 0)
-        json_array_append_new(left, json_string(err.text));
+        json_array_append_new(left, jsonx_new_text(err.text));
     else
         json_array_extend(left, found);
 }

@@ -3,16 +3,25 @@
 
 #include "sim/base/jsonx.h"
 
+#include <errno.h>
 #include <string.h>
 
 void core_event(struct core *c, const char *kind, nsec at, int64_t trial, json_t *event)
 {
-    AUTO_JSON *body = event ? event : json_object();
+    AUTO_JSON *body = event;
     AUTO_JSON *full = json_object();
+    struct err err = ERR_INIT;
+    if (!body) { /* it could not be made (text that is no UTF-8): nothing may be lost in silence */
+        if (!c->failed) {
+            c->failed = true;
+            err_set(&c->failure, EILSEQ, "an event of kind %s cannot be recorded", kind);
+            c->stop(c, "record", c->failure.text);
+        }
+        return;
+    }
     if (trial)
         json_object_set_new(full, "trial", json_integer(trial));
     json_object_update(full, body);
-    struct err err = ERR_INIT;
     if (record_write(c->record, kind, at, json_incref(full), &err) < 0) {
         if (!c->failed) {
             c->failed = true;

@@ -48,7 +48,7 @@ static void drill_stop(struct core *c, const char *reason, const char *detail)
     d->stop_reason = strdup(detail);
     if (!c->failed)
         core_note(c, "stop", d->trial ? trial_number(d->trial) : 0,
-                  json_pack("{s:s,s:s}", "reason", reason, "detail", detail));
+                  json_pack("{s:s,s:o}", "reason", reason, "detail", jsonx_new_text(detail)));
     if (d->trial)
         trial_stop(d->trial, detail);
 }
@@ -94,9 +94,9 @@ static void drill_beat(struct loop_timer *t, void *data)
 
 static json_t *drill_status(struct drill *d)
 {
-    json_t *st = json_pack("{s:b,s:s,s:s,s:s,s:I,s:I,s:b}", "ok", 1, "id", d->o->id, "scenario",
-                           d->o->scenario->name, "operator", d->o->operator_name, "trials",
-                           (json_int_t)d->o->trials, "running_ns",
+    json_t *st = json_pack("{s:b,s:s,s:s,s:o,s:I,s:I,s:b}", "ok", 1, "id", d->o->id, "scenario",
+                           d->o->scenario->name, "operator", jsonx_new_text(d->o->operator_name),
+                           "trials", (json_int_t)d->o->trials, "running_ns",
                            (json_int_t)(loop_fresh(d->core.loop) - record_origin(d->core.record)),
                            "stopping", d->stopping);
     if (d->trial) {
@@ -236,11 +236,11 @@ static void drill_start_lines(struct drill *d)
     d->wall0 = nsec_now(CLOCK_REALTIME);
     json_t *scenario = json_pack("{s:s,s:s*,s:s}", "name", o->scenario->name, "title",
                                  o->scenario->title, "digest", o->digest);
-    json_t *e = json_pack("{s:i,s:s,s:s,s:s,s:o,s:O,s:s,s:I,s:s,s:s,s:I,s:s,s:O,s:O}", "record", 1,
+    json_t *e = json_pack("{s:i,s:s,s:s,s:s,s:o,s:O,s:s,s:I,s:o,s:s,s:I,s:s,s:O,s:O}", "record", 1,
                           "blackstart", BLACKSTART_VERSION, "id", o->id, "mode", "live", "scenario",
                           scenario, "attempt", o->attempt, "seed", seed, "trials",
-                          (json_int_t)o->trials, "operator", o->operator_name, "wall",
-                          nsec_iso(d->wall0, iso), "wall_ns", (json_int_t)d->wall0, "clock",
+                          (json_int_t)o->trials, "operator", jsonx_new_text(o->operator_name),
+                          "wall", nsec_iso(d->wall0, iso), "wall_ns", (json_int_t)d->wall0, "clock",
                           "CLOCK_MONOTONIC", "command", o->command, "environment", o->environment);
     core_event(&d->core, "run-start", record_origin(d->core.record), 0, e);
     core_note(&d->core, "plan", 0, json_pack("{s:O}", "steps", o->plan));
@@ -298,8 +298,8 @@ static void drill_finish(struct drill *d, const struct drill_outcome *out)
                                                         : "completed";
     const char *reason = out->end == DRILL_CANNOT_RUN ? out->why : d->stop_reason;
     core_note(&d->core, "run-end", 0,
-              json_pack("{s:s,s:s*,s:s,s:I,s:s}", "status", status, "reason", reason, "wall",
-                        nsec_iso(wall, iso), "wall_offset_ns",
+              json_pack("{s:s,s:o*,s:s,s:I,s:s}", "status", status, "reason",
+                        jsonx_new_text(reason), "wall", nsec_iso(wall, iso), "wall_offset_ns",
                         (json_int_t)((wall - d->wall0) - (mono - record_origin(d->core.record))),
                         "by", "runner"));
     if (!d->core.failed)

@@ -69,7 +69,7 @@ static void folder_earlier(int parent, const char *name, const char *digest, jso
     AUTO_JSON *result = NULL;
     if (file_read(fd, "result.json", 64 << 20, &text, &n, NULL) == 0)
         (void)jsonx_parse(text, n, "result.json", &result, NULL);
-    json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "dir", name, "status",
+    json_array_append_new(list, json_pack("{s:o,s:s,s:s}", "dir", jsonx_new_text(name), "status",
                                           jsonx_str(result, "status", "unfinished"), "verdict",
                                           jsonx_str(result, "verdict", "none")));
 }
@@ -227,10 +227,11 @@ json_t *folder_environment(bool rootless)
     char distribution[128];
     uname(&u);
     folder_distribution(distribution);
-    return json_pack("{s:s,s:s,s:I,s:s,s:s,s:b,s:b}", "kernel", u.release, "machine", u.machine,
-                     "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "distribution",
-                     distribution, "hostname", u.nodename, "root", !rootless && geteuid() == 0,
-                     "rootless", rootless);
+    return json_pack("{s:o,s:s,s:I,s:o,s:o,s:b,s:b}", "kernel", jsonx_new_text(u.release),
+                     "machine", u.machine, "cpus", (json_int_t)sysconf(_SC_NPROCESSORS_ONLN),
+                     "distribution", jsonx_new_text(distribution), "hostname",
+                     jsonx_new_text(u.nodename), "root", !rootless && geteuid() == 0, "rootless",
+                     rootless);
 }
 
 char *folder_operator(uid_t *ret_uid)

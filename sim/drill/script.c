@@ -136,9 +136,9 @@ static void step_words(const struct step_run *r, struct buf *b)
 
 static void step_failed(struct step_run *r, const struct err *err)
 {
-    step_event(
-        r, "inject",
-        json_pack("{s:s,s:b,s:s}", "action", r->step->action->name, "ok", 0, "error", err->text));
+    step_event(r, "inject",
+               json_pack("{s:s,s:b,s:o}", "action", r->step->action->name, "ok", 0, "error",
+                         jsonx_new_text(err->text)));
     AUTO_BUF reason = BUF_INIT;
     buf_printf(&reason, "step %s: %s", r->step->id, err->text);
     r->state = RUN_DONE;
@@ -163,8 +163,9 @@ static void step_verify(struct step_run *r)
         snprintf(proof.seen, sizeof proof.seen, "%.*s", (int)sizeof proof.seen - 1, err.text);
     }
     step_event(r, "verify",
-               json_pack("{s:b,s:s,s:s,s:s,s:o}", "ok", proof.ok, "asked", proof.asked, "seen",
-                         proof.seen, "how", proof.how, "at", core_span(s->core, proof.at)));
+               json_pack("{s:b,s:o,s:o,s:s,s:o}", "ok", proof.ok, "asked",
+                         jsonx_new_text(proof.asked), "seen", jsonx_new_text(proof.seen), "how",
+                         proof.how, "at", core_span(s->core, proof.at)));
     if (!proof.ok) {
         AUTO_BUF reason = BUF_INIT;
         buf_printf(&reason, "step %s: the fault did not bite: asked %s, seen %s", r->step->id,
@@ -186,9 +187,9 @@ static void step_applied(struct step_run *r, struct inject_result *result)
     json_decref(r->targets);
     r->targets = result->targets ? json_incref(result->targets) : json_array();
     step_event(r, "inject",
-               json_pack("{s:s,s:O,s:s*,s:o,s:b,s:O*}", "action", step->action->name, "targets",
-                         r->targets, "chosen", result->chosen, "at", core_span(s->core, result->at),
-                         "ok", 1, "changes", result->changes));
+               json_pack("{s:s,s:O,s:o*,s:o,s:b,s:O*}", "action", step->action->name, "targets",
+                         r->targets, "chosen", jsonx_new_text(result->chosen), "at",
+                         core_span(s->core, result->at), "ok", 1, "changes", result->changes));
     r->state = r->injector->lasts ? RUN_IN_FORCE : RUN_DONE;
     json_object_set_new(s->done, step->id, json_true());
     if (r->state == RUN_IN_FORCE && nsec_is_set(step->lasting))
@@ -212,19 +213,18 @@ static void step_ended(const struct inject_event *e, void *data)
         return;
     }
     bool start = e->kind == INJECT_COMMAND_START;
-    json_t *a =
-        json_pack("{s:s,s:s,s:s,s:s*,s:o}", "event", start ? "start" : "end", "host", e->host,
-                  "command", e->command, "role", e->role, "at", core_span(s->core, e->at));
+    json_t *a = json_pack("{s:s,s:s,s:o,s:s*,s:o}", "event", start ? "start" : "end", "host",
+                          e->host, "command", jsonx_new_text(e->command), "role", e->role, "at",
+                          core_span(s->core, e->at));
     if (!start) {
         json_object_set_new(a, "code", json_integer(e->code));
         if (e->signo)
             json_object_set_new(a, "signal", json_integer(e->signo));
         if (e->timed_out)
             json_object_set_new(a, "timed_out", json_true());
-        json_t *out =
-            json_stringn(e->output ? e->output : "", e->output_n < 2000 ? e->output_n : 2000);
-        if (out)
-            json_object_set_new(a, "output", out);
+        json_object_set_new(
+            a, "output",
+            jsonx_new_textn(e->output ? e->output : "", e->output_n < 2000 ? e->output_n : 2000));
     }
     step_event(r, "action", a);
 }
@@ -305,7 +305,8 @@ static void step_still_holds(struct step_run *r)
         return;
     struct span at = {loop_now(r->script->core->loop), loop_fresh(r->script->core->loop)};
     step_event(r, "fault-gone",
-               json_pack("{s:o,s:s}", "at", core_span(r->script->core, at), "why", proof.seen));
+               json_pack("{s:o,s:o}", "at", core_span(r->script->core, at), "why",
+                         jsonx_new_text(proof.seen)));
 }
 
 static bool step_undo(struct step_run *r, const char *cause)
@@ -324,9 +325,9 @@ static bool step_undo(struct step_run *r, const char *cause)
     if (!span_is_set(result.at))
         result.at = (struct span){before, loop_fresh(s->core->loop)};
     step_event(r, "undo",
-               json_pack("{s:s,s:o,s:b,s:O*,s:s*}", "cause", cause, "at",
+               json_pack("{s:s,s:o,s:b,s:O*,s:o*}", "cause", cause, "at",
                          core_span(s->core, result.at), "ok", rc == 0, "changes", result.changes,
-                         "error", rc < 0 ? err.text : NULL));
+                         "error", rc < 0 ? jsonx_new_text(err.text) : NULL));
     inject_result_done(&result);
     r->state = RUN_UNDONE;
     if (rc == 0) {

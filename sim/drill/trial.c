@@ -118,7 +118,7 @@ static void trial_obs(const struct watch_obs *o, void *data)
     if (!o->ok && o->why)
         json_object_set_new(e, "why", json_string(o->why));
     if (!o->ok && o->detail)
-        json_object_set_new(e, "detail", json_string(o->detail));
+        json_object_set_new(e, "detail", jsonx_new_text(o->detail));
     core_note(t->core, "probe", t->spec.n, e);
     live_feed(t->live, o, unknown);
 }
@@ -127,8 +127,8 @@ static void trial_alarm(struct trial *t, const struct alarm *a, bool onset, stru
                         const char *detail)
 {
     core_note(t->core, "alarm", t->spec.n,
-              json_pack("{s:s,s:s,s:o,s:s*}", "alarm", a->name, "event", onset ? "onset" : "clear",
-                        "at", core_span(t->core, at), "detail", detail));
+              json_pack("{s:s,s:s,s:o,s:o*}", "alarm", a->name, "event", onset ? "onset" : "clear",
+                        "at", core_span(t->core, at), "detail", jsonx_new_text(detail)));
     if (!onset)
         return;
     if (t->zero && !json_object_get(t->rang, a->name))
@@ -159,7 +159,8 @@ static void trial_trouble(const char *what, const char *host, const char *detail
 {
     struct trial *t = data;
     core_note(t->core, "trouble", t->spec.n,
-              json_pack("{s:s,s:s*,s:s*}", "what", what, "host", host, "detail", detail));
+              json_pack("{s:o,s:s*,s:o*}", "what", jsonx_new_text(what), "host", host, "detail",
+                        jsonx_new_text(detail)));
 }
 
 static struct watch_handlers trial_watch_handlers(struct trial *t)
@@ -264,8 +265,9 @@ static void trial_lab_event(const struct lab_event *e, void *data)
     struct trial *t = *(struct trial **)data;
     if (!t)
         return;
-    json_t *ev = json_pack("{s:s,s:s,s:s*,s:s*}", "event", words[e->kind], "host",
-                           lab_node_name(e->node), "unit", e->unit, "reason", e->reason);
+    json_t *ev =
+        json_pack("{s:s,s:s,s:s*,s:o*}", "event", words[e->kind], "host", lab_node_name(e->node),
+                  "unit", e->unit, "reason", jsonx_new_text(e->reason));
     if (e->kind == LAB_EXITED) {
         json_object_set_new(ev, "code", json_integer(e->code));
         if (e->signo)
@@ -297,8 +299,8 @@ static void trial_lab_change(const struct nl_seen *seen, void *data)
     struct trial *t = *(struct trial **)data;
     if (!t || (t->state == BUILD && t->spec.n > 1))
         return;
-    json_t *e =
-        json_pack("{s:s,s:s,s:s}", "event", "change", "where", seen->where, "text", seen->text);
+    json_t *e = json_pack("{s:s,s:s,s:o}", "event", "change", "where", seen->where, "text",
+                          jsonx_new_text(seen->text));
     if (seen->result)
         json_object_set_new(e, "errno", json_integer(seen->result));
     core_note(t->core, "lab", t->spec.n, e);
@@ -497,11 +499,11 @@ static void trial_compare(struct trial *t)
                         keep ? "the lab is kept for the next trial" : "processes of the lab",
                         "left", left, "others"));
     core_note(t->core, "trial-end", t->spec.n,
-              json_pack("{s:s,s:s*}", "outcome",
+              json_pack("{s:s,s:o*}", "outcome",
                         t->result.outcome == TRIAL_COMPLETED ? "completed"
                         : t->result.outcome == TRIAL_ABORTED ? "aborted"
                                                              : "void",
-                        "reason", t->result.reason));
+                        "reason", jsonx_new_text(t->result.reason)));
     t->state = DONE;
     loop_stop(t->core->loop);
 }

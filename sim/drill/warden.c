@@ -260,7 +260,7 @@ static void watchman_undone(const struct journal_undone *u, void *data)
         return;
     buf_printf(&text, "step %s, %s: %s", u->step ? u->step : "?", u->injector ? u->injector : "?",
                u->text);
-    json_array_append_new(data, json_string(buf_text(&text)));
+    json_array_append_new(data, jsonx_new_text(buf_text(&text)));
 }
 
 /* What the dead runner changed outside of its lab: its journal's lock went with it. */
@@ -270,7 +270,7 @@ static void watchman_journal(const struct watchman *m, json_t *left)
     struct err err = ERR_INIT;
     size_t failed = 0;
     if (journal_undo_all(m->spec.journal_folder, &world, watchman_undone, left, &failed, &err) < 0)
-        json_array_append_new(left, json_string(err.text));
+        json_array_append_new(left, jsonx_new_text(err.text));
 }
 
 static void watchman_main(struct watchman *m)

@@ -323,7 +323,7 @@ static json_t *agent_describe(const struct agent *a, const struct procs *all, co
     const struct agent_sup *s = agent_owner(a, all, p);
     char state[] = {p->state, '\0'};
     json_t *j = json_pack("{s:i,s:I}", "pid", p->pid, "start", (json_int_t)p->start);
-    json_object_set_new(j, "name", json_stringn_nocheck(p->comm, strlen(p->comm)));
+    json_object_set_new(j, "name", jsonx_new_text(p->comm));
     json_object_set_new(j, "unit",
                         s && !s->is_run ? json_string(agent_unit(a, s->unit)->name) : json_null());
     json_object_set_new(j, "state", json_string(state));
@@ -483,7 +483,7 @@ static int agent_answer(struct agent *a, const json_t *ask, struct proto_fds *fd
         r = err_set(&why, EPROTO, "the agent does not know \"%s\"", what);
     if (r < 0) {
         json_object_set_new(answer, "error", json_integer(-r));
-        json_object_set_new(answer, "text", json_string(why.text));
+        json_object_set_new(answer, "text", jsonx_new_text(why.text));
     } else {
         json_object_set_new(answer, "ok", json_true());
     }

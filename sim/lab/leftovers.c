@@ -3,6 +3,8 @@
  */
 #include "sim/lab/lab.h"
 
+#include "sim/base/buf.h"
+#include "sim/base/jsonx.h"
 #include "sim/kernel/snapshot.h"
 
 #include <errno.h>
@@ -35,9 +37,12 @@ int lab_leftovers(const char *const *ids, size_t n, json_t **ret_texts, struct e
     if (r < 0)
         return r;
     json_t *texts = json_array();
-    for (size_t i = 0; i < found_n; i++)
-        json_array_append_new(texts, json_sprintf("process %d (%s) in a host's network namespace",
-                                                  found[i].pid, found[i].name));
+    for (size_t i = 0; i < found_n; i++) {
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "process %d (%s) in a host's network namespace", found[i].pid,
+                   found[i].name);
+        json_array_append_new(texts, jsonx_new_text(buf_text(&text)));
+    }
     *ret_texts = texts;
     return 0;
 }

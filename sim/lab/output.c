@@ -3,6 +3,7 @@
 
 #include "sim/base/cleanup.h"
 #include "sim/base/file.h"
+#include "sim/base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,8 @@ static void output_keep(struct output *o, const char *line, size_t len)
         o->n++;
     }
     slot->text = strndup(line, len);
+    if (slot->text) /* for people and the record; the file keeps every byte */
+        text_make_printable(slot->text, strlen(slot->text));
     slot->seq = (*o->seq)++;
     if (o->log_fd >= 0) {
         /* A full disk must not end the drill: the lines are in the ring and with the handlers. */

@@ -5,6 +5,8 @@
  */
 #include "sim/watch/letter.h"
 
+#include "sim/base/text.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -70,6 +72,8 @@ int letter_recv(int sock, struct letter *ret)
     if ((size_t)n < offsetof(struct letter, text) || ret->text_n >= LETTER_TEXT_MAX)
         return -EPROTO;
     ret->text[ret->text_n] = '\0';
+    /* Servers wrote it, and it may be cut in the middle of a character. */
+    text_make_printable(ret->text, ret->text_n);
     return 0;
 }
 

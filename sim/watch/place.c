@@ -1,6 +1,7 @@
 /* A lab host as the place of a vantage process, and what the runner itself watches of it. */
 #include "sim/watch/place.h"
 
+#include "sim/base/text.h"
 #include "sim/lab/topo.h"
 #include "sim/watch/kinds.h"
 #include "sim/watch/pattern.h"
@@ -63,6 +64,7 @@ static void output_line(const struct alarm *a, const char *line, size_t len, str
         return;
     char detail[256];
     snprintf(detail, sizeof detail, "%.*s", (int)len, line);
+    text_make_printable(detail, strlen(detail));
     struct watch_alarm alarm = {.alarm = a, .onset = true, .at = at, .detail = detail};
     handlers->alarm(&alarm, handlers->data);
 }
