@@ -29,7 +29,7 @@ struct drill_options {
     int source_dirfd;   /* the scenario's own folder: files: are taken from there */
     /* Where lab_prepare_process() mounted the lab's file system: hosts have their folders there. */
     const char *lab_folder;
-    const char *id;     /* short id of the run: [a-z0-9]+ */
+    const char *id; /* short id of the run: [a-z0-9]+ */
     uint64_t seed;
     int64_t trials;
     nsec max_duration; /* NSEC_UNSET: none; of the whole run */
