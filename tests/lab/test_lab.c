@@ -6,6 +6,7 @@
 #include "sim/base/jsonx.h"
 
 #include "sim/kernel/netns.h"
+#include "sim/loop/child.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -844,7 +845,14 @@ static void nothing_is_left_after_kill_9_while_building(void **state)
         }
         usleep((useconds_t)i * 1500); /* from before the first host to after the last unit */
         kill(runner, SIGKILL);
-        waitpid(runner, NULL, 0);
+        int status = 0;
+        assert_int_equal(waitpid(runner, &status, 0), runner);
+        assert_true(WIFSIGNALED(status)); /* it did not fail by itself before */
+        char dir[PATH_MAX];
+        snprintf(dir, sizeof dir, "%s/lab-%d-%p", getenv("BLACKSTART_TEST_MOUNT"), (int)runner,
+                 (void *)&k);
+        const char *remove[] = {"rm", "-rf", dir, NULL};
+        child_run(remove, NULL, 5 * NSEC_SEC, &status, NULL, NULL);
     }
     size_t left = before + 1;
     for (int i = 0; left > before && i < 2500; i++) {

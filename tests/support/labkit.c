@@ -153,7 +153,8 @@ void kit_up(struct kit *k, bool start)
     struct err err = ERR_INIT;
     struct lab_handlers handlers = {.event = kit_on_event, .output = kit_on_output, .data = k};
     char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%s/lab-%p", getenv(KIT_MOUNT_ENV), (void *)k);
+    /* By pid, too: what a killed runner started may still be executing its copy of this program. */
+    snprintf(dir, sizeof dir, "%s/lab-%d-%p", getenv(KIT_MOUNT_ENV), (int)getpid(), (void *)k);
     kit_ok(lab_new(k->s, k->loop, dir, AT_FDCWD, -1, &handlers, &k->lab, &err), &err);
     if (!start)
         return;
