@@ -80,6 +80,8 @@ def runner_dies(state):
         self.begin(state)
         os.kill(self.runner, signal.SIGKILL)
         self.drill.finish()
+        if state == "compare" and self.drill.code in (0, 1):
+            return self.nothing_remains()  # it is short: the drill was over already
         self.assertEqual(self.drill.code, -signal.SIGKILL)
         wait_until(lambda: not alive(self.warden))
         self.nothing_remains()
@@ -95,7 +97,10 @@ def runner_dies(state):
 def warden_dies(state):
     def test(self):
         self.begin(state)
-        os.kill(self.warden, signal.SIGKILL)
+        try:
+            os.kill(self.warden, signal.SIGKILL)
+        except ProcessLookupError:  # "compare" is short: it was over already
+            self.assertEqual(state, "compare")
         self.drill.finish()
         # In the last state the runner may already have said its farewell.
         allowed = (5,) if state not in ("undo", "compare") else (0, 1, 4, 5)
