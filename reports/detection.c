@@ -72,7 +72,8 @@ static void judge_alarm(const struct trial *t, struct alarm_seen *a)
             firing = level;
         } else if (!e->onset) {
             firing = false;
-        } else if (!span_is_set(a->onset)) {
+        } else if (!span_is_set(a->onset) && e->at.lo < t->watched) {
+            /* What rings while things are being undone did not notice the fault. */
             a->onset = e->at;
             a->seq = e->seq;
         }
@@ -86,6 +87,18 @@ static const struct episode *first_judged(const struct service_seen *s)
     for (size_t i = 0; i < s->episodes_n; i++)
         if (!s->episodes[i].undo)
             return &s->episodes[i];
+    return NULL;
+}
+
+const struct episode *detection_due(const struct trial *t, const struct service_seen *s)
+{
+    const struct detect *d = s->service->detect;
+    for (size_t i = 0; i < s->episodes_n; i++) {
+        const struct episode *e = &s->episodes[i];
+        struct span from = d && d->clock == CLOCK_FAULT ? t->fault_start : e->impact;
+        if (!e->undo && (!d || span_between(from, e->restored).hi >= d->within))
+            return e;
+    }
     return NULL;
 }
 
@@ -111,12 +124,8 @@ static void per_episode(const struct trial *t, struct service_seen *s)
         nsec to = i + 1 < s->episodes_n ? s->episodes[i + 1].impact.lo : NSEC_INF;
         if (nsec_is_set(from))
             e->onset = onset_between(s, from, to);
-        if (span_is_set(e->onset) && span_is_set(e->ttr[CLOCK_IMPACT])) {
-            /* restored − onset, where restored is what the RTO is judged to: impact + TTR */
-            nsec back_lo = nsec_add(e->impact.hi, e->ttr[CLOCK_IMPACT].lo);
-            nsec back_hi = nsec_add(e->impact.lo, e->ttr[CLOCK_IMPACT].hi);
-            e->ttr[CLOCK_DETECTION] = span_between(e->onset, (struct span){back_lo, back_hi});
-        }
+        if (span_is_set(e->onset))
+            e->ttr[CLOCK_DETECTION] = span_between(e->onset, e->back);
         from = e->restored.hi;
     }
 }
@@ -163,15 +172,14 @@ void detection_find(struct result *r, const struct trial *t, struct service_seen
         s->ttd_impact = s->detected_by->ttd;
     } else if (masked) {
         s->detection = DETECTION_MASKED;
-    } else if (e && promise &&
-               span_between(from_fault ? t->fault_start : e->impact, e->restored).hi <
-                   promise->within) {
+    } else if (e && !detection_due(t, s)) {
         s->detection = DETECTION_RESTORED_FIRST;
     } else if (e || from_fault) {
         s->detection = DETECTION_NOT_DETECTED;
         s->ttd_fault = (struct span){span_between(t->fault_start, end).lo, NSEC_INF};
         if (e)
-            s->ttd_impact = (struct span){span_between(e->impact, end).lo, NSEC_INF};
+            s->ttd_impact =
+                (struct span){span_between(detection_due(t, s)->impact, end).lo, NSEC_INF};
     }
     if (!e && !from_fault) { /* the service was not hit: nothing to notice by this clock */
         s->detection = DETECTION_NOT_APPLICABLE;

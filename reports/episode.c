@@ -295,6 +295,11 @@ static bool crossing(const struct edge *edges, size_t n, int64_t least, nsec fro
     return found;
 }
 
+static bool in_episode(const struct run *run, const struct episode *e)
+{
+    return run->impact.lo <= e->restored.hi && run->restored.hi >= e->impact.lo;
+}
+
 static nsec nth_start(const struct watched *w, size_t w_n, const struct episode *e, int64_t least)
 {
     /* The least-th smallest first failed start among the runs that make up this episode. */
@@ -304,8 +309,7 @@ static nsec nth_start(const struct watched *w, size_t w_n, const struct episode 
         for (size_t i = 0; i < w_n; i++)
             for (size_t k = 0; k < w[i].runs_n; k++) {
                 const struct run *run = &w[i].runs[k];
-                if (run->impact.lo <= e->restored.hi && run->restored.hi >= e->impact.lo &&
-                    run->first_bad > floor && run->first_bad < best)
+                if (in_episode(run, e) && run->first_bad > floor && run->first_bad < best)
                     best = run->first_bad;
             }
         if (best == NSEC_INF)
@@ -313,6 +317,39 @@ static nsec nth_start(const struct watched *w, size_t w_n, const struct episode 
         floor = best;
     }
     return best;
+}
+
+/* When at least `least` probes were certainly down at once: the episode's down intervals. */
+static void down_together(struct arena *arena, const struct watched *w, size_t w_n, int64_t least,
+                          struct episode *e)
+{
+    size_t n = 0, most = 0;
+    for (size_t i = 0; i < w_n; i++)
+        for (size_t k = 0; k < w[i].runs_n; k++)
+            most += 2 * w[i].runs[k].downs_n;
+    struct edge *edges = arena_alloc(arena, (most + 1) * sizeof *edges);
+    for (size_t i = 0; i < w_n; i++)
+        for (size_t k = 0; k < w[i].runs_n; k++) {
+            const struct run *run = &w[i].runs[k];
+            for (size_t m = 0; m < run->downs_n && in_episode(run, e); m++) {
+                nsec to = run->downs[m].hi == NSEC_INF ? run->restored.lo : run->downs[m].hi;
+                if (to <= run->downs[m].lo)
+                    continue;
+                edges[n++] = (struct edge){run->downs[m].lo, 1};
+                edges[n++] = (struct edge){to, -1};
+            }
+        }
+    qsort(edges, n, sizeof *edges, by_instant);
+    e->downs = arena_alloc(arena, (n + 1) * sizeof *e->downs);
+    e->downs_n = 0;
+    int64_t down = 0;
+    for (size_t i = 0; i < n; i++) {
+        down += edges[i].step;
+        if (edges[i].step > 0 && down == least)
+            e->downs[e->downs_n++] = (struct span){edges[i].at, edges[i].at};
+        if (edges[i].step < 0 && down == least - 1)
+            e->downs[e->downs_n - 1].hi = edges[i].at;
+    }
 }
 
 /* Down periods of the service from those of its probes. */
@@ -347,25 +384,32 @@ static void combine(struct result *r, const struct watched *w, size_t w_n, struc
         for (size_t k = 0; k < w_n; k++)
             for (size_t m = 0; m < w[k].runs_n; m++) {
                 const struct run *run = &w[k].runs[m];
-                if (run->impact.lo > e.restored.hi || run->restored.hi < e.impact.lo)
+                if (!in_episode(run, &e))
                     continue;
                 e.flaps += run->flaps;
                 e.downs = run->downs;
                 e.downs_n = run->downs_n;
                 parts++;
             }
-        if (parts != 1) {
-            e.downs = arena_alloc(r->arena, sizeof *e.downs);
-            e.downs[0] =
-                (struct span){e.impact.hi, e.restored.hi == NSEC_INF ? NSEC_INF : e.restored.lo};
-            e.downs_n = 1;
-        }
+        if (parts != 1)
+            down_together(r->arena, w, w_n, least, &e);
         s->episodes[s->episodes_n++] = e;
     }
 }
 
-/* When it was last certainly bad before `before`: each probe's last failed start in the episode, of
- * these the least-th largest. NSEC_UNSET: not so many. */
+static bool is_down_at(const struct watched *w, nsec at, const struct episode *e)
+{
+    for (size_t k = 0; k < w->runs_n; k++) {
+        const struct run *run = &w->runs[k];
+        if (in_episode(run, e) && run->first_bad <= at && at <= run->restored.lo)
+            return true;
+    }
+    return false;
+}
+
+/* When it was last certainly bad before `before`: the last failed start of each probe in its down
+ * periods of the episode, of these the least-th largest. A probe that failed now and then without
+ * being down says nothing. NSEC_UNSET: not so many. */
 static nsec last_bad_before(const struct watched *w, size_t w_n, int64_t least,
                             const struct episode *e, nsec before)
 {
@@ -376,7 +420,8 @@ static nsec last_bad_before(const struct watched *w, size_t w_n, int64_t least,
             nsec last = NSEC_UNSET;
             for (size_t k = 0; k < w[i].obs_n; k++) {
                 const struct judge_obs *o = &w[i].obs[k];
-                if (o->verdict == JUDGE_BAD && o->start < before && o->start >= e->first_bad)
+                if (o->verdict == JUDGE_BAD && o->start < before && o->start >= e->first_bad &&
+                    is_down_at(&w[i], o->start, e))
                     last = o->start;
             }
             if (last < ceiling && last > best)
@@ -386,13 +431,19 @@ static nsec last_bad_before(const struct watched *w, size_t w_n, int64_t least,
             return NSEC_UNSET;
         ceiling = best;
     }
-    return ceiling;
+    return ceiling < e->restored.lo ? ceiling : e->restored.lo;
 }
 
 static bool in_set(const struct fault *f, const struct episode *e)
 {
     return f->injected && f->start.lo <= e->restored.hi &&
            (!span_is_set(f->end) || f->end.hi >= e->impact.lo);
+}
+
+/* Its undoing had begun when the outage did. */
+static bool over_before(const struct fault *f, const struct episode *e)
+{
+    return span_is_set(f->end) && f->end.lo <= e->first_bad;
 }
 
 /* Faults in force, cause, and who restored it.
@@ -412,12 +463,10 @@ static void attach(struct result *r, const struct trial *t, const struct watched
         const struct fault *f = &t->faults[i];
         if (f->injected && f->start.lo <= e->impact.hi) {
             any = true;
-            in_force |= !span_is_set(f->end) || f->end.lo > e->first_bad;
+            in_force |= !over_before(f, e);
         }
-        if (!in_set(f, e))
+        if (!in_set(f, e) || over_before(f, e))
             continue;
-        if (span_is_set(f->end) && f->end.lo <= e->first_bad)
-            continue; /* over before this began */
         e->faults.items[e->faults.n++] = arena_strdup(r->arena, f->step);
         if (span_is_set(f->end) && f->end.lo < e->restored.hi && f->end.lo < healed) {
             healed = f->end.lo;
@@ -463,15 +512,17 @@ static void durations(const struct trial *t, const struct watched *w, size_t w_n
         nsec end = e->restored.hi;
         for (size_t i = 0; i < t->faults_n; i++)
             if (in_set(&t->faults[i], e) && span_is_set(t->faults[i].end) &&
-                t->faults[i].end.lo > e->first_bad && t->faults[i].end.lo < end)
+                !over_before(&t->faults[i], e) && t->faults[i].end.lo < end)
                 end = t->faults[i].end.lo;
         nsec last = last_bad_before(w, w_n, least, e, end);
         back = (struct span){nsec_is_set(last) ? last : e->impact.lo, NSEC_INF};
     }
+    e->back = back;
     e->ttr[CLOCK_IMPACT] = span_between(e->impact, back);
     struct span start = SPAN_UNSET;
     for (size_t i = 0; i < t->faults_n; i++)
-        if (in_set(&t->faults[i], e) && (!span_is_set(start) || t->faults[i].start.lo < start.lo))
+        if (in_set(&t->faults[i], e) && !over_before(&t->faults[i], e) &&
+            (!span_is_set(start) || t->faults[i].start.lo < start.lo))
             start = t->faults[i].start;
     if (span_is_set(start))
         e->ttr[CLOCK_FAULT] = span_between(start, back);
@@ -482,7 +533,7 @@ static void durations(const struct trial *t, const struct watched *w, size_t w_n
     struct span whole = span_between(e->impact, e->restored);
     nsec lo = 0;
     for (size_t i = 0; i < e->downs_n; i++) {
-        nsec to = e->downs[i].hi == NSEC_INF ? e->restored.lo : e->downs[i].hi;
+        nsec to = e->downs[i].hi < e->restored.lo ? e->downs[i].hi : e->restored.lo;
         if (to > e->downs[i].lo)
             lo = nsec_add(lo, to - e->downs[i].lo);
     }
@@ -498,13 +549,13 @@ static nsec resolution_of(const struct trial *t, const struct watched *w)
     bool seen = false;
     for (size_t i = 0; i < w->obs_n; i++) {
         const struct judge_obs *o = &w->obs[i];
+        if (o->start >= t->watched)
+            break;
         bad += o->verdict == JUDGE_BAD;
         if (o->verdict != JUDGE_GOOD)
             continue;
         if (o->end - o->start > latency)
             latency = o->end - o->start;
-        if (o->start >= t->watched)
-            break;
         if (nsec_is_set(last) && o->end > last && bad < w->probe->down_after && o->end - last > gap)
             gap = o->end - last;
         if (!nsec_is_set(last) || o->start > last)

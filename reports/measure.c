@@ -296,11 +296,8 @@ static void read_marks(const struct trial *t, struct service_seen *s)
         if ((of && strcmp(of, s->service->name) != 0) || !span_is_set(at) || at.hi < e->impact.lo)
             continue;
         struct span known = {before < at.hi ? before : at.hi, at.hi};
-        if (strcmp(what, "declared") == 0 && !span_is_set(e->ttr[CLOCK_DECLARATION])) {
-            struct span back = {nsec_add(e->impact.hi, e->ttr[CLOCK_IMPACT].lo),
-                                nsec_add(e->impact.lo, e->ttr[CLOCK_IMPACT].hi)};
-            e->ttr[CLOCK_DECLARATION] = span_between(known, back);
-        }
+        if (strcmp(what, "declared") == 0 && !span_is_set(e->ttr[CLOCK_DECLARATION]))
+            e->ttr[CLOCK_DECLARATION] = span_between(known, e->back);
         if (strcmp(what, "acknowledged") == 0 && !span_is_set(s->tta) && s->detected_by)
             s->tta = span_between(s->detected_by->onset, known);
         before = at.hi;

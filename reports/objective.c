@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "reports/detection.h"
 #include "sim/base/buf.h"
 
 static enum share share_of(struct span s, nsec target)
@@ -88,14 +89,10 @@ static enum share judge_detect(const struct trial *t, const struct service_seen 
         break;
     }
     /* It may have been back before the target: then nobody had to notice. */
-    for (size_t i = 0; i < s->episodes_n; i++)
-        if (!s->episodes[i].undo) {
-            const struct episode *e = &s->episodes[i];
-            if (span_between(from_fault ? t->fault_start : e->impact, e->restored).lo < within &&
-                e->restored.hi != NSEC_INF)
-                return SHARE_OPEN;
-            break;
-        }
+    const struct episode *e = detection_due(t, s);
+    if (e && e->restored.hi != NSEC_INF &&
+        span_between(from_fault ? t->fault_start : e->impact, e->restored).lo < within)
+        return SHARE_OPEN;
     return share_of(s->ttd, within);
 }
 
@@ -135,7 +132,7 @@ void objective_judge_trial(const struct result *r, const struct trial *t, struct
     sum_up(s);
     if (s->judged_n == 0) {
         s->outcome = OUTCOME_UNAFFECTED;
-        struct span unseen = {0, s->resolution};
+        struct span unseen = s->probes_n ? (struct span){0, s->resolution} : SPAN_UNSET;
         s->down = s->down_judged = unseen;
         for (int c = 0; c < 4; c++)
             s->ttr_clock[c] = unseen;
@@ -352,6 +349,22 @@ static bool is_named(const struct pairs *pairs, const char *name)
     return false;
 }
 
+/* What nothing promises, or nothing measures, is not judged in any trial. */
+static void forget_the_rest(struct result *r)
+{
+    for (size_t i = 0; i < r->trials_n; i++)
+        for (size_t k = 0; k < r->trials[i].services_n; k++) {
+            struct service_seen *s = &r->trials[i].services[k];
+            bool judged[OBJECTIVE_KINDS] = {false};
+            for (size_t m = 0; m < r->objectives_n; m++)
+                if (r->objectives[m].service == s->service && !r->objectives[m].unmeasured)
+                    judged[r->objectives[m].kind] = true;
+            for (int kind = 0; kind < OBJECTIVE_KINDS; kind++)
+                if (!judged[kind])
+                    s->shares[kind] = SHARE_NOT_APPLICABLE;
+        }
+}
+
 void objective_judge_run(struct result *r)
 {
     const struct scenario *sc = r->scenario;
@@ -390,6 +403,7 @@ void objective_judge_run(struct result *r)
                 add(r, s, OBJECTIVE_NO_ALARM, NSEC_UNSET, CLOCK_IMPACT);
         }
     }
+    forget_the_rest(r);
     enum verdict worst = VERDICT_NOT_APPLICABLE;
     for (size_t i = 0; i < r->objectives_n; i++) {
         judge(r, &r->objectives[i]);

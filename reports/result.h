@@ -68,6 +68,7 @@ struct fault {
 /* One down period of one service. */
 struct episode {
     struct span impact, restored; /* restored: [start of the last failed probe, …] */
+    struct span back;             /* restored as an RTO counts it: never, where only a heal did */
     struct span ttr[4];           /* by enum rto_clock; unset where that clock never started */
     struct span down;             /* sum of its down intervals */
     struct span reconverge;       /* fault_end → restored; set for a heal */

@@ -202,7 +202,8 @@ static json_t *alarm_json(const struct alarm_seen *a)
 static json_t *seen_json(const struct service_seen *s)
 {
     json_t *j = json_object();
-    set(j, "outcome", json_string(outcome_words[s->outcome]));
+    bool probed = s->probes_n > 0;
+    set(j, "outcome", text(probed ? outcome_words[s->outcome] : NULL));
     bool valid = s->outcome != OUTCOME_VOID;
     struct span none = SPAN_UNSET;
     set_duration(j, "ttd_s", valid ? s->ttd : none);
@@ -229,7 +230,7 @@ static json_t *seen_json(const struct service_seen *s)
     set(j, "flaps", json_integer((json_int_t)s->flaps));
     set(j, "blips", json_integer((json_int_t)s->blips));
     set(j, "unknown_probes", json_integer((json_int_t)s->unknown));
-    set(j, "resolution_s", jsonx_new_seconds(s->resolution));
+    set(j, "resolution_s", probed ? jsonx_new_seconds(s->resolution) : json_null());
     set(j, "restored_by", text(valid ? restored_by_words[s->by] : NULL));
     json_t *episodes = json_array();
     for (size_t i = 0; i < s->episodes_n; i++)

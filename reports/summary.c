@@ -1,7 +1,8 @@
 /* Numbers over trials.
  *
  * A value is the interval of one trial in which the service was hit; points are midpoints. A
- * censored one is larger than any other and has no midpoint. Intervals of medians take the j-th
+ * censored one may be any number from its low on, and has no midpoint. The smallest and the largest
+ * are intervals of what they can be: from the smallest low to the smallest high. Intervals of medians take the j-th
  * smallest low and the k-th smallest high; of means, they are widened by half the widest
  * measurement where that exceeds the sample's deviation. With `phase: fixed` all trials see the
  * same phase, so their spread says nothing: no intervals then.
@@ -126,6 +127,20 @@ static void means(const struct value *v, size_t n, bool restrict_it, struct summ
     free(censored);
 }
 
+/* The median is at least this. */
+static double median_of_lows(const struct value *v, size_t n)
+{
+    double *lows = calloc(n, sizeof *lows);
+    if (!lows)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        lows[i] = seconds(v[i].s.lo);
+    qsort(lows, n, sizeof *lows, by_number);
+    double median = (lows[(n - 1) / 2] + lows[n / 2]) / 2;
+    free(lows);
+    return median;
+}
+
 static void summarize(const struct result *r, struct value *v, size_t n, bool restrict_it,
                       struct summary *m)
 {
@@ -136,15 +151,22 @@ static void summarize(const struct result *r, struct value *v, size_t n, bool re
     qsort(v, n, sizeof *v, by_value);
     for (size_t i = 0; i < n; i++)
         m->censored += v[i].s.hi == NSEC_INF;
-    m->min = v[0].s;
-    m->max = v[n - 1].s;
+    m->min = m->max = v[0].s;
+    for (size_t i = 1; i < n; i++) {
+        m->min.lo = v[i].s.lo < m->min.lo ? v[i].s.lo : m->min.lo;
+        m->min.hi = v[i].s.hi < m->min.hi ? v[i].s.hi : m->min.hi;
+        m->max.lo = v[i].s.lo > m->max.lo ? v[i].s.lo : m->max.lo;
+        m->max.hi = v[i].s.hi > m->max.hi ? v[i].s.hi : m->max.hi;
+    }
     m->has_median = true;
     double a = midpoint(v[(n - 1) / 2].s), b = midpoint(v[n / 2].s);
     m->median = (a + b) / 2;
-    if (isinf(m->median)) {
-        m->median_censored = true;
-        m->median = seconds(v[n / 2].s.lo);
-    }
+    /* One that was not seen to end may be any number from its low on: a smaller one, too. */
+    m->median_censored = isinf(m->median);
+    for (size_t i = 0; i < n; i++)
+        m->median_censored |= v[i].s.hi == NSEC_INF && seconds(v[i].s.lo) < m->median;
+    if (m->median_censored)
+        m->median = median_of_lows(v, n);
     if (r->scenario->phase == 1) {
         m->mean_note = "phase: fixed gives all trials the same phase: no interval over trials";
         return;
