@@ -300,23 +300,28 @@ static bool in_episode(const struct run *run, const struct episode *e)
     return run->impact.lo <= e->restored.hi && run->restored.hi >= e->impact.lo;
 }
 
-static nsec nth_start(const struct watched *w, size_t w_n, const struct episode *e, int64_t least)
+static int by_value(const void *a, const void *b)
 {
-    /* The least-th smallest first failed start among the runs that make up this episode. */
-    nsec best = NSEC_INF, floor = -NSEC_INF;
-    for (int64_t round = 0; round < least; round++) {
-        best = NSEC_INF;
-        for (size_t i = 0; i < w_n; i++)
-            for (size_t k = 0; k < w[i].runs_n; k++) {
-                const struct run *run = &w[i].runs[k];
-                if (in_episode(run, e) && run->first_bad > floor && run->first_bad < best)
-                    best = run->first_bad;
-            }
-        if (best == NSEC_INF)
-            return floor;
-        floor = best;
+    nsec x = *(const nsec *)a, y = *(const nsec *)b;
+    return (x > y) - (x < y);
+}
+
+/* The least-th smallest of the probes' first failed starts in this episode. */
+static nsec nth_start(struct arena *arena, const struct watched *w, size_t w_n,
+                      const struct episode *e, int64_t least)
+{
+    nsec *firsts = arena_alloc(arena, (w_n + 1) * sizeof *firsts);
+    size_t n = 0;
+    for (size_t i = 0; i < w_n; i++) {
+        nsec first = NSEC_INF;
+        for (size_t k = 0; k < w[i].runs_n; k++)
+            if (in_episode(&w[i].runs[k], e) && w[i].runs[k].first_bad < first)
+                first = w[i].runs[k].first_bad;
+        if (first != NSEC_INF)
+            firsts[n++] = first;
     }
-    return best;
+    qsort(firsts, n, sizeof *firsts, by_value);
+    return n == 0 ? NSEC_INF : firsts[(size_t)least < n ? (size_t)least - 1 : n - 1];
 }
 
 /* When at least `least` probes were certainly down at once: the episode's down intervals. */
@@ -379,7 +384,7 @@ static void combine(struct result *r, const struct watched *w, size_t w_n, struc
         e.onset = e.reconverge = e.down = SPAN_UNSET;
         for (int c = 0; c < 4; c++)
             e.ttr[c] = SPAN_UNSET;
-        e.first_bad = nth_start(w, w_n, &e, least);
+        e.first_bad = nth_start(r->arena, w, w_n, &e, least);
         size_t parts = 0;
         for (size_t k = 0; k < w_n; k++)
             for (size_t m = 0; m < w[k].runs_n; m++) {
@@ -410,28 +415,27 @@ static bool is_down_at(const struct watched *w, nsec at, const struct episode *e
 /* When it was last certainly bad before `before`: the last failed start of each probe in its down
  * periods of the episode, of these the least-th largest. A probe that failed now and then without
  * being down says nothing. NSEC_UNSET: not so many. */
-static nsec last_bad_before(const struct watched *w, size_t w_n, int64_t least,
+static nsec last_bad_before(struct arena *arena, const struct watched *w, size_t w_n, int64_t least,
                             const struct episode *e, nsec before)
 {
-    nsec ceiling = NSEC_INF;
-    for (int64_t round = 0; round < least; round++) {
-        nsec best = NSEC_UNSET;
-        for (size_t i = 0; i < w_n; i++) {
-            nsec last = NSEC_UNSET;
-            for (size_t k = 0; k < w[i].obs_n; k++) {
-                const struct judge_obs *o = &w[i].obs[k];
-                if (o->verdict == JUDGE_BAD && o->start < before && o->start >= e->first_bad &&
-                    is_down_at(&w[i], o->start, e))
-                    last = o->start;
-            }
-            if (last < ceiling && last > best)
-                best = last;
+    nsec *lasts = arena_alloc(arena, (w_n + 1) * sizeof *lasts);
+    size_t n = 0;
+    for (size_t i = 0; i < w_n; i++) {
+        nsec last = NSEC_UNSET;
+        for (size_t k = 0; k < w[i].obs_n; k++) {
+            const struct judge_obs *o = &w[i].obs[k];
+            if (o->verdict == JUDGE_BAD && o->start < before && o->start >= e->first_bad &&
+                is_down_at(&w[i], o->start, e))
+                last = o->start;
         }
-        if (!nsec_is_set(best))
-            return NSEC_UNSET;
-        ceiling = best;
+        if (nsec_is_set(last))
+            lasts[n++] = last;
     }
-    return ceiling < e->restored.lo ? ceiling : e->restored.lo;
+    if (n < (size_t)least)
+        return NSEC_UNSET;
+    qsort(lasts, n, sizeof *lasts, by_value);
+    nsec last = lasts[n - (size_t)least];
+    return last < e->restored.lo ? last : e->restored.lo;
 }
 
 static bool in_set(const struct fault *f, const struct episode *e)
@@ -485,13 +489,13 @@ static void attach(struct result *r, const struct trial *t, const struct watched
     }
     if (e->restored.hi == NSEC_INF) {
         e->by = BY_NOBODY;
-        nsec last = last_bad_before(w, w_n, least, e, t->watched);
+        nsec last = last_bad_before(r->arena, w, w_n, least, e, t->watched);
         if (nsec_is_set(last) && last < e->restored.lo)
             e->restored.lo = last;
         return;
     }
     if (healed == NSEC_INF) { /* back after observation had ended, by nothing of ours */
-        nsec last = last_bad_before(w, w_n, least, e, t->watched);
+        nsec last = last_bad_before(r->arena, w, w_n, least, e, t->watched);
         e->by = BY_NOBODY;
         e->restored = (struct span){nsec_is_set(last) ? last : e->impact.lo, NSEC_INF};
         return;
@@ -503,7 +507,7 @@ static void attach(struct result *r, const struct trial *t, const struct watched
 }
 
 /* TTR by the two clocks that need no alarm and no mark, and the sum of down intervals. */
-static void durations(const struct trial *t, const struct watched *w, size_t w_n,
+static void durations(struct result *r, const struct trial *t, const struct watched *w, size_t w_n,
                       const struct service *service, struct episode *e)
 {
     int64_t least = least_of(service);
@@ -514,7 +518,7 @@ static void durations(const struct trial *t, const struct watched *w, size_t w_n
             if (in_set(&t->faults[i], e) && span_is_set(t->faults[i].end) &&
                 !over_before(&t->faults[i], e) && t->faults[i].end.lo < end)
                 end = t->faults[i].end.lo;
-        nsec last = last_bad_before(w, w_n, least, e, end);
+        nsec last = last_bad_before(r->arena, w, w_n, least, e, end);
         back = (struct span){nsec_is_set(last) ? last : e->impact.lo, NSEC_INF};
     }
     e->back = back;
@@ -596,7 +600,7 @@ void episode_find(struct result *r, const struct trial *t, struct service_seen *
     for (size_t i = 0; i < s->episodes_n; i++) {
         struct episode *e = &s->episodes[i];
         attach(r, t, w, w_n, least_of(s->service), e);
-        durations(t, w, w_n, s->service, e);
+        durations(r, t, w, w_n, s->service, e);
         if (!e->undo) {
             s->judged_n++;
             s->flaps += e->flaps;

@@ -383,7 +383,7 @@ def episode(trial, service, by_probe, least, impact, restored):
     parts = {n: [o for o in runs if o.impact[0] <= restored[1] and o.restored[1] >= impact[0]]
              for n, runs in by_probe.items()}
     outs = [o for runs in parts.values() for o in runs]
-    firsts = sorted({o.first_bad for o in outs})
+    firsts = sorted(min(o.first_bad for o in runs) for runs in parts.values() if runs)
     first_bad = firsts[min(least, len(firsts)) - 1]
     e = {"impact": impact, "flaps": sum(o.flaps for o in outs), "first_bad": first_bad}
 
