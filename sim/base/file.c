@@ -6,9 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int file_read(int dirfd, const char *path, size_t limit, char **ret, size_t *ret_n, struct err *err)
 {
@@ -65,7 +69,9 @@ int file_replace(int dirfd, const char *path, const void *data, size_t n, struct
     char tmp[PATH_MAX];
     if ((size_t)snprintf(tmp, sizeof tmp, "%s.new", path) >= sizeof tmp)
         return err_set(err, ENAMETOOLONG, "the path %s is too long", path);
-    AUTO_CLOSE int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* The folder may belong to somebody else, who could put a link there: never written through. */
+    unlinkat(dirfd, tmp, 0);
+    AUTO_CLOSE int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0)
         return err_errno(err, errno, "cannot write %s", path);
     int r = file_write_all(fd, data, n, err);
@@ -139,10 +145,11 @@ int file_remove_tree(int dirfd, const char *path, struct err *err)
 static int file_copy_one(int from_dirfd, const char *from, int to_dirfd, const char *to,
                          const struct stat *st, struct err *err)
 {
-    AUTO_CLOSE int in = openat(from_dirfd, from, O_RDONLY | O_CLOEXEC);
+    AUTO_CLOSE int in = openat(from_dirfd, from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (in < 0)
         return err_errno(err, errno, "cannot read %s", from);
-    AUTO_CLOSE int out = openat(to_dirfd, to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    AUTO_CLOSE int out =
+        openat(to_dirfd, to, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (out < 0)
         return err_errno(err, errno, "cannot write %s", to);
     char chunk[65536];
@@ -185,8 +192,8 @@ static int file_copy_in(int from_dirfd, const char *from, int to_dirfd, const ch
         return err_set(err, ELOOP, "%s: folders too deep", from);
     if (mkdirat(to_dirfd, to, (st.st_mode & 0777) | 0700) < 0 && errno != EEXIST)
         return err_errno(err, errno, "cannot make the folder %s", to);
-    AUTO_CLOSE int to_fd = openat(to_dirfd, to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int from_fd = openat(from_dirfd, from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO_CLOSE int to_fd = openat(to_dirfd, to, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int from_fd = openat(from_dirfd, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     AUTO_CLOSEDIR DIR *d = from_fd < 0 ? NULL : fdopendir(from_fd);
     if (!d || to_fd < 0)
         return err_errno(err, errno, "cannot copy %s", from);
@@ -200,7 +207,72 @@ static int file_copy_in(int from_dirfd, const char *from, int to_dirfd, const ch
     return 0;
 }
 
+/* Opens the folder that `path` stands in; `resolve`: how far that may lead (openat2(2)). *ret_name: the last part, in `copy`. */
+static int file_parent(int dirfd, const char *path, uint64_t resolve, char copy[PATH_MAX],
+                       int *ret_fd, const char **ret_name, struct err *err)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    if (n == 0 || n >= PATH_MAX)
+        return err_set(err, ENAMETOOLONG, "the path \"%s\" cannot be used", path);
+    memcpy(copy, path, n);
+    copy[n] = '\0';
+    char *slash = strrchr(copy, '/');
+    const char *name = slash ? slash + 1 : copy;
+    if (!strcmp(name, ".."))
+        return err_set(err, EXDEV, "%s leads out of its folder", path);
+    if (slash)
+        *slash = '\0';
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = resolve};
+    int fd = (int)syscall(SYS_openat2, dirfd, !slash ? "." : *copy ? copy : "/", &how, sizeof how);
+    if (fd < 0 && (errno == EXDEV || errno == ELOOP))
+        return err_set(err, errno, "%s leads out of its folder by a symbolic link", path);
+    if (fd < 0)
+        return err_errno(err, errno, "cannot open the folder of %s", path);
+    *ret_fd = fd;
+    *ret_name = name;
+    return 0;
+}
+
+/* The folders above `path`, each made or entered without following a link. */
+static int file_make_parents(int dirfd, const char *path, struct err *err)
+{
+    AUTO_CLOSE int at = openat(dirfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (const char *slash; (slash = strchr(path, '/')); path = slash + 1) {
+        char part[NAME_MAX + 1];
+        size_t n = (size_t)(slash - path);
+        if (n == 0 || slash[1] == '\0')
+            continue;
+        if (n > NAME_MAX)
+            return err_set(err, ENAMETOOLONG, "the path %s is too long", path);
+        memcpy(part, path, n);
+        part[n] = '\0';
+        if (!strcmp(part, ".."))
+            return err_set(err, EXDEV, "%s leads out of its folder", path);
+        if (mkdirat(at, part, 0755) < 0 && errno != EEXIST)
+            return err_errno(err, errno, "cannot make the folder %s", part);
+        int next = openat(at, part, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next < 0)
+            return err_errno(err, errno, "cannot make the folder %s", part);
+        close(at);
+        at = next;
+    }
+    return 0;
+}
+
 int file_copy_tree(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *err)
 {
-    return file_copy_in(from_dirfd, from, to_dirfd, to, 0, err);
+    char from_copy[PATH_MAX], to_copy[PATH_MAX];
+    const char *from_name, *to_name;
+    AUTO_CLOSE int from_parent = -1;
+    AUTO_CLOSE int to_parent = -1;
+    int r = file_parent(from_dirfd, from, *from == '/' ? 0 : RESOLVE_BENEATH, from_copy,
+                        &from_parent, &from_name, err);
+    if (r == 0)
+        r = file_make_parents(to_dirfd, to, err);
+    if (r == 0)
+        r = file_parent(to_dirfd, to, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, to_copy, &to_parent,
+                        &to_name, err);
+    return r < 0 ? r : file_copy_in(from_parent, from_name, to_parent, to_name, 0, err);
 }

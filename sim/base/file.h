@@ -19,5 +19,7 @@ int file_make_dirs(int dirfd, const char *path, mode_t mode, struct err *err);
 /* rm -rf, without following links or leaving the file system of the folder. A missing path is fine.
  */
 int file_remove_tree(int dirfd, const char *path, struct err *err);
-/* Copies a file or a folder with its mode; links are copied as links. */
+/* Copies a file or a folder with its mode; links are copied as links. Folders above `to` are made.
+ * Nothing is written outside of to_dirfd, nor read outside of from_dirfd unless `from` is absolute,
+ * whatever ".." and links say: -EXDEV, -ELOOP. */
 int file_copy_tree(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *err);

@@ -175,6 +175,47 @@ static void trees_are_copied_and_removed(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+static void copies_stay_in_their_folders(void **state)
+{
+    char dir[] = "/tmp/blackstart-test-XXXXXX", *text;
+    assert_non_null(mkdtemp(dir));
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct err err = ERR_INIT;
+    size_t n;
+    assert_int_equal(file_make_dirs(fd, "from/sub", 0755, &err), 0);
+    assert_int_equal(file_make_dirs(fd, "to", 0755, &err), 0);
+    assert_int_equal(file_make_dirs(fd, "out", 0755, &err), 0);
+    assert_int_equal(file_replace(fd, "out/victim", "keep", 4, &err), 0);
+    assert_int_equal(file_replace(fd, "from/sub/f", "own", 3, &err), 0);
+    assert_int_equal(symlinkat("../out", fd, "from/link"), 0);
+    assert_int_equal(symlinkat("sub", fd, "from/inner"), 0);
+    assert_int_equal(symlinkat("../out/victim", fd, "to/f"), 0);
+    assert_int_equal(symlinkat("../out", fd, "to/d"), 0);
+    AUTO_CLOSE int from = openat(fd, "from", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO_CLOSE int to = openat(fd, "to", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(file_copy_tree(from, "inner/f", to, "a/b/f", &err), 0);
+    assert_int_equal(file_copy_tree(from, "sub/", to, "whole", &err), 0);
+    assert_int_equal(file_copy_tree(from, "link/victim", to, "x", &err), -EXDEV);
+    assert_non_null(strstr(err.text, "link/victim leads out of its folder by a symbolic link"));
+    assert_int_equal(file_copy_tree(from, "../out/victim", to, "x", &err), -EXDEV);
+    assert_int_equal(file_copy_tree(from, "sub/..", to, "x", &err), -EXDEV);
+    assert_true(file_copy_tree(from, "sub/f", to, "f", &err) < 0);
+    assert_true(file_copy_tree(from, "sub/f", to, "d/victim", &err) < 0);
+    assert_true(file_copy_tree(from, "sub/f", to, "d/new/f", &err) < 0);
+    assert_true(file_copy_tree(from, "sub/f", to, "../out/victim", &err) < 0);
+    assert_int_equal(symlinkat("out/victim", fd, "result.new"), 0);
+    assert_int_equal(file_replace(fd, "result", "more", 4, &err), 0);
+    assert_int_equal(file_read(fd, "out/victim", 100, &text, &n, &err), 0);
+    assert_string_equal(text, "keep");
+    free(text);
+    assert_int_equal(faccessat(fd, "out/new", F_OK, 0), -1);
+    assert_int_equal(file_read(to, "a/b/f", 100, &text, &n, &err), 0);
+    assert_string_equal(text, "own");
+    free(text);
+    close(fd);
+    assert_int_equal(file_remove_tree(AT_FDCWD, dir, &err), 0);
+}
+
 static void json_keeps_order_and_nanoseconds(void **state)
 {
     AUTO_JSON *o = json_object();
@@ -236,6 +277,7 @@ int main(void)
         cmocka_unit_test(digest_of_abc),
         cmocka_unit_test(errors_carry_prefix_and_no_control_characters),
         cmocka_unit_test(trees_are_copied_and_removed),
+        cmocka_unit_test(copies_stay_in_their_folders),
         cmocka_unit_test(json_keeps_order_and_nanoseconds),
         cmocka_unit_test(text_from_outside_is_made_printable),
     };

@@ -137,14 +137,9 @@ static int folder_files(int dirfd, const struct scenario *s, int source_dirfd, s
     for (size_t i = 0; i < s->hosts.n; i++) {
         const struct host *h = s->hosts.items[i];
         for (size_t k = 0; k < h->files.n; k++) {
-            char to[PATH_MAX], into[PATH_MAX];
+            char to[PATH_MAX];
             snprintf(to, sizeof to, "files/%s/%s", h->name, h->files.items[k]);
-            snprintf(into, sizeof into, "%s", to);
-            char *slash = strrchr(into, '/');
-            *slash = '\0';
-            int rc = file_make_dirs(dirfd, into, 0755, err);
-            if (rc == 0)
-                rc = file_copy_tree(source_dirfd, h->files.items[k], dirfd, to, err);
+            int rc = file_copy_tree(source_dirfd, h->files.items[k], dirfd, to, err);
             if (rc == 0)
                 rc = folder_sums(dirfd, to, &sums, err);
             if (rc < 0)

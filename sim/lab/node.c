@@ -48,14 +48,7 @@ static int node_copy_files(struct lab_node *n, struct err *err)
 {
     for (size_t i = 0; i < n->host->files.n; i++) {
         const char *from = n->host->files.items[i], *to = node_file_name(from);
-        const char *slash = strrchr(to, '/');
-        int r = 0;
-        if (slash) {
-            AUTO_FREE char *dir = strndup(to, (size_t)(slash - to));
-            r = dir ? file_make_dirs(n->dir_fd, dir, 0755, err) : -ENOMEM;
-        }
-        if (r == 0)
-            r = file_copy_tree(n->lab->source_dirfd, from, n->dir_fd, to, err);
+        int r = file_copy_tree(n->lab->source_dirfd, from, n->dir_fd, to, err);
         if (r < 0)
             return err_prefix(err, "host %s: files", n->host->name);
     }
