@@ -1,9 +1,15 @@
 /* The init of a host: makes the namespaces a place to live in, then becomes the agent.
  *
- * What is private: /proc, /sys, /run, /tmp, /var/tmp, /dev/shm, and /var/log, /var/lib, /var/cache
- * (empty but for the folders that stand there); the files that name hosts; the host name. The
+ * What is private: /proc, /sys, /run, /tmp, /var/tmp, /dev/shm, and /var/log, /var/lib, /var/cache,
+ * /var/spool (empty but for the folders that stand there); the files that name hosts; the host name. The
  * working directory is mounted at /run/HOST, which no private mount hides. The rest of the file
- * system is the machine's.
+ * system is the machine's, read-only.
+ *
+ * What root of a host may not do: write to the machine's files, set what is the whole machine's in
+ * /proc/sys, load modules, set the clock, reboot, make device nodes, read the kernel's memory and
+ * log. This keeps servers that run as root from doing harm by their ordinary work (a clock daemon,
+ * a file written to /etc). It is no wall against somebody who wants to break out: they keep
+ * CAP_SYS_ADMIN (people mount things in labs) and may undo the mounts.
  *
  * Life: PR_SET_PDEATHSIG ends it with the runner's main thread; when the runner died before
  * prctl(2) ran, end-of-file on the socket does (getppid() tells nothing: a parent outside of the
@@ -18,6 +24,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -111,6 +118,50 @@ static int init_skeleton(const char *path, struct err *err)
     return r;
 }
 
+/* Everything that is mounted now; what is mounted from here on is the host's own. Devices, sockets
+ * and pipes can be written to as ever (mount_setattr(2), MOUNT_ATTR_RDONLY). */
+static int init_read_only(const char *path, unsigned flags, struct err *err)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (mount_setattr(AT_FDCWD, path, flags, &attr, sizeof attr) == 0)
+        return 0;
+    if (errno == ENOSYS)
+        return err_set(err, ENOSYS, "cannot protect the machine's files: Linux 5.12 is needed");
+    return err_errno(err, errno, "cannot make %s read-only for the host", path);
+}
+
+/* In /proc: /proc/sys/net is of the host's network namespace and stays writable; the rest of these
+ * acts on the whole machine. */
+static int init_proc_read_only(struct err *err)
+{
+    static const char *const paths[] = {
+        "/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi"};
+    AUTO_CLOSE int net = open_tree(AT_FDCWD, "/proc/sys/net", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(paths); i++) {
+        if (mount(paths[i], paths[i], NULL, MS_BIND, NULL) == 0)
+            r = init_read_only(paths[i], 0, err);
+        else if (errno != ENOENT)
+            r = err_errno(err, errno, "cannot protect %s", paths[i]);
+    }
+    if (r == 0 && net >= 0 &&
+        move_mount(net, "", AT_FDCWD, "/proc/sys/net", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        r = err_errno(err, errno, "cannot mount /proc/sys/net");
+    return r;
+}
+
+/* From the bounding set: no program that the host executes gets them, set-id or not; what root needs
+ * to be a server stays. A file that demands one of them cannot be executed (capabilities(7)). */
+static void init_drop_capabilities(void)
+{
+    static const int gone[] = {
+        CAP_SYS_MODULE,    CAP_SYS_RAWIO,     CAP_SYS_BOOT,     CAP_SYS_TIME,        CAP_MKNOD,
+        CAP_SYSLOG,        CAP_MAC_ADMIN,     CAP_MAC_OVERRIDE, CAP_LINUX_IMMUTABLE, CAP_WAKE_ALARM,
+        CAP_BLOCK_SUSPEND, CAP_AUDIT_CONTROL, CAP_AUDIT_READ,   CAP_DAC_READ_SEARCH, CAP_PERFMON};
+    for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
+        prctl(PR_CAPBSET_DROP, gone[i]); /* EINVAL: a kernel without it */
+}
+
 /* Mounts the working directory where neither the private /run nor /tmp hides it. */
 static int init_mount_dir(const struct init_spec *spec, struct err *err)
 {
@@ -119,8 +170,8 @@ static int init_mount_dir(const struct init_spec *spec, struct err *err)
     AUTO_CLOSE int tree = open_tree(AT_FDCWD, spec->dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0)
         return err_errno(err, errno, "cannot take the working directory along");
-    int r = init_tmpfs("/run", "mode=0755", err);
-    if (r < 0)
+    int r = init_read_only("/", AT_RECURSIVE, err);
+    if (r < 0 || (r = init_tmpfs("/run", "mode=0755", err)) < 0)
         return r;
     init_dir(spec->host, dir);
     if (mkdir(INIT_ETC, 0755) < 0 || mkdir("/run/lock", 01777) < 0 ||
@@ -190,10 +241,12 @@ static int init_mounts(const struct init_spec *spec, struct err *err)
         return err_errno(err, errno,
                          "cannot mount an own /proc (in a container, parts of /proc are masked: "
                          "docker run --security-opt systempaths=unconfined)");
+    if ((r = init_proc_read_only(err)) < 0)
+        return r;
     /* Shows this host's interfaces; where the kernel refuses, the machine's /sys stays. */
     mount("sysfs", "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     if ((r = init_skeleton("/var/log", err)) < 0 || (r = init_skeleton("/var/lib", err)) < 0 ||
-        (r = init_skeleton("/var/cache", err)) < 0 ||
+        (r = init_skeleton("/var/cache", err)) < 0 || (r = init_skeleton("/var/spool", err)) < 0 ||
         (r = init_tmpfs("/tmp", "mode=1777", err)) < 0 ||
         (r = init_tmpfs("/var/tmp", "mode=1777", err)) < 0 ||
         (r = init_tmpfs("/dev/shm", "mode=1777", err)) < 0)
@@ -249,6 +302,7 @@ static _Noreturn void init_main(struct init_spec spec)
         r = err_errno(&err, errno, "cannot set the host name");
     if (r == 0)
         r = init_mounts(&spec, &err);
+    init_drop_capabilities();
     if (r == 0)
         r = agent_run(spec.host, spec.env_values, spec.sock, &err);
     if (r < 0) {

@@ -9,7 +9,8 @@
  * survive a node-kill. Nothing stands in the caller's network namespace or under /run/netns.
  *
  * Inside a host: its own /proc, /sys, /run, /tmp, /var/tmp, /dev/shm, and /var/log, /var/lib,
- * /var/cache (empty but for the machine's folders there); all lab hosts in
+ * /var/cache, /var/spool (empty but for the machine's folders there); everything else of the machine,
+ * read-only, and no capability that reaches beyond the host (init.c); all lab hosts in
  * /etc/hosts, no name server; the working directory at /run/HOST. Commands get PATH and TERM of the
  * runner, HOME, LANG=C.UTF-8, what the host's env: says, BLACKSTART_HOST and BLACKSTART_UNIT,
  * nothing else. A unit is everything that descends from its command, also after it daemonised; it

@@ -75,5 +75,52 @@ class Text(unittest.TestCase):
             self.assertNotIn(c, d.stderr + d.stdout)
 
 
+class Machine(unittest.TestCase):
+    def test_root_of_a_host_cannot_change_the_machine(self):
+        marker = "/etc/blackstart-test-%d" % os.getpid()
+        d = drill(self, """
+try() { "$@" > /dev/null 2>&1 && echo "DID $*" || echo "not $*"; }
+try touch %s
+try touch /usr/blackstart-test
+try touch %s/here
+try cp /dev/null /proc/sysrq-trigger
+try sh -c 'cat /proc/sys/vm/swappiness > /proc/sys/vm/swappiness'
+try sh -c 'date -s "$(date)"'
+try mknod node b 7 0
+try dmesg
+try sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
+try sh -c 'echo x > /dev/null'
+try sh -c 'cd /run/h; touch a; for d in /tmp /var/tmp /run /var/lib /var/log /dev/shm; do touch $d/a || exit 1; done'
+try chown 1:1 a
+try script -qec true /dev/null
+exec sleep 100
+""" % (marker, os.path.dirname(os.path.abspath(__file__)))).run()
+        self.assertEqual(d.code, 0, d.explain())
+        with open(os.path.join(d.out, "logs", "h-sh.log")) as f:
+            lines = f.read().splitlines()
+        self.assertFalse(os.path.exists(marker))
+        done = [l.split()[1] for l in lines if l.startswith("DID")]
+        self.assertEqual(len(lines), 13)
+        self.assertEqual(lines[:8], [l for l in lines if l.startswith("not")][:8], lines)
+        self.assertEqual([l[:3] for l in lines[8:12]], ["DID"] * 4, lines)
+
+    def test_links_in_the_folder_of_the_scenario_reach_nothing_outside(self):
+        d = drill(self, "exec sleep 100\n", files=("d", "d/victim"))
+        outside = os.path.join(d.base, "outside")
+        os.mkdir(outside)
+        harness.write(os.path.join(outside, "victim"), "keep")
+        source = os.path.join(d.base, "source")
+        os.mkdir(source)
+        for f in ("server.sh", "scenario.yaml"):
+            os.rename(os.path.join(d.base, f), os.path.join(source, f))
+        os.symlink(outside, os.path.join(source, "d"))
+        d.scenario = os.path.join(source, "scenario.yaml")
+        d.run()
+        self.assertEqual(d.code, 2, d.explain())
+        self.assertIn("d/victim leads out of its folder by a symbolic link", d.stderr)
+        with open(os.path.join(outside, "victim")) as f:
+            self.assertEqual(f.read(), "keep")
+
+
 if __name__ == "__main__":
     harness.main()
