@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reports/episode.h"
+#include "reports/sentence.h"
 #include "sim/base/jsonx.h"
 
 struct finding *result_find(struct result *r, const char *code, enum weight weight,
@@ -56,26 +57,27 @@ static void of_episodes(struct result *r, const struct trial *t, const struct se
     for (size_t i = 0; i < s->episodes_n; i++) {
         const struct episode *e = &s->episodes[i];
         int64_t seq = probe_seq(t, e->first_bad);
-        char down[NSEC_TEXT_MAX];
+        AUTO_BUF time = BUF_INIT;
         if (e->undo) {
-            nsec_text(e->down.lo, down);
+            sentence_span(e->down, &time);
             result_find(r, "outage_at_undo", WEIGHT_WARNING, s->service, t->n, seq,
-                        "%s went down for at least %s while the faults were being undone; this is "
+                        "%s went down for %s while the faults were being undone; this is "
                         "reported, not judged",
-                        name, down);
+                        name, buf_text(&time));
         } else if (e->by == BY_HEAL) {
-            char back[NSEC_TEXT_MAX];
+            sentence_span(e->reconverge, &time);
             result_find(r, "heal", s->service->heal_counts ? WEIGHT_NOTE : WEIGHT_FAILURE,
                         s->service, t->n, seq,
-                        "%s came back only after the fault had been taken away, up to %s later: "
+                        "%s came back only after the fault had been taken away, %s later: "
                         "that is no recovery%s",
-                        name, nsec_text(e->reconverge.hi, back),
+                        name, buf_text(&time),
                         s->service->heal_counts ? " (the scenario counts it as one)" : "");
         }
         if (e->flaps && !e->undo)
             result_find(r, "flaps", WEIGHT_WARNING, s->service, t->n, seq,
-                        "%s seemed to be back and failed again %zu %s before it stayed up", name,
-                        e->flaps, e->flaps == 1 ? "time" : "times");
+                        "%s seemed to be back and failed again %zu %s%s", name, e->flaps,
+                        e->flaps == 1 ? "time" : "times",
+                        e->restored.hi == NSEC_INF ? "" : " before it stayed up");
     }
     if (s->judged_n > 1)
         result_find(r, "relapse", WEIGHT_WARNING, s->service, t->n, -1,
@@ -188,8 +190,8 @@ static void of_trial(struct result *r, const struct trial *t)
         for (size_t k = 0; k < n; k++)
             if (blind[k].lo < t->watched) {
                 result_find(r, "control_down", WEIGHT_WARNING, NULL, t->n, -1,
-                            "the control probe %s failed: what was measured from %s at that time "
-                            "is not trusted",
+                            "the control probe %s failed or blackstart was late: what failed from "
+                            "%s at that time is not trusted",
                             p->name, p->host);
                 break;
             }

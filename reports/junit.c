@@ -107,12 +107,15 @@ static void run_case(const struct result *r, struct count *n, struct buf *out)
                    r->status == STATUS_ABORTED ? "was aborted" : "failed",
                    r->status_reason ? ": " : "", r->status_reason ? r->status_reason : "");
     sentence_clean(r, &message);
-    bool bad = r->clean == 0 || r->status != STATUS_COMPLETED;
+    bool bad = r->clean != 1 || r->status != STATUS_COMPLETED;
     buf_adds(out, "    <testcase");
     attribute("classname", buf_text(&class), out);
     attribute("name", "completed, and everything undone", out);
     buf_adds(out, " time=\"0.000\">\n");
-    end_case(bad ? ERROR : PASSED, r->clean == 0 ? "not_clean" : status_words[r->status],
+    end_case(bad ? ERROR : PASSED,
+             r->clean == 0                   ? "not_clean"
+             : r->status != STATUS_COMPLETED ? status_words[r->status]
+                                             : "not_known",
              buf_text(&message), out);
     n->tests++;
     n->kinds[bad ? ERROR : PASSED]++;

@@ -93,7 +93,7 @@ static void trials(const struct result *r, struct buf *out)
             if (rows++ < ROWS_MAX) {
                 buf_printf(out, "| %" PRId64 "%s | | void:", t->n, t->counted ? "" : " (replaced)");
                 cell(t->why_void, out);
-                buf_adds(out, " | | | |\n");
+                buf_adds(out, " | | | | |\n");
             }
             continue;
         }
@@ -105,7 +105,7 @@ static void trials(const struct result *r, struct buf *out)
             cell(s->service->name, out);
             AUTO_BUF came = BUF_INIT;
             buf_adds(&came, outcome_words[s->outcome]);
-            if (s->by != BY_NOBODY)
+            if (s->by != BY_NOBODY && s->outcome == OUTCOME_RESTORED)
                 buf_printf(&came, " by %s", restored_by_words[s->by]);
             cell(buf_text(&came), out);
             span_cell(s->ttr, out);
@@ -168,10 +168,10 @@ static void done_to_the_system(const struct result *r, struct buf *out)
                  out);
             buf_clear(&text);
             if (span_is_set(f->end))
-                buf_printf(&text, "%s (%s)%s", "yes", f->cause ? f->cause : "?",
-                           f->undo_failed ? " FAILED" : "");
+                buf_printf(&text, "%s (%s)", f->undo_failed ? "NO, it failed" : "yes",
+                           f->cause ? f->cause : "?");
             else
-                buf_adds(&text, "ended with the lab");
+                buf_adds(&text, r->clean == 1 ? "ended with the lab" : "not known");
             cell(buf_text(&text), out);
             buf_addc(out, '\n');
         }

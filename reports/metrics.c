@@ -115,7 +115,7 @@ void metrics_write(const struct result *r, struct buf *out)
     for (size_t i = 0; i < r->services_n; i++)
         summary(r, "blackstart_down_seconds", r->services[i].service, &r->services[i].down, out);
     objectives(r, out);
-    family("blackstart_false_alarms", NULL, "Onsets while no fault was in force.", out);
+    family("blackstart_false_alarms", NULL, "Onsets between arming and the first fault.", out);
     for (size_t i = 0; i < r->alarms_n; i++) {
         const char *labels[] = {"alarm", r->alarms[i].alarm->name, NULL};
         sample(r, "blackstart_false_alarms", labels, (double)r->alarms[i].false_alarms, out);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reports/detection.h"
+#include "reports/sentence.h"
 #include "sim/base/buf.h"
 
 static enum share share_of(struct span s, nsec target)
@@ -201,6 +202,7 @@ const struct trial *result_worst_trial(const struct result *r, const struct obje
     const struct trial *worst = NULL;
     struct span worst_span = SPAN_UNSET;
     int worst_bad = -1;
+    bool worst_hit = false; /* one that was not hit is no worse, however coarse its probes are */
     for (size_t i = 0; i < r->trials_n; i++) {
         const struct trial *t = &r->trials[i];
         const struct service_seen *s = t->counted && t->run ? result_seen(r, t, o->service) : NULL;
@@ -208,11 +210,14 @@ const struct trial *result_worst_trial(const struct result *r, const struct obje
             continue;
         int bad = badness(s->shares[o->kind]);
         struct span span = result_judged_span(o, s);
-        if (bad > worst_bad || (bad == worst_bad && span_is_set(span) &&
-                                (!span_is_set(worst_span) || span.hi > worst_span.hi ||
-                                 (span.hi == worst_span.hi && span.lo > worst_span.lo)))) {
+        bool hit = s->judged_n > 0,
+             longer = hit == worst_hit && span_is_set(span) &&
+                      (!span_is_set(worst_span) || span.hi > worst_span.hi ||
+                       (span.hi == worst_span.hi && span.lo > worst_span.lo));
+        if (bad > worst_bad || (bad == worst_bad && (longer || (hit && !worst_hit)))) {
             worst = t;
             worst_bad = bad;
+            worst_hit = hit;
             worst_span = span;
         }
     }
@@ -229,6 +234,44 @@ static void reason(struct result *r, struct objective *o, const char *code, size
 static const char *trials_text(size_t n)
 {
     return n == 1 ? "trial" : "trials";
+}
+
+static bool ever_hit(const struct result *r, const struct objective *o)
+{
+    for (size_t i = 0; i < r->trials_n; i++) {
+        const struct trial *t = &r->trials[i];
+        const struct service_seen *s = t->counted ? result_seen(r, t, o->service) : NULL;
+        if (s && s->outcome != OUTCOME_VOID && s->judged_n > 0)
+            return true;
+    }
+    return false;
+}
+
+/* What would have decided the first trial that is open. */
+static const char *cure_of_open(const struct result *r, const struct objective *o)
+{
+    for (size_t i = 0; i < r->trials_n; i++) {
+        const struct trial *t = &r->trials[i];
+        const struct service_seen *s = t->counted ? result_seen(r, t, o->service) : NULL;
+        if (!s || s->shares[o->kind] != SHARE_OPEN)
+            continue;
+        if (t->aborted)
+            return "a run that is not stopped early";
+        if (o->kind == OBJECTIVE_EXPECT)
+            return "a fault that reaches the service in every trial";
+        if (o->kind == OBJECTIVE_NO_ALARM ||
+            (o->kind == OBJECTIVE_DETECT && s->detection == DETECTION_MASKED))
+            return "alarms that are quiet before the trial begins";
+        struct span judged = result_judged_span(o, s);
+        if (!span_is_set(judged))
+            return o->clock == CLOCK_DECLARATION
+                       ? "somebody who declares each outage (blackstart mark declared)"
+                       : "an alarm that rings in each outage";
+        return judged.hi == NSEC_INF
+                   ? "a longer horizon, or a fault that is not taken away so early"
+                   : "a shorter probe interval";
+    }
+    return NULL;
 }
 
 /* Why it is not met, and what would cure each. */
@@ -249,17 +292,7 @@ static void explain(struct result *r, struct objective *o)
     if (o->open) {
         buf_printf(&text, "in %zu %s what is known does not decide it", o->open,
                    trials_text(o->open));
-        bool censored = false;
-        for (size_t i = 0; i < r->trials_n; i++) {
-            const struct service_seen *s =
-                r->trials[i].counted ? result_seen(r, &r->trials[i], o->service) : NULL;
-            if (s && s->shares[o->kind] == SHARE_OPEN)
-                censored |= result_judged_span(o, s).hi == NSEC_INF;
-        }
-        reason(r, o, "open", o->open, buf_text(&text),
-               o->kind == OBJECTIVE_EXPECT ? "a fault that reaches the service in every trial"
-               : censored ? "a longer horizon, or a fault that is not taken away so early"
-                          : "a shorter probe interval");
+        reason(r, o, "open", o->open, buf_text(&text), cure_of_open(r, o));
         buf_clear(&text);
     }
     if (o->voids) {
@@ -269,7 +302,9 @@ static void explain(struct result *r, struct objective *o)
         buf_clear(&text);
     }
     if (o->hit == 0 && o->within > 0) {
-        buf_adds(&text, "the service was never hit: recovery was not exercised");
+        buf_adds(&text, ever_hit(r, o) ? "no trial within the target is one in which the service "
+                                         "was hit: recovery was not exercised"
+                                       : "the service was never hit: recovery was not exercised");
         reason(r, o, "recovery_not_exercised", o->within, buf_text(&text),
                "a fault that reaches the service, or expect: unaffected where that is the promise");
         buf_clear(&text);
@@ -277,11 +312,10 @@ static void explain(struct result *r, struct objective *o)
     if (o->reliability > 0 && o->p_lower < o->reliability * (1 - 1e-12)) {
         size_t needed = stats_needed(o->reliability, o->confidence, o->missed);
         buf_printf(&text,
-                   "%zu within of %zu shows at least %.3g %% at %.3g %% confidence; %.3g %% was "
-                   "asked",
-                   o->within, o->planned, 100 * o->p_lower, 100 * o->confidence,
+                   "%zu within of %zu shows at least %.1f %% at %g %% confidence; %g %% was asked",
+                   o->within, o->planned, sentence_percent_down(o->p_lower), 100 * o->confidence,
                    100 * o->reliability);
-        buf_printf(&cure, "%zu trials with at most %zu missed", needed, o->missed);
+        buf_printf(&cure, "%zu %s with at most %zu missed", needed, trials_text(needed), o->missed);
         reason(r, o, "too_few", o->planned, buf_text(&text), buf_text(&cure));
     }
 }

@@ -21,25 +21,50 @@ static void capital(struct buf *b, size_t from)
         b->text[from] = (char)toupper((unsigned char)b->text[from]);
 }
 
-/* The number alone, in a unit fit for `scale`; `round` -1 down, 0 nearest, 1 up. */
-static void number(nsec t, nsec scale, int round, struct buf *out)
+/* So many whole steps; `round` -1 down, 0 nearest, 1 up. Exact: a bound is never narrowed. */
+static nsec steps(nsec t, nsec step, int round)
 {
-    double unit = scale < NSEC_SEC ? 1e6 : 1e9;
-    double step = scale < 10 * NSEC_MSEC   ? 0.1
-                  : scale < NSEC_SEC       ? 1
-                  : scale < 100 * NSEC_SEC ? 0.1
-                                           : 1;
-    double v = (double)t / unit / step;
-    /* A hair of tolerance, so that 3.1 s, held in binary, is not rounded up to 3.2 s. */
-    v = round < 0 ? floor(v + 1e-6) : round > 0 ? ceil(v - 1e-6) : nearbyint(v);
-    v *= step;
-    buf_printf(out, step < 1 ? "%.1f" : "%.0f", v == 0 ? 0 : v);
+    nsec down = t / step - (t % step < 0);
+    nsec rest = t - down * step;
+    return down + (round < 0 ? 0 : round > 0 ? rest > 0 : 2 * rest >= step);
 }
 
-static void long_time(nsec t, struct buf *out)
+/* The number alone, in a unit fit for `scale`. */
+static void number(nsec t, nsec scale, int round, struct buf *out)
+{
+    bool tenths = scale < 10 * NSEC_MSEC || (scale >= NSEC_SEC && scale < 100 * NSEC_SEC);
+    nsec unit = scale < NSEC_SEC ? NSEC_MSEC : NSEC_SEC;
+    double v = (double)steps(t, tenths ? unit / 10 : unit, round);
+    buf_printf(out, tenths ? "%.1f" : "%.0f", tenths ? v / 10 : v);
+}
+
+/* Whole seconds, from an hour on whole minutes. */
+static void long_time(nsec t, int round, struct buf *out)
 {
     char text[NSEC_TEXT_MAX];
-    buf_adds(out, nsec_text(t, text));
+    nsec step = t >= 3600 * NSEC_SEC ? 60 * NSEC_SEC : NSEC_SEC;
+    buf_adds(out, nsec_text(steps(t, step, round) * step, text));
+}
+
+/* A promise as exactly as it was given. */
+static const char *target_text(nsec t, char text[static NSEC_TEXT_MAX])
+{
+    nsec h = t / (3600 * NSEC_SEC), m = t / (60 * NSEC_SEC) % 60, s = t % (60 * NSEC_SEC);
+    if (t < 100 * NSEC_SEC) {
+        bool small = t < NSEC_SEC && t > 0;
+        snprintf(text, NSEC_TEXT_MAX, "%.12g %s", (double)t / (small ? 1e6 : 1e9),
+                 small ? "ms" : "s");
+        return text;
+    }
+    AUTO_BUF b = BUF_INIT;
+    if (h)
+        buf_printf(&b, "%" PRId64 " h ", h);
+    if (m)
+        buf_printf(&b, "%" PRId64 " min ", m);
+    if (s)
+        buf_printf(&b, "%.12g s ", (double)s / 1e9);
+    snprintf(text, NSEC_TEXT_MAX, "%.*s", (int)b.len - 1, buf_text(&b));
+    return text;
 }
 
 void sentence_span(struct span s, struct buf *out)
@@ -55,7 +80,7 @@ void sentence_span(struct span s, struct buf *out)
     if (open) {
         buf_adds(out, "more than ");
         if (is_long) {
-            long_time(s.lo, out);
+            long_time(s.lo, -1, out);
             return;
         }
         number(s.lo, far, -1, out);
@@ -63,17 +88,17 @@ void sentence_span(struct span s, struct buf *out)
     } else if (s.lo == 0 && s.hi > 0) {
         buf_adds(out, "at most ");
         if (is_long) {
-            long_time(s.hi, out);
+            long_time(s.hi, 1, out);
             return;
         }
         number(s.hi, far, 1, out);
         buf_adds(out, unit);
     } else if (is_long) {
-        long_time(s.lo + (s.hi - s.lo) / 2, out);
+        long_time(s.lo + (s.hi - s.lo) / 2, 0, out);
         buf_adds(out, " (");
-        long_time(s.lo, out);
+        long_time(s.lo, -1, out);
         buf_adds(out, " – ");
-        long_time(s.hi, out);
+        long_time(s.hi, 1, out);
         buf_adds(out, ")");
     } else {
         number(s.lo + (s.hi - s.lo) / 2, far, 0, out);
@@ -120,7 +145,7 @@ static const char *since(int clock)
 void sentence_promise(const struct objective *o, struct buf *out)
 {
     char target[NSEC_TEXT_MAX];
-    nsec_text(o->target, target);
+    target_text(o->target, target);
     switch (o->kind) {
     case OBJECTIVE_RTO:
         buf_printf(out, "restored within %s", target);
@@ -160,7 +185,7 @@ static void verdict_part(const struct objective *o, struct buf *out)
 {
     char target[NSEC_TEXT_MAX];
     if (nsec_is_set(o->target))
-        buf_printf(out, "; the promise is %s", nsec_text(o->target, target));
+        buf_printf(out, "; the promise is %s", target_text(o->target, target));
     buf_printf(out, ": %s", sentence_verdict(o->verdict));
     for (size_t i = 0; i < o->reasons_n; i++)
         buf_printf(out, "%s%s%s", i == 0 ? " (" : "; ", o->reasons[i].text,
@@ -182,32 +207,57 @@ static void which_trial(const struct result *r, const struct objective *o, const
         buf_printf(out, " in the one trial that counts");
 }
 
+/* By an outage nobody noticed, or nobody declared, the promise's clock measures nothing. */
+static void never_started(const struct objective *o, const struct service_seen *s, struct buf *out)
+{
+    const char *name = o->service->name;
+    const char *done = o->clock == CLOCK_DETECTION     ? "noticed"
+                       : o->clock == CLOCK_DECLARATION ? "declared"
+                                                       : "explained";
+    if (s->shares[OBJECTIVE_RTO] == SHARE_WITHIN) {
+        buf_printf(out, "%s came back ", name);
+        sentence_span(s->ttr_clock[CLOCK_IMPACT], out);
+        buf_printf(out, " after it failed, which nobody %s,", done);
+        return;
+    }
+    const char *back = s->outcome == OUTCOME_CENSORED ? "did not come back"
+                       : s->by == BY_HEAL && !o->service->heal_counts
+                           ? "came back only after blackstart had taken the fault away"
+                           : "came back";
+    buf_printf(out, "%s %s, but %s %s, so the clock of its promise never started", name, back,
+               s->judged_n > 1 ? "not each outage was" : "the outage was never", done);
+}
+
 static void rto_sentence(const struct result *r, const struct objective *o, const struct trial *t,
                          const struct service_seen *s, struct buf *out)
 {
     const char *name = o->service->name;
     if (s->outcome == OUTCOME_UNAFFECTED) {
         buf_printf(out, "%s never went down", name);
-        which_trial(r, o, t, o->within != o->planned, out);
+        if (o->within == o->planned && o->planned > 1)
+            buf_printf(out, " in any of %zu trials", o->planned);
+        else
+            which_trial(r, o, t, true, out);
         buf_adds(out, " (an outage of ");
         sentence_span((struct span){0, s->resolution}, out);
         buf_adds(out, " would not have been seen)");
+    } else if (!span_is_set(s->ttr)) {
+        never_started(o, s, out);
+        which_trial(r, o, t, true, out);
     } else if (s->by == BY_HEAL && !o->service->heal_counts) {
         buf_printf(out, "%s came back only after blackstart had taken the fault away, ", name);
         sentence_span(s->ttr, out);
         buf_printf(out, " %s", since(o->clock));
         which_trial(r, o, t, true, out);
         buf_adds(out, ", which is no recovery");
+        if (s->outcome == OUTCOME_CENSORED)
+            buf_adds(out, ", and it was down again when observation ended");
     } else if (s->outcome == OUTCOME_CENSORED) {
         buf_printf(out, "%s did not come back: it was still down ", name);
         sentence_span(s->ttr, out);
         buf_printf(out, " %s", since(o->clock));
         which_trial(r, o, t, true, out);
         buf_adds(out, ", when observation ended");
-    } else if (!span_is_set(s->ttr)) {
-        buf_printf(out, "%s came back, but nobody %s it, so the clock of its promise never started",
-                   name, o->clock == CLOCK_DETECTION ? "noticed" : "declared");
-        which_trial(r, o, t, true, out);
     } else {
         buf_printf(out, "%s came back ", name);
         sentence_span(s->ttr, out);
@@ -295,7 +345,7 @@ void sentence_objective(const struct result *r, const struct objective *o, struc
     if (o->unmeasured) {
         buf_printf(out, "the %s of %s", o->kind == OBJECTIVE_RPO ? "RPO" : "promise", name);
         if (nsec_is_set(o->target))
-            buf_printf(out, " (%s)", nsec_text(o->target, target));
+            buf_printf(out, " (%s)", target_text(o->target, target));
         buf_adds(out, " was not measured.");
         capital(out, from);
         return;
@@ -338,34 +388,42 @@ void sentence_objective(const struct result *r, const struct objective *o, struc
         capital(out, from);
 }
 
+double sentence_percent_down(double share)
+{
+    return floor(1000 * share + 1e-9) / 10;
+}
+
 void sentence_reliability(const struct result *r, const struct objective *o, struct buf *out)
 {
     size_t from = out->len;
     if (o->verdict == VERDICT_NOT_APPLICABLE || o->planned == 0 || o->within == 0)
         return;
     bool all = o->within == o->planned;
+    size_t n = o->reliability > 0 ? stats_needed(o->reliability, o->confidence, 0) : 0;
+    double lower = sentence_percent_down(o->p_lower);
     if (o->planned == 1) {
-        buf_adds(out, "One trial shows that it can work, not that it does.");
+        if (o->hit) /* else the reasons say that nothing was exercised */
+            buf_adds(out, "One trial shows that it can work, not that it does.");
         return;
     }
     if (o->reliability > 0) {
         buf_printf(out,
-                   "%zu of %zu trials within the target show at least %.1f %% reliability at %g %% "
+                   "%zu of %zu trials within the target %s at least %.1f %% reliability at %g %% "
                    "confidence; %g %% was asked",
-                   o->within, o->planned, 100 * o->p_lower, 100 * o->confidence,
-                   100 * o->reliability);
+                   o->within, o->planned, plural(o->within, "shows", "show"), lower,
+                   100 * o->confidence, 100 * o->reliability);
         if (o->verdict == VERDICT_NOT_DEMONSTRATED && o->missed == 0)
-            buf_printf(out, " and needs %zu clean trials",
-                       stats_needed(o->reliability, o->confidence, 0));
+            buf_printf(out, " and needs %zu clean %s", n, plural(n, "trial", "trials"));
         buf_addc(out, '.');
     } else if (o->verdict == VERDICT_NOT_MET) {
-        buf_printf(out, "%zu of %zu trials were within the target.", o->within, o->planned);
+        buf_printf(out, "%zu of %zu trials %s within the target.", o->within, o->planned,
+                   plural(o->within, "was", "were"));
     } else {
         buf_printf(out,
-                   "%zu of %zu trials were within the target; no reliability is claimed (%s would "
+                   "%zu of %zu trials %s within the target; no reliability is claimed (%s would "
                    "show at least %.1f %% at %g %% confidence",
-                   o->within, o->planned, all ? "as independent repetitions they" : "they",
-                   100 * o->p_lower, 100 * o->confidence);
+                   o->within, o->planned, plural(o->within, "was", "were"),
+                   all ? "as independent repetitions they" : "they", lower, 100 * o->confidence);
         if (all && o->p_lower < 0.8)
             buf_printf(out, "; %zu clean ones would show 80 %%",
                        stats_needed(0.8, o->confidence, 0));

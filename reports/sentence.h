@@ -20,6 +20,8 @@ const char *sentence_mode(const struct result *r);
 void sentence_promise(const struct objective *o, struct buf *out);
 /* What its worst trial came to, with the promise and the verdict: one sentence, or two. */
 void sentence_objective(const struct result *r, const struct objective *o, struct buf *out);
+/* A share as a percentage to one place, rounded down: for lower bounds. */
+double sentence_percent_down(double share);
 /* What the number of trials shows. */
 void sentence_reliability(const struct result *r, const struct objective *o, struct buf *out);
 /* Whether everything was undone. */

@@ -6,6 +6,7 @@ ORACLE_SEEDS=17 or 0-999 chooses the random ones.
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -146,11 +147,54 @@ class Comparison:
             self.same(at + "faults", x["faults"], e["faults"])
 
 
+NUMBER = r"(-?[0-9.]+)"
+
+
+def read_span(text):
+    """Seconds [lo, hi] of what people are told, and by how much it may be rounded."""
+    unit = 0.001 if " ms" in text else 1
+    value = lambda x: float(x) * unit
+    step = lambda *x: unit * (0.1 if any("." in t for t in x) else 1)
+    m = re.fullmatch(r"more than %s (ms|s)" % NUMBER, text)
+    if m:
+        return value(m[1]), math.inf, step(m[1])
+    m = re.fullmatch(r"at most %s (ms|s)" % NUMBER, text)
+    if m:
+        return 0, value(m[1]), step(m[1])
+    m = re.fullmatch(r"%s (?:ms|s) \(%s(?:–| to )%s\)" % (NUMBER, NUMBER, NUMBER), text)
+    return value(m[2]), value(m[3]), step(m[2], m[3])
+
+
+def told(folder, r):
+    """The table of trials: rounded outwards, and by no more than a step."""
+    names = "|".join(re.escape(x["name"]) for x in r["services"])
+    with open(os.path.join(folder, "report.md"), encoding="utf-8") as f:
+        rows = [[c.strip() for c in line.strip().strip("|").split("|")] for line in f
+                if re.match(r"\| \d+ \| (%s) \|" % names, line)]
+    trials = [(t, n, s) for t in r["trials"] if t["outcome"] != "void"
+              for n, s in t["services"].items() if s["outcome"]]
+    if len(trials) <= 50 and len(rows) != len(trials):
+        yield "%d rows for %d" % (len(rows), len(trials))
+    for row, (t, name, s) in zip(rows, trials):
+        if (row[0], row[1]) != (str(t["n"]), name):
+            yield "row %s for %d, %s" % (row, t["n"], name)
+        for text, known in ((row[3], s["ttr_s"]), (row[4], s["ttd_s"]), (row[6], s["down_s"])):
+            if (text == "–") != (known is None):
+                yield "%s for %s" % (text, known)
+            elif known and not any(w in text for w in ("min", " h")):
+                lo, hi, step = read_span(text)
+                low, high = known[0], math.inf if known[1] is None else known[1]
+                if not (lo - 1e-12 <= low < lo + step + 1e-9 and hi + 1e-12 >= high
+                        and (hi == high or hi - step - 1e-9 < high)):
+                    yield "trial %d, %s: %s for %s" % (t["n"], name, text, known)
+
+
 def compare(folder, name):
     """Problems of one folder that has been reported."""
     with open(os.path.join(folder, "result.json")) as f:
-        return ["%s: %s" % (name, p) for p in Comparison(json.load(f),
-                                                         oracle.judge(folder)).problems]
+        r = json.load(f)
+    problems = Comparison(r, oracle.judge(folder)).problems + list(told(folder, r))
+    return ["%s: %s" % (name, p) for p in problems]
 
 
 def report(folders):
