@@ -11,6 +11,7 @@ struct live_probe {
     const struct probe *probe;
     struct judge *judge;
     bool good, seen;     /* the last decided observation */
+    char why[160];       /* what was wrong with the last bad answer */
     uint64_t base, next; /* numbers: first of this vantage process; one after the highest seen */
     uint8_t *got;        /* by number: it has arrived */
     size_t got_room;
@@ -158,6 +159,9 @@ void live_feed(struct live *l, const struct watch_obs *o, bool unknown)
                             .verdict = unknown && !o->ok ? JUDGE_UNKNOWN
                                        : o->ok           ? JUDGE_GOOD
                                                          : JUDGE_BAD};
+    if (!o->ok)
+        snprintf(p->why, sizeof p->why, "%s%s%s", o->why ? o->why : "",
+                 o->why && o->detail ? ": " : "", o->detail ? o->detail : "");
     live_mark(p, obs.n);
     judge_feed(p->judge, &obs);
 }
@@ -202,8 +206,11 @@ char *live_not_good(const struct live *l)
 {
     struct buf b = BUF_INIT;
     for (size_t i = 0; i < l->n_probes; i++)
-        if (!l->probes[i].seen || !l->probes[i].good)
+        if (!l->probes[i].seen || !l->probes[i].good) {
             buf_printf(&b, "%s%s", b.len ? ", " : "", l->probes[i].probe->name);
+            if (*l->probes[i].why)
+                buf_printf(&b, " (%s)", l->probes[i].why);
+        }
     return buf_steal(&b);
 }
 

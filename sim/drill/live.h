@@ -36,7 +36,7 @@ uint64_t live_number(const struct live *l, const struct probe *p, uint64_t n);
 void live_arm(struct live *l);
 /* Since when every probe has been good without a break; NSEC_UNSET while one is not. */
 nsec live_good_since(const struct live *l);
-/* Names of the probes that were not good last, for "not steady" ("a, b"); the caller frees. */
+/* Names of the probes that were not good last, for "not steady", each with what was wrong ("a (refused), b"); the caller frees. */
 char *live_not_good(const struct live *l);
 bool live_probe_is_down(const struct live *l, const char *probe);
 /* NSEC_UNSET when it is up, or has begun to recover. */

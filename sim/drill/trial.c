@@ -40,6 +40,7 @@ struct trial {
     bool reused, stopping;
     struct lab *lab;
     struct live *live;
+    struct watch_outputs *outputs;
     struct script *script;
     struct trial_vantage *vantages;
     size_t n_vantages, n_ready;
@@ -288,9 +289,8 @@ static void trial_lab_output(struct lab_node *n, const char *unit, const char *l
     struct trial *t = *(struct trial **)data;
     if (!t)
         return;
-    struct watch_handlers h = trial_watch_handlers(t);
     if (t->state >= SETTLE && t->state < COMPARE)
-        watch_output_line(t->scenario, n, unit, line, len, at, &h);
+        watch_outputs_line(t->outputs, lab_node_name(n), unit, line, len, at);
 }
 
 /* What was really sent to the kernel. Every trial builds the same lab: the first one tells. */
@@ -482,6 +482,7 @@ static void trial_compare(struct trial *t)
         if (t->vantages[i].pcap_fd >= 0)
             close(t->vantages[i].pcap_fd);
     }
+    watch_outputs_end(t->outputs);
     trial_enter(t, COMPARE);
     t->script = script_free(t->script);
     bool keep = t->spec.keep_lab && t->result.outcome == TRIAL_COMPLETED;
@@ -558,6 +559,7 @@ static struct trial *trial_free(struct trial *t)
     loop_timer_cancel(t->core->loop, &t->poll);
     loop_timer_cancel(t->core->loop, &t->horizon);
     live_free(t->live);
+    watch_outputs_free(t->outputs);
     json_decref(t->rang);
     free(t->vantages);
     free(t->first);
@@ -583,6 +585,8 @@ int trial_run(const struct trial_spec *spec, struct trial **slot, struct trial_r
     t->result = (struct trial_result){.outcome = TRIAL_COMPLETED, .clean = true};
     struct live_handlers lh = {.alarm = trial_live_alarm, .probe = trial_live_probe, .data = t};
     t->live = live_new(t->scenario, &lh);
+    struct watch_handlers wh = trial_watch_handlers(t);
+    t->outputs = watch_outputs_new(t->scenario, &wh);
     t->poll = (struct loop_timer){.fn = trial_pulse, .data = t};
     t->horizon = (struct loop_timer){.fn = trial_horizon, .data = t};
     t->slot = slot;

@@ -14,6 +14,21 @@
 
 #define OUTPUT_READS 8 /* per turn, so that a flood does not starve the rest of the loop */
 
+/* A full disk must not end the drill, and a server that never stops writing must not fill one: the
+ * lines are in the ring and with the handlers. */
+static void output_log(struct output *o, const char *line, size_t len)
+{
+    static const char full[] = "(more than 64 MiB: what came then is not kept)\n";
+    if (o->log_n + len + 1 > OUTPUT_LOG_MAX) {
+        file_write_all(o->log_fd, full, sizeof full - 1, NULL);
+        close(steal_fd(&o->log_fd));
+        return;
+    }
+    o->log_n += len + 1;
+    file_write_all(o->log_fd, line, len, NULL);
+    file_write_all(o->log_fd, "\n", 1, NULL);
+}
+
 static void output_keep(struct output *o, const char *line, size_t len)
 {
     struct output_line *slot = &o->ring[(o->first + o->n) % OUTPUT_RING];
@@ -28,11 +43,8 @@ static void output_keep(struct output *o, const char *line, size_t len)
     if (slot->text) /* for people and the record; the file keeps every byte */
         text_make_printable(slot->text, strlen(slot->text));
     slot->seq = (*o->seq)++;
-    if (o->log_fd >= 0) {
-        /* A full disk must not end the drill: the lines are in the ring and with the handlers. */
-        file_write_all(o->log_fd, line, len, NULL);
-        file_write_all(o->log_fd, "\n", 1, NULL);
-    }
+    if (o->log_fd >= 0)
+        output_log(o, line, len);
 }
 
 static void output_line(struct output *o, const char *line, size_t len, struct span at)

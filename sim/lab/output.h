@@ -11,7 +11,8 @@
 #include "sim/base/err.h"
 #include "sim/loop/loop.h"
 
-#define OUTPUT_LINE_MAX 4096 /* longer ones are cut in pieces */
+#define OUTPUT_LOG_MAX (64 << 20) /* bytes of its file; what comes then is not kept */
+#define OUTPUT_LINE_MAX 4096      /* longer ones are cut in pieces */
 #define OUTPUT_RING 64
 #define OUTPUT_LOOK (10 * NSEC_MSEC)
 
@@ -27,8 +28,9 @@ struct output_line {
 struct output {
     struct loop *loop;
     struct loop_io io;
-    int fd;     /* reading end; -1: closed */
-    int log_fd; /* owned; -1: not kept */
+    int fd;       /* reading end; -1: closed */
+    int log_fd;   /* owned; -1: not kept */
+    size_t log_n; /* bytes written to it */
     nsec empty_at;
     uint64_t *seq;
     struct buf partial;

@@ -34,6 +34,9 @@ static void check_ended(struct child *child, const struct child_exit *e, void *d
                               : "its command was killed by signal %d",
                  e->signo);
         sentry_fails(c->sentry, words);
+    } else if (e->code == 126 || e->code == 127) { /* sh(1): cannot be executed, not found */
+        snprintf(words, sizeof words, "its command could not be run (exit code %d)", e->code);
+        sentry_fails(c->sentry, words);
     } else {
         enum check_state now =
             (e->code == 0) == (p->fires_on == FIRES_ON_SUCCESS) ? CHECK_FIRING : CHECK_QUIET;

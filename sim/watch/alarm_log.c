@@ -1,4 +1,4 @@
-/* The alarm `log` on a file of a host. Captured output is the runner's: watch_output_line(). */
+/* The alarm `log` on a file of a host. Captured output is the runner's: watch_outputs_line(). */
 #include "sim/watch/follow.h"
 #include "sim/watch/pattern.h"
 #include "sim/watch/vantage.h"

@@ -291,7 +291,7 @@ static const struct field check_fields[] = {
      .help =
          "`failure`: the alarm is active while the command exits with anything but 0, as checks "
          "of monitoring systems do; `success`: while it exits with 0, as grep does when it finds "
-         "an alert in a list.",
+         "an alert in a list. A command that cannot be run (126, 127) says nothing.",
      .example = "success"},
     {0},
 };

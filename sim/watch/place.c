@@ -1,10 +1,8 @@
-/* A lab host as the place of a vantage process, and what the runner itself watches of it. */
+/* A lab host as the place of a vantage process. */
 #include "sim/watch/place.h"
 
-#include "sim/base/text.h"
 #include "sim/lab/topo.h"
 #include "sim/watch/kinds.h"
-#include "sim/watch/pattern.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,33 +51,4 @@ int watch_start(const struct scenario *s, struct lab_node *node, struct loop *lo
                                 .macs = place_macs,
                                 .macs_data = topo};
     return watch_start_at(s, &place, loop, first, pcap_fd, handlers, ret, err);
-}
-
-static void output_line(const struct alarm *a, const char *line, size_t len, struct span at,
-                        const struct watch_handlers *handlers)
-{
-    const struct log_params *log = a->params;
-    AUTO_PATTERN match = PATTERN_INIT;
-    if (pattern_compile(&match, log->match, NULL) < 0 || !pattern_matches(&match, line, len))
-        return;
-    char detail[256];
-    snprintf(detail, sizeof detail, "%.*s", (int)len, line);
-    text_make_printable(detail, strlen(detail));
-    struct watch_alarm alarm = {.alarm = a, .onset = true, .at = at, .detail = detail};
-    handlers->alarm(&alarm, handlers->data);
-}
-
-void watch_output_line(const struct scenario *s, const struct lab_node *node, const char *unit,
-                       const char *line, size_t len, struct span at,
-                       const struct watch_handlers *handlers)
-{
-    for (size_t i = 0; i < s->alarms.n; i++) {
-        const struct alarm *a = s->alarms.items[i];
-        if (a->kind->impl != &alarm_log)
-            continue;
-        const struct log_params *log = a->params;
-        if (log->output && strcmp(log->host, lab_node_name(node)) == 0 &&
-            strcmp(log->output, unit) == 0)
-            output_line(a, line, len, at, handlers);
-    }
 }

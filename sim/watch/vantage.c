@@ -23,7 +23,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define ONSETS_PER_SECOND 100
 #define DESCRIPTORS 65536
 #define LATE_EVERY NSEC_SEC
 #define ORDINARY_SLACK 50000UL /* ns; PR_SET_TIMERSLACK of a process that never asked */
@@ -170,28 +169,15 @@ static void vantage_quiesce(struct vantage *v)
 
 /* --- Alarms ---------------------------------------------------------------------------------- */
 
-static void sentry_flood(struct sentry *s)
-{
-    if (s->kept)
-        vantage_trouble(s->vantage, "alarm-flood",
-                        "alarm %s: %u more onsets within a second were counted, not told",
-                        s->alarm->name, s->kept);
-    s->kept = 0;
-}
-
 void sentry_tell(struct sentry *s, bool onset, struct span at, const char *detail)
 {
-    nsec second = at.hi / NSEC_SEC;
-    if (second != s->second) {
-        sentry_flood(s);
-        s->second = second;
-        s->told = 0;
-    }
-    if (onset && s->told >= ONSETS_PER_SECOND) {
-        s->kept++;
+    unsigned kept = 0;
+    char text[FLOOD_TEXT_MAX];
+    bool tell = !onset || flood_admits(&s->flood, at.hi, &kept);
+    if (kept)
+        vantage_trouble(s->vantage, "alarm-flood", "%s", flood_text(s->alarm->name, kept, text));
+    if (!tell)
         return;
-    }
-    s->told++;
     struct letter w = {
         .kind = LETTER_ALARM, .flag = onset, .index = s->index, .a = at.lo, .b = at.hi};
     outbox_put(&s->vantage->outbox, &w, detail ? detail : "");

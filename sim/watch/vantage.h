@@ -8,6 +8,7 @@
 #include "sim/http/http.h"
 #include "sim/loop/child.h"
 #include "sim/loop/loop.h"
+#include "sim/watch/flood.h"
 #include "sim/watch/kinds.h"
 #include "sim/watch/letter.h"
 #include "sim/watch/schedule.h"
@@ -44,8 +45,7 @@ struct sentry {
     const struct alarm *alarm;
     const struct alarm_kind *kind;
     uint32_t index; /* in the scenario's alarms */
-    nsec second;    /* the second that is being counted, and the onsets told and kept back in it */
-    unsigned told, kept;
+    struct flood flood;
     bool failing; /* said that it cannot look; not again until it can */
     void *state;  /* the kind's */
 };
@@ -82,7 +82,7 @@ void shot_starts(struct shot *shot, nsec at);
  * "timeout" and a slow one into "slow" as the probe says. */
 void shot_end(struct shot *shot, enum why why, nsec end, const char *detail);
 
-/* An onset or a clear. More than a hundred onsets in a second are counted, not told one by one. */
+/* An onset or a clear. See flood.h. */
 void sentry_tell(struct sentry *s, bool onset, struct span at, const char *detail);
 /* It could not look (once until sentry_looks()). */
 void sentry_fails(struct sentry *s, const char *why);

@@ -52,7 +52,7 @@ struct watch;
  * its first request, absolute CLOCK_MONOTONIC; the following each `every` later. `pcap_fd`: where
  * packet alarms of this host keep what they saw (a pcap file with nanoseconds, header written when
  * empty); -1: not kept. threshold alarms and logs of captured output are not here:
- * watch_output_line() and the drill's judge see to them. */
+ * watch_outputs_line() and the drill's judge see to them. */
 int watch_start(const struct scenario *s, struct lab_node *node, struct loop *loop,
                 const nsec *first, int pcap_fd, const struct watch_handlers *handlers,
                 struct watch **ret, struct err *err);
@@ -62,8 +62,14 @@ DEFINE_CLEANUP(struct watch, watch_free);
 void watch_quiesce(struct watch *w);
 bool watch_is_idle(const struct watch *w); /* quiesced and nothing outstanding */
 
-/* A line of captured output of `node`'s unit: calls handlers->alarm for each `log: {output}` alarm
- * whose pattern matches. */
-void watch_output_line(const struct scenario *s, const struct lab_node *node, const char *unit,
-                       const char *line, size_t len, struct span at,
-                       const struct watch_handlers *handlers);
+/* The `log: {output}` alarms of a scenario: lines of captured output against their patterns. Of
+ * very many onsets some are told and the others counted. */
+struct watch_outputs;
+struct watch_outputs *watch_outputs_new(const struct scenario *s,
+                                        const struct watch_handlers *handlers);
+struct watch_outputs *watch_outputs_free(struct watch_outputs *o);
+/* A line of captured output of the unit of the host. */
+void watch_outputs_line(struct watch_outputs *o, const char *host, const char *unit,
+                        const char *line, size_t len, struct span at);
+/* No more lines come: what was only counted is told. */
+void watch_outputs_end(struct watch_outputs *o);

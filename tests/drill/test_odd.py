@@ -6,7 +6,7 @@ import unittest
 
 import harness
 from harness import Drill, machine
-from scenes import KILL, REVIVING, scene
+from scenes import KILL, REVIVING, STAMPD, scene
 
 SAYS = """
   - {id: look, at: 600ms, run: {host: srv, command: "echo from %s >> mine; cat mine"}}
@@ -63,6 +63,50 @@ class Odd(unittest.TestCase):
         d = self.start(scene(SAYS % "nobody"), cwd=here, user=user).finish()
         self.assertEqual(d.code, 0, d.explain())
         self.assertEqual(machine(), before)
+
+    # ---- what hosts say ----
+
+    def test_output_that_is_no_text(self):
+        """Latin-1 in a log, NUL and escapes from a command: the alarm rings, the record is read."""
+        start = ('["%s --port 80 --revive 300:400", {name: old, command: ' % STAMPD +
+                 r''''sh -c "sleep 1; printf ''caf\\351 DOWN\\n''; sleep 9"'}]''')
+        script = r"""
+  - {id: kill, at: 300ms, kill: {host: srv, process: stamp-server}}
+  - {id: bytes, at: 400ms, run: {host: client, command: "printf 'a\\377\\000b\\033[1m'"}}
+"""
+        alarms = ('alarms:\n  old: {service: web, role: automation, '
+                  'log: {host: srv, output: old, match: DOWN}}\n')
+        d = self.start(scene(script, start=start, extra=alarms, rto="1500ms")).finish()
+        self.assertEqual(d.code, 0, d.explain())
+        harness.check_record(d.record)
+        self.assertEqual(self.said(d, "bytes"), "a??b?[1m")
+        self.assertEqual([e["detail"] for e in d.events("alarm")], ["caf? DOWN"])
+        alarm = d.result["trials"][0]["services"]["web"]["alarms"]["old"]
+        self.assertIsNotNone(alarm["onset"])
+
+    def test_a_server_that_floods_its_output(self):
+        start = '["%s --port 80 --revive 300:400", {name: flood, command: "yes DOWN"}]' % STAMPD
+        alarms = ('alarms:\n  loud: {service: web, role: automation, '
+                  'log: {host: srv, output: flood, match: DOWN}}\n')
+        d = self.start(scene(KILL, start=start, extra=alarms, rto="1500ms")).finish()
+        self.assertEqual(d.code, 0, d.explain())
+        self.assertLess(len(d.events("alarm")), 1500)
+        told = d.events("trouble", what="alarm-flood")
+        self.assertIn("were counted, not told", told[0]["detail"])
+        self.assertLess(os.path.getsize(os.path.join(d.out, "logs", "srv-flood.log")), (64 << 20) + 99)
+
+    def test_a_check_that_cannot_be_run_says_nothing(self):
+        alarms = ('alarms:\n  check: {service: web, role: page, '
+                  'exec: {host: client, command: no-such-check, every: 100ms}}\n')
+        d = self.start(scene(KILL, start=REVIVING, extra=alarms, rto="1500ms")).finish()
+        self.assertEqual(d.events("alarm"), [])
+        self.assertIn("could not be run", d.events("trouble", what="alarm-failed")[0]["detail"])
+
+    def test_what_is_not_steady_says_why(self):
+        text = scene(KILL, settle="{for: 300ms, within: 600ms}").replace('10.77.0.1/"', '10.77.0.1:81/"')
+        d = self.start(text).finish()
+        self.assertEqual(d.code, 4, d.explain())
+        self.assertIn("web (refused", d.events("trial-end")[0]["reason"])
 
 
 if __name__ == "__main__":
