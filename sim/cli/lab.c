@@ -9,6 +9,7 @@
 #include "sim/drill/folder.h"
 #include "sim/drill/hold.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,6 +41,7 @@ static int lab_run(const struct command *self, struct args *a)
     char id[16];
     snprintf(id, sizeof id, "lab%06llx", (unsigned long long)(rng_fresh_seed() & 0xffffff));
     o.id = id;
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe must not end the lab */
     bool rootless;
     unsigned ids;
     AUTO_CLOSE int control = -1;

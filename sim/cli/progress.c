@@ -2,8 +2,11 @@
 #include "sim/cli/progress.h"
 
 #include "sim/base/buf.h"
+#include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,17 +27,37 @@ void progress_begin(struct progress *p, bool verbose, bool quiet)
     p->rang = json_object();
 }
 
+/* Whoever does not read what we say must not hold up the drill: poll(2) says that a pipe can be
+ * written when PIPE_BUF bytes fit, so what is shorter than that never waits. */
+static bool progress_heard(struct progress *p)
+{
+    struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    bool heard = poll(&fd, 1, 0) == 1 && (fd.revents & POLLOUT);
+    p->unheard += !heard;
+    return heard;
+}
+
+static void progress_write(struct buf *b)
+{
+    if (b->len > PIPE_BUF) {
+        b->len = PIPE_BUF - 2;
+        buf_adds(b, "\n");
+    }
+    (void)file_write_all(STDERR_FILENO, b->text, b->len, NULL);
+}
+
 static void progress_wipe(struct progress *p)
 {
-    if (p->shown)
-        fputs("\r\033[K", stderr);
+    AUTO_BUF b = BUF_INIT;
+    buf_adds(&b, "\r\033[K");
+    if (p->shown && progress_heard(p))
+        progress_write(&b);
     p->shown = false;
 }
 
 void progress_end(struct progress *p)
 {
     progress_wipe(p);
-    fflush(stderr);
     json_decref(p->rang);
     p->rang = NULL;
 }
@@ -49,7 +72,14 @@ static void progress_line(struct progress *p, const json_t *e, const char *color
     char at[32];
     snprintf(at, sizeof at, "%9.3f", (double)jsonx_int(e, "t", 0) / 1e9);
     progress_wipe(p);
-    fprintf(stderr, "%s  %s%s%s\n", at, paint(p, color), text, paint(p, color[0] ? PLAIN : ""));
+    if (!progress_heard(p))
+        return;
+    AUTO_BUF b = BUF_INIT;
+    if (p->unheard)
+        buf_printf(&b, "%9s  (%zu lines were not shown: nobody read)\n", "", p->unheard);
+    p->unheard = 0;
+    buf_printf(&b, "%s  %s%s%s\n", at, paint(p, color), text, paint(p, color[0] ? PLAIN : ""));
+    progress_write(&b);
 }
 
 /* "lb1, lb2" */
@@ -184,8 +214,11 @@ static void progress_show(struct progress *p, const char *text)
             buf_addc(&out, *c);
         n += ((unsigned char)*c & 0xc0) != 0x80;
     }
-    fprintf(stderr, "\r%s%s\033[K", buf_text(&out), paint(p, PLAIN));
-    fflush(stderr);
+    if (!progress_heard(p))
+        return;
+    AUTO_BUF line = BUF_INIT;
+    buf_printf(&line, "\r%s%s\033[K", buf_text(&out), paint(p, PLAIN));
+    progress_write(&line);
     p->shown = true;
 }
 

@@ -13,6 +13,7 @@ struct progress {
     bool shown;   /* a status line stands on the terminal */
     json_t *rang; /* alarms whose first onset in this trial was shown */
     int64_t trial;
+    size_t unheard; /* lines left out since whoever reads stopped reading */
 };
 
 void progress_begin(struct progress *p, bool verbose, bool quiet);

@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -252,6 +253,8 @@ static int run_run(const struct command *self, struct args *a)
     if (code)
         return code;
     r.source = here_open_source(path);
+    /* Who closed the pipe that progress goes to wanted less to read, not the drill to die. */
+    signal(SIGPIPE, SIG_IGN);
     r.operator_name = folder_operator(&r.operator_uid);
     code = run_prepared(&r);
     run_unmount(&r);

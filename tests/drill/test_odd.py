@@ -1,7 +1,9 @@
 """Odd places to stand in, odd things that hosts say: what a drill is and says stays the same."""
+import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import unittest
 
 import harness
@@ -63,6 +65,26 @@ class Odd(unittest.TestCase):
         d = self.start(scene(SAYS % "nobody"), cwd=here, user=user).finish()
         self.assertEqual(d.code, 0, d.explain())
         self.assertEqual(machine(), before)
+
+    # ---- who listens ----
+
+    def test_nobody_reads_what_it_says(self):
+        """A pipe that was closed, and one that is full: the drill goes on and says its verdict."""
+        for closed in (True, False):
+            base = self.folder()
+            path = harness.write(os.path.join(base, "s.yaml"), scene(KILL, start=REVIVING, rto="1500ms"))
+            r, w = os.pipe()
+            if closed:
+                os.close(r)
+            else:
+                fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+            p = subprocess.run([harness.BLACKSTART, "run", "-v", path, "--out", base + "/out"],
+                               stdout=subprocess.PIPE, stderr=w, text=True, timeout=60)
+            os.close(w)
+            self.assertEqual(p.returncode, 0, p.stdout)
+            self.assertIn("web came back", p.stdout)
+            if not closed:
+                os.close(r)
 
     # ---- what hosts say ----
 
