@@ -4,9 +4,11 @@
 #include "sim/cli/command.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LIST_COMMAND(name) &command_##name,
@@ -37,6 +39,17 @@ static void standard_descriptors(void)
         close(fd);
 }
 
+/* What whoever started us left behind: children must be waited for, no signal may be blocked, and
+ * nobody else may write to what root writes. */
+static void ordinary_process(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGCHLD, SIG_DFL);
+    umask(umask(077) | 022);
+}
+
 static int unknown(const char *word)
 {
     const char *names[32];
@@ -53,6 +66,7 @@ static int unknown(const char *word)
 int main(int argc, char **argv)
 {
     standard_descriptors();
+    ordinary_process();
     if (argc < 2)
         return overview(EXIT_BAD_INPUT);
     const char *word = argv[1];

@@ -4,6 +4,7 @@
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
+#include "sim/base/text.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -67,9 +68,11 @@ static const char *paint(const struct progress *p, const char *color)
     return p->color ? color : "";
 }
 
-static void progress_line(struct progress *p, const json_t *e, const char *color, const char *text)
+static void progress_line(struct progress *p, const json_t *e, const char *color, struct buf *text)
 {
     char at[32];
+    if (text->len) /* of servers and marks: nothing of it steers the terminal */
+        text_make_printable(text->text, text->len);
     snprintf(at, sizeof at, "%9.3f", (double)jsonx_int(e, "t", 0) / 1e9);
     progress_wipe(p);
     if (!progress_heard(p))
@@ -78,7 +81,8 @@ static void progress_line(struct progress *p, const json_t *e, const char *color
     if (p->unheard)
         buf_printf(&b, "%9s  (%zu lines were not shown: nobody read)\n", "", p->unheard);
     p->unheard = 0;
-    buf_printf(&b, "%s  %s%s%s\n", at, paint(p, color), text, paint(p, color[0] ? PLAIN : ""));
+    buf_printf(&b, "%s  %s%s%s\n", at, paint(p, color), buf_text(text),
+               paint(p, color[0] ? PLAIN : ""));
     progress_write(&b);
 }
 
@@ -163,7 +167,7 @@ void progress_event(struct progress *p, const char *kind, const json_t *event)
     if (p->quiet || progress_rang_before(p, kind, event))
         return;
     if (progress_milestone(kind, event, &text, &color)) {
-        progress_line(p, event, color, buf_text(&text));
+        progress_line(p, event, color, &text);
         return;
     }
     if (!p->verbose || !strcmp(kind, "plan") || !strcmp(kind, "run-start"))
@@ -172,7 +176,7 @@ void progress_event(struct progress *p, const char *kind, const json_t *event)
     json_object_del(rest, "t");
     buf_printf(&text, "%s ", kind);
     jsonx_dump(rest, &text);
-    progress_line(p, event, "", buf_text(&text));
+    progress_line(p, event, "", &text);
 }
 
 /* "checkout DOWN 3.1s of 10s" for each service that is down, else how many are up. */

@@ -5,6 +5,7 @@
 #include "sim/lab/lab.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static const struct option_spec shell_options[] = {
     {"run", 0, "ID", "of this drill or lab, when several are running"},
@@ -22,6 +23,11 @@ static int shell_run(const struct command *self, struct args *a)
         return say_usage(self, "the name of the host is not UTF-8");
     if (control_ask(args_get(a, "run"), q, &answer, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    /* A host is entered by a pid that its user names, and its programs are what that user put there. */
+    if (jsonx_int(answer, "uid", -1) != (json_int_t)geteuid())
+        return say_error(EXIT_CANNOT_RUN,
+                         "that lab belongs to the user with uid %lld: enter it as that user",
+                         (long long)jsonx_int(answer, "uid", -1));
     AUTO_FREE char **argv = calloc(a->after.n + 1, sizeof *argv);
     for (size_t i = 0; argv && i < a->after.n; i++)
         argv[i] = a->after.items[i];

@@ -1,6 +1,7 @@
 /* blackstart status: what is running, since when, which faults are in force. */
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
+#include "sim/base/text.h"
 #include "sim/cli/command.h"
 #include "sim/drill/control.h"
 
@@ -61,6 +62,8 @@ static int status_run(const struct command *self, struct args *a)
         status_text(answer, &text);
         json_array_append_new(all, answer);
     }
+    if (text.len) /* other users' drills say what they like */
+        text_make_printable(text.text, text.len);
     if (args_has(a, "json")) {
         buf_clear(&text);
         jsonx_dump_pretty(all, &text);

@@ -64,17 +64,19 @@ static void control_serve(struct loop_io *io, uint32_t events, void *data)
     AUTO_JSON *answer = NULL;
     struct pollfd p = {.fd = fd, .events = POLLIN};
     AUTO_FREE char *text = malloc(CONTROL_MAX);
-    if (!text || poll(&p, 1, 200) <= 0)
+    if (!text)
         return;
-    ssize_t n = recv(fd, text, CONTROL_MAX, MSG_DONTWAIT);
-    if (n <= 0)
-        return;
-    if (!control_may_speak(fd)) {
+    if (!control_may_speak(fd)) { /* answered before it says anything: not waited for at all */
         answer = json_pack("{s:b,s:s}", "ok", 0, "error",
                            "this drill belongs to another user: ask as that user or as root");
         control_answer(fd, answer);
         return;
     }
+    if (poll(&p, 1, 200) <= 0)
+        return;
+    ssize_t n = recv(fd, text, CONTROL_MAX, MSG_DONTWAIT);
+    if (n <= 0)
+        return;
     AUTO_JSON *request = NULL;
     struct err err = ERR_INIT;
     if (jsonx_parse(text, (size_t)n, "request", &request, &err) < 0)
@@ -177,6 +179,20 @@ static int control_pick(const char *id, char name[108], struct err *err)
     return 0;
 }
 
+/* Anybody may bind any abstract name: the uid in it counts only if the kernel says the same. */
+static int control_peer(int fd, const char *name, uid_t *ret, struct err *err)
+{
+    struct ucred cred;
+    socklen_t n = sizeof cred;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0)
+        return err_errno(err, errno, "cannot see who serves the drill %s", name);
+    if (cred.uid != (uid_t)strtoul(name + strlen(CONTROL_PREFIX), NULL, 10))
+        return err_set(err, EPERM, "the drill %s is served by another user (uid %u)", name,
+                       (unsigned)cred.uid);
+    *ret = cred.uid;
+    return 0;
+}
+
 int control_ask(const char *id, json_t *request, json_t **ret_answer, struct err *err)
 {
     AUTO_JSON *req = request;
@@ -193,11 +209,15 @@ int control_ask(const char *id, json_t *request, json_t **ret_answer, struct err
     socklen_t n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
     if (fd < 0 || connect(fd, (struct sockaddr *)&sun, n) < 0)
         return err_errno(err, errno, "cannot reach the drill %s", name);
+    uid_t uid = 0;
+    if ((rc = control_peer(fd, name, &uid, err)) < 0)
+        return rc;
     AUTO_BUF text = BUF_INIT;
     jsonx_dump(req, &text);
     if (text.len > CONTROL_MAX)
         return err_set(err, EMSGSIZE, "that is too long (at most %d bytes)", CONTROL_MAX);
-    if (send(fd, text.text, text.len, MSG_NOSIGNAL) < 0)
+    /* EPIPE: it has refused us and gone; what it said can still be read. */
+    if (send(fd, text.text, text.len, MSG_NOSIGNAL) < 0 && errno != EPIPE)
         return err_errno(err, errno, "cannot reach the drill");
     AUTO_FREE char *answer = malloc(CONTROL_MAX);
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -212,6 +232,7 @@ int control_ask(const char *id, json_t *request, json_t **ret_answer, struct err
         return rc;
     if (!jsonx_bool(a, "ok", false))
         return err_set(err, EPERM, "%s", jsonx_str(a, "error", "the drill refused"));
+    json_object_set_new(a, "uid", json_integer((json_int_t)uid));
     *ret_answer = steal_ptr(a);
     return 0;
 }

@@ -26,7 +26,8 @@ struct control *control_close(struct control *c);
 DEFINE_CLEANUP(struct control, control_close);
 
 /* The client: sends to the run `id` (NULL: the only one) and waits for the answer. -ESRCH with a
- * sentence when nothing runs, or several do and none was named. */
+ * sentence when nothing runs, or several do and none was named. The member "uid" of the answer: who
+ * serves it, from the kernel; everything else is what that user likes to say. */
 int control_ask(const char *id, json_t *request, json_t **ret_answer, struct err *err);
 /* Ids of the drills that run and may be asked: a JSON array of texts. */
 int control_list(json_t **ret_ids, struct err *err);

@@ -408,17 +408,6 @@ static size_t agent_confirm(struct agent_hit *hits, size_t n, int signo, nsec un
     }
 }
 
-/* A descriptor for the process that was scanned, not for another that got its number since. */
-static int agent_pidfd(const struct proc *p)
-{
-    struct proc now;
-    AUTO_CLOSE int fd = pidfd_open(p->pid, 0);
-    if (fd < 0 || !procs_read(p->pid, &now))
-        return -1;
-    free(now.argv0);
-    return now.start == p->start && procs_is_alive(&now) ? steal_fd(&fd) : -1;
-}
-
 static int agent_do_signal(struct agent *a, const json_t *ask, json_t *answer, struct err *err)
 {
     struct agent_wanted wanted = agent_wanted(ask);
@@ -433,7 +422,7 @@ static int agent_do_signal(struct agent *a, const json_t *ask, json_t *answer, s
     size_t n = 0, sent = 0;
     for (size_t i = 0; hits && i < all.n; i++) {
         const struct proc *p = &all.items[i];
-        if (!agent_is_asked_for(a, &all, p, &wanted) || (hits[n].pidfd = agent_pidfd(p)) < 0)
+        if (!agent_is_asked_for(a, &all, p, &wanted) || (hits[n].pidfd = procs_pidfd(p)) < 0)
             continue;
         hits[n++].pid = p->pid;
         json_array_append_new(pids, agent_describe(a, &all, p));

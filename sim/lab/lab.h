@@ -155,8 +155,8 @@ struct lab_answer {
 };
 void lab_run_wait_all(struct lab_node *const *nodes, size_t n, const char *command, nsec timeout,
                       struct lab_answer *ret);
-/* A terminal or command for a person: runs argv inside with the caller's stdio and waits; returns
- * its exit code (128 + signal). */
+/* A terminal or command for a person: runs argv (NULL: a shell) inside with the caller's stdio and
+ * waits; returns its exit code (128 + signal). */
 int lab_node_shell(struct lab_node *n, char *const *argv, struct err *err);
 /* The same from another process (of the same user), by the pid of the host's init. */
 int lab_shell(pid_t init, const char *host, char *const *argv, struct err *err);

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 
 #define PROCS_COMM_CUT 15 /* TASK_COMM_LEN - 1 */
 
@@ -55,6 +56,16 @@ bool procs_read(pid_t pid, struct proc *ret)
         return false;
     *ret = p;
     return true;
+}
+
+int procs_pidfd(const struct proc *p)
+{
+    struct proc now;
+    AUTO_CLOSE int fd = pidfd_open(p->pid, 0);
+    if (fd < 0 || !procs_read(p->pid, &now))
+        return -1;
+    free(now.argv0);
+    return now.start == p->start && procs_is_alive(&now) ? steal_fd(&fd) : -1;
 }
 
 static int procs_by_pid(const void *a, const void *b)

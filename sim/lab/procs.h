@@ -27,6 +27,9 @@ int procs_scan(struct procs *ret, struct err *err);
 void procs_done(struct procs *p);
 /* One process now; false when there is none. The caller frees ret->argv0. */
 bool procs_read(pid_t pid, struct proc *ret);
+/* A pidfd of the process that was scanned, not of another that got its number since; -1: it has
+ * ended. The caller closes it. */
+int procs_pidfd(const struct proc *p);
 const struct proc *procs_find(const struct procs *p, pid_t pid);
 static inline bool procs_is_alive(const struct proc *p)
 {

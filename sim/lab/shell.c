@@ -100,6 +100,10 @@ static _Noreturn void shell_child(pid_t init, int pidfd, const char *host, char 
 int lab_shell(pid_t init, const char *host, char *const *argv, struct err *err)
 {
     int pipe_fds[2], code = 0, status;
+    char sh[] = "/bin/sh";
+    char *const alone[] = {sh, NULL};
+    if (!argv)
+        argv = alone;
     AUTO_CLOSE int pidfd = pidfd_open(init, 0);
     if (pidfd < 0)
         return errno == ESRCH ? err_set(err, EHOSTDOWN, "host %s is down", host)

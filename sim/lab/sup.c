@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -96,7 +97,9 @@ static void sup_kill_tree(void)
             if (p->pid == self || !procs_is_alive(p) || !procs_descends(&all, p->pid, self))
                 continue;
             any = true;
-            kill(p->pid, SIGKILL);
+            AUTO_CLOSE int pidfd = procs_pidfd(p);
+            if (pidfd >= 0)
+                pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
         }
         procs_done(&all);
         if (!any)

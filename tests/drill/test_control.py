@@ -54,6 +54,8 @@ class Control(unittest.TestCase):
                 "cat /etc/hostname; hostname; exit 7")
         self.assertEqual(r.returncode, 7, r.stderr)
         self.assertIn("client", r.stdout)
+        r = ask("shell", "client", "--run", self.run_id, input="hostname\nexit 5\n")
+        self.assertEqual((r.returncode, r.stdout), (5, "client\n"), r.stderr)
         r = ask("shell", "nobody", "--run", self.run_id, "--", "true")
         self.assertEqual(r.returncode, 3)
         d.finish()

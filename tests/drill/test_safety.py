@@ -1,6 +1,10 @@
 """What comes out of servers is only text, and what a lab does stays in the lab: nothing that a host
 prints, copies or writes may reach beyond it."""
 import os
+import signal
+import socket
+import subprocess
+import time
 import unittest
 
 import harness
@@ -120,6 +124,93 @@ exec sleep 100
         self.assertIn("d/victim leads out of its folder by a symbolic link", d.stderr)
         with open(os.path.join(outside, "victim")) as f:
             self.assertEqual(f.read(), "keep")
+
+
+class Others(unittest.TestCase):
+    """Other users of the machine, and what whoever started us left set."""
+
+    def as_nobody(self, name, serve):
+        """Runs serve(socket) as uid 65534, on this abstract name or connected to it."""
+        r, w = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+                s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                s.settimeout(10)
+                code = serve(s, "\0" + name, lambda: os.write(w, b"x"))
+            finally:
+                os._exit(code or 0)
+        os.close(w)
+        self.addCleanup(os.close, r)
+        return pid, r
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs a second user")
+    def test_somebody_elses_socket_is_no_drill_of_ours(self):
+        def serve(s, name, ready):
+            s.bind(name)
+            s.listen(1)
+            ready()
+            c, _ = s.accept()
+            c.send(b'{"ok":true,"pid":%d}' % os.getpid())
+
+        name = "blackstart.0.fake%d" % os.getpid()
+        pid, ready = self.as_nobody(name, serve)
+        self.assertEqual(os.read(ready, 1), b"x")
+        r = subprocess.run([harness.BLACKSTART, "shell", "h", "--run", name.split(".")[-1], "--",
+                            "true"], capture_output=True, text=True, timeout=30)
+        os.waitpid(pid, 0)
+        self.assertEqual(r.returncode, 3, r)
+        self.assertIn("is served by another user (uid 65534)", r.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs a second user")
+    def test_strangers_are_refused_at_once(self):
+        d = drill(self, "exec sleep 100\n").start()
+        self.addCleanup(d.end)
+        run_id = d.tail(lambda e: e["kind"] == "run-start")["id"]
+        d.tail(lambda e: e["kind"] == "state" and e["state"] == "observe")
+
+        def ask(s, name, ready):
+            for _ in range(20):  # silent: none may be waited for
+                c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                c.settimeout(10)
+                c.connect(name)
+                if b"belongs to another user" not in c.recv(1000):
+                    return 2
+            ready()
+            return 0
+
+        began = time.monotonic()
+        pid, ready = self.as_nobody("blackstart.0." + run_id, ask)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        self.assertLess(time.monotonic() - began, 1.5)  # waited for: 20 x 200 ms
+        d.finish()
+        self.assertEqual(d.code, 0, d.explain())
+
+    def test_what_was_ignored_or_open_to_all_is_not_inherited(self):
+        def before():
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGCHLD])
+            os.umask(0)
+
+        d = drill(self, "exec sleep 100\n")
+        r = subprocess.run(d.argv(), capture_output=True, text=True, preexec_fn=before, timeout=60)
+        self.assertEqual(r.returncode, 0, r)
+        for f in ("record.ndjson", "result.json", "report.html", "logs", "files"):
+            self.assertEqual(os.stat(os.path.join(d.out, f)).st_mode & 0o022, 0, f)
+
+    def test_a_reader_that_goes_away_ends_no_drill(self):
+        d = drill(self, "exec sleep 100\n")
+        p = subprocess.Popen(d.argv(), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        p.stderr.readline()
+        p.stderr.close()
+        p.stdout.read()
+        self.assertEqual(p.wait(60), 0)
+        p.stdout.close()
+        self.assertEqual([e["status"] for e in d.events("run-end")], ["completed"])
 
 
 if __name__ == "__main__":
