@@ -18,6 +18,7 @@ fi
 install=$INSIDE/install-quietly.sh
 policy=/usr/sbin/policy-rc.d
 work=$(mktemp -d)
+: "${work:?}" # everything below is written in there
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin"
 for folder in /usr/sbin /etc/rc[2-5].d /etc/systemd/system; do
