@@ -2,6 +2,7 @@
 #include "reports/html.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,10 +168,20 @@ static void timelines(const struct result *r, struct buf *out)
     buf_adds(out, "</section>\n");
 }
 
+/* Three digits, rounded down (-1) or up (1): a bound is never narrowed. */
+static double outward(double v, int direction)
+{
+    if (v == 0 || !isfinite(v))
+        return v;
+    double step = pow(10, floor(log10(fabs(v))) - 2);
+    return direction < 0 ? floor(v / step + 1e-6) * step : ceil(v / step - 1e-6) * step;
+}
+
 static void number_cell(bool has, double v, bool above, struct buf *out)
 {
     if (has)
-        buf_printf(out, "<td class=\"n\">%s%.3g s</td>", above ? "&gt; " : "", v);
+        buf_printf(out, "<td class=\"n\">%s%.3g s</td>", above ? "&gt; " : "",
+                   above ? outward(v, -1) : v);
     else
         buf_adds(out, "<td class=\"n\">–</td>");
 }
@@ -186,8 +197,9 @@ static void summary_row(const char *what, const struct service *s, const struct 
                m->n, m->unaffected, m->censored);
     number_cell(m->has_median, m->median, m->median_censored, out);
     if (m->has_ci)
-        buf_printf(out, "<td class=\"n\">%.3g – %s%.3g s (%.4g %%)</td>", m->ci.lo,
-                   m->ci_censored ? "&gt; " : "", m->ci.hi, 100 * m->ci_level);
+        buf_printf(out, "<td class=\"n\">%.3g – %s%.3g s (%.4g %%)</td>", outward(m->ci.lo, -1),
+                   m->ci_censored ? "&gt; " : "", outward(m->ci.hi, m->ci_censored ? -1 : 1),
+                   floor(1e4 * m->ci_level + 1e-9) / 100);
     else
         buf_adds(out, "<td class=\"n\">–</td>");
     AUTO_BUF worst = BUF_INIT;
@@ -203,7 +215,8 @@ static void summary_row(const char *what, const struct service *s, const struct 
         if (m->restricted_to > 0)
             buf_printf(out, ", restricted to %.3g s", m->restricted_to);
         if (m->has_mean_ci)
-            buf_printf(out, " (%.3g – %.3g)", m->mean_ci.lo, m->mean_ci.hi);
+            buf_printf(out, " (%.3g – %.3g)", outward(m->mean_ci.lo, -1),
+                       outward(m->mean_ci.hi, 1));
         buf_adds(out, "; ");
     }
     if (m->mean_note)
@@ -306,7 +319,8 @@ static void changes(const json_t *list, struct buf *out)
     }
 }
 
-static void fault_row(const struct trial *t, const struct fault *f, struct buf *out)
+static void fault_row(const struct result *r, const struct trial *t, const struct fault *f,
+                      struct buf *out)
 {
     buf_printf(out, "<tr><td class=\"n\">%" PRId64 "</td><td><b>", t->n);
     html_text(out, f->step);
@@ -350,7 +364,7 @@ static void fault_row(const struct trial *t, const struct fault *f, struct buf *
         buf_adds(out, ")");
         changes(f->undo_changes, out);
     } else {
-        buf_adds(out, "ended with the lab");
+        buf_adds(out, r->clean == 1 ? "ended with the lab" : "not known");
     }
     buf_adds(out, "</td></tr>\n");
 }
@@ -396,7 +410,7 @@ static void done_to_the_system(const struct result *r, struct buf *out)
                               "<th>change</th><th>when</th><th>did it bite</th><th>undone</th></tr>"
                               "</thead>\n<tbody>\n");
             any = true;
-            fault_row(&r->trials[i], &r->trials[i].faults[k], out);
+            fault_row(r, &r->trials[i], &r->trials[i].faults[k], out);
         }
     buf_adds(out, any ? "</tbody></table></div>\n" : "<p>Nothing was changed.</p>\n");
     buf_adds(out, "<h3>Compared before and after</h3>\n<ul>\n");
@@ -440,11 +454,12 @@ static void definitions(const struct result *r, struct buf *out)
         const struct service_summary *s = &r->services[i];
         if (!nsec_is_set(s->resolution) || s->resolution == NSEC_INF)
             continue;
-        char words[NSEC_TEXT_MAX];
+        AUTO_BUF words = BUF_INIT;
+        sentence_span((struct span){0, s->resolution}, &words);
         buf_adds(out, "<p>An outage of ");
         html_text(out, s->service->name);
-        buf_printf(out, " shorter than %s may have gone unseen. Its RTO runs from %s.</p>\n",
-                   nsec_text(s->resolution, words),
+        buf_printf(out, " of %s may have gone unseen. Its RTO runs from %s.</p>\n",
+                   buf_text(&words),
                    s->service->rto_clock == CLOCK_IMPACT      ? "the impact"
                    : s->service->rto_clock == CLOCK_FAULT     ? "the fault"
                    : s->service->rto_clock == CLOCK_DETECTION ? "detection"
@@ -460,7 +475,7 @@ static void reproduce(const struct result *r, struct buf *out)
     buf_adds(out, "<h3>To reproduce, and to check this report</h3>\n<pre>");
     html_text(out, buf_text(&command));
     buf_adds(out, "\nblackstart report DIR        # computes everything here again, from "
-                  "record.ndjson alone\nsha256sum scenario.yaml      # must be: ");
+                  "record.ndjson and scenario.yaml\nsha256sum scenario.yaml      # must be: ");
     html_text(out, jsonx_str(json_object_get(r->start, "scenario"), "digest", "?"));
     buf_adds(out, "\ntail -n1 record.ndjson | sha256sum   # must be: ");
     html_text(out, r->head.hash);

@@ -96,7 +96,8 @@ static void bullet(const struct result *r, const struct objective *o, struct buf
     buf_printf(out,
                "<svg viewBox=\"-4 0 %.0f %.0f\" role=\"img\" aria-label=\"%zu of %zu trials within "
                "the target of %s\">",
-               BULLET_WIDTH + 8, height + 17, o->within, o->planned, nsec_text(o->target, words));
+               BULLET_WIDTH + 8, height + 17, o->within, o->planned,
+               sentence_target(o->target, words));
     buf_printf(out,
                "<rect class=\"zone\" x=\"0\" y=\"0\" width=\"%.1f\" height=\"%.1f\"/>"
                "<rect class=\"beyond\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"%.1f\"/>",

@@ -241,7 +241,7 @@ static void shades(struct drawing *d, const struct service_seen *s, double top, 
                "<path class=\"deadline\" d=\"M0 -2V%.1f\"/><text x=\"%d\" y=\"%.1f\" "
                "text-anchor=\"%s\" class=\"strong halo\">RTO %s</text></g>",
                bottom - top + 2, right ? 5 : -5, 12.0, right ? "start" : "end",
-               nsec_text(rto, words));
+               sentence_target(rto, words));
 }
 
 static void alarm_lane(struct drawing *d, const struct service_seen *s, const struct alarm_seen *a)
@@ -459,8 +459,11 @@ static void summary_line(const struct result *r, const struct trial *t, struct b
             sentence_span(span_is_set(s->ttr) ? s->ttr : s->ttr_clock[CLOCK_IMPACT], &text);
         }
         if (s->detected_by) {
+            bool hit = span_is_set(s->ttd_impact);
             buf_printf(&text, ", %s after ", s->detected_by->alarm->name);
-            sentence_span(s->ttd_impact, &text);
+            sentence_span(hit ? s->ttd_impact : s->ttd_fault, &text);
+            if (!hit)
+                buf_adds(&text, " from the fault");
         }
         html_text(out, buf_text(&text));
         first = false;

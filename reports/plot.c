@@ -236,8 +236,8 @@ static void distribution(const struct result *r, struct plots *p, const struct s
         buf_printf(&script,
                    "set arrow from %.6f, graph 0 to %.6f, graph 1 nohead ls 4\n"
                    "set label '%s promised' at %.6f, graph 1 %s offset 0,0.6\n",
-                   seconds(target), seconds(target), nsec_text(target, words), seconds(target),
-                   right ? "right" : "left");
+                   seconds(target), seconds(target), sentence_target(target, words),
+                   seconds(target), right ? "right" : "left");
     }
     if (m->has_ci && !m->ci_censored)
         buf_printf(&script,
@@ -287,7 +287,7 @@ static void distribution(const struct result *r, struct plots *p, const struct s
                       "diamond missed it, a ring is open, an arrow was not seen to end.");
     if (nsec_is_set(target)) {
         char words[NSEC_TEXT_MAX];
-        buf_printf(&desc, " The dashed line is the target of %s.", nsec_text(target, words));
+        buf_printf(&desc, " The dashed line is the target of %s.", sentence_target(target, words));
     }
     if (m->has_median && !m->median_censored) {
         buf_printf(&desc, " The solid line is the median, %.3g s", m->median);

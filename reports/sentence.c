@@ -46,8 +46,7 @@ static void long_time(nsec t, int round, struct buf *out)
     buf_adds(out, nsec_text(steps(t, step, round) * step, text));
 }
 
-/* A promise as exactly as it was given. */
-static const char *target_text(nsec t, char text[static NSEC_TEXT_MAX])
+const char *sentence_target(nsec t, char text[static NSEC_TEXT_MAX])
 {
     nsec h = t / (3600 * NSEC_SEC), m = t / (60 * NSEC_SEC) % 60, s = t % (60 * NSEC_SEC);
     if (t < 100 * NSEC_SEC) {
@@ -145,7 +144,7 @@ static const char *since(int clock)
 void sentence_promise(const struct objective *o, struct buf *out)
 {
     char target[NSEC_TEXT_MAX];
-    target_text(o->target, target);
+    sentence_target(o->target, target);
     switch (o->kind) {
     case OBJECTIVE_RTO:
         buf_printf(out, "restored within %s", target);
@@ -185,7 +184,7 @@ static void verdict_part(const struct objective *o, struct buf *out)
 {
     char target[NSEC_TEXT_MAX];
     if (nsec_is_set(o->target))
-        buf_printf(out, "; the promise is %s", target_text(o->target, target));
+        buf_printf(out, "; the promise is %s", sentence_target(o->target, target));
     buf_printf(out, ": %s", sentence_verdict(o->verdict));
     for (size_t i = 0; i < o->reasons_n; i++)
         buf_printf(out, "%s%s%s", i == 0 ? " (" : "; ", o->reasons[i].text,
@@ -345,7 +344,7 @@ void sentence_objective(const struct result *r, const struct objective *o, struc
     if (o->unmeasured) {
         buf_printf(out, "the %s of %s", o->kind == OBJECTIVE_RPO ? "RPO" : "promise", name);
         if (nsec_is_set(o->target))
-            buf_printf(out, " (%s)", target_text(o->target, target));
+            buf_printf(out, " (%s)", sentence_target(o->target, target));
         buf_adds(out, " was not measured.");
         capital(out, from);
         return;

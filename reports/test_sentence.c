@@ -1,6 +1,8 @@
 /* What people read, for every outcome: exact words. */
 #include "tests/support/test.h"
 
+#include <math.h>
+
 #include "reports/fixture.h"
 #include "reports/sentence.h"
 
@@ -270,10 +272,51 @@ static void what_was_asked_to_be_demonstrated(void **state)
                        "% confidence; 80 % was asked and needs 8 clean trials.");
 }
 
+/* An interval is never narrowed, not by a nanosecond; a lower bound is never raised. */
+static void rounding(void **state)
+{
+    (void)state;
+    static const struct {
+        struct span s;
+        const char *text;
+    } cells[] = {
+        {{3100 * MS - 1, 3300 * MS + 1}, "3.2 s (3.0–3.4)"},
+        {{-150 * MS - 1, 150 * MS + 1}, "0 ms (-151 to 151)"},
+        {{3100 * MS - 1, NSEC_INF}, "more than 3.0 s"},
+        {{0, 3300 * MS + 1}, "at most 3.4 s"},
+        {{700 * NSEC_SEC - 1, 701 * NSEC_SEC + 1}, "11 min 41 s (11 min 39 s – 11 min 42 s)"},
+        {{7199 * NSEC_SEC, 7201 * NSEC_SEC}, "2 h (1 h 59 min – 2 h 1 min)"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
+        AUTO_BUF b = BUF_INIT;
+        sentence_span(cells[i].s, &b);
+        assert_string_equal(buf_text(&b), cells[i].text);
+    }
+    assert_true(fabs(sentence_percent_down(0.5499) - 54.9) < 1e-9);
+    assert_true(fabs(sentence_percent_down(0.8) - 80) < 1e-9);
+    static const struct {
+        nsec target;
+        const char *text;
+    } targets[] = {
+        {0, "0 s"},
+        {250 * MS, "250 ms"},
+        {1234 * MS, "1.234 s"},
+        {10 * NSEC_SEC, "10 s"},
+        {100 * NSEC_SEC, "1 min 40 s"},
+        {4 * 3600 * NSEC_SEC, "4 h"},
+        {5405 * NSEC_SEC + 500 * MS, "1 h 30 min 5.5 s"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+        char text[NSEC_TEXT_MAX];
+        assert_string_equal(sentence_target(targets[i].target, text), targets[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations_in_words),
+        cmocka_unit_test(rounding),
         cmocka_unit_test(met),
         cmocka_unit_test(one_trial),
         cmocka_unit_test(missed),
