@@ -151,6 +151,22 @@ static int folder_files(int dirfd, const struct scenario *s, int source_dirfd, s
     return file_replace(dirfd, "files/SHA256SUMS", sums.text, sums.len, err);
 }
 
+/* Whoever owns the folder can put another one, or a link, in the place where root mounts and removes.
+ * Under sudo the operator's own folder is as good as ours. */
+static int folder_is_ours(int fd, const char *path, struct err *err)
+{
+    const char *sudo = getenv("SUDO_UID");
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_errno(err, errno, "cannot look at %s", path);
+    if (geteuid() != 0 || st.st_uid == 0 ||
+        (sudo && *sudo && st.st_uid == (uid_t)strtoul(sudo, NULL, 10)))
+        return 0;
+    return err_set(err, EACCES,
+                   "the folder %s belongs to another user (uid %u): name one that is not there yet",
+                   path, (unsigned)st.st_uid);
+}
+
 int folder_open(const char *path, const struct scenario *s, int source_dirfd, const char *yaml,
                 struct folder *ret, struct err *err)
 {
@@ -175,6 +191,8 @@ int folder_open(const char *path, const struct scenario *s, int source_dirfd, co
     AUTO_CLOSE int fd = open(buf_text(&name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, errno, "cannot open %s", buf_text(&name));
+    if ((rc = folder_is_ours(fd, buf_text(&name), err)) < 0)
+        return rc;
     if (!folder_is_empty(fd))
         return err_set(err, EEXIST,
                        "the folder %s is not empty: each run needs a folder of its own",

@@ -178,8 +178,9 @@ class Others(unittest.TestCase):
                 c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 c.settimeout(10)
                 c.connect(name)
-                if b"belongs to another user" not in c.recv(1000):
-                    return 2
+                with c:
+                    if b"belongs to another user" not in c.recv(1000):
+                        return 2
             ready()
             return 0
 
@@ -189,6 +190,16 @@ class Others(unittest.TestCase):
         self.assertLess(time.monotonic() - began, 1.5)  # waited for: 20 x 200 ms
         d.finish()
         self.assertEqual(d.code, 0, d.explain())
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs a second user")
+    def test_root_writes_into_nobody_elses_folder(self):
+        d = drill(self, "exec sleep 100\n")
+        os.mkdir(d.out)
+        os.chown(d.out, 65534, 65534)
+        d.run()
+        self.assertEqual(d.code, 2, d.explain())
+        self.assertIn("belongs to another user (uid 65534)", d.stderr)
+        self.assertEqual(os.listdir(d.out), [])
 
     def test_what_was_ignored_or_open_to_all_is_not_inherited(self):
         def before():
