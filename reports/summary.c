@@ -98,8 +98,10 @@ static void means(const struct value *v, size_t n, bool restrict_it, struct summ
     for (size_t i = 0; i < n; i++) {
         points[i] = midpoint(v[i].s);
         censored[i] = isinf(points[i]);
+        /* Of a censored one nothing is known from its low on, even where observation went on: a
+         * heal ended what was measured. */
         if (censored[i])
-            points[i] = seconds(v[i].watched);
+            tau = fmin(tau, points[i] = seconds(v[i].s.lo));
         tau = fmin(tau, seconds(v[i].watched));
     }
     if (m->censored == 0) {

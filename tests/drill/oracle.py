@@ -356,6 +356,7 @@ def measure(trial, scenario, name):
         s.resolution = max(s.resolution, resolution(
             answers, probe, trial.armed if begin is None else begin, watched))
     s.probed = bool(by_probe)
+    s.watched = 0 if trial.armed is None else watched - (trial.armed if begin is None else begin)
     periods, doubtful = service_down([o for runs in by_probe.values() for o in runs], least)
     s.blips += doubtful
     s.episodes = [episode(trial, service, by_probe, least, impact, restored)
@@ -724,11 +725,14 @@ def judge_objective(trials, scenario, name, kind, measured):
     return o
 
 
-def summary(spans, fixed_phase):
-    """Median, extremes and the median's interval of durations that are known as intervals."""
+def summary(values, fixed_phase, restrict=True):
+    """Median, extremes, the median's interval and, where some are censored, the restricted mean of
+    durations that are known as intervals, each with how long it was watched."""
+    spans = [x for x, _ in values]
     n = len(spans)
     m = {"n": n, "censored": sum(x[1] == INF for x in spans), "median": None,
-         "median_above": None, "min": None, "max": None, "ci": None}
+         "median_above": None, "min": None, "max": None, "ci": None,
+         "restricted": None}
     if n == 0:
         return m
     lows, highs = sorted(x[0] for x in spans), sorted(x[1] for x in spans)
@@ -743,6 +747,10 @@ def summary(spans, fixed_phase):
     if n >= 2 and not fixed_phase:
         j, k, level = median_ranks(n)
         m["ci"] = (lows[j - 1], highs[k - 1], lows[k - 1], level)
+    if m["censored"] and restrict and not fixed_phase:
+        tau = min([x[0] for x in spans if x[1] == INF] + [w for _, w in values])
+        if tau > 0:
+            m["restricted"] = (tau, sum(min(x, tau) for x in mids) / n)
     return m
 
 
@@ -809,9 +817,9 @@ def judge(folder):
         hit = [s for s in seen if s.judged]
         services[name] = {
             "affected": len(hit), "unaffected": len(seen) - len(hit),
-            "mttd_s": summary([s.ttd for s in seen if s.ttd], fixed),
-            "mttr_s": summary([s.ttr for s in hit if s.ttr], fixed),
-            "down_s": summary([s.down for s in hit], fixed)}
+            "mttd_s": summary([(s.ttd, s.watched) for s in seen if s.ttd], fixed, False),
+            "mttr_s": summary([(s.ttr, s.watched) for s in hit if s.ttr], fixed),
+            "down_s": summary([(s.down, s.watched) for s in hit], fixed)}
     return {"trials": trials, "objectives": objectives, "services": services, "verdict": verdict,
             "status": status, "clean": clean, "exit_code": code,
             "has_fault": scenario.has_fault}

@@ -77,6 +77,10 @@ class Comparison:
         self.span(where + "max", a["max"], b["max"])
         self.number(where + "median", a["median"], b["median"], 1e9)
         self.number(where + "median above", a.get("median_above"), b["median_above"], 1e9)
+        if b["censored"]:
+            tau, mean = b["restricted"] or (None, None)
+            self.number(where + "restricted to", a["restricted_to_s"], tau, 1e9)
+            self.number(where + "mean", a["mean"], mean, 1e9)
         if (a["ci"] is None) != (b["ci"] is None):
             self.same(where + "ci", a["ci"], b["ci"])
         elif b["ci"]:
