@@ -2,6 +2,7 @@
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/base/rng.h"
+#include "sim/base/text.h"
 #include "sim/base/units.h"
 #include "sim/cli/command.h"
 
@@ -63,11 +64,30 @@ int say_result(int code, const char *text, size_t n)
     return code;
 }
 
+/* What is set goes into scenario.yaml, which must be readable again. */
+static bool sets_are_text(const struct strv *sets)
+{
+    for (size_t i = 0; sets && i < sets->n; i++) {
+        AUTO_FREE char *copy = strdup(sets->items[i]);
+        if (!copy)
+            abort();
+        text_make_printable(copy, strlen(copy));
+        if (strcmp(copy, sets->items[i])) {
+            say_error(EXIT_BAD_INPUT,
+                      "--set %s: this holds bytes that are not UTF-8, or control characters", copy);
+            return false;
+        }
+    }
+    return true;
+}
+
 struct scenario *open_scenario(const char *path, const struct args *a)
 {
     AUTO_DIAGS diags = DIAGS_INIT;
     AUTO_BUF text = BUF_INIT;
     struct scenario *s = NULL;
+    if (!sets_are_text(args_all(a, "set")))
+        return NULL;
     int rc = scenario_load(path, args_all(a, "set"), &diags, &s);
     const char *trials = args_get(a, "trials");
     int64_t n;

@@ -70,6 +70,12 @@ class Text(unittest.TestCase):
         self.assertEqual(d.events("alarm", event="onset")[0]["detail"], "bad ? ?[31m")
         self.assertNotIn("\033[2J", d.stderr + d.stdout)
 
+    def test_what_is_set_must_be_text(self):
+        d = drill(self, "exec sleep 100\n", options=["--set", b"x=a\xffb"])
+        r = subprocess.run(d.argv(), capture_output=True, timeout=60)
+        self.assertEqual(r.returncode, 2, r)
+        self.assertIn(b"--set x=a?b: this holds bytes that are not UTF-8", r.stderr)
+
     def test_last_lines_of_a_failed_server_cannot_write_on_the_terminal(self):
         d = drill(self, LOUD + "exit 9\n", host="ready: {tcp: 9, within: 5s}, ",
                   options=["-v"]).run()
