@@ -223,7 +223,8 @@ static void never_started(const struct objective *o, const struct service_seen *
                        : s->by == BY_HEAL && !o->service->heal_counts
                            ? "came back only after blackstart had taken the fault away"
                            : "came back";
-    buf_printf(out, "%s %s, but %s %s, so the clock of its promise never started", name, back,
+    buf_printf(out, "%s %s, %s %s %s, so the clock of its promise never started", name, back,
+               s->outcome == OUTCOME_CENSORED ? "and" : "but",
                s->judged_n > 1 ? "not each outage was" : "the outage was never", done);
 }
 
