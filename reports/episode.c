@@ -490,8 +490,7 @@ static void attach(struct result *r, const struct trial *t, const struct watched
     if (e->restored.hi == NSEC_INF) {
         e->by = BY_NOBODY;
         nsec last = last_bad_before(r->arena, w, w_n, least, e, t->watched);
-        if (nsec_is_set(last) && last < e->restored.lo)
-            e->restored.lo = last;
+        e->restored.lo = nsec_is_set(last) ? last : e->impact.lo;
         return;
     }
     if (healed == NSEC_INF) { /* back after observation had ended, by nothing of ours */

@@ -178,7 +178,9 @@ static json_t *episode_json(const struct episode *e)
     set(j, "cause", json_string(e->undo ? "undo" : "fault"));
     set(j, "judged", json_boolean(!e->undo));
     set(j, "flaps", json_integer((json_int_t)e->flaps));
-    set_duration(j, "outage_s", span_between(e->impact, e->restored));
+    struct span outage = span_between(e->impact, e->restored);
+    outage.lo = outage.lo < 0 ? 0 : outage.lo;
+    set_duration(j, "outage_s", outage);
     set_duration(j, "down_s", e->down);
     set_duration(j, "alarm_onset", e->onset);
     set_duration(j, "reconverge_s", e->reconverge);

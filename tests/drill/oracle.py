@@ -287,6 +287,11 @@ def minus(a, b):
     return (a[0] - b[1], a[1] - b[0])
 
 
+def outage(e):
+    lo, hi = minus(e["restored"], e["impact"])
+    return max(0, lo), hi
+
+
 def count(windows, x):
     return sum(lo <= x <= hi for lo, hi in windows)
 

@@ -143,7 +143,7 @@ class Comparison:
             for key, want in (("impact", e["impact"]), ("restored", e["restored"]),
                               ("down_s", e["down"]), ("alarm_onset", e["onset"]),
                               ("reconverge_s", e["reconverge"]),
-                              ("outage_s", oracle.minus(e["restored"], e["impact"]))):
+                              ("outage_s", oracle.outage(e))):
                 self.span(at + key, x[key], want)
             self.same(at + "by", x["restored_by"], e["by"])
             self.same(at + "judged", x["judged"], not e["undo"])
