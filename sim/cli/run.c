@@ -207,6 +207,18 @@ static void run_unmount(struct run *r)
     unlinkat(r->folder.dirfd, "lab", AT_REMOVEDIR);
 }
 
+/* From the first thing that is made until the loop listens to them, signals wait: they stop the drill
+ * in its order. They wait again while reports are written. */
+static void run_hold_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static int run_prepared(struct run *r)
 {
     struct err err = ERR_INIT;
@@ -255,6 +267,7 @@ static int run_run(const struct command *self, struct args *a)
     r.source = here_open_source(path);
     /* Who closed the pipe that progress goes to wanted less to read, not the drill to die. */
     signal(SIGPIPE, SIG_IGN);
+    run_hold_signals();
     r.operator_name = folder_operator(&r.operator_uid);
     code = run_prepared(&r);
     run_unmount(&r);

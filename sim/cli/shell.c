@@ -28,11 +28,15 @@ static int shell_run(const struct command *self, struct args *a)
         return say_error(EXIT_CANNOT_RUN,
                          "that lab belongs to the user with uid %lld: enter it as that user",
                          (long long)jsonx_int(answer, "uid", -1));
-    AUTO_FREE char **argv = calloc(a->after.n + 1, sizeof *argv);
-    for (size_t i = 0; argv && i < a->after.n; i++)
+    char bash[] = "/bin/bash", sh[] = "/bin/sh";
+    AUTO_FREE char **argv = calloc(a->after.n + 2, sizeof *argv);
+    if (!argv)
+        abort();
+    for (size_t i = 0; i < a->after.n; i++)
         argv[i] = a->after.items[i];
-    int code = lab_shell((pid_t)jsonx_int(answer, "pid", 0), a->rest.items[0],
-                         a->after.n ? argv : NULL, &err);
+    if (!a->after.n)
+        argv[0] = access(bash, X_OK) == 0 ? bash : sh;
+    int code = lab_shell((pid_t)jsonx_int(answer, "pid", 0), a->rest.items[0], argv, &err);
     if (code < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     return code;

@@ -103,6 +103,8 @@ class Control(unittest.TestCase):
         r = ask("shell", "client", "--run", lab, "--", "sh", "-c", "getent hosts srv")
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertIn("10.77.0.1", r.stdout)
+        r = ask("shell", "srv", "--run", lab, input="hostname; exit 4\n")
+        self.assertEqual((r.returncode, r.stdout), (4, "srv\n"), r.stderr)
         r = ask("mark", "note", "x", "--run", lab)
         self.assertEqual(r.returncode, 3)
         p.send_signal(signal.SIGINT)

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 import harness
@@ -65,6 +66,23 @@ class Odd(unittest.TestCase):
         d = self.start(scene(SAYS % "nobody"), cwd=here, user=user).finish()
         self.assertEqual(d.code, 0, d.explain())
         self.assertEqual(machine(), before)
+
+    def test_a_signal_while_the_folder_is_made(self):
+        """It stops the drill in its order: nothing half-made stays, and a report says what was."""
+        seen = 0
+        for ms in range(4, 90, 6):
+            d = self.start(scene(KILL, start=REVIVING, rto="1500ms"))
+            time.sleep(ms / 1000)  # the moment is the subject
+            d.process.send_signal(signal.SIGTERM)
+            d.finish()
+            if not os.path.exists(d.out):
+                continue
+            self.assertEqual(d.code, 5, d.explain())
+            self.assertEqual(d.result["status"], "aborted")
+            seen += 1
+            if seen == 4:
+                break
+        self.assertGreater(seen, 0)
 
     # ---- who listens ----
 
