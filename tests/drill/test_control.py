@@ -1,6 +1,7 @@
 """`mark`, `status` and `shell` from another terminal, `lab`, and `when: {operator}`."""
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -88,12 +89,13 @@ class Control(unittest.TestCase):
         self.assertEqual(d.code, 0, d.explain())
 
     def test_a_lab_is_held_without_faults_and_goes(self):
-        token = self.id()
+        token = self.id() + secrets.token_hex(4)
         base = harness.folder()
         self.addCleanup(shutil.rmtree, base)
         path = harness.write(os.path.join(base, "s.yaml"), scene(KILL))
         p = subprocess.Popen([BLACKSTART, "lab", path], stderr=subprocess.PIPE, text=True,
                              env=environment(token))
+        self.addCleanup(p.kill)
         lines = []
         while "the lab stands" not in "".join(lines[-1:]):
             line = p.stderr.readline()
@@ -113,7 +115,7 @@ class Control(unittest.TestCase):
         self.assertEqual(processes_of(token), [])
 
     def test_a_lab_that_is_killed_leaves_nothing(self):
-        token = self.id()
+        token = self.id() + secrets.token_hex(4)
         base = harness.folder()
         self.addCleanup(shutil.rmtree, base)
         path = harness.write(os.path.join(base, "s.yaml"), scene(KILL, start=REVIVING))
