@@ -30,12 +30,32 @@ struct link_state {
     struct err failed; /* of an edge; code 0: none */
 };
 
+/* What is good only while the cable happens to be in has not recovered: a service counts as restored
+ * when it stays good for `stable`, which must be long enough to hold a whole turn of the flapping. */
+static int link_check_stable(const struct scenario *s, const struct link_params *p, struct err *err)
+{
+    char turn[NSEC_TEXT_MAX], stable[NSEC_TEXT_MAX];
+    for (size_t i = 0; p->flap && i < s->probes.n; i++) {
+        const struct probe *probe = s->probes.items[i];
+        if (probe->service && probe->stable < nsec_add(p->flap->down, p->flap->up))
+            return err_set(err, EINVAL,
+                           "probe %s counts its service as restored after %s, but a turn of this "
+                           "flapping takes %s: a service that comes and goes with the cable would "
+                           "pass; give the probe a 'stable' of at least that",
+                           probe->name, nsec_yaml(probe->stable, stable),
+                           nsec_yaml(nsec_add(p->flap->down, p->flap->up), turn));
+    }
+    return 0;
+}
+
 static int link_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct link_params *p = step->params;
     if (p->down == (p->flap != NULL))
         return err_set(err, EINVAL, "give one of 'down: true' and 'flap: {down: D, up: D}'");
     int r = inject_target_check(p->host, "host", err);
+    if (r == 0)
+        r = link_check_stable(s, p, err);
     return r < 0 ? r : ports_check(s, p->host, p->network, err);
 }
 
