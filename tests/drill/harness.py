@@ -47,8 +47,12 @@ def folder():
 
 
 def write(path, text):
+    """Writes a file; a scenario gets the test server beside it, for its files:."""
     with open(path, "w") as f:
         f.write(text)
+    server = os.path.join(SUPPORT, "stampd")
+    if path.endswith(".yaml") and os.path.exists(server):
+        shutil.copy(server, os.path.dirname(path))
     return path
 
 

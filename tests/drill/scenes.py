@@ -1,14 +1,12 @@
 """Small scenarios for the tests, with servers of our own."""
-import os
 
-from harness import SUPPORT
-
-STAMPD = os.path.join(SUPPORT, "stampd")
+# From the host's own working directory: wherever this was built (/tmp, say), hosts may not see it.
+STAMPD = "./stampd"
 
 
 def scene(script="", extra="", rto="800ms", start=None, more_hosts="", probe_extra="", trials=1,
           settle="300ms", horizon="2500ms", expect="", service_extra="", name="small", every="50ms",
-          timeout="100ms", stable="300ms"):
+          timeout="100ms", stable="300ms", files="stampd"):
     """A client that asks a server; `script` is a YAML list."""
     start = start or '["%s --port 80"]' % STAMPD
     return """
@@ -20,7 +18,7 @@ networks:
   net: {subnet: 10.77.0.0/24}
 hosts:
   client: {lab: {address: 10.77.0.9}}
-  srv: {lab: {address: 10.77.0.1}, start: %s, ready: {tcp: 80, within: 5s}}
+  srv: {lab: {address: 10.77.0.1}, files: [%s], start: %s, ready: {tcp: 80, within: 5s}}
 %sprobes:
   web:
     service: web
@@ -35,7 +33,7 @@ hosts:
 %ssettle: %s
 horizon: %s
 trials: %d
-""" % (name, rto, service_extra, start, more_hosts, every, timeout, stable, probe_extra, extra,
+""" % (name, rto, service_extra, files, start, more_hosts, every, timeout, stable, probe_extra, extra,
        script or " []", expect, settle, horizon, trials)
 
 

@@ -66,7 +66,7 @@ class Outcome(unittest.TestCase):
         script = """
   - {id: bystander, at: 300ms, kill: {host: other, process: stamp-server}}
 """
-        other = ('  other: {lab: {address: 10.77.0.2}, start: ["%s --port 81"], '
+        other = ('  other: {lab: {address: 10.77.0.2}, files: [stampd], start: ["%s --port 81"], '
                  'ready: {tcp: 81}}\n' % STAMPD)
         d = self.drill(scene(script, more_hosts=other), code=4)
         self.assertEqual(self.service(d)["outcome"], "unaffected")
@@ -248,12 +248,12 @@ class Outcome(unittest.TestCase):
         base = harness.folder()
         self.addCleanup(shutil.rmtree, base)
         write(os.path.join(base, "motd.txt"), "hello\n")
-        start = '["%s --port 80"], files: [motd.txt]' % STAMPD
-        path = write(os.path.join(base, "s.yaml"), scene(start=start))
+        path = write(os.path.join(base, "s.yaml"), scene(files="motd.txt, stampd"))
         d = self.drill(path, code=0)
         sums = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], capture_output=True, text=True,
                               cwd=os.path.join(d.out, "files"))
-        self.assertEqual((sums.returncode, sums.stdout), (0, "srv/motd.txt: OK\n"))
+        self.assertEqual((sums.returncode, sums.stdout),
+                         (0, "srv/motd.txt: OK\nsrv/stampd: OK\n"))
 
     def test_a_secret_reaches_the_process_and_no_file(self):
         base = harness.folder()
@@ -315,11 +315,12 @@ class Outcome(unittest.TestCase):
         small = os.path.join(base, "small")
         os.mkdir(small)
         token = "full-disk-%d" % os.getpid()
+        room = os.path.getsize(os.path.join(base, "stampd")) + 72 * 1024  # DIR/files, and a little
         r = subprocess.run(
             ["unshare", "-m", "sh", "-c",
-             "mount -t tmpfs -o size=64k none %s && exec %s run %s --out %s/out" %
-             (small, BLACKSTART, path, small)], capture_output=True, text=True, timeout=120,
-            env=harness.environment(token))
+             "mount -t tmpfs -o size=%d none %s && exec %s run %s --out %s/out" %
+             (room, small, BLACKSTART, path, small)],
+            capture_output=True, text=True, timeout=120, env=harness.environment(token))
         self.assertEqual(r.returncode, 5, r.stderr)
         self.assertIn("No space left on device", r.stderr)
         self.assertEqual(harness.processes_of(token), [])
