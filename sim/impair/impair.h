@@ -1,0 +1,92 @@
+/* Impairments of network traffic at points of the network: by the kernel's netem where it has one,
+ * by our own engine where it has none or where that is asked for.
+ *
+ *   arm ─ (traffic untouched) ─ set on ─ … ─ set off ─ disarm
+ *
+ * Arming does all that takes time (devices, programs, queues); switching on and off is one step.
+ * Packets that are held when a line is switched off still leave at their time; disarming waits for
+ * none and loses those that are left.
+ *
+ * Ownership: one `struct impair` per lab, made with the first line, freed after the last. It owns
+ * the engine's process (user engine). A line belongs to it and is freed by impair_disarm(). When the
+ * engine's process dies, impair takes away what redirects to it at once (the path heals) and calls
+ * `died`. Whoever dies how, nothing of it survives the namespaces of the lab.
+ */
+#pragma once
+
+#include "sim/base/cleanup.h"
+#include "sim/base/err.h"
+#include "sim/base/impairment.h"
+#include "sim/kernel/inet.h"
+#include "sim/kernel/nl.h"
+#include "sim/loop/loop.h"
+
+enum impair_engine { IMPAIR_AUTO, IMPAIR_NETEM, IMPAIR_USER };
+
+/* Where: packets that leave `device` (egress), or arrive at it (ingress). */
+struct impair_point {
+    struct nl *nl;      /* of the namespace of the device; borrowed, must outlive the line */
+    int netns_fd;       /* of the same; borrowed for the call */
+    const char *device; /* borrowed for the call */
+    bool ingress;
+};
+
+/* Which packets. Empty members match everything. With neither peers, protocol nor ports all frames
+ * match, ARP and IPv6 neighbour discovery too; else IP packets alone. The peer is the destination at
+ * egress and the source at ingress; `reversed` swaps that, for the switch's side of a cable, whose
+ * egress is the host's ingress. Later fragments of a datagram carry no ports: a scope with ports
+ * lets them follow their first fragment only as far as protocol and peer tell (they match). */
+#define IMPAIR_PEERS_MAX 64
+#define IMPAIR_PORTS_MAX 16
+struct impair_ports {
+    uint16_t lo, hi;
+};
+struct impair_scope {
+    const struct inet_prefix *peers; /* any of them */
+    size_t n_peers;
+    uint8_t family;   /* AF_INET, AF_INET6 alone; 0: both */
+    int protocol;     /* IPPROTO_*; IPPROTO_ICMP is ICMPv6 too; -1: any */
+    bool reversed;
+    /* TCP, UDP, SCTP: any of each list that is not empty */
+    const struct impair_ports *ports;      /* either end */
+    size_t n_ports;
+    const struct impair_ports *peer_ports; /* the peer's end */
+    size_t n_peer_ports;
+    const struct impair_ports *own_ports;
+    size_t n_own_ports;
+};
+/* True when a packet can match both. */
+bool impair_scopes_overlap(const struct impair_scope *a, const struct impair_scope *b);
+
+struct impair;
+struct impair_line;
+
+/* `lab`: a tag for names of devices, unique among those alive in these namespaces ("bs"…). died:
+ * from the loop. */
+int impair_new(struct loop *loop, void (*died)(const char *reason, void *data), void *data,
+               struct impair **ret, struct err *err);
+struct impair *impair_free(struct impair *m); /* disarms every line; takes NULL, returns NULL */
+DEFINE_CLEANUP(struct impair, impair_free);
+
+/* Which engine AUTO becomes here, and why ("kernel has no sch_netem"); or -EOPNOTSUPP with the reason
+ * and what to install when neither can do it. Touches nothing. `nl`: any namespace of the kind. */
+int impair_choose(enum impair_engine asked, const struct impairment *what, bool netem_here,
+                  bool user_here, enum impair_engine *ret, struct err *err);
+
+/* 0: armed and off. A recording `point->nl` records what would be sent and starts nothing. */
+int impair_arm(struct impair *m, const struct impair_point *point, const struct impair_scope *scope,
+               const struct impairment *what, enum impair_engine engine, struct impair_line **ret,
+               struct err *err);
+/* ret_at: first request, last acknowledgement; may be NULL. */
+int impair_set(struct impair_line *line, bool on, struct span *ret_at, struct err *err);
+/* Other parameters for a line, on or off. */
+int impair_change(struct impair_line *line, const struct impairment *what, struct err *err);
+int impair_disarm(struct impair_line *line, struct err *err);
+
+struct impair_counts {
+    uint64_t matched;  /* packets that the line took */
+    uint64_t passed, lost, duplicated, corrupted, reordered, marked;
+    uint64_t overflow; /* lost to a full queue of ours: not asked for */
+    uint64_t held;     /* now */
+};
+int impair_count(struct impair_line *line, struct impair_counts *ret, struct err *err);

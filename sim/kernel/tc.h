@@ -1,0 +1,59 @@
+/* Queueing disciplines, classifiers and actions by rtnetlink (tc(8), linux/pkt_sched.h,
+ * linux/pkt_cls.h, linux/tc_act/tc_mirred.h).
+ *
+ * Functions returning void queue one message on `nl`; nl_flush() sends and tells errors; see nl.h.
+ *
+ * How a fault selects packets without touching the queues of the others: a classifier at clsact
+ * (egress or ingress) matches and redirects to a device of ours; an ifb with a netem root there
+ * holds them and hands them back to the device they came from (drivers/net/ifb.c: from egress by
+ * dev_queue_xmit, from ingress by netif_receive_skb), where tc_skip_classify keeps the action from
+ * being executed again. The root of the impaired device stays what it was, whatever it was:
+ * replacing it would be an outage of our own making, and would need the old tree replayed.
+ */
+#pragma once
+
+#include "sim/base/impairment.h"
+#include "sim/kernel/nl.h"
+#include <linux/filter.h>
+
+/* An intermediate device, down; addresses of IPv6 are not made on it. */
+void tc_ifb_add(struct nl *nl, const char *name, uint32_t group);
+
+void tc_clsact_add(struct nl *nl, const char *dev); /* EEXIST is told; nl_forgive() it */
+void tc_clsact_delete(struct nl *nl, const char *dev);
+
+/* handle: major number, "1:" is 1; as the root of dev. */
+void tc_netem_add(struct nl *nl, const char *dev, uint16_t handle, const struct impairment *m);
+/* The same qdisc with other parameters; every parameter is given anew. */
+void tc_netem_change(struct nl *nl, const char *dev, uint16_t handle, const struct impairment *m);
+void tc_root_delete(struct nl *nl, const char *dev);
+
+enum tc_hook { TC_EGRESS, TC_INGRESS };
+
+/* A classifier: cls_bpf with classic instructions (no privilege beyond the namespace's
+ * CAP_NET_ADMIN; its data begin with the Ethernet header at both hooks), or with a loaded eBPF
+ * program in direct-action mode. */
+struct tc_filter {
+    const char *dev;
+    enum tc_hook hook;
+    uint16_t pref;   /* priority: smaller is asked first */
+    uint32_t handle; /* within pref; 0: the kernel chooses */
+    const struct sock_filter *ops; /* classic; n_ops > 0 */
+    size_t n_ops;
+    int program;             /* eBPF descriptor when n_ops is 0 */
+    const char *name;        /* of the program, for people; may be NULL */
+    const char *redirect_to; /* classic: mirred egress redirect to this device; NULL: pass */
+};
+void tc_filter_add(struct nl *nl, const struct tc_filter *f);
+void tc_filter_delete(struct nl *nl, const struct tc_filter *f); /* dev, hook, pref, handle */
+
+struct tc_stats {
+    uint64_t packets, bytes, dropped, overlimits;
+    uint32_t backlog_packets, backlog_bytes;
+};
+/* Of the root of dev. -ENOENT when it has none of ours (handle). */
+int tc_root_stats(struct nl *nl, const char *dev, uint16_t handle, struct tc_stats *ret,
+                  struct err *err);
+/* Of the action of a filter. */
+int tc_filter_stats(struct nl *nl, const struct tc_filter *f, struct tc_stats *ret,
+                    struct err *err);
