@@ -3,12 +3,46 @@
 
 #include <string.h>
 
+#include "sim/base/cleanup.h"
+
 #define REPLACEMENT "\xef\xbf\xbd"
+
+/* How many bytes at s are a character that is not seen, else 0. Text is UTF-8: the YAML reader and
+ * the JSON reader refuse anything else. */
+static size_t unseen(const char *s, unsigned *ret_code)
+{
+    static const unsigned ranges[][2] = {{0x80, 0x9f},     {0x61c, 0x61c},   {0x180e, 0x180e},
+                                         {0x200b, 0x200b}, {0x200e, 0x200f}, {0x2028, 0x202e},
+                                         {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb}};
+    const unsigned char *u = (const unsigned char *)s;
+    unsigned code = 0;
+    size_t n = 0;
+    if ((u[0] & 0xe0) == 0xc0 && (u[1] & 0xc0) == 0x80) {
+        code = (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu);
+        n = 2;
+    } else if ((u[0] & 0xf0) == 0xe0 && (u[1] & 0xc0) == 0x80 && (u[2] & 0xc0) == 0x80) {
+        code = (u[0] & 0xfu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
+        n = 3;
+    }
+    for (size_t i = 0; n && i < ARRAY_SIZE(ranges); i++)
+        if (code >= ranges[i][0] && code <= ranges[i][1]) {
+            *ret_code = code;
+            return n;
+        }
+    return 0;
+}
 
 void escape_xml(const char *s, struct buf *out)
 {
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;
+        unsigned code;
+        size_t n = unseen(s, &code);
+        if (n) {
+            buf_printf(out, "[U+%04X]", code);
+            s += n - 1;
+            continue;
+        }
         switch (c) {
         case '&':
             buf_adds(out, "&amp;");
@@ -43,7 +77,12 @@ void escape_markdown(const char *s, struct buf *out)
 {
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;
-        if (c == '<')
+        unsigned code;
+        size_t n = unseen(s, &code);
+        if (n) {
+            buf_printf(out, "\\[U+%04X\\]", code);
+            s += n - 1;
+        } else if (c == '<')
             buf_adds(out, "&lt;");
         else if (c == '&')
             buf_adds(out, "&amp;");
@@ -60,11 +99,35 @@ void escape_markdown(const char *s, struct buf *out)
 void escape_label(const char *s, struct buf *out)
 {
     for (; s && *s; s++) {
+        unsigned code;
+        size_t n = unseen(s, &code);
+        if (n) {
+            buf_printf(out, "[U+%04X]", code);
+            s += n - 1;
+            continue;
+        }
         if (*s == '\\' || *s == '"')
             buf_addc(out, '\\');
         if (*s == '\n')
             buf_adds(out, "\\n");
         else
             buf_addc(out, *s);
+    }
+}
+
+void escape_terminal(const char *s, struct buf *out)
+{
+    for (; s && *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        unsigned code;
+        size_t n = unseen(s, &code);
+        if (n) {
+            buf_printf(out, "[U+%04X]", code);
+            s += n - 1;
+        } else if (c < 0x20 || c == 0x7f) {
+            buf_addc(out, c == '\n' || c == '\t' ? ' ' : '?');
+        } else {
+            buf_addc(out, *s);
+        }
     }
 }

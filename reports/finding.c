@@ -144,23 +144,22 @@ static void of_steps(struct result *r, const struct trial *t)
         bool done = false;
         for (size_t k = 0; k < t->faults_n; k++)
             done |= strcmp(t->faults[k].step, step->id) == 0;
-        size_t at = 0;
-        for (const json_t *e; !done && (e = trial_next(t, "action", &at));)
-            done = strcmp(jsonx_str(e, "step", ""), step->id) == 0;
+        for (size_t k = 0; k < t->actions_n; k++)
+            done |= strcmp(t->actions[k].step, step->id) == 0;
         if (!done && !t->aborted && !t->why_void)
             result_find(r, "step_never_happened", WEIGHT_WARNING, NULL, t->n, -1,
                         "the step %s never happened%s", step->id,
                         step->when ? ": its condition did not come true" : "");
     }
-    size_t at = 0;
-    for (const json_t *e; (e = trial_next(t, "action", &at));) {
-        int64_t code = jsonx_int(e, "code", 0);
-        bool late = jsonx_bool(e, "timed_out", false);
-        if (strcmp(jsonx_str(e, "event", ""), "end") == 0 && (code != 0 || late))
-            result_find(r, "action_failed", WEIGHT_FAILURE, NULL, t->n, seq_of(e),
-                        late ? "the command of step %s (%s) did not end in time%s"
-                             : "the command of step %s (%s) failed%s",
-                        jsonx_str(e, "step", "?"), jsonx_str(e, "command", "?"), "");
+    for (size_t k = 0; k < t->actions_n; k++) {
+        const struct action *a = &t->actions[k];
+        if (!span_is_set(a->end) || (!a->why && !a->timed_out && !a->signal && a->code == 0))
+            continue;
+        AUTO_BUF how = BUF_INIT;
+        sentence_action(a, &how);
+        result_find(r, "action_failed", WEIGHT_FAILURE, NULL, t->n, a->seq,
+                    "the command of step %s (%s) on %s failed: %s", a->step, a->command, a->host,
+                    buf_text(&how));
     }
     for (size_t k = 0; k < t->faults_n; k++)
         if (t->faults[k].undo_failed)

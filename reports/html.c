@@ -369,6 +369,41 @@ static void fault_row(const struct result *r, const struct trial *t, const struc
     buf_adds(out, "</td></tr>\n");
 }
 
+static void action_row(const struct trial *t, const struct action *a, struct buf *out)
+{
+    AUTO_BUF how = BUF_INIT;
+    sentence_action(a, &how);
+    buf_printf(out, "<tr><td class=\"n\">%" PRId64 "</td><td><b>", t->n);
+    html_text(out, a->step);
+    buf_adds(out, "</b> run ");
+    html_text(out, a->host);
+    if (a->role) {
+        buf_adds(out, " (as ");
+        html_text(out, a->role);
+        buf_adds(out, ")");
+    }
+    buf_adds(out, "<br><span class=\"mono\">");
+    html_text(out, a->command);
+    buf_adds(out, "</span></td><td>");
+    nsec at = span_is_set(a->start) ? a->start.lo : a->end.lo;
+    if (nsec_is_set(at) && nsec_is_set(t->zero))
+        buf_printf(out, "at %.3f s", (double)(at - t->zero) / 1e9);
+    if (span_is_set(a->start) && span_is_set(a->end))
+        buf_printf(out, ", took %.1f ms", (double)(a->end.hi - a->start.lo) / 1e6);
+    buf_adds(out, "</td><td>");
+    html_text(out, buf_text(&how));
+    buf_adds(out, "</td><td>not undone: an action, no fault</td></tr>\n");
+}
+
+static void changes_head(bool *any, struct buf *out)
+{
+    if (!*any)
+        buf_adds(out, "<div class=\"scroll\"><table>\n<thead><tr><th class=\"n\">trial</th>"
+                      "<th>change</th><th>when</th><th>did it bite</th><th>undone</th></tr>"
+                      "</thead>\n<tbody>\n");
+    *any = true;
+}
+
 static void comparisons(const struct result *r, struct buf *out)
 {
     for (size_t i = 0; i < json_array_size(r->events); i++) {
@@ -403,15 +438,17 @@ static void done_to_the_system(const struct result *r, struct buf *out)
     add_text(sentence_clean, r, out);
     buf_adds(out, " Times count from the script's zero of each trial.</p>\n");
     bool any = false;
-    for (size_t i = 0; i < r->trials_n; i++)
-        for (size_t k = 0; k < r->trials[i].faults_n; k++) {
-            if (!any)
-                buf_adds(out, "<div class=\"scroll\"><table>\n<thead><tr><th class=\"n\">trial</th>"
-                              "<th>change</th><th>when</th><th>did it bite</th><th>undone</th></tr>"
-                              "</thead>\n<tbody>\n");
-            any = true;
-            fault_row(r, &r->trials[i], &r->trials[i].faults[k], out);
+    for (size_t i = 0; i < r->trials_n; i++) {
+        const struct trial *t = &r->trials[i];
+        for (size_t k = 0; k < t->faults_n; k++) {
+            changes_head(&any, out);
+            fault_row(r, t, &t->faults[k], out);
         }
+        for (size_t k = 0; k < t->actions_n; k++) {
+            changes_head(&any, out);
+            action_row(t, &t->actions[k], out);
+        }
+    }
     buf_adds(out, any ? "</tbody></table></div>\n" : "<p>Nothing was changed.</p>\n");
     buf_adds(out, "<h3>Compared before and after</h3>\n<ul>\n");
     comparisons(r, out);

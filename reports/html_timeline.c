@@ -304,8 +304,10 @@ static void people_lanes(struct drawing *d)
         raw_event(d, at.lo, d->y + 12, e);
         if (!end)
             begun = at.lo;
-        else if (nsec_is_set(begun))
+        else if (nsec_is_set(begun)) {
             bar(d, "act", begun, at.hi, d->y + 4, 15, jsonx_str(e, "command", "command"));
+            begun = NSEC_UNSET; /* one that could not be run has an end alone */
+        }
     }
     d->y += any ? LANE : 0;
     any = false;

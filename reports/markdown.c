@@ -137,44 +137,68 @@ static void findings(const struct result *r, struct buf *out)
     more(r->findings_n, "findings", out);
 }
 
+static void fault_row(const struct result *r, const struct trial *t, const struct fault *f,
+                      struct buf *out)
+{
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(out, "| %" PRId64 " |", t->n);
+    cell(f->step, out);
+    buf_adds(&text, f->action);
+    for (size_t m = 0; m < json_array_size(f->targets); m++) {
+        const char *target = json_string_value(json_array_get(f->targets, m));
+        buf_printf(&text, "%s%s", m == 0 ? " " : ", ", target ? target : "?");
+    }
+    cell(buf_text(&text), out);
+    buf_clear(&text);
+    if (span_is_set(f->start) && nsec_is_set(t->zero))
+        buf_printf(&text, "%.3f s", (double)(f->start.lo - t->zero) / 1e9);
+    cell(buf_text(&text), out);
+    cell(!f->injected ? f->error : f->verified ? f->seen : f->asked ? "NO" : "not verified", out);
+    buf_clear(&text);
+    if (span_is_set(f->end))
+        buf_printf(&text, "%s (%s)", f->undo_failed ? "NO, it failed" : "yes",
+                   f->cause ? f->cause : "?");
+    else
+        buf_adds(&text, r->clean == 1 ? "ended with the lab" : "not known");
+    cell(buf_text(&text), out);
+    buf_addc(out, '\n');
+}
+
+/* What people and automation did by our hand: not verified and not undone. */
+static void action_row(const struct trial *t, const struct action *a, struct buf *out)
+{
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(out, "| %" PRId64 " |", t->n);
+    cell(a->step, out);
+    buf_printf(&text, "run %s: %s%s%s%s", a->host, a->command, a->role ? " (as " : "",
+               a->role ? a->role : "", a->role ? ")" : "");
+    cell(buf_text(&text), out);
+    buf_clear(&text);
+    nsec at = span_is_set(a->start) ? a->start.lo : a->end.lo;
+    if (nsec_is_set(t->zero) && nsec_is_set(at))
+        buf_printf(&text, "%.3f s", (double)(at - t->zero) / 1e9);
+    cell(buf_text(&text), out);
+    buf_clear(&text);
+    sentence_action(a, &text);
+    cell(buf_text(&text), out);
+    cell("not undone: an action, no fault", out);
+    buf_addc(out, '\n');
+}
+
 static void done_to_the_system(const struct result *r, struct buf *out)
 {
     buf_adds(out, "\n## What was done to the system\n\n| trial | step | action | at | verified | "
                   "undone |\n|---|---|---|---|---|---|\n");
     size_t rows = 0;
-    for (size_t i = 0; i < r->trials_n; i++)
-        for (size_t k = 0; k < r->trials[i].faults_n; k++) {
-            const struct trial *t = &r->trials[i];
-            const struct fault *f = &t->faults[k];
-            if (rows++ >= ROWS_MAX)
-                continue;
-            AUTO_BUF text = BUF_INIT;
-            buf_printf(out, "| %" PRId64 " |", t->n);
-            cell(f->step, out);
-            buf_adds(&text, f->action);
-            for (size_t m = 0; m < json_array_size(f->targets); m++) {
-                const char *target = json_string_value(json_array_get(f->targets, m));
-                buf_printf(&text, "%s%s", m == 0 ? " " : ", ", target ? target : "?");
-            }
-            cell(buf_text(&text), out);
-            buf_clear(&text);
-            if (span_is_set(f->start) && nsec_is_set(t->zero))
-                buf_printf(&text, "%.3f s", (double)(f->start.lo - t->zero) / 1e9);
-            cell(buf_text(&text), out);
-            cell(!f->injected  ? f->error
-                 : f->verified ? f->seen
-                 : f->asked    ? "NO"
-                               : "not verified",
-                 out);
-            buf_clear(&text);
-            if (span_is_set(f->end))
-                buf_printf(&text, "%s (%s)", f->undo_failed ? "NO, it failed" : "yes",
-                           f->cause ? f->cause : "?");
-            else
-                buf_adds(&text, r->clean == 1 ? "ended with the lab" : "not known");
-            cell(buf_text(&text), out);
-            buf_addc(out, '\n');
-        }
+    for (size_t i = 0; i < r->trials_n; i++) {
+        const struct trial *t = &r->trials[i];
+        for (size_t k = 0; k < t->faults_n; k++)
+            if (rows++ < ROWS_MAX)
+                fault_row(r, t, &t->faults[k], out);
+        for (size_t k = 0; k < t->actions_n; k++)
+            if (rows++ < ROWS_MAX)
+                action_row(t, &t->actions[k], out);
+    }
     more(rows, "rows", out);
     buf_addc(out, '\n');
     sentence(sentence_clean, r, out);

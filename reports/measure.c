@@ -15,6 +15,7 @@
 #include "reports/finding.h"
 #include "reports/objective.h"
 #include "reports/summary.h"
+#include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
 
 #define RECORD_VERSION 1
@@ -156,6 +157,7 @@ static void read_faults(struct result *r, struct trial *t)
                                 .changes = json_object_get(e, "changes"),
                                 .start = SPAN_UNSET,
                                 .end = SPAN_UNSET,
+                                .gone_at = SPAN_UNSET,
                                 .injected = true,
                                 .seq = jsonx_int(e, "seq", -1)};
         }
@@ -189,14 +191,59 @@ static void read_faults(struct result *r, struct trial *t)
     i = 0;
     for (const json_t *e; (e = trial_next(t, "fault-gone", &i));) {
         struct fault *f = fault_of(t, e);
-        if (f)
-            f->gone = jsonx_str(e, "why", "it ended early, and not by us");
+        if (!f)
+            continue;
+        f->gone = jsonx_str(e, "why", "it was there no more when it was to be undone");
+        f->gone_at = jsonx_span(json_object_get(e, "at"));
+        if (!span_is_set(f->gone_at))
+            f->gone_at = (struct span){jsonx_int(e, "t", 0), jsonx_int(e, "t", 0)};
     }
     for (size_t k = 0; k < t->faults_n; k++) {
         struct fault *f = &t->faults[k];
         if (f->injected && span_is_set(f->start) &&
             (!span_is_set(t->fault_start) || f->start.lo < t->fault_start.lo))
             t->fault_start = f->start;
+    }
+}
+
+/* The command whose end this is. */
+static struct action *open_action(struct trial *t, const json_t *e)
+{
+    for (size_t i = t->actions_n; i-- > 0;) {
+        struct action *a = &t->actions[i];
+        if (strcmp(a->step, jsonx_str(e, "step", "")) == 0 &&
+            strcmp(a->host, jsonx_str(e, "host", "")) == 0 && !span_is_set(a->end))
+            return a;
+    }
+    return NULL;
+}
+
+static void read_actions(struct result *r, struct trial *t)
+{
+    t->actions = arena_alloc(r->arena, (trial_count(t, "action") + 1) * sizeof *t->actions);
+    size_t i = 0;
+    for (const json_t *e; (e = trial_next(t, "action", &i));) {
+        bool end = strcmp(jsonx_str(e, "event", ""), "end") == 0;
+        struct span at = jsonx_span(json_object_get(e, "at"));
+        struct action *a = end ? open_action(t, e) : NULL;
+        bool started = a || !end;
+        if (!a) {
+            a = &t->actions[t->actions_n++];
+            *a = (struct action){.step = jsonx_str(e, "step", "?"),
+                                 .host = jsonx_str(e, "host", "?"),
+                                 .command = jsonx_str(e, "command", "?"),
+                                 .role = jsonx_str(e, "role", NULL),
+                                 .start = end ? SPAN_UNSET : at,
+                                 .end = SPAN_UNSET};
+        }
+        a->seq = jsonx_int(e, "seq", -1);
+        if (!end)
+            continue;
+        a->end = at;
+        a->code = jsonx_int(e, "code", 0);
+        a->signal = jsonx_int(e, "signal", 0);
+        a->timed_out = jsonx_bool(e, "timed_out", false);
+        a->why = started ? NULL : jsonx_str(e, "output", "");
     }
 }
 
@@ -231,6 +278,49 @@ static void read_states(struct trial *t)
         t->zero = t->armed;
 }
 
+static bool same_host(const struct fault *a, const struct fault *b)
+{
+    for (size_t i = 0; i < json_array_size(a->targets); i++)
+        for (size_t k = 0; k < json_array_size(b->targets); k++)
+            if (json_equal(json_array_get(a->targets, i), json_array_get(b->targets, k)))
+                return true;
+    return false;
+}
+
+/* A fault that was there no more when it was to be undone: others ended it, unless another fault of
+ * the same scenario came, or was undone, on the same host meanwhile. That one is named; that it was
+ * the cause is likely and not known, so the words do not say it. */
+static const char *gone_text(struct result *r, const struct trial *t, const struct fault *f)
+{
+    const struct fault *by = NULL;
+    nsec last = NSEC_UNSET;
+    bool undone = false;
+    for (size_t i = 0; i < t->faults_n; i++) {
+        const struct fault *g = &t->faults[i];
+        if (g == f || !g->injected || !same_host(f, g))
+            continue;
+        const struct span acts[] = {g->start, g->end};
+        for (size_t k = 0; k < ARRAY_SIZE(acts); k++)
+            if (span_is_set(acts[k]) && acts[k].hi > f->start.lo && acts[k].lo <= f->gone_at.hi &&
+                (!by || acts[k].lo > last)) {
+                by = g;
+                last = acts[k].lo;
+                undone = k == 1;
+            }
+    }
+    if (!by)
+        return arena_printf(r->arena, "the fault %s ended early by others: %s", f->step, f->gone);
+    AUTO_BUF hosts = BUF_INIT;
+    for (size_t i = 0; i < json_array_size(by->targets); i++)
+        buf_printf(&hosts, "%s%s", i ? ", " : " ",
+                   json_string_value(json_array_get(by->targets, i)));
+    return arena_printf(r->arena,
+                        "the fault %s ended early: %s; while it was in force, %s of this scenario "
+                        "(%s%s) %s on the same host: let one end before the other begins",
+                        f->step, f->gone, by->step, by->action, buf_text(&hosts),
+                        undone ? "was undone" : "was done");
+}
+
 /* Why this trial says nothing, or NULL. */
 static const char *why_void(struct result *r, const struct trial *t)
 {
@@ -244,8 +334,7 @@ static const char *why_void(struct result *r, const struct trial *t)
     for (size_t k = 0; k < t->faults_n; k++) {
         const struct fault *f = &t->faults[k];
         if (f->gone)
-            return arena_printf(r->arena, "the fault %s ended early by others: %s", f->step,
-                                f->gone);
+            return gone_text(r, t, f);
         if (!f->injected)
             return arena_printf(r->arena, "the fault %s could not be injected: %s", f->step,
                                 f->error);
@@ -311,6 +400,7 @@ static void measure_trial(struct result *r, struct trial *t)
     t->aborted = !end || strcmp(jsonx_str(end, "outcome", ""), "aborted") == 0;
     read_states(t);
     read_faults(r, t);
+    read_actions(r, t);
     t->why_void = why_void(r, t);
     t->services_n = r->scenario->services.n;
     t->services = arena_alloc(r->arena, (t->services_n + 1) * sizeof *t->services);

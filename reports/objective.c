@@ -247,31 +247,92 @@ static bool ever_hit(const struct result *r, const struct objective *o)
     return false;
 }
 
-/* What would have decided the first trial that is open. */
-static const char *cure_of_open(const struct result *r, const struct objective *o)
+/* Why a trial is open. In the order of the table below. */
+enum open_cause { STOPPED, NOT_HIT, MASKED, NOT_DECLARED, NOT_RUNG, HEALED, NOT_BACK, TOO_COARSE };
+static const struct {
+    const char *why; /* after "in 2 trials " */
+    const char *cure;
+} open_causes[] = {
+    [STOPPED] = {"the run was stopped before it was decided", "a run that is not stopped early"},
+    [NOT_HIT] = {"the service was not hit", "a fault that reaches the service in every trial"},
+    [MASKED] = {"an alarm was firing already, so it could not tell",
+                "alarms that are quiet before the trial begins"},
+    [NOT_DECLARED] =
+        {"an outage was not declared, so the clock of the promise never started",
+         "somebody who declares each outage while it lasts (blackstart mark declared)"},
+    [NOT_RUNG] = {"no alarm rang, so the clock of the promise never started",
+                  "an alarm that rings in each outage"},
+    [HEALED] = {"what is known does not decide it",
+                "a fault that is not taken away before the target has passed"},
+    [NOT_BACK] = {"what is known does not decide it",
+                  "a longer horizon: observation ended before the target had passed"},
+    [TOO_COARSE] = {"what is known does not decide it", "a shorter probe interval"},
+};
+
+static bool any_masked(const struct service_seen *s)
 {
+    for (size_t i = 0; i < s->alarms_n; i++)
+        if (s->alarms[i].counts && s->alarms[i].masked)
+            return true;
+    return false;
+}
+
+static enum open_cause cause_of_open(const struct objective *o, const struct trial *t,
+                                     const struct service_seen *s)
+{
+    if (t->aborted)
+        return STOPPED;
+    if (o->kind == OBJECTIVE_EXPECT)
+        return NOT_HIT;
+    if (o->kind == OBJECTIVE_NO_ALARM ||
+        (o->kind == OBJECTIVE_DETECT && s->detection == DETECTION_MASKED))
+        return MASKED;
+    struct span judged = result_judged_span(o, s);
+    if (!span_is_set(judged))
+        return o->clock == CLOCK_DECLARATION ? NOT_DECLARED : any_masked(s) ? MASKED : NOT_RUNG;
+    if (o->kind == OBJECTIVE_DETECT && s->detection == DETECTION_NOT_DETECTED)
+        for (size_t i = 0; i < s->episodes_n; i++)
+            if (!s->episodes[i].undo && s->episodes[i].restored.hi != NSEC_INF)
+                return TOO_COARSE; /* whether it was back before anybody had to notice */
+    if (judged.hi != NSEC_INF)
+        return TOO_COARSE;
+    return o->kind != OBJECTIVE_DETECT && s->by == BY_HEAL ? HEALED : NOT_BACK;
+}
+
+static void explain_open(struct result *r, struct objective *o)
+{
+    size_t counts[ARRAY_SIZE(open_causes)] = {0};
     for (size_t i = 0; i < r->trials_n; i++) {
         const struct trial *t = &r->trials[i];
         const struct service_seen *s = t->counted ? result_seen(r, t, o->service) : NULL;
-        if (!s || s->shares[o->kind] != SHARE_OPEN)
-            continue;
-        if (t->aborted)
-            return "a run that is not stopped early";
-        if (o->kind == OBJECTIVE_EXPECT)
-            return "a fault that reaches the service in every trial";
-        if (o->kind == OBJECTIVE_NO_ALARM ||
-            (o->kind == OBJECTIVE_DETECT && s->detection == DETECTION_MASKED))
-            return "alarms that are quiet before the trial begins";
-        struct span judged = result_judged_span(o, s);
-        if (!span_is_set(judged))
-            return o->clock == CLOCK_DECLARATION
-                       ? "somebody who declares each outage (blackstart mark declared)"
-                       : "an alarm that rings in each outage";
-        return judged.hi == NSEC_INF
-                   ? "a longer horizon, or a fault that is not taken away so early"
-                   : "a shorter probe interval";
+        if (s && s->shares[o->kind] == SHARE_OPEN)
+            counts[cause_of_open(o, t, s)]++;
     }
-    return NULL;
+    for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
+        AUTO_BUF text = BUF_INIT;
+        if (!counts[c])
+            continue;
+        buf_printf(&text, "in %zu %s %s", counts[c], trials_text(counts[c]), open_causes[c].why);
+        reason(r, o, "open", counts[c], buf_text(&text), open_causes[c].cure);
+    }
+}
+
+/* Repeating is of use for those that were run; whether it was asked for, and how often it was done. */
+static void cure_of_void(const struct result *r, const struct objective *o, struct buf *out)
+{
+    int64_t asked = r->scenario->replace_void;
+    size_t not_run = 0, replaced = 0;
+    for (size_t i = 0; i < r->trials_n; i++) {
+        not_run += r->trials[i].counted && !r->trials[i].run;
+        replaced += !r->trials[i].counted;
+    }
+    if (o->voids <= not_run)
+        return;
+    if (asked == 0)
+        buf_printf(out, "; `replace_void: %zu` would repeat as many", o->voids);
+    else if (replaced > 0)
+        buf_printf(out, "; %zu %s repeated, `replace_void` allows %" PRId64, replaced,
+                   replaced == 1 ? "trial was" : "trials were", asked);
 }
 
 /* Why it is not met, and what would cure each. */
@@ -289,17 +350,14 @@ static void explain(struct result *r, struct objective *o)
     }
     if (o->verdict == VERDICT_NOT_MET || o->verdict == VERDICT_MET)
         return;
-    if (o->open) {
-        buf_printf(&text, "in %zu %s what is known does not decide it", o->open,
-                   trials_text(o->open));
-        reason(r, o, "open", o->open, buf_text(&text), cure_of_open(r, o));
-        buf_clear(&text);
-    }
+    explain_open(r, o);
     if (o->voids) {
         buf_printf(&text, "%zu %s void", o->voids, o->voids == 1 ? "trial is" : "trials are");
-        reason(r, o, "void", o->voids, buf_text(&text),
-               "the cause of each void trial stands with it; replace_void: N repeats them");
+        buf_adds(&cure, "the cause of each void trial stands with it");
+        cure_of_void(r, o, &cure);
+        reason(r, o, "void", o->voids, buf_text(&text), buf_text(&cure));
         buf_clear(&text);
+        buf_clear(&cure);
     }
     if (o->hit == 0 && o->within > 0) {
         buf_adds(&text, ever_hit(r, o) ? "no trial within the target is one in which the service "

@@ -61,8 +61,19 @@ struct fault {
     bool injected, verified, undo_failed;
     const char *asked, *seen, *how; /* of the verification; NULL when there was none */
     const char *cause;              /* of the end: for, until, end, abort, warden, undo */
-    const char *gone;               /* ended early by others: why; else NULL */
+    const char *gone;               /* ended early, and not by its own undoing: why; else NULL */
+    struct span gone_at;            /* when that was seen */
     int64_t seq;                    /* of the line that injected it */
+};
+
+/* A command that a step of people or automation ran on one host (`run`): broke nothing of ours. */
+struct action {
+    const char *step, *host, *command, *role; /* role: NULL when not given */
+    struct span start, end;                   /* start unset: it could not be run */
+    int64_t code, signal;                     /* signal 0: none */
+    bool timed_out;
+    const char *why; /* it could not be run: why; else NULL */
+    int64_t seq;     /* of the line that tells most: its end, else its start */
 };
 
 /* One down period of one service. */
@@ -139,6 +150,8 @@ struct trial {
     size_t events_n;
     struct fault *faults;
     size_t faults_n;
+    struct action *actions;
+    size_t actions_n;
     struct service_seen *services; /* in the scenario's order */
     size_t services_n;
 };
@@ -160,7 +173,7 @@ struct objective {
     double p_lower, p_upper, confidence;
     double reliability; /* that was asked; 0: none */
     size_t needed_n;    /* 0: not asked */
-    struct reason reasons[6];
+    struct reason reasons[12];
     size_t reasons_n;
 };
 

@@ -109,6 +109,20 @@ void sentence_span(struct span s, struct buf *out)
     }
 }
 
+void sentence_action(const struct action *a, struct buf *out)
+{
+    if (!span_is_set(a->end))
+        buf_adds(out, "still running when the trial ended");
+    else if (a->why)
+        buf_printf(out, "it could not be run%s%s", *a->why ? ", " : "", a->why);
+    else if (a->timed_out)
+        buf_adds(out, "it did not end in time and was killed");
+    else if (a->signal)
+        buf_printf(out, "killed by signal %" PRId64, a->signal);
+    else
+        buf_printf(out, "exit code %" PRId64, a->code);
+}
+
 const char *sentence_verdict(enum verdict v)
 {
     static const char *const words[] = {"not applicable", "met", "not demonstrated", "inconclusive",
@@ -206,26 +220,35 @@ static void which_trial(const struct result *r, const struct objective *o, const
         buf_printf(out, " in the one trial that counts");
 }
 
-/* By an outage nobody noticed, or nobody declared, the promise's clock measures nothing. */
-static void never_started(const struct objective *o, const struct service_seen *s, struct buf *out)
+/* The promise's clock starts when somebody notices or declares, and nobody did: what is missing, and
+ * what that means. What is within by the clock of impact is so by any later one. */
+static void never_started(const struct result *r, const struct objective *o, const struct trial *t,
+                          const struct service_seen *s, struct buf *out)
 {
     const char *name = o->service->name;
-    const char *done = o->clock == CLOCK_DETECTION     ? "noticed"
-                       : o->clock == CLOCK_DECLARATION ? "declared"
-                                                       : "explained";
-    if (s->shares[OBJECTIVE_RTO] == SHARE_WITHIN) {
+    bool declaration = o->clock == CLOCK_DECLARATION;
+    bool within = s->shares[OBJECTIVE_RTO] == SHARE_WITHIN;
+    if (s->outcome == OUTCOME_CENSORED) {
+        buf_printf(out, "%s did not come back", name);
+    } else if (s->by == BY_HEAL && !o->service->heal_counts) {
+        buf_printf(out, "%s came back only after blackstart had taken the fault away", name);
+    } else {
         buf_printf(out, "%s came back ", name);
         sentence_span(s->ttr_clock[CLOCK_IMPACT], out);
-        buf_printf(out, " after it failed, which nobody %s,", done);
-        return;
+        buf_adds(out, " after it failed");
     }
-    const char *back = s->outcome == OUTCOME_CENSORED ? "did not come back"
-                       : s->by == BY_HEAL && !o->service->heal_counts
-                           ? "came back only after blackstart had taken the fault away"
-                           : "came back";
-    buf_printf(out, "%s %s, %s %s %s, so the clock of its promise never started", name, back,
-               s->outcome == OUTCOME_CENSORED ? "and" : "but",
-               s->judged_n > 1 ? "not each outage was" : "the outage was never", done);
+    which_trial(r, o, t, true, out);
+    const char *done = declaration ? "declared" : "noticed";
+    buf_adds(out, within ? ", and " : ", but ");
+    if (s->judged_n > 1)
+        buf_printf(out, "not each of its outages was %s", done);
+    else
+        buf_printf(out, "nobody %s the outage", done);
+    if (declaration)
+        buf_adds(out, " (with `blackstart mark declared`)");
+    buf_printf(out, ", from which its promise runs: %s",
+               within ? "counted from any moment of the outage it was within the target"
+                      : "this trial decides nothing");
 }
 
 static void rto_sentence(const struct result *r, const struct objective *o, const struct trial *t,
@@ -242,8 +265,7 @@ static void rto_sentence(const struct result *r, const struct objective *o, cons
         sentence_span((struct span){0, s->resolution}, out);
         buf_adds(out, " would not have been seen)");
     } else if (!span_is_set(s->ttr)) {
-        never_started(o, s, out);
-        which_trial(r, o, t, true, out);
+        never_started(r, o, t, s, out);
     } else if (s->by == BY_HEAL && !o->service->heal_counts) {
         buf_printf(out, "%s came back only after blackstart had taken the fault away, ", name);
         sentence_span(s->ttr, out);

@@ -18,6 +18,8 @@ const char *sentence_target(nsec t, char text[static NSEC_TEXT_MAX]);
 const char *sentence_verdict(enum verdict v);
 /* "LIVE DRILL", … from the record's mode. */
 const char *sentence_mode(const struct result *r);
+/* What a command of a step came to: "exit code 3", "it could not be run, host 'db2' is down". */
+void sentence_action(const struct action *a, struct buf *out);
 /* What an objective promises: "restored within 10 s", "noticed within 3 s by page". */
 void sentence_promise(const struct objective *o, struct buf *out);
 /* What its worst trial came to, with the promise and the verdict: one sentence, or two. */

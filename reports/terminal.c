@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "reports/escape.h"
 #include "reports/sentence.h"
 
 #define COLUMNS 80
@@ -38,18 +39,6 @@ static void put(const char *s, size_t room, bool pad, struct buf *out)
         buf_addc(out, ' ');
 }
 
-/* Control characters (C0, DEL, C1) replaced: names come from files and servers. */
-static void clean(struct buf *b)
-{
-    unsigned char *s = (unsigned char *)b->text;
-    for (size_t i = 0; i < b->len; i++) {
-        if ((s[i] < 0x20 && s[i] != '\n') || s[i] == 0x7f)
-            s[i] = '?';
-        if (s[i] == 0xc2 && i + 1 < b->len && s[i + 1] < 0xa0)
-            s[i] = s[i + 1] = '?';
-    }
-}
-
 /* Words broken into lines of at most 80 columns. */
 static void wrap(const char *s, struct buf *out)
 {
@@ -77,8 +66,10 @@ static void wrap(const char *s, struct buf *out)
 
 static void cells_of(const struct result *r, const struct objective *o, struct buf cells[CELLS])
 {
-    buf_adds(&cells[SERVICE], o->service->name);
-    sentence_promise(o, &cells[PROMISE]);
+    AUTO_BUF promise = BUF_INIT;
+    escape_terminal(o->service->name, &cells[SERVICE]);
+    sentence_promise(o, &promise);
+    escape_terminal(buf_text(&promise), &cells[PROMISE]);
     const struct trial *worst = result_worst_trial(r, o);
     const struct service_seen *s = worst ? result_seen(r, worst, o->service) : NULL;
     struct span span = s && !o->unmeasured ? result_judged_span(o, s) : SPAN_UNSET;
@@ -132,7 +123,8 @@ void terminal_write(const struct result *r, struct buf *out)
 {
     AUTO_BUF text = BUF_INIT;
     AUTO_BUF line = BUF_INIT;
-    buf_printf(&line, "%s: %s", r->scenario->name, r->scenario->title ? r->scenario->title : "");
+    buf_printf(&line, "%s: ", r->scenario->name);
+    escape_terminal(r->scenario->title, &line);
     AUTO_BUF right = BUF_INIT;
     buf_printf(&right, "%s, %" PRId64 " %s", sentence_mode(r), r->planned,
                r->planned == 1 ? "trial" : "trials");
@@ -141,14 +133,14 @@ void terminal_write(const struct result *r, struct buf *out)
     if (r->objectives_n)
         table(r, &text);
     AUTO_BUF sentence = BUF_INIT;
+    AUTO_BUF safe = BUF_INIT;
     sentence_run(r, &sentence);
-    clean(&sentence);
-    wrap(buf_text(&sentence), &text);
+    escape_terminal(buf_text(&sentence), &safe);
+    wrap(buf_text(&safe), &text);
     size_t worth = 0;
     for (size_t i = 0; i < r->findings_n; i++)
         worth += r->findings[i].weight != WEIGHT_NOTE;
     if (worth)
         buf_printf(&text, "\n%zu %s in the report.\n", worth, worth == 1 ? "finding" : "findings");
-    clean(&text);
     buf_adds(out, buf_text(&text));
 }

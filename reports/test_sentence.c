@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "reports/fixture.h"
+#include "reports/markdown.h"
 #include "reports/sentence.h"
 
 #define FAST G16 "RRRRR" BACK
@@ -312,6 +313,207 @@ static void rounding(void **state)
     }
 }
 
+/* The clock of a promise that somebody must start: what is missing, and what it means. */
+static void nobody_declared(void **state)
+{
+    (void)state;
+    WORLD w;
+    world_init(&w);
+    w.services[0].rto_clock = CLOCK_DECLARATION;
+    play(&w, (const char *const[]){SLOW}, 1);
+    expect_sentence(
+        &w, OBJECTIVE_RTO,
+        "checkout came back 1.6 s (1.4–1.7) after it failed in the one trial, but nobody "
+        "declared the outage (with `blackstart mark declared`), from which its promise "
+        "runs: this trial decides nothing; the promise is 1 s: not demonstrated (in 1 "
+        "trial an outage was not declared, so the clock of the promise never started).");
+    assert_string_equal(
+        world_objective(&w, OBJECTIVE_RTO)->reasons[0].cure,
+        "somebody who declares each outage while it lasts (blackstart mark declared)");
+    WORLD quick;
+    world_init(&quick);
+    quick.services[0].rto_clock = CLOCK_DECLARATION;
+    play(&quick, (const char *const[]){FAST}, 1);
+    expect_sentence(&quick, OBJECTIVE_RTO,
+                    "checkout came back 475 ms (399–551) after it failed in the one trial, and "
+                    "nobody declared the outage (with `blackstart mark declared`), from which its "
+                    "promise runs: counted from any moment of the outage it was within the target; "
+                    "the promise is 1 s: met.");
+    WORLD down;
+    world_init(&down);
+    down.services[0].rto_clock = CLOCK_DECLARATION;
+    play(&down, (const char *const[]){G16 "RRRRRRRRRRRRRRRR"}, 1);
+    expect_sentence(&down, OBJECTIVE_RTO,
+                    "checkout did not come back in the one trial, but nobody declared the outage "
+                    "(with `blackstart mark declared`), from which its promise runs: this trial "
+                    "decides nothing; the promise is 1 s: not demonstrated (in 1 trial an outage "
+                    "was not declared, so the clock of the promise never started).");
+}
+
+static void expect_cure(const struct world *w, enum objective_kind kind, size_t i, const char *why,
+                        const char *cure)
+{
+    const struct objective *o = world_objective(w, kind);
+    assert_true(i < o->reasons_n);
+    assert_string_equal(o->reasons[i].text, why);
+    if (!cure)
+        assert_null(o->reasons[i].cure);
+    else
+        assert_string_equal(o->reasons[i].cure, cure);
+}
+
+/* What would help is what would have helped: each cause has a cure of its own. */
+static void cures_fit_their_causes(void **state)
+{
+    (void)state;
+    WORLD masked;
+    world_init(&masked);
+    masked.services[0].rto_clock = CLOCK_DETECTION;
+    world_detect(&masked, 400 * MS);
+    world_alarm(&masked, "pager", ROLE_PAGE, "exec");
+    world_usual(&masked, 1, SLOW);
+    world_alarm_event(&masked, "pager", "onset", 1200 * MS, true);
+    world_run_end(&masked, "completed");
+    world_measure(&masked);
+    for (int kind = OBJECTIVE_RTO; kind <= OBJECTIVE_DETECT; kind++)
+        expect_cure(&masked, (enum objective_kind)kind, 0,
+                    "in 1 trial an alarm was firing already, so it could not tell",
+                    "alarms that are quiet before the trial begins");
+
+    WORLD coarse;
+    world_init(&coarse);
+    coarse.services[0].rto = 500 * MS;
+    play(&coarse, (const char *const[]){FAST, FAST}, 2);
+    expect_cure(&coarse, OBJECTIVE_RTO, 0, "in 2 trials what is known does not decide it",
+                "a shorter probe interval");
+
+    WORLD early;
+    world_init(&early);
+    early.services[0].rto = 5 * NSEC_SEC;
+    play(&early, (const char *const[]){G16 "RRRRRRRRRR", FAST}, 2);
+    expect_cure(&early, OBJECTIVE_RTO, 0, "in 1 trial what is known does not decide it",
+                "a longer horizon: observation ended before the target had passed");
+}
+
+static void play_void(struct world *w, int64_t attempts)
+{
+    world_step(w, "lose");
+    for (int64_t i = 1; i <= attempts; i++) {
+        world_begin(w, 1, i);
+        world_inject(w, "lose", 1550 * MS);
+        world_verify(w, "lose", false);
+        world_strip(w, "page", FAST);
+        world_end(w, 3100 * MS, "void", "the fault did not bite");
+    }
+    w->scenario.trials = 2;
+    world_usual(w, 2, FAST);
+    world_run_end(w, "completed");
+    world_measure(w);
+}
+
+static void the_cure_of_void_knows_what_was_declared(void **state)
+{
+    (void)state;
+    WORLD none;
+    world_init(&none);
+    play_void(&none, 1);
+    expect_cure(&none, OBJECTIVE_RTO, 0, "1 trial is void",
+                "the cause of each void trial stands with it; `replace_void: 1` would repeat as "
+                "many");
+    WORLD used;
+    world_init(&used);
+    used.scenario.replace_void = 1;
+    play_void(&used, 2);
+    expect_cure(&used, OBJECTIVE_RTO, 0, "1 trial is void",
+                "the cause of each void trial stands with it; 1 trial was repeated, "
+                "`replace_void` allows 1");
+}
+
+static const char *finding_text(const struct world *w, const char *code)
+{
+    for (size_t i = 0; i < w->result->findings_n; i++)
+        if (strcmp(w->result->findings[i].code, code) == 0)
+            return w->result->findings[i].text;
+    return "";
+}
+
+static void an_action(struct world *w, const char *event, nsec at, int code, const char *output)
+{
+    json_int_t t = w->trial * 100 * NSEC_SEC + at;
+    world_event(w, "action", at, "{s:s,s:s,s:s,s:s,s:s,s:[I,I]}", "step", "promote", "event", event,
+                "host", "db2", "command", "./promote.sh", "role", "dba", "at", t, t);
+    json_t *e = json_array_get(w->events, json_array_size(w->events) - 1);
+    if (strcmp(event, "end") == 0) {
+        json_object_set_new(e, "code", json_integer(code));
+        json_object_set_new(e, "output", json_string(output));
+    }
+}
+
+static void play_action(struct world *w, bool started, int code, const char *output)
+{
+    world_step(w, "lose");
+    struct step *promote = world_step(w, "promote");
+    promote->fault = false;
+    world_begin(w, 1, 1);
+    world_inject(w, "lose", 1550 * MS);
+    world_verify(w, "lose", true);
+    if (started)
+        an_action(w, "start", 1600 * MS, 0, NULL);
+    an_action(w, "end", 1700 * MS, code, output);
+    world_strip(w, "page", FAST);
+    world_end(w, 3100 * MS, "completed", NULL);
+    world_run_end(w, "completed");
+    world_measure(w);
+}
+
+/* What people did by our hand is told beside what was broken; how it failed, too. */
+static void actions_are_told(void **state)
+{
+    (void)state;
+    WORLD w;
+    world_init(&w);
+    play_action(&w, true, 3, "no quorum");
+    assert_string_equal(finding_text(&w, "action_failed"),
+                        "the command of step promote (./promote.sh) on db2 failed: exit code 3");
+    AUTO_BUF page = BUF_INIT;
+    markdown_write(w.result, &page);
+    assert_non_null(strstr(buf_text(&page), "| promote | run db2: ./promote.sh (as dba) | 0.550 s "
+                                            "| exit code 3 | not undone: an action, no fault |"));
+    WORLD down;
+    world_init(&down);
+    play_action(&down, false, -1, "host 'db2' is down: `./promote.sh` cannot run there");
+    assert_string_equal(finding_text(&down, "action_failed"),
+                        "the command of step promote (./promote.sh) on db2 failed: it could not be "
+                        "run, host 'db2' is down: `./promote.sh` cannot run there");
+    assert_verdict(&down, OBJECTIVE_RTO, VERDICT_MET); /* it voids nothing */
+}
+
+/* Of two faults that end each other, each names the other; of one alone, others did it. */
+static void what_ended_a_fault_is_named(void **state)
+{
+    (void)state;
+    WORLD w;
+    world_init(&w);
+    world_step(&w, "hang");
+    world_step(&w, "lose");
+    world_begin(&w, 1, 1);
+    world_inject(&w, "hang", 1550 * MS);
+    world_verify(&w, "hang", true);
+    world_inject(&w, "lose", 1650 * MS);
+    world_verify(&w, "lose", true);
+    world_strip(&w, "page", FAST);
+    json_int_t t = 100 * NSEC_SEC + 3000 * MS;
+    world_event(&w, "fault-gone", 3000 * MS, "{s:s,s:s,s:[I,I]}", "step", "hang", "why",
+                "0 of 1 are stopped", "at", t, t);
+    world_end(&w, 3100 * MS, "completed", NULL);
+    world_run_end(&w, "completed");
+    world_measure(&w);
+    assert_string_equal(w.result->trials[0].why_void,
+                        "the fault hang ended early: 0 of 1 are stopped; while it was in force, "
+                        "lose of this scenario (node-kill lb1) was done on the same host: let one "
+                        "end before the other begins");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +530,11 @@ int main(void)
         cmocka_unit_test(noticed_or_not),
         cmocka_unit_test(other_objectives),
         cmocka_unit_test(what_was_asked_to_be_demonstrated),
+        cmocka_unit_test(nobody_declared),
+        cmocka_unit_test(cures_fit_their_causes),
+        cmocka_unit_test(the_cure_of_void_knows_what_was_declared),
+        cmocka_unit_test(actions_are_told),
+        cmocka_unit_test(what_ended_a_fault_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
