@@ -17,6 +17,7 @@
 #include "sim/drill/plan.h"
 #include "sim/lab/lab.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
@@ -24,7 +25,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct option_spec run_options[] = {
@@ -46,7 +46,11 @@ struct run {
     const struct args *args;
     struct scenario *scenario;
     struct folder folder;
-    struct buf lab_folder; /* mount point of the lab's own file system: empty outside of us */
+    /* DIR, absolute. The lab's file system is mounted over it, in our own mount namespace: DIR was
+     * empty, what we write there goes through folder.dirfd, below that mount, and nothing has to be
+     * made on the disk that would remain after our death. */
+    char *lab_folder;
+    bool lab_mounted;
     struct progress progress;
     int source;
     uint64_t seed;
@@ -60,8 +64,6 @@ struct run {
     char *journal_folder;
 };
 
-static void run_unmount(struct run *r);
-
 static void run_event(const char *kind, const json_t *event, void *data)
 {
     struct run *r = data;
@@ -74,6 +76,14 @@ static void run_tick(const json_t *status, void *data)
     progress_tick(&r->progress, status);
 }
 
+/* The lab's file system goes: paths below DIR mean the files in it again. */
+static void run_unmount(struct run *r)
+{
+    if (r->lab_mounted)
+        lab_release_process(r->lab_folder);
+    r->lab_mounted = false;
+}
+
 /* In the warden, after the runner died. */
 static void run_after_death(void *data)
 {
@@ -81,9 +91,9 @@ static void run_after_death(void *data)
     struct report_outcome out;
     struct err err = ERR_INIT;
     struct report_request q = {.dirfd = r->folder.dirfd, .path = r->folder.path};
+    run_unmount(r);
     if (report_write(&q, &out, &err) == 0)
         report_outcome_done(&out);
-    run_unmount(r);
 }
 
 static int run_copy(const struct run *r, const char *option, const char *name)
@@ -155,7 +165,7 @@ static int run_drill(struct run *r)
         .digest = r->folder.digest,
         .dirfd = r->folder.dirfd,
         .source_dirfd = r->source,
-        .lab_folder = buf_text(&r->lab_folder),
+        .lab_folder = r->lab_folder,
         .id = r->folder.id,
         .seed = r->seed,
         .trials = r->trials,
@@ -177,6 +187,7 @@ static int run_drill(struct run *r)
     progress_begin(&r->progress, args_has(r->args, "verbose"), args_has(r->args, "quiet"));
     int rc = drill_run(&o, &out, &err);
     progress_end(&r->progress);
+    run_unmount(r);
     if (rc < 0) {
         say_error(EXIT_ABORTED, "%s", err.text);
         int code = run_report(r);
@@ -196,15 +207,6 @@ static int run_drill(struct run *r)
         code = run_report(r);
     drill_outcome_done(&out);
     return code;
-}
-
-/* The lab's file system goes; its mount point, empty again, too. */
-static void run_unmount(struct run *r)
-{
-    if (r->folder.dirfd < 0)
-        return;
-    lab_release_process(buf_text(&r->lab_folder));
-    unlinkat(r->folder.dirfd, "lab", AT_REMOVEDIR);
 }
 
 /* From the first thing that is made until the loop listens to them, signals wait: they stop the drill
@@ -230,17 +232,20 @@ static int run_prepared(struct run *r)
     if (!args_has(r->args, "quiet"))
         fprintf(stderr, "blackstart: drill %s of %s, seed %llu, into %s\n", r->folder.id,
                 r->scenario->name, (unsigned long long)r->seed, r->folder.path);
-    buf_printf(&r->lab_folder, "%s/lab", r->folder.path);
     unsigned ids;
+    r->lab_folder = realpath(r->folder.path, NULL);
+    if (!r->lab_folder)
+        return say_error(EXIT_CANNOT_RUN, "cannot find the way to %s: %s", r->folder.path,
+                         strerror(errno));
     if (journal_folder(&r->journal_folder, &err) < 0 ||
         control_listen(r->operator_uid, r->folder.id, &r->control, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     if (snapshot_take(-1, &r->before, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "cannot note how this machine's network is now: %s",
                          err.text);
-    if (mkdir(buf_text(&r->lab_folder), 0755) < 0 ||
-        lab_prepare_process(buf_text(&r->lab_folder), &r->rootless, &ids, &err) < 0)
+    if (lab_prepare_process(r->lab_folder, &r->rootless, &ids, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    r->lab_mounted = true;
     return run_drill(r);
 }
 
@@ -270,13 +275,12 @@ static int run_run(const struct command *self, struct args *a)
     run_hold_signals();
     r.operator_name = folder_operator(&r.operator_uid);
     code = run_prepared(&r);
-    run_unmount(&r);
     free(r.operator_name);
     snapshot_free(r.before);
     free(r.journal_folder);
     if (r.control >= 0)
         close(r.control);
-    buf_done(&r.lab_folder);
+    free(r.lab_folder);
     folder_done(&r.folder);
     if (r.source >= 0)
         close(r.source);

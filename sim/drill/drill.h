@@ -27,7 +27,8 @@ struct drill_options {
     const char *digest; /* SHA-256 of scenario.yaml */
     int dirfd;          /* the run's folder, with scenario.yaml in it */
     int source_dirfd;   /* the scenario's own folder: files: are taken from there */
-    /* Where lab_prepare_process() mounted the lab's file system: hosts have their folders there. */
+    /* Absolute: where lab_prepare_process() mounted the lab's file system; hosts have their folders
+     * there. It may cover the run's own folder, which is reached through dirfd alone. */
     const char *lab_folder;
     const char *id; /* short id of the run: [a-z0-9]+ */
     uint64_t seed;

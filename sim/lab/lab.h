@@ -57,14 +57,14 @@ struct lab_handlers {
 
 /* Must be called once per process before the first lab, while single-threaded: enters a user
  * namespace when not root (with newuidmap and a range in /etc/subuid, else only uid 0 exists
- * inside), and a private mount namespace; mounts a tmpfs on `mountpoint` (an empty directory).
- * Rootless, the process stands in an empty network namespace of its own from then on: whoever must
+ * inside), and a private mount namespace; mounts a tmpfs there over `mountpoint` (absolute: any folder
+ * that exists; outside of us it stays as it is). Rootless, the process stands in an empty network namespace of its own from then on: whoever must
  * listen in the user's opens that socket before. ret_rootless, ret_ids: what came out (ids: how
  * many uids exist inside). */
 int lab_prepare_process(const char *mountpoint, bool *ret_rootless, unsigned *ret_ids,
                         struct err *err);
 
-/* Takes that tmpfs away again (from this mount namespace), so that the directory can be removed. */
+/* Takes that tmpfs away again (from this mount namespace): the path leads to the folder below. */
 void lab_release_process(const char *mountpoint);
 
 /* Builds networks, hosts, cables, addresses, routes, neighbours; starts nothing yet. Any handler
