@@ -37,25 +37,27 @@ void compare_network(const struct snapshot *before, json_t *left, json_t *others
     snapshot_diff_done(&d);
 }
 
-#define COMPARE_IDS_MAX 4096
-
-/* Borrowed texts of a JSON array. */
-static size_t compare_ids(const json_t *ids, const char **ret)
+/* Borrowed texts of a JSON array; the caller frees the array of them. */
+static const char **compare_ids(const json_t *ids, size_t *ret_n)
 {
+    const char **texts = calloc(json_array_size(ids) + 1, sizeof *texts);
     size_t i, n = 0;
     json_t *v;
+    if (!texts)
+        abort();
     json_array_foreach (ids, i, v)
-        if (json_is_string(v) && n < COMPARE_IDS_MAX)
-            ret[n++] = json_string_value(v);
-    return n;
+        if (json_is_string(v))
+            texts[n++] = json_string_value(v);
+    *ret_n = n;
+    return texts;
 }
 
 void compare_processes(const json_t *ids, json_t *left)
 {
-    AUTO_FREE const char **texts = calloc(COMPARE_IDS_MAX, sizeof *texts);
+    size_t n;
+    AUTO_FREE const char **texts = compare_ids(ids, &n);
     AUTO_JSON *found = NULL;
     struct err err = ERR_INIT;
-    size_t n = texts ? compare_ids(ids, texts) : 0;
     if (!n)
         return;
     if (lab_leftovers(texts, n, &found, &err) < 0)
@@ -66,8 +68,8 @@ void compare_processes(const json_t *ids, json_t *left)
 
 void compare_kill_processes(const json_t *ids)
 {
-    AUTO_FREE const char **texts = calloc(COMPARE_IDS_MAX, sizeof *texts);
-    size_t n = texts ? compare_ids(ids, texts) : 0;
+    size_t n;
+    AUTO_FREE const char **texts = compare_ids(ids, &n);
     if (n)
         lab_kill_leftovers(texts, n);
 }

@@ -44,3 +44,10 @@ json_t *core_span(const struct core *c, struct span s)
 {
     return record_new_span(c->record, s);
 }
+
+void core_mind_warden(struct core *c)
+{
+    const char *why = warden_lost(c->warden);
+    if (why)
+        c->stop(c, "lost-warden", why);
+}

@@ -28,4 +28,6 @@ struct core {
 void core_event(struct core *c, const char *kind, nsec at, int64_t trial, json_t *event);
 /* The same, at loop_fresh(). */
 void core_note(struct core *c, const char *kind, int64_t trial, json_t *event);
+/* Stops the drill when the warden is lost. */
+void core_mind_warden(struct core *c);
 json_t *core_span(const struct core *c, struct span s);

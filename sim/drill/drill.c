@@ -21,6 +21,7 @@
 
 #define DRILL_BEAT (500 * NSEC_MSEC)
 #define DRILL_DEADLINE (15 * NSEC_SEC) /* without a beat the warden takes over */
+#define DRILL_PATIENCE (5 * NSEC_SEC)  /* for its answers; well before that */
 #define DRILL_TICK (200 * NSEC_MSEC)
 
 struct drill {
@@ -324,6 +325,7 @@ static int drill_open(struct drill *d, struct err *err)
                              .journal_folder = o->journal_folder,
                              .origin = origin,
                              .deadline = DRILL_DEADLINE,
+                             .patience = DRILL_PATIENCE,
                              .before = o->before,
                              .after = o->handlers.after_death,
                              .data = o->handlers.data};

@@ -234,8 +234,9 @@ static int step_prepare(struct step_run *r, struct err *err)
     struct script *s = r->script;
     /* Choosing a leader asks hosts, which may take its time: the warden must not take us for dead.
      */
-    warden_busy(s->core->warden, 60 * NSEC_SEC);
-    int rc = r->injector->prepare(&r->env, r->step, &r->istate, &r->undo, err);
+    int rc = warden_busy(s->core->warden, 60 * NSEC_SEC, err);
+    if (rc == 0)
+        rc = r->injector->prepare(&r->env, r->step, &r->istate, &r->undo, err);
     warden_beat(s->core->warden);
     if (rc < 0 || !r->injector->lasts)
         return rc;
@@ -244,10 +245,15 @@ static int step_prepare(struct step_run *r, struct err *err)
                               .step = r->step->id,
                               .injector = r->injector->name,
                               .undo = r->undo};
-    warden_fault(s->core->warden, s->trial, r->step->id, r->step->action->name, true);
-    rc = s->core->journal ? journal_append(s->core->journal, &e, &r->entry, err) : 0;
+    rc = warden_fault(s->core->warden, s->trial, r->step->id, r->step->action->name, true, err);
+    if (rc < 0)
+        return rc;
+    if (s->core->journal)
+        rc = journal_append(s->core->journal, &e, &r->entry, err);
     if (rc == 0 && r->injector->kept)
         rc = journal_sync(s->core->journal, err);
+    if (rc < 0)
+        (void)warden_fault(s->core->warden, s->trial, r->step->id, "", false, NULL);
     return rc;
 }
 
@@ -260,6 +266,7 @@ static void step_begin(struct step_run *r)
     r->state = RUN_APPLYING;
     r->order = ++s->orders;
     int rc = step_prepare(r, &err);
+    bool prepared = rc == 0;
     if (rc == 0 && r->injector->start) {
         rc = r->injector->start(&r->env, r->istate, step_ended, r, &err);
         if (rc == 0)
@@ -272,8 +279,9 @@ static void step_begin(struct step_run *r)
         inject_result_done(&result);
     }
     if (rc < 0) {
-        bool half = r->undo && r->injector->lasts;
+        bool half = prepared && r->undo && r->injector->lasts;
         step_failed(r, &err);
+        core_mind_warden(s->core);
         if (half) { /* a failed apply may have done a part */
             r->state = RUN_IN_FORCE;
             step_undo(r, "abort");
@@ -331,7 +339,7 @@ static bool step_undo(struct step_run *r, const char *cause)
     inject_result_done(&result);
     r->state = RUN_UNDONE;
     if (rc == 0) {
-        warden_fault(s->core->warden, s->trial, r->step->id, "", false);
+        (void)warden_fault(s->core->warden, s->trial, r->step->id, "", false, NULL);
         if (s->core->journal)
             (void)journal_done_entry(s->core->journal, r->entry, NULL);
     }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 
 /* What the fake fault of a step should do, and what happened to it. */
 struct plan {
@@ -35,7 +36,7 @@ struct world {
     struct injector injectors[4];
     struct variant variants[4];
     struct script *script;
-    char dir[64], spoilt[256];
+    char dir[64], spoilt[256], stopped[32];
     int dirfd, changed;
 };
 
@@ -393,6 +394,38 @@ static void a_halted_script_begins_nothing_more(void **state)
     assert_int_equal(w->plans[1].applied, 0);
 }
 
+static void on_lost_warden(struct core *c, const char *reason, const char *detail)
+{
+    snprintf(W->stopped, sizeof W->stopped, "%s", reason);
+}
+
+static void nothing_is_injected_of_which_the_warden_did_not_hear(void **state)
+{
+    struct world *w = *state;
+    struct warden_spec spec = {
+        .dirfd = w->dirfd, .deadline = 60 * NSEC_SEC, .patience = 20 * NSEC_MSEC};
+    assert_int_equal(warden_start(&spec, &w->core.warden, NULL), 0);
+    w->core.stop = on_lost_warden;
+    w->steps[0].at = NSEC_SEC;
+    w->steps[1].at = 2 * NSEC_SEC;
+    begin(w, 2);
+    until(w, 1500 * NSEC_MSEC);
+    assert_int_equal(w->plans[0].applied, 1);
+    assert_string_equal(w->stopped, "");
+    assert_int_equal(kill(warden_pid(w->core.warden), SIGSTOP), 0);
+    until(w, 3 * NSEC_SEC);
+    assert_int_equal(w->plans[1].prepared, 1);
+    assert_int_equal(w->plans[1].applied, 0);
+    assert_int_equal(w->plans[1].reverted, 0);
+    assert_string_equal(w->stopped, "lost-warden");
+    assert_string_equal(w->spoilt,
+                        "step b: the warden does not answer: without it nothing more may "
+                        "be injected");
+    assert_int_equal(script_undo_all(w->script, "abort"), 0);
+    assert_int_equal(w->plans[0].reverted, 1);
+    w->core.warden = warden_end(w->core.warden);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -407,6 +440,7 @@ int main(void)
         T(a_fault_that_others_ended_is_told),
         T(an_action_that_ends_later_is_recorded_with_its_exit),
         T(a_halted_script_begins_nothing_more),
+        T(nothing_is_injected_of_which_the_warden_did_not_hear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,7 +97,8 @@ void trial_stop(struct trial *t, const char *reason)
 static void trial_tell_warden(struct trial *t)
 {
     AUTO_JSON *ids = lab_ids(t->lab);
-    warden_lab(t->core->warden, ids);
+    if (warden_lab(t->core->warden, ids, NULL) < 0)
+        core_mind_warden(t->core);
 }
 
 /* ---- observations ---- */
@@ -318,14 +319,20 @@ static int trial_build(struct trial *t, struct err *err)
                              .output = trial_lab_output,
                              .change = trial_lab_change,
                              .data = t->slot};
-    warden_busy(t->core->warden, 60 * NSEC_SEC);
-    int rc = lab_new(t->scenario, t->core->loop, buf_text(&workdir), t->core->o->source_dirfd,
-                     t->spec.logs_dirfd, &h, &t->lab, err);
+    int rc = warden_busy(t->core->warden, 60 * NSEC_SEC, err);
+    if (rc < 0) {
+        core_mind_warden(t->core);
+        return 0;
+    }
+    rc = lab_new(t->scenario, t->core->loop, buf_text(&workdir), t->core->o->source_dirfd,
+                 t->spec.logs_dirfd, &h, &t->lab, err);
     if (rc < 0)
         return rc;
     trial_tell_warden(t);
     core_note(t->core, "lab", t->spec.n,
               json_pack("{s:s,s:I}", "event", "built", "hosts", (json_int_t)lab_count(t->lab)));
+    if (t->state != BUILD)
+        return 0; /* the warden did not hear of it: undoing has begun */
     rc = lab_start(t->lab, err);
     warden_beat(t->core->warden);
     return rc;
@@ -488,10 +495,12 @@ static void trial_compare(struct trial *t)
     bool keep = t->spec.keep_lab && t->result.outcome == TRIAL_COMPLETED;
     if (!keep && t->lab) {
         AUTO_JSON *ids = lab_ids(t->lab);
-        warden_busy(t->core->warden, 60 * NSEC_SEC);
+        /* A warden that hears none of this is lost, but here nothing is left to be protected: the
+         * next trial looks at it before it builds. */
+        (void)warden_busy(t->core->warden, 60 * NSEC_SEC, NULL);
         t->lab = lab_free(t->lab);
         compare_processes(ids, left);
-        warden_lab(t->core->warden, NULL);
+        (void)warden_lab(t->core->warden, NULL, NULL);
     }
     bool clean = t->result.clean && !json_array_size(left);
     t->result.clean = clean;

@@ -1,5 +1,8 @@
 /* The warden process. What it guarantees is in warden.h.
  *
+ * The runner speaks in lines of JSON over a stream socket (a line may be longer than any buffer of the
+ * kernel); what must have been heard is answered with one byte, which the runner waits for.
+ *
  * It shares nothing with the runner but the socket pair, a pidfd of the runner and the folder of
  * the run. It does not use the event loop: fewer parts to fail in the process that must not.
  */
@@ -27,21 +30,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WARDEN_MSG_MAX 65536
+#define WARDEN_CHUNK 65536
+#define WARDEN_HEARD 'k' /* its answer */
 /* Inits die with the runner; this long the kernel may take to tear their namespaces down. */
 #define WARDEN_PATIENCE (10 * NSEC_SEC)
 
 struct warden {
     pid_t pid;
     int fd;
+    nsec patience;
+    struct err why; /* code not 0: it is lost */
 };
 
 /* The warden's own state, in its process. */
 struct watchman {
     struct warden_spec spec;
     int fd, runner_pidfd, timer;
-    json_t *labs;   /* lab_ids() of the lab that stands */
-    json_t *faults; /* {trial, step, text} in force */
+    json_t *labs;     /* lab_ids() of the lab that stands */
+    json_t *faults;   /* {trial, step, text} in force */
+    struct buf heard; /* since the last end of a line */
     bool farewell;
 };
 
@@ -55,38 +62,110 @@ int warden_fd(const struct warden *w)
     return w->fd;
 }
 
-static int warden_send(struct warden *w, json_t *msg)
+const char *warden_lost(const struct warden *w)
+{
+    return w && w->why.code ? w->why.text : NULL;
+}
+
+static int warden_lose(struct warden *w, int code)
+{
+    return err_set(&w->why, code, "%s: without it nothing more may be injected",
+                   code == ETIMEDOUT ? "the warden does not answer" : "the warden has gone");
+}
+
+/* Until the socket is ready for `events`. */
+static int warden_await(struct warden *w, short events, nsec end)
+{
+    struct pollfd p = {.fd = w->fd, .events = events};
+    for (;;) {
+        nsec left = end - nsec_now(CLOCK_MONOTONIC);
+        if (left <= 0)
+            return warden_lose(w, ETIMEDOUT);
+        struct timespec ts = nsec_to_timespec(left);
+        if (ppoll(&p, 1, &ts, NULL) > 0)
+            return 0;
+    }
+}
+
+static int warden_write(struct warden *w, const char *text, size_t n, nsec end)
+{
+    while (n) {
+        ssize_t sent = send(w->fd, text, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent > 0) {
+            text += sent;
+            n -= (size_t)sent;
+        } else if (errno != EAGAIN && errno != EINTR) {
+            return warden_lose(w, EPIPE);
+        } else if (warden_await(w, POLLOUT, end) < 0) {
+            return -w->why.code;
+        }
+    }
+    return 0;
+}
+
+static int warden_answer(struct warden *w, nsec end)
+{
+    char c;
+    for (;;) {
+        if (warden_await(w, POLLIN, end) < 0)
+            return -w->why.code;
+        ssize_t n = recv(w->fd, &c, 1, MSG_DONTWAIT);
+        if (n == 1)
+            return 0;
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            return warden_lose(w, EPIPE);
+    }
+}
+
+/* The whole of it, and `heard`: its answer. Takes msg. */
+static int warden_tell(struct warden *w, json_t *msg, bool heard, struct err *err)
 {
     AUTO_JSON *m = msg;
     if (!w)
         return 0;
     AUTO_BUF text = BUF_INIT;
     jsonx_dump(m, &text);
-    ssize_t n = send(w->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    return n < 0 ? -errno : 0;
+    buf_addc(&text, '\n');
+    nsec end = nsec_add(nsec_now(CLOCK_MONOTONIC), w->patience);
+    if (!w->why.code && warden_write(w, text.text, text.len, end) == 0 && heard)
+        warden_answer(w, end);
+    if (w->why.code && err)
+        *err = w->why;
+    return -w->why.code;
 }
 
-int warden_beat(struct warden *w)
+void warden_beat(struct warden *w)
 {
-    int rc = warden_send(w, json_pack("{s:s}", "m", "beat"));
-    return rc == -EAGAIN ? 0 : rc; /* its queue is full of beats: it is only slow */
+    static const char beat[] = "{\"m\":\"beat\"}\n";
+    if (!w || w->why.code)
+        return;
+    /* No room: it is only slow, and has enough to hear. A part of a beat must be made whole. */
+    ssize_t n = send(w->fd, beat, strlen(beat), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0)
+        warden_write(w, beat + n, strlen(beat) - (size_t)n,
+                     nsec_add(nsec_now(CLOCK_MONOTONIC), w->patience));
+    else if (n < 0 && errno != EAGAIN && errno != EINTR)
+        warden_lose(w, EPIPE);
 }
 
-int warden_busy(struct warden *w, nsec how_long)
+int warden_busy(struct warden *w, nsec how_long, struct err *err)
 {
-    return warden_send(w, json_pack("{s:s,s:I}", "m", "busy", "ns", (json_int_t)how_long));
+    return warden_tell(w, json_pack("{s:s,s:I}", "m", "busy", "ns", (json_int_t)how_long), false,
+                       err);
 }
 
-int warden_lab(struct warden *w, json_t *ids)
+int warden_lab(struct warden *w, json_t *ids, struct err *err)
 {
-    return warden_send(w, json_pack("{s:s,s:O*}", "m", "lab", "ids", ids));
+    return warden_tell(w, json_pack("{s:s,s:O*}", "m", "lab", "ids", ids), true, err);
 }
 
-int warden_fault(struct warden *w, int64_t trial, const char *step, const char *text, bool in_force)
+int warden_fault(struct warden *w, int64_t trial, const char *step, const char *text, bool in_force,
+                 struct err *err)
 {
-    return warden_send(w,
+    return warden_tell(w,
                        json_pack("{s:s,s:I,s:s,s:s,s:b}", "m", "fault", "trial", (json_int_t)trial,
-                                 "step", step, "text", text, "in_force", in_force));
+                                 "step", step, "text", text, "in_force", in_force),
+                       true, err);
 }
 
 /* ---- in the warden's process ---- */
@@ -113,26 +192,44 @@ static void watchman_hear(struct watchman *m, const char *text, size_t n)
 {
     AUTO_JSON *msg = NULL;
     if (jsonx_parse(text, n, "runner", &msg, NULL) < 0)
-        return;
+        return; /* no answer: the runner will not rely on it */
     const char *what = jsonx_str(msg, "m", "");
     nsec deadline = m->spec.deadline;
-    if (!strcmp(what, "bye"))
-        m->farewell = true;
-    else if (!strcmp(what, "busy"))
-        deadline = nsec_add(deadline, jsonx_int(msg, "ns", 0));
-    else if (!strcmp(what, "fault"))
+    bool answer = true;
+    if (!strcmp(what, "fault")) {
         watchman_fault(m, msg);
-    else if (!strcmp(what, "lab")) {
+    } else if (!strcmp(what, "lab")) {
         json_array_clear(m->labs);
         json_array_extend(m->labs, json_object_get(msg, "ids"));
+    } else {
+        answer = false;
+        m->farewell = m->farewell || !strcmp(what, "bye");
+        if (!strcmp(what, "busy"))
+            deadline = nsec_add(deadline, jsonx_int(msg, "ns", 0));
     }
+    static const char heard = WARDEN_HEARD;
+    if (answer)
+        (void)!send(m->fd, &heard, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
     watchman_alarm(m, deadline);
+}
+
+/* Every line that is whole; what the runner had not said to its end when it died is nothing. */
+static void watchman_hear_lines(struct watchman *m, const char *text, size_t n)
+{
+    for (const char *end; n && (end = memchr(text, '\n', n));) {
+        buf_add(&m->heard, text, (size_t)(end - text));
+        watchman_hear(m, buf_text(&m->heard), m->heard.len);
+        buf_clear(&m->heard);
+        n -= (size_t)(end + 1 - text);
+        text = end + 1;
+    }
+    buf_add(&m->heard, text, n);
 }
 
 /* Until the runner says goodbye (true), or must be taken to have failed: the reason. */
 static bool watchman_watch(struct watchman *m, const char **ret_reason)
 {
-    static char text[WARDEN_MSG_MAX]; /* this process has but one watchman */
+    static char text[WARDEN_CHUNK]; /* this process has but one watchman */
     bool late = false;
     watchman_alarm(m, m->spec.deadline);
     while (!m->farewell) {
@@ -143,7 +240,7 @@ static bool watchman_watch(struct watchman *m, const char **ret_reason)
             ssize_t n = recv(m->fd, text, sizeof text, MSG_DONTWAIT);
             if (n > 0) {
                 late = false;
-                watchman_hear(m, text, (size_t)n);
+                watchman_hear_lines(m, text, (size_t)n);
                 continue;
             }
             if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -330,11 +427,12 @@ int warden_start(const struct warden_spec *spec, struct warden **ret, struct err
     if (!w)
         abort();
     w->fd = -1;
+    w->patience = spec->patience;
     AUTO_CLOSE int runner = (int)syscall(SYS_pidfd_open, getpid(), 0);
     if (runner < 0)
         return err_errno(err, errno, "cannot open a pidfd of this process");
     AUTO_CLOSE int timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (timer < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+    if (timer < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
         return err_errno(err, errno, "cannot start the warden");
     w->fd = fds[0];
     w->pid = fork();
@@ -365,14 +463,12 @@ struct warden *warden_end(struct warden *w)
 {
     if (!w)
         return NULL;
-    /* Waits until there is room: a farewell that is lost would end in our own SIGKILL. */
-    static const char bye[] = "{\"m\":\"bye\"}";
-    ssize_t n;
-    while ((n = send(w->fd, bye, strlen(bye), MSG_NOSIGNAL)) < 0 && errno == EINTR)
+    /* A farewell that is lost would end in our own SIGKILL. One who does not listen any more could
+     * only write down that we died. */
+    if (warden_tell(w, json_pack("{s:s}", "m", "bye"), false, NULL) < 0)
+        kill(w->pid, SIGKILL);
+    while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
         ;
-    if (n > 0)
-        while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
     w->pid = 0;
     return warden_free(w);
 }

@@ -28,6 +28,7 @@ struct warden_spec {
     const char *journal_folder;
     nsec origin;   /* the record's */
     nsec deadline; /* without a beat */
+    nsec patience; /* of the runner, for the warden's answer */
     const struct snapshot
         *before;               /* the caller's network before the run; NULL: could not be read */
     void (*after)(void *data); /* runs in the warden when all is undone: the reports */
@@ -41,18 +42,26 @@ pid_t warden_pid(const struct warden *w);
 /* Readable (end of file) when the warden has gone. */
 int warden_fd(const struct warden *w);
 
-/* All of these are one small non-blocking message; -EPIPE when the warden has gone. A NULL warden
- * (tests of other parts) hears nothing. */
-int warden_beat(struct warden *w);
-/* The runner is about to be busy for that long: the deadline is put off by it, once. */
-int warden_busy(struct warden *w, nsec how_long);
-/* The lab that stands, as lab_ids() tells it (borrowed); NULL: it has gone. */
-int warden_lab(struct warden *w, json_t *ids);
-/* A fault came into force, or was undone, in words: what the warden writes into the record. */
-int warden_fault(struct warden *w, int64_t trial, const char *step, const char *text,
-                 bool in_force);
+/* What it is told comes over whole, however long, or not at all: -EPIPE when the warden has gone,
+ * -ETIMEDOUT when it did not take it (or answer) within the spec's patience. After such a failure
+ * every call fails: the drill is not protected any more, and must stop. A NULL warden (tests of
+ * other parts) hears nothing. */
 
-/* Everything was undone by the runner: the warden leaves. */
+/* Why it must be taken for lost: a sentence (borrowed); NULL: it is not. */
+const char *warden_lost(const struct warden *w);
+/* Never waits; one that finds no room is left out. */
+void warden_beat(struct warden *w);
+/* The runner is about to be busy for that long: the deadline is put off by it, once. */
+int warden_busy(struct warden *w, nsec how_long, struct err *err);
+/* The lab that stands, as lab_ids() tells it (borrowed); NULL: it has gone. 0: the warden has
+ * answered that it heard. */
+int warden_lab(struct warden *w, json_t *ids, struct err *err);
+/* A fault comes into force, or was undone, in words: what the warden writes into the record. 0: the
+ * warden has answered that it heard; nothing may be injected before. */
+int warden_fault(struct warden *w, int64_t trial, const char *step, const char *text, bool in_force,
+                 struct err *err);
+
+/* Everything was undone by the runner: the warden leaves; a lost one is killed. */
 struct warden *warden_end(struct warden *w);
 struct warden *warden_free(struct warden *w);
 DEFINE_CLEANUP(struct warden, warden_free);
