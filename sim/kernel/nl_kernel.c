@@ -1,10 +1,11 @@
 /* The kernel transport: one socket per protocol, opened inside the namespace.
  *
- * Acknowledgements: rtnetlink answers each message of a datagram in order, one ack per message,
- * into our receive buffer while sendmsg(2) still runs. So not more than CHUNK messages go into one
- * send, whatever their answers weigh (an ack takes about 1.3 kB of the buffer with its extended
- * ack). nf_tables takes a whole transaction in one send and answers after it; only its last message
- * asks for an ack, failing ones answer unasked, and a failure of the batch as such carries the
+ * Acknowledgements: rtnetlink works through the messages of a datagram in order, and answers into
+ * our receive buffer while sendmsg(2) still runs. Failing ones answer unasked; so only the last one
+ * asks for an ack, which says that all others have been tried, too. Not more than CHUNK messages go
+ * into one send, so that even if all fail their answers fit (about 1.3 kB each with the extended
+ * ack). nf_tables takes a whole transaction in one send and answers after it; again only its last
+ * message asks for an ack, and a failure of the batch as such carries the
  * sequence number of NFNL_MSG_BATCH_BEGIN (nfnetlink.c, nfnetlink_rcv_batch).
  */
 #include "sim/kernel/nl_impl.h"
@@ -40,7 +41,7 @@ struct known {
 struct kernel {
     int netns; /* -1: the caller's own */
     struct {
-        int protocol, fd;
+        int protocol, fd, send_buffer; /* as SO_SNDBUF tells it */
     } socks[3];
     uint32_t seq;
     int next_ifindex; /* for NL_HOLE_NEW: above what the kernel counts up to by itself */
@@ -79,6 +80,8 @@ static int kernel_fd(struct nl *nl, int protocol, int *ret, struct err *err)
             if (r < 0)
                 return err_prefix(err, "%s", nl->where);
             k->socks[i].protocol = protocol;
+            socklen_t n = sizeof k->socks[i].send_buffer;
+            getsockopt(k->socks[i].fd, SOL_SOCKET, SO_SNDBUF, &k->socks[i].send_buffer, &n);
         }
         *ret = k->socks[i].fd;
         return 0;
@@ -267,17 +270,30 @@ static int fill_holes(struct nl *nl, struct nl_req *q, struct err *err)
 
 /* --- Sending ----------------------------------------------------------------- */
 
+static int *send_buffer(struct kernel *k, int fd)
+{
+    size_t i = 0;
+    while (k->socks[i].fd != fd)
+        i++;
+    return &k->socks[i].send_buffer;
+}
+
+static void grow_send_buffer(int fd, int size, int *ret_have)
+{
+    socklen_t n = sizeof *ret_have;
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, ret_have, &n);
+}
+
 static int send_all(struct nl *nl, int fd, struct iovec *iov, size_t n, struct err *err)
 {
     size_t total = 0;
     for (size_t i = 0; i < n; i++)
         total += iov[i].iov_len;
     /* netlink_sendmsg(): EMSGSIZE above sk_sndbuf - 32; SO_SNDBUF is doubled by the kernel. */
-    int size = (int)total + 4096, have = 0;
-    socklen_t have_n = sizeof have;
-    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &have, &have_n);
-    if (have < size && setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    if (*send_buffer(nl->impl, fd) < (int)total + 4096)
+        grow_send_buffer(fd, (int)total + 4096, send_buffer(nl->impl, fd));
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     struct msghdr m = {
         .msg_name = &kernel, .msg_namelen = sizeof kernel, .msg_iov = iov, .msg_iovlen = n};
@@ -301,7 +317,8 @@ static struct iovec piece(const struct nl_req *q)
     return (struct iovec){.iov_base = h, .iov_len = NLMSG_ALIGN(h->nlmsg_len)};
 }
 
-/* Up to CHUNK independent messages in one send, then all their acks. */
+/* Up to CHUNK independent messages in one send, then what they answer: the failing ones, and the
+ * last. */
 static int send_chunk(struct nl *nl, struct nl_req **queue, size_t n, struct err *err)
 {
     struct kernel *k = nl->impl;
@@ -311,14 +328,15 @@ static int send_chunk(struct nl *nl, struct nl_req **queue, size_t n, struct err
     if (r < 0)
         return r;
     for (size_t i = 0; i < n; i++) {
-        nl_req_header(queue[i])->nlmsg_flags |= NLM_F_ACK;
+        if (i + 1 == n)
+            nl_req_header(queue[i])->nlmsg_flags |= NLM_F_ACK;
         nl_req_header(queue[i])->nlmsg_seq = queue[i]->seq = ++k->seq;
         iov[i] = piece(queue[i]);
     }
     if ((r = send_all(nl, fd, iov, n, err)) < 0)
         return r;
     nsec deadline = nsec_add(nsec_now(CLOCK_MONOTONIC), NL_TIMEOUT);
-    for (size_t done = 0; done < n;) {
+    while (!queue[n - 1]->answered) {
         size_t got;
         if ((r = receive(nl, fd, deadline, &got, err)) < 0)
             return r;
@@ -328,9 +346,10 @@ static int send_chunk(struct nl *nl, struct nl_req **queue, size_t n, struct err
             if (h->nlmsg_type != NLMSG_ERROR || i >= n || queue[i]->answered)
                 continue;
             answer(queue[i], h);
-            done++;
         }
     }
+    for (size_t i = 0; i < n; i++)
+        queue[i]->answered = true;
     return 0;
 }
 

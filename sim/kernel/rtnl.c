@@ -19,6 +19,12 @@ static struct nl_req *link_req(uint16_t type, uint16_t flags, const struct ifinf
     return nl_req_new(NETLINK_ROUTE, type, flags, head, sizeof *head, ROOM);
 }
 
+/* Up at once: rtnl_configure_link() heeds the flags of a new link. */
+static unsigned up_flag(bool up)
+{
+    return up ? IFF_UP : 0;
+}
+
 static void put_mac(struct nl_req *q, const struct inet_mac *mac)
 {
     if (memcmp(mac, &no_mac, sizeof no_mac) != 0)
@@ -33,7 +39,8 @@ static void put_some(struct nl_req *q, int attr, uint32_t v)
 
 void rtnl_bridge_add(struct nl *nl, const struct rtnl_bridge *b)
 {
-    struct ifinfomsg head = {0};
+    struct ifinfomsg head = {
+        .ifi_index = b->ifindex, .ifi_flags = up_flag(b->up), .ifi_change = up_flag(b->up)};
     struct nl_req *q = link_req(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &head);
     nl_req_put_ifname(q, IFLA_IFNAME, b->name);
     put_mac(q, &b->mac);
@@ -63,7 +70,8 @@ static void put_one_queue(struct nl_req *q)
 
 void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
 {
-    struct ifinfomsg head = {0}, peer_head = {.ifi_index = v->peer_ifindex};
+    struct ifinfomsg head = {.ifi_flags = up_flag(v->up), .ifi_change = up_flag(v->up)};
+    struct ifinfomsg peer_head = {.ifi_index = v->peer_ifindex};
     struct nl_req *q = link_req(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &head);
     if (v->peer_ifindex) /* veth_newlink() heeds the peer's number only if this end has one */
         nl_req_hole_new(q, offsetof(struct ifinfomsg, ifi_index));
@@ -102,7 +110,7 @@ static struct nl_req *change(const char *name, unsigned flags, unsigned mask)
 
 void rtnl_link_up(struct nl *nl, const char *name, bool up)
 {
-    nl_queue(nl, change(name, up ? IFF_UP : 0, IFF_UP));
+    nl_queue(nl, change(name, up_flag(up), IFF_UP));
 }
 
 void rtnl_link_mtu(struct nl *nl, const char *name, uint32_t mtu)

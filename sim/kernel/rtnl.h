@@ -10,9 +10,11 @@
 #include "sim/kernel/nl.h"
 
 /* A bridge as a lab needs it: STP off, forward delay 0, multicast snooping off, no VLAN filtering,
- * the kernel's default group_fwd_mask; down. */
+ * the kernel's default group_fwd_mask; up if asked for. */
 struct rtnl_bridge {
     const char *name;
+    bool up;
+    int ifindex;    /* asked for (then nl_learn() it), EBUSY when it is taken; 0: any */
     uint32_t mtu;   /* 0: default */
     uint32_t group; /* 0: default */
     struct inet_mac mac;
@@ -20,10 +22,12 @@ struct rtnl_bridge {
 void rtnl_bridge_add(struct nl *nl, const struct rtnl_bridge *b);
 
 /* A pair made from this side, the peer born in its namespace (moving it later would cost an RCU
- * grace period, 16 ms). Both ends down (IFF_UP for the peer in this message: ENOTCONN), one
- * queue each. */
+ * grace period, 16 ms). One queue each. This end is up if asked for, which saves a message of its own
+ * and is done before it gets its master; the peer is down (IFF_UP for it in this message:
+ * ENOTCONN). */
 struct rtnl_veth {
     const char *name;   /* this end */
+    bool up;            /* this end */
     const char *master; /* its bridge, or NULL */
     uint32_t group;     /* of this end; 0: default */
     uint32_t mtu;       /* of both; 0: default */

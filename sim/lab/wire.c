@@ -16,6 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Numbers of bridges are asked for: each cable names its bridge, and looking it up would cost a
+ * question for each host. */
+#define WIRE_FIRST_BRIDGE 0x8000
+
 struct wire_setting {
     const char *key, *value;
     bool ipv6;
@@ -43,9 +47,13 @@ int wire_switch(const struct topo *t, struct nl *sw, struct err *err)
         r = wire_set(sw, settings, ARRAY_SIZE(settings), err);
     for (size_t i = 0; r == 0 && i < t->nets_n; i++) {
         const struct topo_net *n = &t->nets[i];
-        struct rtnl_bridge b = {.name = n->bridge, .mtu = n->mtu, .mac = n->mac};
+        struct rtnl_bridge b = {.name = n->bridge,
+                                .up = true,
+                                .ifindex = WIRE_FIRST_BRIDGE + (int)i,
+                                .mtu = n->mtu,
+                                .mac = n->mac};
         rtnl_bridge_add(sw, &b);
-        rtnl_link_up(sw, n->bridge, true);
+        nl_learn(sw, n->bridge, b.ifindex);
     }
     return r < 0 ? r : nl_flush(sw, err);
 }
@@ -98,6 +106,7 @@ int wire_host(const struct topo *t, size_t h, struct nl *sw, struct nl *nl, stru
     for (size_t i = host->cable; i < host->cable + host->cables; i++) {
         const struct topo_cable *c = &t->cables[i];
         struct rtnl_veth v = {.name = c->port,
+                              .up = true,
                               .master = t->nets[c->net].bridge,
                               .mtu = t->nets[c->net].mtu,
                               .mac = c->port_mac,
@@ -106,7 +115,6 @@ int wire_host(const struct topo *t, size_t h, struct nl *sw, struct nl *nl, stru
                               .peer_mac = c->mac,
                               .peer_ifindex = c->ifindex};
         rtnl_veth_add(sw, &v);
-        rtnl_link_up(sw, c->port, true);
         nl_learn(nl, c->dev, c->ifindex);
     }
     int r = nl_flush(sw, err);

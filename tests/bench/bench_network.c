@@ -1,7 +1,8 @@
 /* The network part of a lab, and cuts, against iproute2 and nft.
  *
  * Both sides end with the same state in the kernel: for each host a namespace, a cable whose port
- * is in the switch's bridge, the address, lo and both ends up, one permanent neighbour entry. Our
+ * is in the switch's bridge, the address, lo and both ends up, one permanent neighbour entry. The
+ * switch is made quiet before, for all sides, as a lab's is. Our
  * cables have one queue, those of ip(8) the kernel's default, one for each processor. ip(8) keeps
  * namespaces by name (a bind mount), which is its way of keeping them at all.
  */
@@ -18,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HOSTS = 100, CUTS = 1000, SAMPLE = 100 };
+enum { HOSTS = 100, CUTS = 1000, SAMPLE = 100, BRIDGE = 0x8000, PAUSE_US = 500000 };
 
 static struct inet_prefix ip(const char *text)
 {
@@ -28,8 +29,9 @@ static struct inet_prefix ip(const char *text)
     return p;
 }
 
-/* Ports vanish when the kernel has taken the other end's namespace down, later and by itself: wait,
- * so that it does not disturb the next measurement. */
+/* Ports vanish when the kernel has taken the other end's namespace down, later and by itself, and
+ * what it frees after that takes processors from whoever runs: wait, so that the end of one
+ * measurement does not disturb the next. */
 static void wait_for_ports_to_go(void)
 {
     struct err err = ERR_INIT;
@@ -41,9 +43,10 @@ static void wait_for_ports_to_go(void)
         bench_ok(rtnl_links(nl, &links, &n, &err), &err);
         free(links);
         if (n <= 1) /* lo */
-            return;
+            break;
         usleep(20000);
     }
+    usleep(PAUSE_US);
 }
 
 static void delete_bridge(void)
@@ -53,6 +56,13 @@ static void delete_bridge(void)
     bench_ok(nl_open_kernel(-1, "switch", &nl, &err), &err);
     rtnl_link_delete(nl, "br0");
     bench_ok(nl_flush(nl, &err), &err);
+}
+
+/* A lab's switch has no addresses of its own, and neither have its ports. */
+static void quiet_switch(void)
+{
+    struct err err = ERR_INIT;
+    bench_ok(netns_sysctl(-1, "net/ipv6/conf/default/disable_ipv6", "1", &err), &err);
 }
 
 /* --- Hosts ------------------------------------------------------------------- */
@@ -69,12 +79,12 @@ static void one_host(struct nl *sw, unsigned i, int *fd, struct nl **nl)
     snprintf(text, sizeof text, "10.0.0.%u/24", i + 1);
     struct inet_prefix own = ip(text);
     rtnl_veth_add(sw, &(struct rtnl_veth){.name = port,
+                                          .up = true,
                                           .master = "br0",
                                           .peer_netns = {*fd, port},
                                           .peer_name = "eth0",
                                           .peer_mac = mac,
                                           .peer_ifindex = 2});
-    rtnl_link_up(sw, port, true);
     bench_ok(nl_flush(sw, &err), &err);
     bench_ok(nl_derive(sw, *fd, port, nl, &err), &err);
     nl_learn(*nl, "eth0", 2);
@@ -92,8 +102,8 @@ static struct bench_time hosts_by_blackstart(void)
     struct nl *nls[HOSTS], *sw = NULL;
     struct bench_time start = bench_clock();
     bench_ok(nl_open_kernel(-1, "switch", &sw, &err), &err);
-    rtnl_bridge_add(sw, &(struct rtnl_bridge){.name = "br0"});
-    rtnl_link_up(sw, "br0", true);
+    rtnl_bridge_add(sw, &(struct rtnl_bridge){.name = "br0", .up = true, .ifindex = BRIDGE});
+    nl_learn(sw, "br0", BRIDGE);
     for (unsigned i = 0; i < HOSTS; i++)
         one_host(sw, i, &fds[i], &nls[i]);
     struct bench_time t = bench_since(start);
@@ -284,6 +294,7 @@ int main(void)
     };
     size_t rounds = bench_rounds();
     bench_hide();
+    quiet_switch();
     compare("network part of a lab of 100 hosts", hosts, ARRAY_SIZE(hosts), rounds);
     compare("1,000 cuts applied and reverted", cuts, ARRAY_SIZE(cuts), rounds);
     return 0;
