@@ -3,8 +3,8 @@
  *   stampd [--port N] [--stamps FILE] [--revive MIN:MAX] [--seed N]
  *
  * The keeper starts a server (argv[0] "stamp-server", so that a fault can name it alone) and, when
- * it has died, another one after MIN to MAX milliseconds (drawn from the seed); without --revive it
- * ends with it. What is true is written as lines of JSON to FILE (else stdout), CLOCK_MONOTONIC in
+ * it has died, another one after MIN to MAX milliseconds (drawn from the seed, which is random unless
+ * given); without --revive it ends with it. What is true is written as lines of JSON to FILE (else stdout), CLOCK_MONOTONIC in
  * nanoseconds:
  *
  *   {"event":"listening","lo":before listen(2),"hi":after it}
@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -152,7 +153,9 @@ static uint64_t draw(uint64_t *state) /* splitmix64 */
 static int keep(int argc, char **argv)
 {
     const char *port = "80", *file = NULL, *revive = NULL;
-    uint64_t seed = 1;
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        return fail("cannot draw");
     for (int i = 1; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--port"))
             port = argv[i + 1];
