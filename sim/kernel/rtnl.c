@@ -68,10 +68,21 @@ static void put_one_queue(struct nl_req *q)
     nl_req_put_u32(q, IFLA_NUM_RX_QUEUES, 1);
 }
 
+static void put_no_addresses(struct nl_req *q)
+{
+    struct nlattr *all = nl_req_nest(q, IFLA_AF_SPEC);
+    struct nlattr *inet6 = nl_req_nest(q, AF_INET6);
+    nl_req_put_u8(q, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    nl_req_nest_end(q, inet6);
+    nl_req_nest_end(q, all);
+}
+
 void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
 {
-    struct ifinfomsg head = {.ifi_flags = up_flag(v->up), .ifi_change = up_flag(v->up)};
-    struct ifinfomsg peer_head = {.ifi_index = v->peer_ifindex};
+    unsigned noarp = v->quiet ? IFF_NOARP : 0, flags = up_flag(v->up) | noarp;
+    struct ifinfomsg head = {.ifi_flags = flags, .ifi_change = flags};
+    struct ifinfomsg peer_head = {
+        .ifi_index = v->peer_ifindex, .ifi_flags = noarp, .ifi_change = noarp};
     struct nl_req *q = link_req(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &head);
     if (v->peer_ifindex) /* veth_newlink() heeds the peer's number only if this end has one */
         nl_req_hole_new(q, offsetof(struct ifinfomsg, ifi_index));
@@ -79,6 +90,9 @@ void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
     put_mac(q, &v->mac);
     put_some(q, IFLA_MTU, v->mtu);
     put_some(q, IFLA_GROUP, v->group);
+    put_some(q, IFLA_GSO_MAX_SEGS, v->gso_max_segs);
+    if (v->quiet)
+        put_no_addresses(q);
     put_one_queue(q);
     if (v->master)
         nl_req_put_ifindex(q, IFLA_MASTER, v->master);
@@ -90,6 +104,8 @@ void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
     nl_req_put_ifname(q, IFLA_IFNAME, v->peer_name);
     put_mac(q, &v->peer_mac);
     put_some(q, IFLA_MTU, v->mtu);
+    if (v->quiet)
+        put_no_addresses(q);
     put_one_queue(q);
     if (v->peer_netns.name)
         nl_req_put_netns(q, IFLA_NET_NS_FD, &v->peer_netns);

@@ -39,6 +39,9 @@ struct rtnl_veth {
      * The kernel heeds it only if this end asks for a number too, so this end gets one from 65536
      * up. */
     int peer_ifindex;
+    /* Both ends without ARP and without addresses of IPv6: no word of their own. */
+    bool quiet;
+    uint32_t gso_max_segs; /* of this end: 1 has the kernel cut large frames; 0: default */
 };
 void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v);
 

@@ -36,13 +36,17 @@ enum tc_hook { TC_EGRESS, TC_INGRESS };
 struct tc_filter {
     const char *dev;
     enum tc_hook hook;
-    uint16_t pref;   /* priority: smaller is asked first */
-    uint32_t handle; /* within pref; 0: the kernel chooses */
+    uint16_t pref;                 /* priority: smaller is asked first */
+    uint32_t handle;               /* within pref; 0: the kernel chooses */
     const struct sock_filter *ops; /* classic; n_ops > 0 */
     size_t n_ops;
     int program;             /* eBPF descriptor when n_ops is 0 */
     const char *name;        /* of the program, for people; may be NULL */
-    const char *redirect_to; /* classic: mirred egress redirect to this device; NULL: pass */
+    uint32_t classid;        /* what an eBPF program finds in tc_classid; 0: nothing */
+    const char *redirect_to; /* classic: mirred redirect to this device; NULL: see drop */
+    bool to_ingress;         /* as if it had arrived there, not as if it were sent there */
+    bool drop;               /* classic, not redirected: in direct-action mode (the program returns
+                                TC_ACT_SHOT, 2, or TC_ACT_UNSPEC, -1); false: a match passes */
 };
 void tc_filter_add(struct nl *nl, const struct tc_filter *f);
 void tc_filter_delete(struct nl *nl, const struct tc_filter *f); /* dev, hook, pref, handle */
