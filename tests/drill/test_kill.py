@@ -1,18 +1,35 @@
-"""kill -9 of the runner, of its warden, and of both at once, in each state of a trial: nothing of ours
-remains, and what was there before reads the same. A runner that was stopped past its deadline does
-nothing more when it is continued.
+"""kill -9 of the runner, of its warden, of both at once and of the whole cgroup, in each state of a
+trial: nothing of ours remains, and what was there before reads the same. A runner that was stopped
+past its deadline does nothing more when it is continued.
+
+The runner is halted at a line of its record (halt.py), so that each death hits exactly the state that
+the test is named for, and has exactly one right outcome.
 """
+import fnmatch
 import os
 import signal
-import subprocess
-import time
 import unittest
 
 import harness
+from halt import Halt
 from harness import Drill, machine, offspring, processes_of, wait_until
 from scenes import KILL, CUT, scene, REVIVING
 
-STATES = ["build", "settle", "arm", "inject", "observe", "restore", "undo", "compare"]
+# Where in each state death comes: after the first such line of it.
+INSTANTS = {
+    "build": {"kind": "lab", "event": "change", "where": "host srv"},  # half of it stands
+    "settle": {"kind": "probe"},
+    "arm": {"kind": "state"},
+    "inject": {"kind": "inject", "ok": True},  # the cut is in force, the kill is still to come
+    "observe": {"kind": "probe"},
+    "restore": {"kind": "state"},
+    "undo": {"kind": "undo"},  # undone, and the warden was not told so
+    "compare": {"kind": "state"},  # the lab still stands
+}
+MISSED = 1  # what the drill ends with when nobody disturbs it: the cut outlasts the promise
+# What a run may leave in its folder; see docs/man.
+PROMISED = ["scenario.yaml", "files", "logs", "record.ndjson", "result.json", "report.html",
+            "report.md", "junit.xml", "metrics.prom", "plots", "wire-*.pcap"]
 SCRIPT = CUT.replace("    for: 300ms\n", "") + KILL.replace("300ms", "400ms")
 
 
@@ -38,17 +55,24 @@ def alive(pid):
         return False
 
 
-class KillMatrix(unittest.TestCase):
-    def begin(self, state):
+class Killing(unittest.TestCase):
+    def begin(self, state, line=None):
+        """Halts the runner in that state, at its instant or at the line given."""
+        line = line or INSTANTS[state]
         self.before = machine()
         self.drill = Drill(scene(SCRIPT, start=REVIVING)).start()
         self.addCleanup(self.drill.remove)
         self.runner = self.drill.process.pid
-        self.drill.tail(lambda e: e["kind"] == "state")
-        self.warden = wait_until(lambda: warden_of(self.runner))  # "compare" is too short for it
+        self.halt = Halt(self.drill.process, os.path.join(self.drill.out, "record.ndjson"))
+        self.halt.at(lambda e, now: now == state and line.items() <= e.items())
+        self.warden = warden_of(self.runner)
         self.assertTrue(self.warden)
-        self.drill.tail(lambda e: e["kind"] == "state" and e["state"] == state)
+        self.assertEqual(self.drill.events("state")[-1]["state"], state)
         self.spaces = set(offspring(self.runner).values()) - {os.readlink("/proc/self/ns/net")}
+
+    def kill_warden(self):
+        os.kill(self.warden, signal.SIGKILL)
+        wait_until(lambda: not alive(self.warden))
 
     def nothing_remains(self):
         def ours():
@@ -64,89 +88,85 @@ class KillMatrix(unittest.TestCase):
         self.assertEqual(ours(), [])
         self.assertFalse(alive(self.warden), "the warden lives on")
         self.assertEqual(machine(), self.before)
-        leftovers = [f for f in os.listdir(self.drill.out)
-                     if f == "lab" and os.path.ismount(os.path.join(self.drill.out, f))]
-        self.assertEqual(leftovers, [])
+        self.assertEqual([f for f in os.listdir(self.drill.out)
+                          if not any(fnmatch.fnmatch(f, p) for p in PROMISED)], [])
 
-    def ended_by(self, who):
+    def ended_by(self, who, status="aborted"):
         ends = self.drill.events("run-end")
-        self.assertEqual(len(ends), 1, self.drill.explain())
-        self.assertEqual(ends[0]["by"], who)
-        self.assertEqual(ends[0]["status"], "aborted")
+        self.assertEqual([(e["by"], e["status"]) for e in ends], [(who, status)],
+                         self.drill.explain())
         clean = self.drill.events("clean")[-1]
         self.assertTrue(clean["clean"], clean)
+
+
+    def reported(self):
+        for name in ("result.json", "report.html", "report.md", "junit.xml", "metrics.prom"):
+            self.assertTrue(os.path.exists(os.path.join(self.drill.out, name)), name)
+
+
+class KillMatrix(Killing):
+    pass
 
 
 def runner_dies(state):
     def test(self):
         self.begin(state)
-        os.kill(self.runner, signal.SIGKILL)
+        self.halt.kill()
         self.drill.finish()
-        if state == "compare" and self.drill.code in (0, 1):
-            return self.nothing_remains()  # it is short: the drill was over already
         self.assertEqual(self.drill.code, -signal.SIGKILL)
         wait_until(lambda: not alive(self.warden))
         self.nothing_remains()
-        if state == "compare" and self.drill.events("run-end")[0]["by"] == "runner":
-            # It had ended and perhaps let the warden go; then the report is made by hand.
-            self.assertEqual(len(self.drill.events("run-end")), 1)
-            subprocess.run([harness.BLACKSTART, "report", self.drill.out], capture_output=True)
-        else:
-            self.ended_by("warden")
-        for kind in ("result.json", "report.md", "junit.xml"):
-            self.assertTrue(os.path.exists(os.path.join(self.drill.out, kind)), kind)
+        self.ended_by("warden")
+        self.reported()
     return test
 
 
 def warden_dies(state):
     def test(self):
         self.begin(state)
-        try:
-            os.kill(self.warden, signal.SIGKILL)
-        except ProcessLookupError:  # "compare" is short: it was over already
-            self.assertEqual(state, "compare")
+        self.kill_warden()
+        self.halt.go()
         self.drill.finish()
-        # In the last state the runner may already have said its farewell.
-        allowed = (5,) if state not in ("undo", "compare") else (0, 1, 4, 5)
-        self.assertIn(self.drill.code, allowed, self.drill.explain())
         self.nothing_remains()
-        if self.drill.code == 5:
+        if state == "compare":  # all was measured, and nothing is left that needs it
+            self.assertEqual(self.drill.code, MISSED, self.drill.explain())
+            self.assertEqual(self.drill.events("stop"), [])
+            self.ended_by("runner", "completed")
+        else:
+            self.assertEqual(self.drill.code, 5, self.drill.explain())
+            self.assertEqual([e["reason"] for e in self.drill.events("stop")], ["lost-warden"])
             self.ended_by("runner")
-            self.assertEqual(self.drill.events("stop")[0]["reason"], "lost-warden")
+        self.reported()
     return test
 
 
 def both_die(state):
     def test(self):
         self.begin(state)
-        try:
-            os.kill(self.warden, signal.SIGSTOP)
-            os.kill(self.runner, signal.SIGSTOP)
-            os.kill(self.warden, signal.SIGKILL)
-            os.kill(self.runner, signal.SIGKILL)
-        except ProcessLookupError:  # "compare" is short: it was over already
-            self.assertEqual(state, "compare")
+        self.kill_warden()
+        self.halt.kill()
         self.drill.finish()
-        wait_until(lambda: not alive(self.warden))
+        self.assertEqual(self.drill.code, -signal.SIGKILL)
         self.nothing_remains()
-        if state != "compare":
-            self.assertEqual(self.drill.events("run-end"), [])
+        self.assertEqual(self.drill.events("run-end"), [])
+        self.assertEqual(self.drill.events("state")[-1]["state"], state)
     return test
 
 
 def cgroup2():
-    """Where the cgroup v2 hierarchy is mounted, if cgroup.kill can be used there."""
+    """Where the cgroup v2 hierarchy is mounted."""
     with open("/proc/self/mountinfo") as f:
         for line in f:
             left, right = line.split(" - ")
-            if right.split()[0] == "cgroup2" and os.geteuid() == 0:
+            if right.split()[0] == "cgroup2":
                 return left.split()[4]
     return None
 
 
 def cgroup_dies(state):
     """What a CI runner or `systemctl stop` does: everything at once, warden included."""
-    @unittest.skipUnless(cgroup2(), "needs root and a cgroup v2 hierarchy")
+    @unittest.skipUnless(os.geteuid() == 0, harness.NEEDS_ROOT)
+    @unittest.skipUnless(cgroup2(), harness.NEEDS_CGROUP2)
     def test(self):
         group = os.path.join(cgroup2(), "blackstart-test-%d" % os.getpid())
         os.mkdir(group)
@@ -164,23 +184,37 @@ def cgroup_dies(state):
         with open(os.path.join(group, "cgroup.kill"), "w") as f:
             f.write("1")
         self.drill.finish()
+        self.assertEqual(self.drill.code, -signal.SIGKILL)
         wait_until(lambda: not alive(self.warden))
         self.nothing_remains()
+        self.assertEqual(self.drill.events("run-end"), [])
+        self.assertEqual(self.drill.events("state")[-1]["state"], state)
         with open(os.path.join(group, "cgroup.procs")) as f:
             self.assertEqual(f.read(), "")
     return test
 
 
-for s in STATES:
+for s in INSTANTS:
     setattr(KillMatrix, "test_cgroup_dies_in_" + s, cgroup_dies(s))
     setattr(KillMatrix, "test_runner_dies_in_" + s, runner_dies(s))
     setattr(KillMatrix, "test_warden_dies_in_" + s, warden_dies(s))
     setattr(KillMatrix, "test_both_die_in_" + s, both_die(s))
 
 
-class Fencing(KillMatrix):
+class AtTheEdges(Killing):
+    def test_runner_dies_after_its_last_line(self):
+        self.begin("compare", {"kind": "run-end"})
+        self.halt.kill()
+        self.drill.finish()
+        self.assertEqual(self.drill.code, -signal.SIGKILL)
+        wait_until(lambda: not alive(self.warden))
+        self.nothing_remains()
+        self.ended_by("runner", "completed")  # nothing is added to what is complete
+        self.reported()  # by the warden: nobody had said farewell
+
     def test_a_runner_stopped_past_its_deadline_does_nothing_more(self):
         self.begin("inject")
+        self.halt.go()
         os.kill(self.runner, signal.SIGSTOP)
         self.drill.process.wait(timeout=90)  # the warden ends it: nothing is left to be continued
         self.drill.finish()
@@ -193,10 +227,20 @@ class Fencing(KillMatrix):
         stop = self.drill.events("stop")[0]["seq"]
         self.assertTrue(all(n < stop for n in injected))
 
+    def test_a_stopped_warden_lets_nothing_be_injected(self):
+        self.begin("arm")
+        os.kill(self.warden, signal.SIGSTOP)
+        self.halt.go()
+        self.drill.finish()
+        self.assertEqual(self.drill.code, 5, self.drill.explain())
+        self.nothing_remains()
+        self.ended_by("runner")
+        self.assertEqual([(e["step"], e["ok"]) for e in self.drill.events("inject")],
+                         [("cut", False)])
+        stop = self.drill.events("stop")[0]
+        self.assertEqual(stop["reason"], "lost-warden")
+        self.assertIn("does not answer", stop["detail"])
 
-for name in list(vars(KillMatrix)):
-    if name.startswith("test_"):
-        setattr(Fencing, name, None)  # not again
 
 if __name__ == "__main__":
     harness.main()
