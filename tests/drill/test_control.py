@@ -29,7 +29,7 @@ class Control(unittest.TestCase):
         for argv in (["status"], ["mark", "declared"], ["shell", "srv", "--", "true"]):
             r = ask(*argv)
             if "several drills" in r.stderr or r.returncode == 0:
-                self.skipTest("another drill is running on this machine")
+                self.skipTest(harness.ANOTHER_DRILL)
             self.assertEqual(r.returncode, 3, r.stderr)
             self.assertIn("no drill is running", r.stderr)
 
@@ -69,7 +69,7 @@ class Control(unittest.TestCase):
 
     def test_somebody_else_may_not_speak(self):
         if os.geteuid() != 0:
-            self.skipTest("needs root to become somebody else")
+            self.skipTest(harness.NEEDS_ROOT)
         d = self.begin(scene(KILL, horizon="5s"))
         r = ask("mark", "note", "hello", "--run", self.run_id, user=65534, group=65534, extra_groups=[])
         self.assertEqual(r.returncode, 3)

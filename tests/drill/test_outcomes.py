@@ -307,7 +307,7 @@ class Outcome(unittest.TestCase):
         self.assertEqual(len(d.events("lab", event="built")), 1)
         self.assertEqual([e["outcome"] for e in d.events("trial-end")], ["completed"] * 2)
 
-    @unittest.skipUnless(os.geteuid() == 0, "a small file system can only be mounted as root")
+    @unittest.skipUnless(os.geteuid() == 0, harness.NEEDS_ROOT)
     def test_a_full_disk_is_told_and_everything_is_undone(self):
         base = harness.folder()
         self.addCleanup(shutil.rmtree, base)

@@ -154,7 +154,7 @@ class Others(unittest.TestCase):
         self.addCleanup(os.close, r)
         return pid, r
 
-    @unittest.skipUnless(os.geteuid() == 0, "needs a second user")
+    @unittest.skipUnless(os.geteuid() == 0, harness.NEEDS_ROOT)
     def test_somebody_elses_socket_is_no_drill_of_ours(self):
         def serve(s, name, ready):
             s.bind(name)
@@ -172,7 +172,7 @@ class Others(unittest.TestCase):
         self.assertEqual(r.returncode, 3, r)
         self.assertIn("is served by another user (uid 65534)", r.stderr)
 
-    @unittest.skipUnless(os.geteuid() == 0, "needs a second user")
+    @unittest.skipUnless(os.geteuid() == 0, harness.NEEDS_ROOT)
     def test_strangers_are_refused_at_once(self):
         d = drill(self, "exec sleep 100\n").start()
         self.addCleanup(d.end)
@@ -197,7 +197,7 @@ class Others(unittest.TestCase):
         d.finish()
         self.assertEqual(d.code, 0, d.explain())
 
-    @unittest.skipUnless(os.geteuid() == 0, "needs a second user")
+    @unittest.skipUnless(os.geteuid() == 0, harness.NEEDS_ROOT)
     def test_root_writes_into_nobody_elses_folder(self):
         d = drill(self, "exec sleep 100\n")
         os.mkdir(d.out)
