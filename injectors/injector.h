@@ -81,12 +81,15 @@ struct injector {
     bool kept;  /* what it changes outlives us: prepare when the trial is armed, and the undo
                  * record goes to disk before; else prepare just before apply */
     /* Rules that tables cannot say (exactly one of two keys …), for `blackstart check`; NULL: none.
-     */
+     * -errno, or 1 for a warning, both with a sentence; one that begins with a key in quotes is
+     * placed there. */
     int (*check)(const struct scenario *s, const struct step *step, struct err *err);
     /* 0, or -errno with the reason, before anything is touched; needs scenario and caps alone. */
     int (*supported)(const struct inject_env *env, const struct step *step, struct err *err);
-    /* What would be sent, as texts (each with how it is undone), without touching: for `plan`. */
-    int (*plan)(const struct scenario *s, const struct step *step, json_t *texts, struct err *err);
+    /* What would be sent, as texts (each with how it is undone), without touching: for `plan`. Needs
+     * scenario alone; caps, where they are known, decide between several means. */
+    int (*plan)(const struct inject_env *env, const struct step *step, json_t *texts,
+                struct err *err);
     /* Chooses targets, reads what will change. -ESRCH: the target has gone (the trial is void).
      * ret_undo: a new reference; null (JSON) when nothing is to be undone. */
     int (*prepare)(struct inject_env *env, const struct step *step, void **ret_state,

@@ -446,7 +446,8 @@ static const char *planned(struct kit *k, const struct step *s, size_t at)
     static char text[1024];
     AUTO_JSON *texts = json_array();
     struct err err = ERR_INIT;
-    kit_ok(injector_of(s)->plan(k->s, s, texts, &err), &err);
+    struct inject_env env = {.scenario = k->s};
+    kit_ok(injector_of(s)->plan(&env, s, texts, &err), &err);
     snprintf(text, sizeof text, "%s",
              at < json_array_size(texts) ? json_string_value(json_array_get(texts, at)) : "");
     return text;

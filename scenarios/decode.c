@@ -33,6 +33,10 @@ const char *decode_type_words(const struct field *f)
         [FIELD_INTEGER] = "a whole number",
         [FIELD_DURATION] = "a duration like 250ms or 1m30s",
         [FIELD_PERCENT] = "a percentage like 5%",
+        [FIELD_RATE] = "a rate like 10mbit",
+        [FIELD_SIZE] = "a size like 64kB",
+        [FIELD_PORTS] = "a port, a range of ports like 8000-8010, or a list of them",
+        [FIELD_PEERS] = "a host, an address, a prefix, or a list of them",
         [FIELD_WORD] = "a word",
         [FIELD_TEXTS] = "a text or a list of texts",
         [FIELD_REF] = "a name",
@@ -221,7 +225,7 @@ static void decode_texts(struct decode *d, const struct field *f, const struct n
         const struct node *item = list ? node->items[i] : node;
         if (item->bad || !decode_is_text(d, f, item))
             continue;
-        if (f->type == FIELD_REFS)
+        if (f->type == FIELD_REFS || (f->type == FIELD_PEERS && !field_peer_is_address(item->text)))
             decode_add_ref(d, f, item);
         v.items[v.n++] = item->text;
     }
@@ -263,14 +267,10 @@ static void decode_bool(struct decode *d, const struct field *f, const struct no
 static bool decode_in_range(struct decode *d, const struct field *f, const struct node *node,
                             int64_t v)
 {
-    char quoted[DIAG_QUOTE_MAX], bound[NSEC_TEXT_MAX];
+    char quoted[DIAG_QUOTE_MAX], bound[FIELD_NUMBER_MAX];
     if ((!f->min && !f->max) || (v >= f->min && v <= f->max))
         return true;
-    int64_t broken = v < f->min ? f->min : f->max;
-    if (f->type == FIELD_DURATION)
-        nsec_yaml(broken, bound);
-    else
-        snprintf(bound, sizeof bound, "%" PRId64, broken);
+    field_number_text(f, v < f->min ? f->min : f->max, bound);
     diags_error(d->diags, node->place, "'%s' must be at %s %s, not %s", f->key,
                 v < f->min ? "least" : "most", bound, diag_quote(node->text, quoted));
     return false;
@@ -291,14 +291,20 @@ static void decode_integer(struct decode *d, const struct field *f, const struct
         *ret = v;
 }
 
-static void decode_duration(struct decode *d, const struct field *f, const struct node *node,
-                            nsec *ret)
+/* A number with a unit: durations, rates, sizes. */
+static void decode_amount(struct decode *d, const struct field *f, const struct node *node,
+                          int64_t *ret)
 {
     struct err err = ERR_INIT;
-    nsec v = 0;
-    if (!is_value(node))
+    int64_t v = 0;
+    if (!is_value(node)) {
         say_type(d, f, node);
-    else if (units_duration(node->text, &v, &err) < 0)
+        return;
+    }
+    int r = f->type == FIELD_DURATION ? units_duration(node->text, &v, &err)
+            : f->type == FIELD_RATE   ? units_rate(node->text, &v, &err)
+                                      : units_size(node->text, &v, &err);
+    if (r < 0)
         diags_error(d->diags, node->place, "'%s': %s", f->key, err.text);
     else if (decode_in_range(d, f, node, v))
         *ret = v;
@@ -315,6 +321,70 @@ static void decode_percent(struct decode *d, const struct field *f, const struct
         diags_error(d->diags, node->place, "'%s': %s", f->key, err.text);
     else
         *ret = v;
+}
+
+/* --- Ports --- */
+
+/* Reads digits; returns what follows them, or NULL. */
+static const char *decode_port(const char *p, long *ret)
+{
+    long v = 0;
+    size_t n = strspn(p, "0123456789");
+    if (!n || n > 5)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        v = v * 10 + (p[i] - '0');
+    *ret = v;
+    return p + n;
+}
+
+static bool decode_port_range(struct decode *d, const struct field *f, const struct node *node,
+                              struct port_range *ret)
+{
+    char quoted[DIAG_QUOTE_MAX];
+    long lo = 0, hi = 0;
+    if (!is_value(node)) {
+        say_type(d, f, node);
+        return false;
+    }
+    const char *p = decode_port(node->text, &lo);
+    hi = lo;
+    if (p && *p == '-')
+        p = decode_port(p + 1, &hi);
+    diag_quote(node->text, quoted);
+    if (!p || *p)
+        diags_error(d->diags, node->place, "'%s' must be %s, not '%s'", f->key,
+                    decode_type_words(f), quoted);
+    else if (lo < 1 || hi > 65535 || lo > 65535)
+        diags_error(d->diags, node->place, "'%s': ports go from 1 to 65535, not '%s'", f->key,
+                    quoted);
+    else if (lo > hi)
+        diags_error(d->diags, node->place, "'%s': the range '%s' ends before it begins", f->key,
+                    quoted);
+    else
+        return *ret = (struct port_range){(uint16_t)lo, (uint16_t)hi}, true;
+    return false;
+}
+
+static void decode_ports(struct decode *d, const struct field *f, const struct node *node,
+                         struct port_ranges *ret)
+{
+    bool list = node->kind == NODE_LIST;
+    size_t n = list ? node->n : 1;
+    struct port_ranges v = {.items = arena_alloc(d->arena, (n + 1) * sizeof *v.items)};
+    if (f->max && n > (size_t)f->max) {
+        diags_error(d->diags, node->place, "'%s' takes at most %" PRId64 " ports and ranges",
+                    f->key, f->max);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct node *item = list ? node->items[i] : node;
+        if (!item->bad)
+            v.n += decode_port_range(d, f, item, &v.items[v.n]);
+    }
+    if (!n)
+        diags_error(d->diags, node->place, "'%s' must not be empty", f->key);
+    *ret = v;
 }
 
 /* --- Mappings from words to values --- */
@@ -469,7 +539,12 @@ static void decode_field(struct decode *d, const struct field *f, const struct n
         decode_integer(d, f, node, member);
         break;
     case FIELD_DURATION:
-        decode_duration(d, f, node, member);
+    case FIELD_RATE:
+    case FIELD_SIZE:
+        decode_amount(d, f, node, member);
+        break;
+    case FIELD_PORTS:
+        decode_ports(d, f, node, member);
         break;
     case FIELD_PERCENT:
         decode_percent(d, f, node, member);
@@ -485,6 +560,7 @@ static void decode_field(struct decode *d, const struct field *f, const struct n
         break;
     case FIELD_TEXTS:
     case FIELD_REFS:
+    case FIELD_PEERS:
         decode_texts(d, f, node, member);
         break;
     case FIELD_PAIRS:

@@ -52,17 +52,11 @@ static int listing_find(enum listing_kind kind, const char *name, const struct v
 /* "1 to 1000", "at least 1ms": bounds that say something; "" when there are none. */
 static void bounds_text(const struct field *f, struct buf *out)
 {
-    char lo[NSEC_TEXT_MAX], hi[NSEC_TEXT_MAX];
-    if (!f->min && !f->max)
+    char lo[FIELD_NUMBER_MAX], hi[FIELD_NUMBER_MAX];
+    if ((!f->min && !f->max) || f->type == FIELD_PORTS)
         return;
-    if (f->type == FIELD_DURATION) {
-        nsec_yaml(f->min, lo);
-        nsec_yaml(f->max, hi);
-    } else {
-        snprintf(lo, sizeof lo, "%" PRId64, f->min);
-        snprintf(hi, sizeof hi, "%" PRId64, f->max);
-    }
-    buf_printf(out, ", %s to %s", lo, hi);
+    buf_printf(out, ", %s to %s", field_number_text(f, f->min, lo),
+               field_number_text(f, f->max, hi));
 }
 
 static const char *ref_words(enum field_ref ref)
@@ -108,6 +102,18 @@ static void type_text(const struct field *f, struct buf *out)
         break;
     case FIELD_PERCENT:
         buf_adds(out, "percentage");
+        break;
+    case FIELD_RATE:
+        buf_adds(out, "rate");
+        break;
+    case FIELD_SIZE:
+        buf_adds(out, "size");
+        break;
+    case FIELD_PORTS:
+        buf_adds(out, "port or range, one or a list");
+        break;
+    case FIELD_PEERS:
+        buf_adds(out, "host, address or prefix, one or a list");
         break;
     case FIELD_INTEGER:
         buf_adds(out, "whole number");

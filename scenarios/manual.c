@@ -82,19 +82,27 @@ static void type_cell(const struct field *f, struct buf *out)
     case FIELD_PERCENT:
         buf_adds(out, "percentage");
         break;
+    case FIELD_RATE:
+        buf_adds(out, "rate");
+        break;
+    case FIELD_SIZE:
+        buf_adds(out, "size");
+        break;
+    case FIELD_PORTS:
+        buf_adds(out, "port or range, one or a list");
+        return;
+    case FIELD_PEERS:
+        buf_adds(out, "host, address or prefix, one or a list");
+        return;
     case FIELD_PAIRS:
         buf_adds(out, "words: texts");
         break;
     }
     if (f->min || f->max) {
-        char lo[NSEC_TEXT_MAX], hi[NSEC_TEXT_MAX];
-        snprintf(lo, sizeof lo, "%" PRId64, f->min);
-        snprintf(hi, sizeof hi, "%" PRId64, f->max);
-        if (f->min == f->max)
-            buf_printf(out, ", %s", lo);
-        else
-            buf_printf(out, ", %s to %s", f->type == FIELD_DURATION ? nsec_yaml(f->min, lo) : lo,
-                       f->type == FIELD_DURATION ? nsec_yaml(f->max, hi) : hi);
+        char lo[FIELD_NUMBER_MAX], hi[FIELD_NUMBER_MAX];
+        buf_printf(out, ", %s", field_number_text(f, f->min, lo));
+        if (f->min != f->max)
+            buf_printf(out, " to %s", field_number_text(f, f->max, hi));
     }
 }
 

@@ -10,6 +10,9 @@
 
 #define DURATION_PATTERN "^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d))+$"
 #define PERCENT_PATTERN "^[0-9]+(\\.[0-9]+)?%$"
+#define RATE_PATTERN "^[0-9]+(\\.[0-9]+)?(bit|kbit|mbit|gbit|tbit)$"
+#define SIZE_PATTERN "^-?[0-9]+(\\.[0-9]+)?(B|kB|MB|GB|KiB|MiB|GiB)$"
+#define PORTS_PATTERN "^[0-9]{1,5}(-[0-9]{1,5})?$"
 #define NAME_PATTERN "^[A-Za-z][A-Za-z0-9_.-]{0,62}$"
 #define VARIABLE_PATTERN "\\$\\{"
 #define SCHEMA_RECORDS_MAX 128
@@ -109,6 +112,22 @@ static json_t *groups_schema(struct schema *c, const struct field *f)
     return array_schema(f, group);
 }
 
+/* 80, "8000-8010". */
+static json_t *port_schema(void)
+{
+    return either(json_pack("{s:s, s:i, s:i}", "type", "integer", "minimum", 1, "maximum", 65535),
+                  or_variable(pattern_schema(PORTS_PATTERN)));
+}
+
+static json_t *ports_schema(const struct field *f)
+{
+    json_t *j =
+        json_pack("{s:s, s:o, s:i}", "type", "array", "items", port_schema(), "minItems", 1);
+    if (f->max)
+        json_object_set_new(j, "maxItems", json_integer(f->max));
+    return either(port_schema(), j);
+}
+
 static json_t *type_schema(struct schema *c, const struct field *f)
 {
     switch (f->type) {
@@ -126,11 +145,18 @@ static json_t *type_schema(struct schema *c, const struct field *f)
         return or_variable(pattern_schema(DURATION_PATTERN));
     case FIELD_PERCENT:
         return or_variable(pattern_schema(PERCENT_PATTERN));
+    case FIELD_RATE:
+        return or_variable(pattern_schema(RATE_PATTERN));
+    case FIELD_SIZE:
+        return or_variable(pattern_schema(SIZE_PATTERN));
+    case FIELD_PORTS:
+        return ports_schema(f);
     case FIELD_WORD:
         return word_schema(f);
     case FIELD_TEXTS:
         return either(text_schema(f), array_schema(f, text_schema(f)));
     case FIELD_REFS:
+    case FIELD_PEERS:
         return either(pattern_schema("^."), array_schema(f, pattern_schema("^.")));
     case FIELD_PAIRS:
         return pairs_schema(f);

@@ -71,7 +71,7 @@ static void link_encode(struct nl *sw, const struct ports *ports, bool up)
         rtnl_link_up(sw, ports->items[i].name, up);
 }
 
-static int link_plan(const struct scenario *s, const struct step *step, json_t *texts,
+static int link_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                      struct err *err)
 {
     const struct link_params *p = step->params;
@@ -92,7 +92,7 @@ static int link_plan(const struct scenario *s, const struct step *step, json_t *
     AUTO_PORTS ports = {0};
     CLEANUP(topo_free_p) struct topo *topo = NULL;
     CLEANUP(nl_free_p) struct nl *rec = NULL;
-    int r = topo_new(s, &topo, err);
+    int r = topo_new(env->scenario, &topo, err);
     if (r == 0)
         r = nl_open_recording("switch", &rec, err);
     if (r < 0)

@@ -336,7 +336,7 @@ static int partition_check(const struct scenario *s, const struct step *step, st
     return r < 0 || !is_fixed(p) ? r : check_paths(s, p, err);
 }
 
-static int partition_plan(const struct scenario *s, const struct step *step, json_t *texts,
+static int partition_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                           struct err *err)
 {
     const struct partition_params *p = step->params;
@@ -349,7 +349,7 @@ static int partition_plan(const struct scenario *s, const struct step *step, jso
     buf_printf(&text, ", %s; undone by deleting the table %s%s", direction_text(p), table,
                is_fixed(p) ? "" : " (its pairs are made when the hosts are chosen)");
     json_array_append_new(texts, json_string(buf_text(&text)));
-    return is_fixed(p) ? plan_messages(s, p, table, texts, err) : 0;
+    return is_fixed(p) ? plan_messages(env->scenario, p, table, texts, err) : 0;
 }
 
 /* --- Prepare, apply --------------------------------------------------------------------------- */

@@ -58,7 +58,7 @@ static int kill_supported(const struct inject_env *env, const struct step *step,
     return 0;
 }
 
-static int kill_plan(const struct scenario *s, const struct step *step, json_t *texts,
+static int kill_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                      struct err *err)
 {
     const struct kill_params *p = step->params;

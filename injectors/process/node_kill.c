@@ -30,7 +30,7 @@ static int node_kill_supported(const struct inject_env *env, const struct step *
     return 0;
 }
 
-static int node_kill_plan(const struct scenario *s, const struct step *step, json_t *texts,
+static int node_kill_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                           struct err *err)
 {
     const struct node_kill_params *p = step->params;

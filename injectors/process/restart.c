@@ -54,7 +54,7 @@ static int restart_supported(const struct inject_env *env, const struct step *st
     return 0;
 }
 
-static int restart_plan(const struct scenario *s, const struct step *step, json_t *texts,
+static int restart_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                         struct err *err)
 {
     const struct restart_params *p = step->params;

@@ -42,7 +42,7 @@ static int run_supported(const struct inject_env *env, const struct step *step, 
     return 0;
 }
 
-static int run_plan(const struct scenario *s, const struct step *step, json_t *texts,
+static int run_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                     struct err *err)
 {
     const struct run_params *p = step->params;

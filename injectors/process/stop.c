@@ -39,7 +39,7 @@ static int stop_supported(const struct inject_env *env, const struct step *step,
     return 0;
 }
 
-static int stop_plan(const struct scenario *s, const struct step *step, json_t *texts,
+static int stop_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                      struct err *err)
 {
     const struct stop_params *p = step->params;

@@ -1,8 +1,13 @@
 /* Numbers with units. Decimal arithmetic in integers: "0.1s" is exactly 100 ms. */
 #include "sim/base/units.h"
 
+#include "sim/base/cleanup.h"
+
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,25 +111,77 @@ int units_percent(const char *text, double *ret, struct err *err)
     return 0;
 }
 
-int units_size(const char *text, int64_t *ret, struct err *err)
+struct units_word {
+    const char *name;
+    int64_t unit;
+};
+
+static const struct units_word units_sizes[] = {
+    {"B", 1},           {"kB", 1000},       {"MB", 1000000},    {"GB", 1000000000},
+    {"KiB", 1LL << 10}, {"MiB", 1LL << 20}, {"GiB", 1LL << 30},
+};
+static const struct units_word units_rates[] = {
+    {"bit", 1}, {"kbit", 1000}, {"mbit", 1000000}, {"gbit", 1000000000}, {"tbit", 1000000000000},
+};
+
+/* A number and one of these words; 1: it is not that. */
+static int units_amount(const char *text, const struct units_word *words, size_t n, int64_t *ret,
+                        struct err *err)
 {
-    static const struct {
-        const char *name;
-        int64_t unit;
-    } units[] = {{"B", 1},           {"kB", 1000},       {"MB", 1000000},   {"GB", 1000000000},
-                 {"KiB", 1LL << 10}, {"MiB", 1LL << 20}, {"GiB", 1LL << 30}};
     int64_t whole, frac, scale;
     const char *q = units_number(text, &whole, &frac, &scale);
-    if (q)
-        for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-            if (!strcmp(units[i].name, q)) {
-                int128 v = (int128)whole * units[i].unit + (int128)frac * units[i].unit / scale;
-                if (v > INT64_MAX)
-                    return err_set(err, ERANGE, "'%s' is too large", text);
-                *ret = (int64_t)v;
-                return 0;
-            }
-    return err_set(err, EINVAL, "'%s' is not a size (write it like 64kB, 10MB or 1GiB)", text);
+    for (size_t i = 0; q && i < n; i++)
+        if (!strcmp(words[i].name, q)) {
+            int128 v = (int128)whole * words[i].unit + (int128)frac * words[i].unit / scale;
+            if (v > INT64_MAX)
+                return err_set(err, ERANGE, "'%s' is too large", text);
+            *ret = (int64_t)v;
+            return 0;
+        }
+    return 1;
+}
+
+int units_size(const char *text, int64_t *ret, struct err *err)
+{
+    bool minus = *text == '-';
+    int64_t v;
+    int r = units_amount(text + minus, units_sizes, ARRAY_SIZE(units_sizes), &v, err);
+    if (r > 0)
+        return err_set(err, EINVAL, "'%s' is not a size (write it like 64kB, 10MB or 1GiB)", text);
+    if (r == 0)
+        *ret = minus ? -v : v;
+    return r;
+}
+
+int units_rate(const char *text, int64_t *ret, struct err *err)
+{
+    int r = units_amount(text, units_rates, ARRAY_SIZE(units_rates), ret, err);
+    if (r > 0)
+        return err_set(err, EINVAL, "'%s' is not a rate (write it like 512kbit, 10mbit or 1gbit)",
+                       text);
+    return r;
+}
+
+/* The largest of the first `n` words that divides it. */
+static const char *units_text(int64_t v, const struct units_word *words, size_t n,
+                              char buf[UNITS_TEXT_MAX])
+{
+    size_t best = 0;
+    for (size_t i = 1; i < n && v; i++)
+        if (v % words[i].unit == 0)
+            best = i;
+    snprintf(buf, UNITS_TEXT_MAX, "%" PRId64 "%s", v / words[best].unit, words[best].name);
+    return buf;
+}
+
+const char *units_size_text(int64_t bytes, char buf[UNITS_TEXT_MAX])
+{
+    return units_text(bytes, units_sizes, 4, buf);
+}
+
+const char *units_rate_text(int64_t bits_per_second, char buf[UNITS_TEXT_MAX])
+{
+    return units_text(bits_per_second, units_rates, ARRAY_SIZE(units_rates), buf);
 }
 
 int units_integer(const char *text, int64_t *ret, struct err *err)

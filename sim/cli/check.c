@@ -24,7 +24,7 @@ static int check_run(const struct command *self, struct args *a)
             code = EXIT_BAD_INPUT;
             continue;
         }
-        int here = args_has(a, "here") ? here_check(s) : 0;
+        int here = args_has(a, "here") ? here_check(s, NULL) : 0;
         if (here && code == EXIT_MET)
             code = here;
         if (!here)

@@ -110,7 +110,7 @@ static void here_say_why_no_lab(const struct hostcaps *caps)
                     caps->items[i].consequence);
 }
 
-int here_check(const struct scenario *s)
+int here_check(const struct scenario *s, struct hostcaps **ret_caps)
 {
     CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
     struct err err = ERR_INIT;
@@ -135,6 +135,8 @@ int here_check(const struct scenario *s)
             code = say_error(EXIT_CANNOT_RUN, "%s:%d:%d: step %s: %s", step->action_place.file,
                              step->action_place.line, step->action_place.col, step->id, err.text);
     }
+    if (ret_caps && !code)
+        *ret_caps = steal_ptr(caps);
     return code;
 }
 

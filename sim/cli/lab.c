@@ -30,7 +30,7 @@ static int lab_run(const struct command *self, struct args *a)
     CLEANUP(scenario_free_p) struct scenario *s = path ? open_scenario(path, a) : NULL;
     if (!s)
         return EXIT_BAD_INPUT;
-    int code = here_check(s);
+    int code = here_check(s, NULL);
     if (code)
         return code;
     AUTO_CLOSE int source = here_open_source(path);

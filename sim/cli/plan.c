@@ -3,6 +3,7 @@
 
 #include "sim/base/jsonx.h"
 #include "sim/cli/command.h"
+#include "sim/kernel/hostcaps.h"
 
 static const struct option_spec plan_options[] = {
     {"seed", 's', "N", "the seed, as for run"},
@@ -24,7 +25,8 @@ static int plan_run(const struct command *self, struct args *a)
     if (!s || !pick_trials(self, a, s, &trials))
         return EXIT_BAD_INPUT;
     AUTO_JSON *plan = NULL;
-    if (plan_make(s, seed, trials, &plan, &err) < 0)
+    CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
+    if (hostcaps_probe(&caps, &err) < 0 || plan_make(s, caps, seed, trials, &plan, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     AUTO_BUF text = BUF_INIT;
     if (args_has(a, "json"))

@@ -45,6 +45,7 @@ static const struct option_spec run_options[] = {
 struct run {
     const struct args *args;
     struct scenario *scenario;
+    const struct hostcaps *caps;
     struct folder folder;
     /* DIR, absolute. The lab's file system is mounted over it, in our own mount namespace: DIR was
      * empty, what we write there goes through folder.dirfd, below that mount, and nothing has to be
@@ -151,7 +152,7 @@ static int run_drill(struct run *r)
     struct err err = ERR_INIT;
     AUTO_JSON *plan = NULL, *steps = json_array(), *environment = folder_environment(r->rootless);
     AUTO_JSON *command = json_array();
-    if (plan_make(r->scenario, r->seed, r->trials, &plan, &err) < 0)
+    if (plan_make(r->scenario, r->caps, r->seed, r->trials, &plan, &err) < 0)
         return say_error(EXIT_BAD_INPUT, "%s", err.text);
     AUTO_BUF text = BUF_INIT;
     plan_text(plan, &text);
@@ -266,9 +267,11 @@ static int run_run(const struct command *self, struct args *a)
     if (!s || !pick_trials(self, a, s, &r.trials))
         return EXIT_BAD_INPUT;
     r.scenario = s;
-    int code = here_check(s);
+    CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
+    int code = here_check(s, &caps);
     if (code)
         return code;
+    r.caps = caps;
     r.source = here_open_source(path);
     /* Who closed the pipe that progress goes to wanted less to read, not the drill to die. */
     signal(SIGPIPE, SIG_IGN);

@@ -101,8 +101,8 @@ static void plan_radius(const struct scenario *s, const json_t *steps, json_t *r
                                     "untouched"));
 }
 
-int plan_make(const struct scenario *s, uint64_t seed, int64_t trials, json_t **ret,
-              struct err *err)
+int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t seed, int64_t trials,
+              json_t **ret, struct err *err)
 {
     char number[24];
     snprintf(number, sizeof number, "%llu", (unsigned long long)seed);
@@ -110,12 +110,13 @@ int plan_make(const struct scenario *s, uint64_t seed, int64_t trials, json_t **
     int rc = plan_lab(s, lab, err);
     if (rc < 0)
         return rc;
+    struct inject_env env = {.scenario = s, .caps = caps};
     for (size_t i = 0; i < s->script.n; i++) {
         const struct step *step = s->script.items[i];
         const struct injector *inj = injector_of(step);
         AUTO_JSON *texts = json_array();
         AUTO_FREE char *when = plan_when(step);
-        rc = inj->plan(s, step, texts, err);
+        rc = inj->plan(&env, step, texts, err);
         if (rc < 0)
             return err_prefix(err, "step %s", step->id);
         json_array_append_new(steps, json_pack("{s:s,s:s,s:s,s:O}", "step", step->id, "action",

@@ -41,6 +41,14 @@ struct pairs {
     size_t n;
 };
 
+struct port_range {
+    uint16_t lo, hi; /* 1 to 65535 */
+};
+struct port_ranges {
+    struct port_range *items;
+    size_t n;
+};
+
 /* type → what the C member is */
 enum field_type {
     FIELD_TEXT,     /* char *; any scalar text */
@@ -49,6 +57,10 @@ enum field_type {
     FIELD_INTEGER,  /* int64_t, within [min, max] */
     FIELD_DURATION, /* nsec, within [min, max]; NSEC_UNSET when absent without a default */
     FIELD_PERCENT,  /* double in [0, 1] */
+    FIELD_RATE,     /* int64_t, bits per second, within [min, max]; 0 when absent */
+    FIELD_SIZE,     /* int64_t, bytes, within [min, max] */
+    FIELD_PORTS,    /* struct port_ranges: a port, a range like 8000-8010, or a list of them */
+    FIELD_PEERS,    /* struct strv: names of hosts (as REF_HOST), addresses, prefixes */
     FIELD_WORD,    /* int: index in `words` (NULL-terminated); -1 when absent with the default "" */
     FIELD_TEXTS,   /* struct strv; a list of texts, or one text */
     FIELD_REF,     /* char *; the name of a `ref` */
@@ -87,13 +99,21 @@ struct field {
     unsigned flags;
     size_t offset;    /* in the C struct */
     const char *dflt; /* as one would write it; NULL: zero, NULL or NSEC_UNSET */
-    int64_t min, max; /* FIELD_INTEGER, FIELD_DURATION; both 0: no bounds */
+    int64_t min, max; /* numbers: FIELD_INTEGER, _DURATION, _RATE, _SIZE; both 0: no bounds */
     const char *const *words;
     enum field_ref ref;
     const struct record *record;
     const char *help;    /* one sentence, for the manual, `list` and the schema */
     const char *example; /* may be NULL */
 };
+
+/* True when a text of FIELD_PEERS is meant as an address or a prefix; names begin with a letter and
+ * hold no colon. */
+bool field_peer_is_address(const char *text);
+
+/* A bound or value of a field of numbers as one would write it. Returns buf. */
+#define FIELD_NUMBER_MAX 64
+const char *field_number_text(const struct field *f, int64_t v, char buf[FIELD_NUMBER_MAX]);
 
 struct record {
     const char *name; /* for messages: "probe", "service" */

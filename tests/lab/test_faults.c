@@ -627,7 +627,8 @@ static void compare_plan(struct kit *k, struct step *s)
     struct seen_texts seen = {.texts = json_array()};
     struct inject_result undone = INJECT_RESULT_INIT;
     struct fault f;
-    kit_ok(injector_of(s)->plan(k->s, s, plan, &err), &err);
+    struct inject_env env = {.scenario = k->s};
+    kit_ok(injector_of(s)->plan(&env, s, plan, &err), &err);
     json_array_remove(plan, 0); /* the sentence */
     observe_all(k, note_change, &seen);
     fault_begin(k, s, &f);

@@ -47,6 +47,8 @@ static void dump_field(const struct field *f, const void *obj, unsigned depth, s
         break;
     case FIELD_INTEGER:
     case FIELD_DURATION:
+    case FIELD_RATE:
+    case FIELD_SIZE:
         buf_printf(out, "%" PRId64, *(const int64_t *)m);
         break;
     case FIELD_PERCENT:
@@ -57,7 +59,13 @@ static void dump_field(const struct field *f, const void *obj, unsigned depth, s
         break;
     case FIELD_TEXTS:
     case FIELD_REFS:
+    case FIELD_PEERS:
         dump_texts(m, out);
+        break;
+    case FIELD_PORTS:
+        for (size_t i = 0; i < ((const struct port_ranges *)m)->n; i++)
+            buf_printf(out, "[%u-%u]", ((const struct port_ranges *)m)->items[i].lo,
+                       ((const struct port_ranges *)m)->items[i].hi);
         break;
     case FIELD_PAIRS:
         dump_pairs(m, out);
