@@ -48,8 +48,27 @@ struct link_params {
 enum partition_direction { CUT_BOTH, CUT_FORWARD, CUT_BACKWARD };
 enum partition_kind { CUT_DROP, CUT_REJECT };
 
+struct partition_grudge { /* what these send to the host is lost */
+    char *host;
+    struct strv from;
+};
+
+struct partition_bridge {
+    struct target *through;
+    struct strv of;
+};
+
+struct partition_hosts {
+    struct strv of;
+};
+
+/* Exactly one of the first six is given. */
 struct partition_params {
     struct objects cut;     /* of struct objects of struct target */
     struct objects isolate; /* struct target */
+    struct objects grudge;  /* struct partition_grudge */
+    struct partition_bridge *bridge;
+    struct partition_hosts *ring;
+    struct partition_hosts *halves;
     int direction, kind;
 };

@@ -298,17 +298,36 @@ static void list_paths(const struct cut *c, const struct cut_pair *pairs, size_t
                    c->ports.items[pairs[i].to].name);
 }
 
-static void must_cut(struct kit *k, const struct cut_member *m, size_t n, bool around, bool forward,
+struct member {
+    const char *host;
+    size_t group;
+};
+
+static void cut_groups(const struct topo *topo, const struct member *m, size_t n, bool around,
+                       bool forward, bool backward, struct cut *ret)
+{
+    const char *hosts[8];
+    size_t group[8];
+    AUTO_GRUDGE ways = {0};
+    for (size_t i = 0; i < n; i++) {
+        hosts[i] = m[i].host;
+        group[i] = m[i].group;
+    }
+    grudge_between(group, n, forward, backward, &ways);
+    if (around)
+        cut_around(topo, hosts, n, forward, backward, ret);
+    else
+        cut_along(topo, hosts, n, &ways, ret);
+}
+
+static void must_cut(struct kit *k, const struct member *m, size_t n, bool around, bool forward,
                      bool backward, const char *pairs, const char *routes)
 {
     CLEANUP(topo_free_p) struct topo *topo = NULL;
     AUTO_CUT cut = {0};
     struct err err = ERR_INIT;
     kit_ok(topo_new(k->s, &topo, &err), &err);
-    if (around)
-        cut_around(topo, m, n, forward, backward, &cut);
-    else
-        cut_between(topo, m, n, forward, backward, &cut);
+    cut_groups(topo, m, n, around, forward, backward, &cut);
     AUTO_BUF a = BUF_INIT, b = BUF_INIT;
     list_paths(&cut, cut.pairs, cut.n_pairs, &a);
     list_paths(&cut, cut.routes, cut.n_routes, &b);
@@ -320,8 +339,8 @@ static void a_cut_is_a_list_of_port_pairs(void **state)
 {
     static struct kit k;
     shape(&k);
-    const struct cut_member two[] = {{"a", 0}, {"b", 1}, {"c", 1}}, far[] = {{"a", 0}, {"d", 1}},
-                            three[] = {{"a", 0}, {"b", 1}, {"c", 2}};
+    const struct member two[] = {{"a", 0}, {"b", 1}, {"c", 1}}, far[] = {{"a", 0}, {"d", 1}},
+                        three[] = {{"a", 0}, {"b", 1}, {"c", 2}};
     must_cut(&k, two, 3, false, true, false, "a.front>b.front a.front>c.front", "");
     must_cut(&k, two, 3, false, false, true, "b.front>a.front c.front>a.front", "");
     must_cut(&k, two, 3, false, true, true,
@@ -350,9 +369,9 @@ static void make_cut(struct kit *k, const char *from, const char *to, struct cut
 {
     CLEANUP(topo_free_p) struct topo *topo = NULL;
     struct err err = ERR_INIT;
-    const struct cut_member m[] = {{from, 0}, {to, 1}};
+    const struct member m[] = {{from, 0}, {to, 1}};
     kit_ok(topo_new(k->s, &topo, &err), &err);
-    cut_between(topo, m, 2, true, false, ret);
+    cut_groups(topo, m, 2, false, true, false, ret);
 }
 
 /* The recorded texts become expectations; the transaction then fails as the kernel might. */

@@ -504,6 +504,8 @@ static void decode_map(struct decode *d, const struct field *f, const struct nod
             continue;
         }
         void *obj = decode_object(d, f->record, node->entries[i].value, key->place);
+        if (f->ref != REF_NONE)
+            decode_add_ref(d, f, key);
         if (f->record->name_offset != SIZE_MAX)
             *(char **)member_at(obj, f->record->name_offset) = key->text;
         v.items[v.n++] = obj;

@@ -70,8 +70,8 @@ static void cut_hosts(struct cut *c, struct span_of_ports from, struct span_of_p
     }
 }
 
-void cut_between(const struct topo *t, const struct cut_member *members, size_t n, bool forward,
-                 bool backward, struct cut *ret)
+void cut_along(const struct topo *t, const char *const *hosts, size_t n, const struct grudge *g,
+               struct cut *ret)
 {
     struct cut c = {0};
     bool routed = has_routers(t);
@@ -79,25 +79,22 @@ void cut_between(const struct topo *t, const struct cut_member *members, size_t 
     if (!at)
         abort();
     for (size_t i = 0; i < n; i++)
-        at[i] = add_host(t, members[i].host, &c);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < n; k++)
-            if ((members[i].group < members[k].group && forward) ||
-                (members[i].group > members[k].group && backward))
-                cut_hosts(&c, at[i], at[k], routed);
+        at[i] = add_host(t, hosts[i], &c);
+    for (size_t i = 0; i < g->n; i++)
+        cut_hosts(&c, at[g->ways[i].from], at[g->ways[i].to], routed);
     *ret = c;
 }
 
-static bool is_member(const struct cut_member *members, size_t n, const char *host)
+static bool is_among(const char *const *hosts, size_t n, const char *host)
 {
     for (size_t i = 0; i < n; i++)
-        if (strcmp(members[i].host, host) == 0)
+        if (strcmp(hosts[i], host) == 0)
             return true;
     return false;
 }
 
 /* No routes are needed: every way out leads over a neighbour, and all neighbours are cut. */
-void cut_around(const struct topo *t, const struct cut_member *members, size_t n, bool forward,
+void cut_around(const struct topo *t, const char *const *hosts, size_t n, bool forward,
                 bool backward, struct cut *ret)
 {
     struct cut c = {0};
@@ -105,10 +102,10 @@ void cut_around(const struct topo *t, const struct cut_member *members, size_t n
     if (!inside)
         abort();
     for (size_t i = 0; i < n; i++)
-        inside[i] = add_host(t, members[i].host, &c);
+        inside[i] = add_host(t, hosts[i], &c);
     for (size_t i = 0; i < t->hosts_n; i++) {
         const char *host = t->hosts[i].host->name;
-        if (is_member(members, n, host))
+        if (is_among(hosts, n, host))
             continue;
         struct span_of_ports outside = add_host(t, host, &c);
         for (size_t k = 0; k < n; k++) {

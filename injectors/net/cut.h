@@ -1,14 +1,15 @@
 /* A cut: which ports and which addresses are lost to each other, and the messages that make it so.
- * Pure, apart from what is said at cut_install().
  *
  * Ownership: `struct cut` is its user's, freed by cut_done(); names are the scenario's.
  *
- *   pairs   two ports on one network, from → to: whatever goes in at the first and out at the
- * second, whatever addresses it carries routes  two ports on different networks, joined by routers:
- * what goes out at the second with a declared address of the first as its source
+ *   pairs    two ports on one network, from → to: whatever goes in at the first and out at the
+ *            second, whatever addresses it carries
+ *   routes   two ports on different networks, joined by routers: what goes out at the second with a
+ *            declared address of the first as its source
  */
 #pragma once
 
+#include "injectors/net/grudge.h"
 #include "injectors/net/ports.h"
 #include "sim/kernel/nft.h"
 
@@ -24,17 +25,11 @@ struct cut {
 void cut_done(struct cut *c);
 #define AUTO_CUT __attribute__((cleanup(cut_done))) struct cut
 
-/* Host names with the number of their group. */
-struct cut_member {
-    const char *host;
-    size_t group;
-};
-
-/* From each lower group to each higher (forward), back, or both. Hosts of one group stay joined. */
-void cut_between(const struct topo *t, const struct cut_member *members, size_t n, bool forward,
-                 bool backward, struct cut *ret);
-/* The members' group 0 from every other host of the scenario; forward: what the members send. */
-void cut_around(const struct topo *t, const struct cut_member *members, size_t n, bool forward,
+/* The ways of a grudge over these hosts. */
+void cut_along(const struct topo *t, const char *const *hosts, size_t n, const struct grudge *g,
+               struct cut *ret);
+/* These hosts from every other host of the scenario; forward: what they send. */
+void cut_around(const struct topo *t, const char *const *hosts, size_t n, bool forward,
                 bool backward, struct cut *ret);
 /* The receiving hosts, each once. */
 size_t cut_receivers(const struct cut *c, const char **ret, size_t max);

@@ -11,8 +11,8 @@
 #include "injectors/injector.h"
 #include "injectors/net/crossing.h"
 #include "injectors/net/cut.h"
+#include "injectors/net/shape.h"
 #include "injectors/params.h"
-#include "injectors/process/targets.h"
 #include "sim/base/jsonx.h"
 
 static const char *const direction_words[] = {"both", "forward", "backward", NULL};
@@ -35,62 +35,6 @@ struct partition_state {
     char *text; /* "lb2 | client, db" */
 };
 
-/* A host stands in one group only; one that is chosen when the step happens leaves the others. */
-static int check_twice(const struct objects *groups, const char *host, struct err *err)
-{
-    size_t seen = 0;
-    for (size_t g = 0; g < groups->n; g++) {
-        const struct objects *group = groups->items[g];
-        for (size_t i = 0; i < group->n; i++) {
-            const struct target *t = group->items[i];
-            seen += t->host && strcmp(t->host, host) == 0;
-        }
-    }
-    if (seen > 1)
-        return err_set(err, EINVAL, "host '%s' stands in 'cut' more than once", host);
-    return 0;
-}
-
-static int check_cut(const struct partition_params *p, struct err *err)
-{
-    if (p->cut.n < 2)
-        return err_set(err, EINVAL, "'cut' needs at least two groups: cut: [[a], [b, c]]");
-    if (p->cut.n > 2 && p->direction != CUT_BOTH)
-        return err_set(err, EINVAL,
-                       "'direction: %s' goes from the first group to the second; there are %zu",
-                       direction_words[p->direction], p->cut.n);
-    for (size_t g = 0; g < p->cut.n; g++) {
-        const struct objects *group = p->cut.items[g];
-        if (group->n == 0)
-            return err_set(err, EINVAL, "group %zu of 'cut' is empty", g + 1);
-        for (size_t i = 0; i < group->n; i++) {
-            const struct target *t = group->items[i];
-            int r = inject_target_check(t, "cut", err);
-            if (r == 0 && t->host)
-                r = check_twice(&p->cut, t->host, err);
-            if (r < 0)
-                return r;
-        }
-    }
-    return 0;
-}
-
-static int check_parameters(const struct partition_params *p, struct err *err)
-{
-    if ((p->cut.n > 0) == (p->isolate.n > 0))
-        return err_set(
-            err, EINVAL,
-            "give one of 'cut: [[a], [b]]' (groups) and 'isolate: [a]' (from all others)");
-    if (p->cut.n > 0)
-        return check_cut(p, err);
-    for (size_t i = 0; i < p->isolate.n; i++) {
-        int r = inject_target_check(p->isolate.items[i], "isolate", err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 static int partition_supported(const struct inject_env *env, const struct step *step,
                                struct err *err)
 {
@@ -106,145 +50,7 @@ static int partition_supported(const struct inject_env *env, const struct step *
     return 0;
 }
 
-/* --- Who is cut from whom --------------------------------------------------------------------- */
-
-struct members {
-    struct cut_member *items;
-    size_t n;
-    struct buf how;
-};
-
-static void members_done(struct members *m)
-{
-    free(m->items);
-    buf_done(&m->how);
-}
-
-static void add_member(struct members *m, const char *host, size_t group)
-{
-    struct cut_member *more = realloc(m->items, (m->n + 1) * sizeof *more);
-    if (!more)
-        abort(); /* as the buffers of sim/base do */
-    more[m->n++] = (struct cut_member){host, group};
-    m->items = more;
-}
-
-static bool has_member(const struct members *m, const char *host)
-{
-    for (size_t i = 0; i < m->n; i++)
-        if (strcmp(m->items[i].host, host) == 0)
-            return true;
-    return false;
-}
-
-static int add_target(struct inject_env *env, const struct target *t, size_t group,
-                      struct members *m, struct err *err)
-{
-    AUTO_TARGETS got = {0};
-    int r = targets_choose(env, t, &got, err);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < got.n; i++)
-        if (!has_member(m, got.hosts[i]))
-            add_member(m, got.hosts[i], group);
-    if (got.how)
-        buf_printf(&m->how, "%s%s", m->how.len ? "; " : "", got.how);
-    return 0;
-}
-
-/* First those that are chosen now, then the plainly named, so that a chosen one leaves other
- * groups. */
-static int add_group(struct inject_env *env, const struct objects *group, size_t number,
-                     bool chosen, struct members *m, struct err *err)
-{
-    for (size_t i = 0; i < group->n; i++) {
-        const struct target *t = group->items[i];
-        if (chosen == (t->host != NULL))
-            continue;
-        int r = add_target(env, t, number, m, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static int find_members(struct inject_env *env, const struct partition_params *p, struct members *m,
-                        struct err *err)
-{
-    for (int chosen = 1; chosen >= 0; chosen--) {
-        int r = p->isolate.n ? add_group(env, &p->isolate, 0, chosen, m, err) : 0;
-        for (size_t g = 0; r == 0 && g < p->cut.n; g++)
-            r = add_group(env, p->cut.items[g], g, chosen, m, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
-static void make_cut(const struct topo *topo, const struct partition_params *p,
-                     const struct members *m, struct cut *ret)
-{
-    bool forward = p->direction != CUT_BACKWARD, backward = p->direction != CUT_FORWARD;
-    if (p->isolate.n)
-        cut_around(topo, m->items, m->n, forward, backward, ret);
-    else
-        cut_between(topo, m->items, m->n, forward, backward, ret);
-}
-
-/* "lb2 | client, db" or "etcd1 | all others" */
-static void members_text(const struct partition_params *p, const struct members *m, struct buf *out)
-{
-    size_t groups = p->isolate.n ? 1 : p->cut.n;
-    for (size_t g = 0; g < groups; g++) {
-        size_t seen = 0;
-        buf_adds(out, g ? " | " : "");
-        for (size_t i = 0; i < m->n; i++)
-            if (m->items[i].group == g)
-                buf_printf(out, "%s%s", seen++ ? ", " : "", m->items[i].host);
-    }
-    if (p->isolate.n)
-        buf_adds(out, " | all others");
-}
-
-static const char *direction_text(const struct partition_params *p)
-{
-    static const char *const texts[] = {
-        [CUT_BOTH] = "in both directions",
-        [CUT_FORWARD] = "only what the first send",
-        [CUT_BACKWARD] = "only what the first are sent",
-    };
-    return texts[p->direction];
-}
-
 /* --- Plan ------------------------------------------------------------------------------------- */
-
-/* As written, with the rules for those that are chosen when the step happens. */
-static void written_text(const struct partition_params *p, struct buf *out)
-{
-    size_t groups = p->isolate.n ? 1 : p->cut.n;
-    for (size_t g = 0; g < groups; g++) {
-        const struct objects *group = p->isolate.n ? &p->isolate : p->cut.items[g];
-        buf_adds(out, g ? " | " : "");
-        for (size_t i = 0; i < group->n; i++) {
-            AUTO_FREE char *text = inject_target_text(group->items[i]);
-            buf_printf(out, "%s%s", i ? ", " : "", text);
-        }
-    }
-    if (p->isolate.n)
-        buf_adds(out, " | all others");
-}
-
-static bool is_fixed(const struct partition_params *p)
-{
-    size_t groups = p->isolate.n ? 1 : p->cut.n;
-    for (size_t g = 0; g < groups; g++) {
-        const struct objects *group = p->isolate.n ? &p->isolate : p->cut.items[g];
-        for (size_t i = 0; i < group->n; i++)
-            if (!((const struct target *)group->items[i])->host)
-                return false;
-    }
-    return true;
-}
 
 static int some_path(const struct cut *c, struct err *err)
 {
@@ -291,15 +97,15 @@ static int plan_messages(const struct scenario *s, const struct partition_params
 {
     CLEANUP(topo_free_p) struct topo *topo = NULL;
     CLEANUP(nl_free_p) struct nl *rec = NULL;
-    CLEANUP(members_done) struct members m = {0};
+    AUTO_SHAPE shape = SHAPE_INIT;
     AUTO_CUT cut = {0};
     struct inject_env env = {.scenario = s};
     int r = topo_new(s, &topo, err);
     if (r == 0)
-        r = find_members(&env, p, &m, err);
+        r = shape_find(&env, p, &shape, err);
     if (r < 0)
         return r;
-    make_cut(topo, p, &m, &cut);
+    shape_cut(topo, &shape, &cut);
     r = nl_open_recording("switch", &rec, err);
     if (r == 0)
         r = record_cut(&cut, p, table, false, rec, err);
@@ -319,21 +125,21 @@ static int plan_messages(const struct scenario *s, const struct partition_params
 static int check_paths(const struct scenario *s, const struct partition_params *p, struct err *err)
 {
     CLEANUP(topo_free_p) struct topo *topo = NULL;
-    CLEANUP(members_done) struct members m = {0};
+    AUTO_SHAPE shape = SHAPE_INIT;
     AUTO_CUT cut = {0};
     struct inject_env env = {.scenario = s};
     /* Unknown hosts and impossible addresses are reported where they stand. */
-    if (topo_new(s, &topo, NULL) < 0 || find_members(&env, p, &m, NULL) < 0)
+    if (topo_new(s, &topo, NULL) < 0 || shape_find(&env, p, &shape, NULL) < 0)
         return 0;
-    make_cut(topo, p, &m, &cut);
+    shape_cut(topo, &shape, &cut);
     return some_path(&cut, err);
 }
 
 static int partition_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct partition_params *p = step->params;
-    int r = check_parameters(p, err);
-    return r < 0 || !is_fixed(p) ? r : check_paths(s, p, err);
+    int r = shape_check(p, err);
+    return r < 0 || !shape_is_fixed(p) ? r : check_paths(s, p, err);
 }
 
 static int partition_plan(const struct inject_env *env, const struct step *step, json_t *texts,
@@ -345,11 +151,13 @@ static int partition_plan(const struct inject_env *env, const struct step *step,
     AUTO_BUF text = BUF_INIT;
     buf_adds(&text, p->kind == CUT_DROP ? "frames lost at the switch: "
                                         : "packets refused by the receiving hosts: ");
-    written_text(p, &text);
-    buf_printf(&text, ", %s; undone by deleting the table %s%s", direction_text(p), table,
-               is_fixed(p) ? "" : " (its pairs are made when the hosts are chosen)");
+    const char *direction = shape_direction(p);
+    bool fixed = shape_is_fixed(p);
+    shape_written(p, &text);
+    buf_printf(&text, "%s%s; undone by deleting the table %s%s", *direction ? ", " : "", direction,
+               table, fixed ? "" : " (its pairs are made when the hosts are chosen)");
     json_array_append_new(texts, json_string(buf_text(&text)));
-    return is_fixed(p) ? plan_messages(env->scenario, p, table, texts, err) : 0;
+    return fixed ? plan_messages(env->scenario, p, table, texts, err) : 0;
 }
 
 /* --- Prepare, apply --------------------------------------------------------------------------- */
@@ -397,9 +205,9 @@ static int partition_prepare(struct inject_env *env, const struct step *step, vo
                              json_t **ret_undo, struct err *err)
 {
     const struct partition_params *p = step->params;
-    CLEANUP(members_done) struct members m = {0};
+    AUTO_SHAPE shape = SHAPE_INIT;
     CLEANUP(topo_free_p) struct topo *topo = NULL;
-    int r = find_members(env, p, &m, err);
+    int r = shape_find(env, p, &shape, err);
     if (r == 0)
         r = topo_new(env->scenario, &topo, err);
     if (r < 0)
@@ -410,19 +218,17 @@ static int partition_prepare(struct inject_env *env, const struct step *step, vo
     CLEANUP(partition_done_p) void *owner = st;
     st->params = p;
     cut_table_name(step->id, st->table);
-    make_cut(topo, p, &m, &st->cut);
+    shape_cut(topo, &shape, &st->cut);
     r = some_path_lives(env, &st->cut, err);
     if (r == 0 && p->kind == CUT_REJECT)
         r = receivers_of(&st->cut, &st->receivers, &st->n_receivers, err);
     if (r < 0)
         return r;
     st->targets = json_array();
-    for (size_t i = 0; i < m.n; i++)
-        json_array_append_new(st->targets, json_string(m.items[i].host));
-    AUTO_BUF text = BUF_INIT;
-    members_text(p, &m, &text);
-    st->text = buf_steal(&text);
-    st->how = m.how.len ? buf_steal(&m.how) : NULL;
+    for (size_t i = 0; i < shape.n; i++)
+        json_array_append_new(st->targets, json_string(shape.hosts[i]));
+    st->text = buf_steal(&shape.text);
+    st->how = shape.how.len ? buf_steal(&shape.how) : NULL;
     *ret_undo = undo_record(st);
     *ret_state = steal_ptr(owner);
     return 0;
@@ -602,6 +408,89 @@ static int partition_revert(struct inject_env *env, const json_t *undo, struct i
     return 0;
 }
 
+#define NO_RECORD_PLACES                                                                           \
+    .name_offset = SIZE_MAX, .place_offset = SIZE_MAX, .variant_place_offset = SIZE_MAX
+
+static const struct field grudge_fields[] = {
+    {.key = "from",
+     .type = FIELD_REFS,
+     .ref = REF_HOST,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .offset = offsetof(struct partition_grudge, from),
+     .help = "Hosts of which it hears nothing.",
+     .example = "[db2, db3]"},
+    {.key = NULL},
+};
+
+static const struct record grudge_record = {
+    .name = "grudge",
+    .summary =
+        "The hosts of which one host hears nothing: what they send to it is lost, or refused "
+        "by it. A list alone says the same.",
+    .size = sizeof(struct partition_grudge),
+    .fields = grudge_fields,
+    .shorthand = "from",
+    .name_offset = offsetof(struct partition_grudge, host),
+    .place_offset = SIZE_MAX,
+    .variant_place_offset = SIZE_MAX,
+};
+
+static const struct field bridge_fields[] = {
+    {.key = "through",
+     .type = FIELD_OBJECT,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct partition_bridge, through),
+     .record = &target_record,
+     .help = "The host that both halves still reach.",
+     .example = "db3"},
+    {.key = "of",
+     .type = FIELD_REFS,
+     .ref = REF_HOST,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .offset = offsetof(struct partition_bridge, of),
+     .help = "The hosts, halved in the order in which they stand, the smaller half first; the "
+             "bridge itself is left out when it is among them.",
+     .example = "[db1, db2, db4, db5]"},
+    {.key = NULL},
+};
+
+static const struct record bridge_record = {
+    .name = "bridge",
+    .summary = "Two halves that cannot reach each other, and one host that reaches both.",
+    .size = sizeof(struct partition_bridge),
+    .fields = bridge_fields,
+    NO_RECORD_PLACES,
+};
+
+static const struct field hosts_fields[] = {
+    {.key = "of",
+     .type = FIELD_REFS,
+     .ref = REF_HOST,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .offset = offsetof(struct partition_hosts, of),
+     .help = "The hosts it is made of.",
+     .example = "[db1, db2, db3]"},
+    {.key = NULL},
+};
+
+static const struct record ring_record = {
+    .name = "majorities-ring",
+    .summary = "Hosts in a ring, each with its nearest neighbours. A list alone says the same.",
+    .size = sizeof(struct partition_hosts),
+    .fields = hosts_fields,
+    .shorthand = "of",
+    NO_RECORD_PLACES,
+};
+
+static const struct record halves_record = {
+    .name = "random-halves",
+    .summary = "Hosts that are drawn into two halves. A list alone says the same.",
+    .size = sizeof(struct partition_hosts),
+    .fields = hosts_fields,
+    .shorthand = "of",
+    NO_RECORD_PLACES,
+};
+
 static const struct field partition_fields[] = {
     {.key = "cut",
      .type = FIELD_GROUPS,
@@ -618,13 +507,43 @@ static const struct field partition_fields[] = {
      .help = "Hosts that are cut from all hosts that are not in this list; among each other they "
              "still talk.",
      .example = "[etcd1]"},
+    {.key = "grudge",
+     .type = FIELD_MAP,
+     .ref = REF_HOST,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct partition_params, grudge),
+     .record = &grudge_record,
+     .help =
+         "Who hears nothing of whom, one way: what the listed hosts send to the host before the "
+         "colon is lost. For both ways write both.",
+     .example = "{db1: [db2, db3], db2: [db1]}"},
+    {.key = "bridge",
+     .type = FIELD_OBJECT,
+     .offset = offsetof(struct partition_params, bridge),
+     .record = &bridge_record,
+     .help = "Two halves that only one host still joins.",
+     .example = "{through: db3, of: [db1, db2, db4, db5]}"},
+    {.key = "majorities-ring",
+     .type = FIELD_OBJECT,
+     .offset = offsetof(struct partition_params, ring),
+     .record = &ring_record,
+     .help = "Every host sees a majority, and no two see the same: each keeps its nearest "
+             "neighbours in the ring, in both directions.",
+     .example = "{of: [db1, db2, db3, db4, db5]}"},
+    {.key = "random-halves",
+     .type = FIELD_OBJECT,
+     .offset = offsetof(struct partition_params, halves),
+     .record = &halves_record,
+     .help = "Two halves, drawn anew from the seed in each trial; the first is the smaller one.",
+     .example = "{of: [db1, db2, db3, db4, db5]}"},
     {.key = "direction",
      .type = FIELD_WORD,
      .offset = offsetof(struct partition_params, direction),
      .dflt = "both",
      .words = direction_words,
-     .help = "forward: only what the first group sends to the second is lost (with isolate: what "
-             "they send); backward: the other way round.",
+     .help =
+         "forward: only what the first group (or half) sends to the second is lost, with isolate "
+         "what they send; backward: the other way round.",
      .example = "forward"},
     {.key = "kind",
      .type = FIELD_WORD,
@@ -642,9 +561,7 @@ static const struct record partition_record = {
     .summary = "Hosts that cannot reach each other.",
     .size = sizeof(struct partition_params),
     .fields = partition_fields,
-    .name_offset = SIZE_MAX,
-    .place_offset = SIZE_MAX,
-    .variant_place_offset = SIZE_MAX,
+    NO_RECORD_PLACES,
 };
 
 static const struct injector partition_injector = {
@@ -664,7 +581,7 @@ static const struct injector partition_injector = {
 
 const struct variant inject_partition = {
     .name = "partition",
-    .summary = "Cuts groups of hosts from each other, in both directions or in one.",
+    .summary = "Cuts hosts from each other: groups, halves, a ring, or any single ways.",
     .detail = "drop works on the switch's ports, so virtual addresses, ARP and multicast are cut "
               "too; hosts that share no network are cut by their declared addresses. Several "
               "partitions may be in force at once.",

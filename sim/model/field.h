@@ -69,7 +69,7 @@ enum field_type {
     FIELD_OBJECT,  /* TYPE * of `record`; NULL when absent */
     FIELD_OBJECTS, /* struct objects: a list of `record`, or a single one */
     FIELD_MAP,     /* struct objects: a mapping from names to `record`; the key goes into the member
-                    * named by record->name_offset */
+                    * named by record->name_offset, and is the name of a `ref` if that is given */
     FIELD_GROUPS,  /* struct objects of struct objects of `record`: a list of lists ([[a], [b, c]])
                     */
 };

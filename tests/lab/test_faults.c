@@ -87,10 +87,12 @@ static void count_arrivals(struct kit *k, size_t *ret_there, size_t *ret_back)
     struct err err = ERR_INIT;
     CLEANUP(topo_free_p) struct topo *topo = NULL;
     kit_ok(topo_new(k->s, &topo, &err), &err);
-    const struct cut_member pair[] = {{"a", 0}, {"b", 1}};
+    const char *const pair[] = {"a", "b"};
     for (int back = 0; back < 2; back++) {
         AUTO_CUT cut = {0};
-        cut_between(topo, pair, 2, !back, back, &cut);
+        AUTO_GRUDGE way = {0};
+        grudge_add(&way, back, !back);
+        cut_along(topo, pair, 2, &way, &cut);
         assert_int_equal(cut.n_pairs, 1);
         CLEANUP(crossing_free_p) struct crossing *x = NULL;
         kit_ok(crossing_send(k->lab, &cut, 8, &x, &err), &err);

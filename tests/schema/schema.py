@@ -31,6 +31,8 @@ STRUCTURAL = {
     "env-secret-of-nothing", "command-empty", "probe-without-a-kind", "probe-of-two-kinds",
     "probe-without-interval", "step-without-action", "step-with-two-actions",
     "condition-unknown-key", "several-errors", "more-errors-than-shown", "yaml-list", "yaml-word",
+    "bridge-key-misspelt", "bridge-without-through", "grudge-against-nobody", "grudge-empty",
+    "grudge-is-a-list", "partition-kind-unknown",
 }
 
 
