@@ -55,7 +55,7 @@ struct inject_proof {
 #define INJECT_AGAIN_EVERY (10 * NSEC_MSEC)
 
 /* What an action that ends later reports, in this order: for each host a COMMAND_START and a
- * COMMAND_END (`run` only), then once ENDED. Texts are borrowed for the call. */
+ * COMMAND_END (`run` only; an END alone: it could not be run, `output` says why), then once ENDED. Texts are borrowed for the call. */
 enum inject_event_kind { INJECT_COMMAND_START, INJECT_COMMAND_END, INJECT_ENDED };
 struct inject_event {
     enum inject_event_kind kind;

@@ -3,6 +3,10 @@
  *
  * The command runs through /bin/sh -c in the host's working directory and environment. A step ends
  * when the command exits, not when its pipe closes.
+ *
+ * Whoever finds the host down, or nobody to choose, has found what people find in an outage: the
+ * action has failed and is told so (an end without a start, with the reason as output), the trial
+ * goes on and means what it meant.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,6 +29,9 @@ struct run_state {
     const struct run_params *params;
     struct targets targets;
     struct run_one **running; /* one per host; NULL when ended */
+    struct err why;           /* set: nobody could be chosen, there are no targets */
+    char *whom;               /* then: who was looked for; else NULL */
+    json_t *changes;          /* what was started */
     size_t open;
     struct span at;
     inject_event_fn *fn;
@@ -76,6 +83,8 @@ static void run_done(void *state)
     }
     free(st->running);
     targets_done(&st->targets);
+    json_decref(st->changes);
+    free(st->whom);
     free(st);
 }
 
@@ -84,14 +93,13 @@ static int run_prepare(struct inject_env *env, const struct step *step, void **r
 {
     const struct run_params *p = step->params;
     AUTO_TARGETS t = {0};
-    int r = targets_choose(env, p->host, &t, err);
-    if (r < 0)
+    struct err why = ERR_INIT;
+    int r = targets_choose(env, p->host, &t, &why);
+    bool nobody = r == -ESRCH || r == -ENOTUNIQ;
+    if (r < 0 && !nobody) {
+        if (err)
+            *err = why;
         return r;
-    for (size_t i = 0; i < t.n; i++) {
-        struct lab_node *n = lab_node(env->lab, t.hosts[i]);
-        if (!n || !lab_node_is_up(n))
-            return err_set(err, ESRCH, "host '%s' is down: `%s` cannot run there", t.hosts[i],
-                           p->command);
     }
     struct run_state *st = calloc(1, sizeof *st);
     struct run_one **running = calloc(t.n + 1, sizeof(struct run_one *));
@@ -100,7 +108,13 @@ static int run_prepare(struct inject_env *env, const struct step *step, void **r
         free(running);
         return err_errno(err, ENOMEM, "preparing run");
     }
-    *st = (struct run_state){.params = p, .targets = t, .running = running, .at = SPAN_UNSET};
+    *st = (struct run_state){.params = p,
+                             .targets = t,
+                             .running = running,
+                             .why = why,
+                             .whom = nobody ? inject_target_text(p->host) : NULL,
+                             .changes = json_array(),
+                             .at = SPAN_UNSET};
     t = (struct targets){0};
     *ret_state = st;
     *ret_undo = json_null();
@@ -111,12 +125,8 @@ static void tell_all_ended(struct run_state *st)
 {
     struct inject_result result = {.at = st->at,
                                    .targets = targets_names(&st->targets),
-                                   .changes = json_array(),
+                                   .changes = json_incref(st->changes),
                                    .chosen = targets_how(&st->targets)};
-    for (size_t i = 0; i < st->targets.n; i++)
-        json_array_append_new(
-            result.changes,
-            json_sprintf("host %s: ran `%s`", st->targets.hosts[i], st->params->command));
     struct inject_event e = {.kind = INJECT_ENDED, .result = &result};
     st->fn(&e, st->data); /* may call run_done(): st is not touched afterwards */
     inject_result_done(&result);
@@ -171,6 +181,8 @@ static int run_on(struct inject_env *env, struct run_state *st, size_t i, struct
         return r;
     }
     st->running[i] = one;
+    json_array_append_new(st->changes,
+                          json_sprintf("host %s: ran `%s`", one->host, st->params->command));
     struct inject_event e = {.kind = INJECT_COMMAND_START,
                              .host = one->host,
                              .command = st->params->command,
@@ -181,41 +193,51 @@ static int run_on(struct inject_env *env, struct run_state *st, size_t i, struct
     return 0;
 }
 
+/* It could not be started there: its end, and why. */
+static void tell_not_run(struct run_state *st, const char *host, const struct err *why)
+{
+    nsec now = nsec_now(CLOCK_MONOTONIC);
+    struct inject_event e = {.kind = INJECT_COMMAND_END,
+                             .host = host,
+                             .command = st->params->command,
+                             .role = st->params->role,
+                             .at = {now, now},
+                             .code = -1,
+                             .output = why->text,
+                             .output_n = strlen(why->text)};
+    targets_cover(&st->at, e.at);
+    st->fn(&e, st->data);
+}
+
 static int run_start(struct inject_env *env, void *state, inject_event_fn *fn, void *data,
                      struct err *err)
 {
     struct run_state *st = state;
+    bool told = false;
     st->fn = fn;
     st->data = data;
-    for (size_t i = 0; i < st->targets.n; i++) {
-        struct lab_node *n = lab_node(env->lab, st->targets.hosts[i]);
-        if (!lab_node_is_up(n))
-            return err_set(err, ESRCH, "host '%s' is down: `%s` cannot run there",
-                           st->targets.hosts[i], st->params->command);
-    }
+    if (st->whom)
+        tell_not_run(st, st->whom, &st->why);
     st->open = st->targets.n;
     for (size_t i = 0; i < st->targets.n; i++) {
+        const char *host = st->targets.hosts[i];
+        const struct lab_node *n = lab_node(env->lab, host);
         struct err why = ERR_INIT;
-        int r = run_on(env, st, i, &why);
-        if (r < 0 && i == 0) { /* nothing has started: fail as a whole */
+        bool up = n && lab_node_is_up(n);
+        int r = up ? run_on(env, st, i, &why) : err_set(&why, EHOSTDOWN, "the host is down");
+        if (r < 0 && up && !told) { /* it is we who failed, and nothing has been told: as a whole */
             if (err)
                 *err = why;
             return r;
         }
+        told = true;
         if (r < 0) {
-            nsec now = nsec_now(CLOCK_MONOTONIC);
-            struct inject_event e = {.kind = INJECT_COMMAND_END,
-                                     .host = st->targets.hosts[i],
-                                     .command = st->params->command,
-                                     .role = st->params->role,
-                                     .at = {now, now},
-                                     .code = -1,
-                                     .output = why.text,
-                                     .output_n = strlen(why.text)};
+            tell_not_run(st, host, &why);
             st->open--;
-            fn(&e, data);
         }
     }
+    if (st->open == 0)
+        tell_all_ended(st);
     return 0;
 }
 
@@ -273,8 +295,9 @@ const struct variant inject_run = {
     .name = "run",
     .summary = "Runs a command on a host: what a person or an automation does; not a fault.",
     .detail = "Its start, its end, its exit code and its output are recorded. A step ends when the "
-              "command exits, whatever it leaves in the background. It is not undone, and an exit "
-              "code other than 0 voids nothing.",
+              "command exits, whatever it leaves in the background. It is not undone. An exit code "
+              "other than 0, a host that is down or a leader that is not there is an action that "
+              "failed: the report says so, the trial goes on and counts.",
     .params = &run_record,
     .impl = &run_injector,
 };

@@ -32,9 +32,9 @@
  * verify       trial, step, ok:bool, asked, seen, how, at:[lo,hi]
  * undo         trial, step, cause:"for|until|end|abort|warden|undo", at:[request,ack], ok:bool,
  *              error?, changes:[text…]       (fault_end = at)
- * fault-gone   trial, step, at:[lo,hi], why   (the fault ended early by others: trial void)
+ * fault-gone   trial, step, at:[lo,hi], why   (it was gone before its undoing: trial void)
  * action       trial, step, event:"start|end", host, command, role?, at:[lo,hi], code?, signal?,
- *              timed_out?, output?
+ *              timed_out?, output?   (an end without its start: it could not be run, output: why)
  * mark         mark:"paged|acknowledged|…|note", text?, service?, role?, at:[lo,hi], trial?, by
  * trouble      trial?, what:"runner-late|control-down|wall-step|suspend|capture-drops|record-cut|…",
  *              detail, host?, probe?, from?, to?, n?

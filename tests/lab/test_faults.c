@@ -397,6 +397,39 @@ static void run_tells_start_end_and_exit_code(void **state)
     kit_close(&k);
 }
 
+/* What a runbook finds in an outage is a result: nothing is refused, the reason is told. */
+static void run_on_a_host_that_is_down_is_an_action_that_failed(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *lose = fault_step(&k, "power", "node-kill");
+    struct node_kill_params *n = lose->params;
+    n->host = fault_target(&k, "b");
+    struct fault down;
+    fault_begin(&k, lose, &down);
+    struct step *s = fault_step(&k, "promote", "run");
+    struct run_params *p = s->params;
+    p->host = fault_target(&k, "b");
+    p->command = (char *)(uintptr_t) "true";
+    p->timeout = NSEC_SEC;
+    struct fault f;
+    fault_begin(&k, s, &f);
+    assert_int_equal(f.started, 0);
+    assert_int_equal(f.commands, 1);
+    assert_int_equal(f.code, -1);
+    assert_string_equal(f.output, "the host is down");
+    fault_end(&k, &f);
+    p->host = fault_choice(&k, "b c");
+    p->host->leader = (char *)(uintptr_t) "false";
+    p->host->timeout = NSEC_SEC;
+    fault_begin(&k, s, &f);
+    assert_int_equal(f.commands, 1);
+    assert_int_equal(strncmp(f.output, "nobody leads", 12), 0);
+    fault_end(&k, &f);
+    fault_end(&k, &down);
+    kit_close(&k);
+}
+
 /* Everything that comes from `mac` and reaches host a from now on. */
 static int capture_on_a(struct kit *k)
 {
@@ -758,6 +791,7 @@ static int tests(void)
         cmocka_unit_test(stop_and_continue),
         cmocka_unit_test(restart_gives_new_processes),
         cmocka_unit_test(run_tells_start_end_and_exit_code),
+        cmocka_unit_test(run_on_a_host_that_is_down_is_an_action_that_failed),
         cmocka_unit_test(a_killed_node_says_no_farewell),
         cmocka_unit_test(faults_end_with_their_host),
         cmocka_unit_test(targets_are_chosen_at_run_time),
