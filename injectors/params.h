@@ -3,24 +3,27 @@
 
 #include "sim/model/model.h"
 
-struct kill_params {
+/* Which processes of which hosts; the first member of the parameters of kill, stop and restart, so
+ * that its rows of their tables can be shared (targets.h). */
+struct process_params {
     struct target *host;
     char *process, *unit; /* NULL: not given */
     int64_t pid;          /* as seen in the host; 0: not given */
-    int signal;           /* index in kill_signal_words */
     int64_t expect;       /* 0: any number but none */
-    nsec within;          /* for signals other than KILL */
+};
+
+struct kill_params {
+    struct process_params whom;
+    int signal;  /* index in kill_signal_words */
+    nsec within; /* for signals other than KILL */
 };
 
 struct stop_params {
-    struct target *host;
-    char *process, *unit;
-    int64_t pid, expect;
+    struct process_params whom;
 };
 
 struct restart_params {
-    struct target *host;
-    char *process, *unit;
+    struct process_params whom;
     nsec grace; /* from TERM to KILL */
 };
 

@@ -166,18 +166,18 @@ static void process_rules_are_checked(void **state)
     shape(&k);
     struct step *s = fault_step(&k, "s", "kill");
     struct kill_params *p = s->params;
-    p->host = fault_target(&k, "b");
+    p->whom.host = fault_target(&k, "b");
     must_say(&k, s, NULL);
-    p->unit = text_of(&k, "web");
+    p->whom.unit = text_of(&k, "web");
     must_say(&k, s, NULL);
-    p->pid = 7;
+    p->whom.pid = 7;
     must_say(&k, s, "one of 'process', 'unit' and 'pid'");
-    p->pid = 0;
-    p->unit = text_of(&k, "wep");
+    p->whom.pid = 0;
+    p->whom.unit = text_of(&k, "wep");
     must_say(&k, s, "host 'b' starts no unit 'wep' (it starts web)");
-    p->host = fault_choice(&k, "a b");
-    p->host->any = 1;
-    p->unit = text_of(&k, "web");
+    p->whom.host = fault_choice(&k, "a b");
+    p->whom.host->any = 1;
+    p->whom.unit = text_of(&k, "web");
     must_say(&k, s, "host 'a' starts no unit 'web' (it starts nothing)");
     kit_close(&k);
 }
@@ -478,12 +478,12 @@ static void plans_of_process_faults_are_sentences(void **state)
     shape(&k);
     struct step *s = fault_step(&k, "s", "kill");
     struct kill_params *kill = s->params;
-    kill->host = fault_target(&k, "b");
-    kill->process = text_of(&k, "nginx");
-    kill->expect = 2;
+    kill->whom.host = fault_target(&k, "b");
+    kill->whom.process = text_of(&k, "nginx");
+    kill->whom.expect = 2;
     assert_string_equal(planned(&k, s, 0), "host b: SIGKILL to process nginx, which must be 2");
     s->lasting = NSEC_SEC;
-    kill->expect = 0;
+    kill->whom.expect = 0;
     kill->signal = 1;
     assert_string_equal(planned(&k, s, 0),
                         "host b: SIGTERM to process nginx; undone by starting again the commands "
@@ -497,7 +497,7 @@ static void plans_of_process_faults_are_sentences(void **state)
                         "then SIGKILL to its init, which ends every process in it; undone by "
                         "powering it on again");
     s = fault_step(&k, "s", "stop");
-    ((struct stop_params *)s->params)->host = fault_target(&k, "a");
+    ((struct stop_params *)s->params)->whom.host = fault_target(&k, "a");
     assert_string_equal(planned(&k, s, 0),
                         "host a: SIGSTOP to every process; undone by SIGCONT to the same");
     s = fault_step(&k, "s", "run");

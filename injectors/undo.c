@@ -312,6 +312,14 @@ static char *run_of_name(const char *name)
     return strndup(name, strlen(name) - strlen(JOURNAL_SUFFIX));
 }
 
+/* A journal under its lock, and what it holds; of a live one (*ret_live) nothing is read. */
+static int open_and_read(int dirfd, const char *name, int *ret_fd, bool *ret_live,
+                         struct journal_content *ret, struct err *err)
+{
+    int r = open_locked(dirfd, name, ret_fd, ret_live, err);
+    return r == 0 && !*ret_live ? read_locked(dirfd, name, ret, err) : r;
+}
+
 static int scan_file(int dirfd, const char *name, void *data, struct err *err)
 {
     struct scan *s = data;
@@ -319,9 +327,7 @@ static int scan_file(int dirfd, const char *name, void *data, struct err *err)
     bool live = false;
     struct err why = ERR_INIT;
     AUTO_CONTENT content = {0};
-    int r = open_locked(dirfd, name, &fd, &live, &why);
-    if (r == 0 && !live)
-        r = read_locked(dirfd, name, &content, &why);
+    int r = open_and_read(dirfd, name, &fd, &live, &content, &why);
     if (r == -ENOENT)
         return 0;
     if (r < 0) { /* one that cannot be read must not hide the others */
@@ -431,9 +437,7 @@ static int undo_file(int dirfd, const char *name, void *data, struct err *err)
     bool live = false;
     struct err why = ERR_INIT;
     AUTO_CONTENT content = {0};
-    int r = open_locked(dirfd, name, &fd, &live, &why);
-    if (r == 0 && !live)
-        r = read_locked(dirfd, name, &content, &why);
+    int r = open_and_read(dirfd, name, &fd, &live, &content, &why);
     if (live || r == -ENOENT)
         return 0;
     AUTO_FREE char *named = run_of_name(name);

@@ -7,9 +7,9 @@
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
-/* How many bytes at s are a character that is not seen, else 0. Text is UTF-8: the YAML reader and
- * the JSON reader refuse anything else. */
-static size_t unseen(const char *s, unsigned *ret_code)
+/* Writes out the character at s if it is one that is not seen; how many bytes it takes, else 0. Text
+ * is UTF-8: the YAML reader and the JSON reader refuse anything else. */
+static size_t unseen(const char *s, const char *open, const char *close, struct buf *out)
 {
     static const unsigned ranges[][2] = {{0x80, 0x9f},     {0x61c, 0x61c},   {0x180e, 0x180e},
                                          {0x200b, 0x200b}, {0x200e, 0x200f}, {0x2028, 0x202e},
@@ -26,7 +26,7 @@ static size_t unseen(const char *s, unsigned *ret_code)
     }
     for (size_t i = 0; n && i < ARRAY_SIZE(ranges); i++)
         if (code >= ranges[i][0] && code <= ranges[i][1]) {
-            *ret_code = code;
+            buf_printf(out, "%sU+%04X%s", open, code, close);
             return n;
         }
     return 0;
@@ -36,10 +36,8 @@ void escape_xml(const char *s, struct buf *out)
 {
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;
-        unsigned code;
-        size_t n = unseen(s, &code);
+        size_t n = unseen(s, "[", "]", out);
         if (n) {
-            buf_printf(out, "[U+%04X]", code);
             s += n - 1;
             continue;
         }
@@ -77,10 +75,8 @@ void escape_markdown(const char *s, struct buf *out)
 {
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;
-        unsigned code;
-        size_t n = unseen(s, &code);
+        size_t n = unseen(s, "\\[", "\\]", out);
         if (n) {
-            buf_printf(out, "\\[U+%04X\\]", code);
             s += n - 1;
         } else if (c == '<')
             buf_adds(out, "&lt;");
@@ -99,10 +95,8 @@ void escape_markdown(const char *s, struct buf *out)
 void escape_label(const char *s, struct buf *out)
 {
     for (; s && *s; s++) {
-        unsigned code;
-        size_t n = unseen(s, &code);
+        size_t n = unseen(s, "[", "]", out);
         if (n) {
-            buf_printf(out, "[U+%04X]", code);
             s += n - 1;
             continue;
         }
@@ -119,10 +113,8 @@ void escape_terminal(const char *s, struct buf *out)
 {
     for (; s && *s; s++) {
         unsigned char c = (unsigned char)*s;
-        unsigned code;
-        size_t n = unseen(s, &code);
+        size_t n = unseen(s, "[", "]", out);
         if (n) {
-            buf_printf(out, "[U+%04X]", code);
             s += n - 1;
         } else if (c < 0x20 || c == 0x7f) {
             buf_addc(out, c == '\n' || c == '\t' ? ' ' : '?');

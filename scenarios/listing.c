@@ -50,13 +50,33 @@ static int listing_find(enum listing_kind kind, const char *name, const struct v
 /* --- What a field takes, in words --- */
 
 /* "1 to 1000", "at least 1ms": bounds that say something; "" when there are none. */
-static void bounds_text(const struct field *f, struct buf *out)
+void listing_bounds(const struct field *f, struct buf *out)
 {
     char lo[FIELD_NUMBER_MAX], hi[FIELD_NUMBER_MAX];
     if ((!f->min && !f->max) || f->type == FIELD_PORTS)
         return;
-    buf_printf(out, ", %s to %s", field_number_text(f, f->min, lo),
-               field_number_text(f, f->max, hi));
+    buf_printf(out, ", %s", field_number_text(f, f->min, lo));
+    if (f->min != f->max)
+        buf_printf(out, " to %s", field_number_text(f, f->max, hi));
+}
+
+const char *listing_scalar(const struct field *f)
+{
+    static const char *const words[] = {
+        [FIELD_TEXT] = "text",
+        [FIELD_NAME] = "name",
+        [FIELD_INTEGER] = "whole number",
+        [FIELD_DURATION] = "duration",
+        [FIELD_PERCENT] = "percentage",
+        [FIELD_RATE] = "rate",
+        [FIELD_SIZE] = "size",
+        [FIELD_PORTS] = "port or range, one or a list",
+        [FIELD_PEERS] = "host, address or prefix, one or a list",
+        [FIELD_TEXTS] = "text, one or a list",
+    };
+    return f->flags & FIELD_COMMAND ? "command"
+           : f->flags & FIELD_REGEX ? "regular expression"
+                                    : words[f->type];
 }
 
 static const char *ref_words(enum field_ref ref)
@@ -97,44 +117,26 @@ static void type_text(const struct field *f, struct buf *out)
     case FIELD_GROUPS:
         buf_printf(out, "list of lists of %ss", record);
         break;
-    case FIELD_DURATION:
-        buf_adds(out, "duration");
-        break;
-    case FIELD_PERCENT:
-        buf_adds(out, "percentage");
-        break;
-    case FIELD_RATE:
-        buf_adds(out, "rate");
-        break;
-    case FIELD_SIZE:
-        buf_adds(out, "size");
-        break;
-    case FIELD_PORTS:
-        buf_adds(out, "port or range, one or a list");
-        break;
-    case FIELD_PEERS:
-        buf_adds(out, "host, address or prefix, one or a list");
-        break;
-    case FIELD_INTEGER:
-        buf_adds(out, "whole number");
-        break;
-    case FIELD_TEXTS:
-        buf_adds(out, "text, one or a list");
-        break;
     case FIELD_PAIRS:
         buf_adds(out, "mapping from words to texts");
         break;
-    case FIELD_TEXT:
-        buf_adds(out, f->flags & FIELD_COMMAND ? "command"
-                      : f->flags & FIELD_REGEX ? "regular expression"
-                                               : "text");
-        break;
-    case FIELD_NAME:
     case FIELD_BOOL:
-        buf_adds(out, f->type == FIELD_NAME ? "name" : "true | false");
+        buf_adds(out, "true | false");
+        break;
+    case FIELD_TEXT:
+    case FIELD_TEXTS:
+    case FIELD_NAME:
+    case FIELD_INTEGER:
+    case FIELD_DURATION:
+    case FIELD_PERCENT:
+    case FIELD_RATE:
+    case FIELD_SIZE:
+    case FIELD_PORTS:
+    case FIELD_PEERS:
+        buf_adds(out, listing_scalar(f));
         break;
     }
-    bounds_text(f, out);
+    listing_bounds(f, out);
 }
 
 /* --- Text --- */

@@ -7,6 +7,7 @@
 
 #include "sim/base/buf.h"
 #include "sim/base/err.h"
+#include "sim/model/field.h"
 #include <jansson.h>
 
 enum listing_kind { LISTING_INJECTORS, LISTING_PROBES, LISTING_ALARMS };
@@ -17,6 +18,11 @@ extern const char *const listing_words[]; /* "injectors", "probes", "alarms", NU
 int listing_text(enum listing_kind kind, const char *name, struct buf *out, struct err *err);
 /* The same as an array of objects {name, summary, detail, parameters:[…]}. */
 int listing_json(enum listing_kind kind, const char *name, json_t **ret, struct err *err);
+
+/* For both: "text", "duration", … of a field whose value is one scalar or a list of texts, and the
+ * bounds (", 1ms to 1d"; nothing where there are none). */
+const char *listing_scalar(const struct field *f);
+void listing_bounds(const struct field *f, struct buf *out);
 
 /* The tables of keys for docs/scenario.md, in Markdown. */
 void listing_manual(struct buf *out);

@@ -55,55 +55,32 @@ static void type_cell(const struct field *f, struct buf *out)
         buf_adds(out, "lists of lists: ");
         record_name(out, f->record);
         return;
-    case FIELD_TEXT:
-        buf_adds(out, f->flags & FIELD_COMMAND ? "command"
-                      : f->flags & FIELD_REGEX ? "regular expression"
-                                               : "text");
-        return;
-    case FIELD_TEXTS:
-        buf_adds(out, "text, one or a list");
-        return;
     case FIELD_REFS:
         buf_adds(out, "name, one or a list");
         return;
-    case FIELD_NAME:
     case FIELD_REF:
         buf_adds(out, "name");
         return;
     case FIELD_BOOL:
         buf_adds(out, "`true`, `false`");
         return;
-    case FIELD_INTEGER:
-        buf_adds(out, "number");
-        break;
-    case FIELD_DURATION:
-        buf_adds(out, "duration");
-        break;
-    case FIELD_PERCENT:
-        buf_adds(out, "percentage");
-        break;
-    case FIELD_RATE:
-        buf_adds(out, "rate");
-        break;
-    case FIELD_SIZE:
-        buf_adds(out, "size");
-        break;
-    case FIELD_PORTS:
-        buf_adds(out, "port or range, one or a list");
-        return;
-    case FIELD_PEERS:
-        buf_adds(out, "host, address or prefix, one or a list");
-        return;
     case FIELD_PAIRS:
         buf_adds(out, "words: texts");
+        return;
+    case FIELD_TEXT:
+    case FIELD_TEXTS:
+    case FIELD_NAME:
+    case FIELD_INTEGER:
+    case FIELD_DURATION:
+    case FIELD_PERCENT:
+    case FIELD_RATE:
+    case FIELD_SIZE:
+    case FIELD_PORTS:
+    case FIELD_PEERS:
+        buf_adds(out, listing_scalar(f));
         break;
     }
-    if (f->min || f->max) {
-        char lo[FIELD_NUMBER_MAX], hi[FIELD_NUMBER_MAX];
-        buf_printf(out, ", %s", field_number_text(f, f->min, lo));
-        if (f->min != f->max)
-            buf_printf(out, " to %s", field_number_text(f, f->max, hi));
-    }
+    listing_bounds(f, out);
 }
 
 static void manual_meet(struct manual *m, const struct record *r)

@@ -241,41 +241,62 @@ static struct node *reader_scalar(struct reader *r, const yaml_event_t *event)
     return node;
 }
 
-static struct node *reader_list(struct reader *r, const yaml_event_t *event, unsigned depth)
+static struct node *reader_key(struct reader *r, yaml_event_t *event, unsigned depth);
+
+/* The first part of a list or a mapping: nothing but its place. NULL: refused. */
+static struct node *reader_begin(struct reader *r, enum node_kind kind, const yaml_event_t *event,
+                                 const yaml_char_t *tag, const yaml_char_t *name,
+                                 struct anchor **ret_anchor)
 {
     struct place at = reader_place(r, event->start_mark);
-    struct anchor *anchor = NULL;
+    if (!reader_refuse_tag(r, tag, at) || !reader_open_anchor(r, name, at, ret_anchor))
+        return NULL;
+    return reader_new(r, kind, at);
+}
 
-    if (!reader_refuse_tag(r, event->data.sequence_start.tag, at) ||
-        !reader_open_anchor(r, event->data.sequence_start.anchor, at, &anchor))
-        return NULL;
-    struct node *node = reader_new(r, NODE_LIST, at);
-    if (!node)
-        return NULL;
-    CLEANUP(collector_done) struct collector c = {0};
+/* The items of a list, or the keys and values of a mapping in turns, up to its end. */
+static bool reader_members(struct reader *r, struct node *node, unsigned depth, struct collector *c)
+{
+    bool map = node->kind == NODE_MAP;
     for (;;) {
         yaml_event_t next;
         if (!reader_next(r, &next))
-            return NULL;
-        if (next.type == YAML_SEQUENCE_END_EVENT) {
+            return false;
+        if (next.type == (map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT)) {
             yaml_event_delete(&next);
-            break;
+            return true;
         }
         struct place where = reader_place(r, next.start_mark);
-        struct node *item = reader_node(r, &next, depth + 1);
-        if (!item || !reader_count(r, node, item, depth, where))
-            return NULL;
-        collector_add(&c, item);
+        struct node *child =
+            map && c->n % 2 == 0 ? reader_key(r, &next, depth) : reader_node(r, &next, depth + 1);
+        if (!child || !reader_count(r, node, child, depth, where))
+            return false;
+        collector_add(c, child);
     }
-    node->n = c.n;
-    node->items = arena_alloc(r->arena, c.n * sizeof(struct node *));
-    if (c.n)
-        memcpy(node->items, c.items, c.n * sizeof(struct node *));
+}
+
+static struct node *reader_end(struct anchor *anchor, struct node *node)
+{
     if (anchor) {
         anchor->node = node;
         anchor->open = false;
     }
     return node;
+}
+
+static struct node *reader_list(struct reader *r, const yaml_event_t *event, unsigned depth)
+{
+    struct anchor *anchor = NULL;
+    struct node *node = reader_begin(r, NODE_LIST, event, event->data.sequence_start.tag,
+                                     event->data.sequence_start.anchor, &anchor);
+    CLEANUP(collector_done) struct collector c = {0};
+    if (!node || !reader_members(r, node, depth, &c))
+        return NULL;
+    node->n = c.n;
+    node->items = arena_alloc(r->arena, c.n * sizeof(struct node *));
+    if (c.n)
+        memcpy(node->items, c.items, c.n * sizeof(struct node *));
+    return reader_end(anchor, node);
 }
 
 static int entry_compare(const void *a, const void *b)
@@ -326,41 +347,18 @@ static struct node *reader_key(struct reader *r, yaml_event_t *event, unsigned d
 
 static struct node *reader_map(struct reader *r, const yaml_event_t *event, unsigned depth)
 {
-    struct place at = reader_place(r, event->start_mark);
     struct anchor *anchor = NULL;
-
-    if (!reader_refuse_tag(r, event->data.mapping_start.tag, at) ||
-        !reader_open_anchor(r, event->data.mapping_start.anchor, at, &anchor))
-        return NULL;
-    struct node *node = reader_new(r, NODE_MAP, at);
-    if (!node)
-        return NULL;
+    struct node *node = reader_begin(r, NODE_MAP, event, event->data.mapping_start.tag,
+                                     event->data.mapping_start.anchor, &anchor);
     CLEANUP(collector_done) struct collector c = {0};
-    for (;;) {
-        yaml_event_t next;
-        if (!reader_next(r, &next))
-            return NULL;
-        if (next.type == YAML_MAPPING_END_EVENT) {
-            yaml_event_delete(&next);
-            break;
-        }
-        struct place where = reader_place(r, next.start_mark);
-        struct node *child =
-            c.n % 2 ? reader_node(r, &next, depth + 1) : reader_key(r, &next, depth);
-        if (!child || !reader_count(r, node, child, depth, where))
-            return NULL;
-        collector_add(&c, child);
-    }
+    if (!node || !reader_members(r, node, depth, &c))
+        return NULL;
     node->n = c.n / 2;
     node->entries = arena_alloc(r->arena, node->n * sizeof(struct entry));
     for (size_t i = 0; i < node->n; i++)
         node->entries[i] = (struct entry){.key = c.items[2 * i], .value = c.items[2 * i + 1]};
     reader_find_duplicates(r, node);
-    if (anchor) {
-        anchor->node = node;
-        anchor->open = false;
-    }
-    return node;
+    return reader_end(anchor, node);
 }
 
 /* Takes `event` and what follows it as one node; the event is deleted. */

@@ -34,11 +34,6 @@ struct kill_state {
     struct span at;
 };
 
-static struct match_rule rule_of(const struct kill_params *p)
-{
-    return (struct match_rule){.process = p->process, .unit = p->unit, .pid = (pid_t)p->pid};
-}
-
 static bool ends_processes(int signo)
 {
     return signo == SIGKILL || signo == SIGTERM || signo == SIGINT || signo == SIGQUIT ||
@@ -48,27 +43,15 @@ static bool ends_processes(int signo)
 static int kill_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct kill_params *p = step->params;
-    struct match_rule rule = rule_of(p);
-    int r = inject_target_check(p->host, "host", err);
-    return r < 0 ? r : match_rule_check(&rule, s, p->host, err);
-}
-
-static int kill_supported(const struct inject_env *env, const struct step *step, struct err *err)
-{
-    return 0;
+    return targets_check(s, &p->whom, err);
 }
 
 static int kill_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                      struct err *err)
 {
     const struct kill_params *p = step->params;
-    AUTO_FREE char *host = inject_target_text(p->host);
     AUTO_BUF text = BUF_INIT;
-    struct match_rule rule = rule_of(p);
-    buf_printf(&text, "host %s: SIG%s to ", host, kill_signal_words[p->signal]);
-    match_rule_text(&rule, &text);
-    if (p->expect > 0)
-        buf_printf(&text, ", which must be %lld", (long long)p->expect);
+    targets_plan(&p->whom, kill_signal_words[p->signal], &text);
     if (nsec_is_set(step->lasting) || step->until)
         buf_adds(&text, "; undone by starting again the commands that it ended");
     json_array_append_new(texts, json_string(buf_text(&text)));
@@ -88,9 +71,9 @@ static int kill_prepare(struct inject_env *env, const struct step *step, void **
                         json_t **ret_undo, struct err *err)
 {
     const struct kill_params *p = step->params;
-    struct match_rule rule = rule_of(p);
+    struct match_rule rule = targets_rule(&p->whom);
     AUTO_TARGETS found = {0};
-    int r = targets_find(env, p->host, &rule, p->expect, /*empty_ok=*/false, &found, err);
+    int r = targets_find(env, p->whom.host, &rule, p->whom.expect, /*empty_ok=*/false, &found, err);
     if (r < 0)
         return r;
     struct kill_state *st = calloc(1, sizeof *st);
@@ -141,7 +124,7 @@ static int find_left(struct lab_node *n, const struct match_rule *rule, struct m
 static int kill_on(struct lab_node *n, const struct kill_params *p, struct match_set *set,
                    struct span *at, struct err *err)
 {
-    struct match_rule rule = rule_of(p);
+    struct match_rule rule = targets_rule(&p->whom);
     int signo = kill_signals[p->signal];
     json_array_clear(set->procs);
     for (int round = 0; round < KILL_ROUNDS; round++) {
@@ -187,10 +170,7 @@ static int kill_apply(struct inject_env *env, void *state, struct inject_result 
         json_array_append_new(changes, json_string(buf_text(&text)));
     }
     st->deadline = nsec_add(nsec_now(CLOCK_MONOTONIC), st->params->within);
-    *ret = (struct inject_result){.at = st->at,
-                                  .targets = targets_names(t),
-                                  .changes = json_incref(changes),
-                                  .chosen = targets_how(t)};
+    *ret = targets_result(t, st->at, changes);
     return 0;
 }
 
@@ -248,13 +228,13 @@ static int kill_verify(struct inject_env *env, void *state, struct inject_proof 
     return 0;
 }
 
-/* Starts those units of one host that do not run; *at covers it. */
-static int start_again(struct lab_node *n, const json_t *units, json_t *changes, struct span *at,
+/* Starts those units of one host that do not run. */
+static int start_again(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
                        struct err *err)
 {
     size_t i;
     json_t *unit;
-    json_array_foreach (units, i, unit) {
+    json_array_foreach (json_object_get(entry, "units"), i, unit) {
         const char *names[] = {json_string_value(unit), NULL};
         struct match_rule rule = {.unit = names[0]};
         AUTO_MATCH running = {0};
@@ -277,51 +257,14 @@ static int start_again(struct lab_node *n, const json_t *units, json_t *changes,
 static int kill_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                        struct err *err)
 {
-    nsec before = nsec_now(CLOCK_MONOTONIC);
-    struct span at = SPAN_UNSET;
-    AUTO_JSON *changes = json_array();
-    size_t i;
-    const json_t *entry;
-    json_array_foreach (json_object_get(undo, "hosts"), i, entry) {
-        struct lab_node *n = targets_node_up(env, entry);
-        if (!n)
-            continue;
-        int r = start_again(n, json_object_get(entry, "units"), changes, &at, err);
-        if (r < 0)
-            return r;
-    }
-    if (!span_is_set(at))
-        at = (struct span){before, nsec_now(CLOCK_MONOTONIC)};
-    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
-    return 0;
+    return targets_revert(env, undo, start_again, ret, err);
 }
 
 static const struct field kill_fields[] = {
-    {.key = "host",
-     .type = FIELD_OBJECT,
-     .flags = FIELD_REQUIRED,
-     .offset = offsetof(struct kill_params, host),
-     .record = &target_record,
-     .help = "The host, or how to choose it when the step happens.",
-     .example = "lb1"},
-    {.key = "process",
-     .type = FIELD_TEXT,
-     .offset = offsetof(struct kill_params, process),
-     .help = "Processes whose argv[0], its basename, executable or comm (cut at 15 characters by "
-             "the kernel) is this. Without process, unit and pid: every process of the host.",
-     .example = "nginx"},
-    {.key = "unit",
-     .type = FIELD_TEXT,
-     .offset = offsetof(struct kill_params, unit),
-     .help = "Processes of the command of this name in the host's start list, children included.",
-     .example = "keepalived"},
-    {.key = "pid",
-     .type = FIELD_INTEGER,
-     .offset = offsetof(struct kill_params, pid),
-     .min = 2,
-     .max = 4194304,
-     .help = "The process with this number, as seen inside the host.",
-     .example = "7"},
+    TARGETS_HOST_FIELD(offsetof(struct process_params, host), "lb1"),
+    TARGETS_PROCESS_FIELD("nginx"),
+    TARGETS_UNIT_FIELD("keepalived"),
+    TARGETS_PID_FIELD,
     {.key = "signal",
      .type = FIELD_WORD,
      .offset = offsetof(struct kill_params, signal),
@@ -329,13 +272,7 @@ static const struct field kill_fields[] = {
      .words = kill_signal_words,
      .help = "The signal. After KILL, TERM, INT, QUIT, ABRT and SEGV what was hit must be gone.",
      .example = "TERM"},
-    {.key = "expect",
-     .type = FIELD_INTEGER,
-     .offset = offsetof(struct kill_params, expect),
-     .min = 1,
-     .max = 100000,
-     .help = "How many processes must match on each host; any other number and nothing is sent.",
-     .example = "1"},
+    TARGETS_EXPECT_FIELD,
     {.key = "within",
      .type = FIELD_DURATION,
      .offset = offsetof(struct kill_params, within),
@@ -363,7 +300,7 @@ static const struct injector kill_injector = {
     .is_fault = true,
     .lasts = true,
     .check = kill_check,
-    .supported = kill_supported,
+    .supported = targets_supported,
     .plan = kill_plan,
     .prepare = kill_prepare,
     .apply = kill_apply,

@@ -24,12 +24,6 @@ static int node_kill_check(const struct scenario *s, const struct step *step, st
     return inject_target_check(p->host, "host", err);
 }
 
-static int node_kill_supported(const struct inject_env *env, const struct step *step,
-                               struct err *err)
-{
-    return 0;
-}
-
 static int node_kill_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                           struct err *err)
 {
@@ -91,10 +85,7 @@ static int node_kill_apply(struct inject_env *env, void *state, struct inject_re
                               json_sprintf("host %s: powered off (ports down, SIGKILL to its init)",
                                            st->targets.hosts[i]));
     }
-    *ret = (struct inject_result){.at = at,
-                                  .targets = targets_names(&st->targets),
-                                  .changes = json_incref(changes),
-                                  .chosen = targets_how(&st->targets)};
+    *ret = targets_result(&st->targets, at, changes);
     return 0;
 }
 
@@ -174,13 +165,7 @@ static int node_kill_revert(struct inject_env *env, const json_t *undo, struct i
 }
 
 static const struct field node_kill_fields[] = {
-    {.key = "host",
-     .type = FIELD_OBJECT,
-     .flags = FIELD_REQUIRED,
-     .offset = offsetof(struct node_kill_params, host),
-     .record = &target_record,
-     .help = "The host, or how to choose it when the step happens.",
-     .example = "lb1"},
+    TARGETS_HOST_FIELD(offsetof(struct node_kill_params, host), "lb1"),
     {.key = NULL},
 };
 
@@ -200,7 +185,7 @@ static const struct injector node_kill_injector = {
     .is_fault = true,
     .lasts = true,
     .check = node_kill_check,
-    .supported = node_kill_supported,
+    .supported = targets_supported,
     .plan = node_kill_plan,
     .prepare = node_kill_prepare,
     .apply = node_kill_apply,

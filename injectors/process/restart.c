@@ -36,34 +36,19 @@ struct restart_state {
     void *data;
 };
 
-static struct match_rule rule_of(const struct restart_params *p)
-{
-    return (struct match_rule){.process = p->process, .unit = p->unit};
-}
-
 static int restart_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct restart_params *p = step->params;
-    struct match_rule rule = rule_of(p);
-    int r = inject_target_check(p->host, "host", err);
-    return r < 0 ? r : match_rule_check(&rule, s, p->host, err);
-}
-
-static int restart_supported(const struct inject_env *env, const struct step *step, struct err *err)
-{
-    return 0;
+    return targets_check(s, &p->whom, err);
 }
 
 static int restart_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                         struct err *err)
 {
     const struct restart_params *p = step->params;
-    AUTO_FREE char *host = inject_target_text(p->host);
     char grace[NSEC_TEXT_MAX];
     AUTO_BUF text = BUF_INIT;
-    struct match_rule rule = rule_of(p);
-    buf_printf(&text, "host %s: SIGTERM to ", host);
-    match_rule_text(&rule, &text);
+    targets_plan(&p->whom, "TERM", &text);
     buf_printf(&text,
                ", SIGKILL to what lives %s later, then the commands started again; nothing "
                "to undo",
@@ -101,14 +86,14 @@ static bool unit_is_called(const struct unit *u, const char *process)
 static json_t *units_to_start(const struct host *h, const struct restart_params *p,
                               const struct match_set *set)
 {
-    if (p->unit)
-        return json_pack("[s]", p->unit);
-    if (!p->process)
+    if (p->whom.unit)
+        return json_pack("[s]", p->whom.unit);
+    if (!p->whom.process)
         return json_null();
     json_t *units = match_units(set);
     for (size_t i = 0; json_array_size(units) == 0 && i < h->start.n; i++) {
         const struct unit *u = h->start.items[i];
-        if (unit_is_called(u, p->process))
+        if (unit_is_called(u, p->whom.process))
             json_array_append_new(units, json_string(u->name));
     }
     return units;
@@ -118,9 +103,9 @@ static int restart_prepare(struct inject_env *env, const struct step *step, void
                            json_t **ret_undo, struct err *err)
 {
     const struct restart_params *p = step->params;
-    struct match_rule rule = rule_of(p);
+    struct match_rule rule = targets_rule(&p->whom);
     AUTO_TARGETS found = {0};
-    int r = targets_find(env, p->host, &rule, 0, /*empty_ok=*/true, &found, err);
+    int r = targets_find(env, p->whom.host, &rule, 0, /*empty_ok=*/true, &found, err);
     if (r < 0)
         return r;
     AUTO_JSON *all = json_array();
@@ -132,7 +117,7 @@ static int restart_prepare(struct inject_env *env, const struct step *step, void
             return err_set(err, ENOENT,
                            "host '%s' has no command in its start list whose program is '%s': it "
                            "could be ended but not started again",
-                           found.hosts[i], p->process);
+                           found.hosts[i], p->whom.process);
     }
     struct restart_state *st = calloc(1, sizeof *st);
     if (!st)
@@ -291,7 +276,7 @@ static int restart_verify(struct inject_env *env, void *state, struct inject_pro
     size_t old = 0, fresh = 0, hosts = 0;
     for (size_t i = 0; i < st->targets.n; i++) {
         struct lab_node *n = lab_node(env->lab, st->targets.hosts[i]);
-        struct match_rule rule = rule_of(st->params);
+        struct match_rule rule = targets_rule(&st->params->whom);
         AUTO_MATCH alive = {0}, now = {0};
         int r = match_alive(n, &st->targets.sets[i], &alive, err);
         if (r == 0 && lab_node_is_up(n))
@@ -313,22 +298,16 @@ static int restart_verify(struct inject_env *env, void *state, struct inject_pro
 }
 
 static const struct field restart_fields[] = {
-    {.key = "host",
-     .type = FIELD_OBJECT,
-     .flags = FIELD_REQUIRED,
-     .offset = offsetof(struct restart_params, host),
-     .record = &target_record,
-     .help = "The host, or how to choose it when the step happens.",
-     .example = "lb1"},
+    TARGETS_HOST_FIELD(offsetof(struct process_params, host), "lb1"),
     {.key = "process",
      .type = FIELD_TEXT,
-     .offset = offsetof(struct restart_params, process),
+     .offset = offsetof(struct process_params, process),
      .help = "Processes whose argv[0], its basename, executable or comm (cut at 15 characters by "
              "the kernel) is this. Without process and unit: everything the host runs.",
      .example = "nginx"},
     {.key = "unit",
      .type = FIELD_TEXT,
-     .offset = offsetof(struct restart_params, unit),
+     .offset = offsetof(struct process_params, unit),
      .help = "The command of this name in the host's start list.",
      .example = "nginx"},
     {.key = "grace",
@@ -357,7 +336,7 @@ static const struct injector restart_injector = {
     .name = "restart",
     .is_fault = true,
     .check = restart_check,
-    .supported = restart_supported,
+    .supported = targets_supported,
     .plan = restart_plan,
     .prepare = restart_prepare,
     .start = restart_start,

@@ -44,11 +44,6 @@ static int run_check(const struct scenario *s, const struct step *step, struct e
     return inject_target_check(p->host, "host", err);
 }
 
-static int run_supported(const struct inject_env *env, const struct step *step, struct err *err)
-{
-    return 0;
-}
-
 static int run_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                     struct err *err)
 {
@@ -242,13 +237,7 @@ static int run_start(struct inject_env *env, void *state, inject_event_fn *fn, v
 }
 
 static const struct field run_fields[] = {
-    {.key = "host",
-     .type = FIELD_OBJECT,
-     .flags = FIELD_REQUIRED,
-     .offset = offsetof(struct run_params, host),
-     .record = &target_record,
-     .help = "The host, or how to choose it when the step happens.",
-     .example = "db2"},
+    TARGETS_HOST_FIELD(offsetof(struct run_params, host), "db2"),
     {.key = "command",
      .type = FIELD_TEXT,
      .flags = FIELD_REQUIRED,
@@ -284,7 +273,7 @@ static const struct record run_record = {
 static const struct injector run_injector = {
     .name = "run",
     .check = run_check,
-    .supported = run_supported,
+    .supported = targets_supported,
     .plan = run_plan,
     .prepare = run_prepare,
     .start = run_start,

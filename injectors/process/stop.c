@@ -21,35 +21,18 @@ struct stop_state {
     struct targets targets;
 };
 
-static struct match_rule rule_of(const struct stop_params *p)
-{
-    return (struct match_rule){.process = p->process, .unit = p->unit, .pid = (pid_t)p->pid};
-}
-
 static int stop_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct stop_params *p = step->params;
-    struct match_rule rule = rule_of(p);
-    int r = inject_target_check(p->host, "host", err);
-    return r < 0 ? r : match_rule_check(&rule, s, p->host, err);
-}
-
-static int stop_supported(const struct inject_env *env, const struct step *step, struct err *err)
-{
-    return 0;
+    return targets_check(s, &p->whom, err);
 }
 
 static int stop_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                      struct err *err)
 {
     const struct stop_params *p = step->params;
-    AUTO_FREE char *host = inject_target_text(p->host);
     AUTO_BUF text = BUF_INIT;
-    struct match_rule rule = rule_of(p);
-    buf_printf(&text, "host %s: SIGSTOP to ", host);
-    match_rule_text(&rule, &text);
-    if (p->expect > 0)
-        buf_printf(&text, ", which must be %lld", (long long)p->expect);
+    targets_plan(&p->whom, "STOP", &text);
     buf_adds(&text, "; undone by SIGCONT to the same");
     json_array_append_new(texts, json_string(buf_text(&text)));
     return 0;
@@ -85,9 +68,9 @@ static int stop_prepare(struct inject_env *env, const struct step *step, void **
                         json_t **ret_undo, struct err *err)
 {
     const struct stop_params *p = step->params;
-    struct match_rule rule = rule_of(p);
+    struct match_rule rule = targets_rule(&p->whom);
     AUTO_TARGETS found = {0};
-    int r = targets_find(env, p->host, &rule, p->expect, /*empty_ok=*/false, &found, err);
+    int r = targets_find(env, p->whom.host, &rule, p->whom.expect, /*empty_ok=*/false, &found, err);
     if (r < 0)
         return r;
     AUTO_JSON *hosts = json_array();
@@ -126,7 +109,7 @@ static int stop_on(struct lab_node *n, const struct stop_params *p, struct match
         return err_set(err, ESRCH,
                        "on host '%s' everything that matched was gone before SIGSTOP was sent",
                        lab_node_name(n));
-    struct match_rule rule = rule_of(p);
+    struct match_rule rule = targets_rule(&p->whom);
     r = match_find(n, &rule, &now, err);
     if (r < 0)
         return r;
@@ -160,10 +143,7 @@ static int stop_apply(struct inject_env *env, void *state, struct inject_result 
         match_text(&t->sets[i], &text);
         json_array_append_new(changes, json_string(buf_text(&text)));
     }
-    *ret = (struct inject_result){.at = at,
-                                  .targets = targets_names(t),
-                                  .changes = json_incref(changes),
-                                  .chosen = targets_how(t)};
+    *ret = targets_result(t, at, changes);
     return 0;
 }
 
@@ -196,75 +176,41 @@ static int stop_verify(struct inject_env *env, void *state, struct inject_proof 
     return 0;
 }
 
-static int stop_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
-                       struct err *err)
+/* SIGCONT to those that are still stopped. */
+static int go_on(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
+                 struct err *err)
 {
-    nsec before = nsec_now(CLOCK_MONOTONIC);
-    struct span at = SPAN_UNSET;
-    AUTO_JSON *changes = json_array();
-    size_t i;
-    const json_t *entry;
-    json_array_foreach (json_object_get(undo, "hosts"), i, entry) {
-        struct lab_node *n = targets_node_up(env, entry);
-        if (!n)
-            continue; /* a host that went down took its processes with it */
-        AUTO_MATCH alive = {0};
-        int r = match_alive_of(n, json_object_get(entry, "procs"), &alive, err);
-        if (r < 0)
-            return r;
-        AUTO_MATCH stopped = {.procs = only(&alive, true)};
-        if (match_count(&stopped) == 0)
-            continue;
-        AUTO_MATCH hit = {0};
-        struct span by = SPAN_UNSET;
-        r = match_signal_these(n, stopped.procs, SIGCONT, STOP_CONFIRM, &hit, &by, err);
-        if (r < 0)
-            return r;
-        targets_cover(&at, by);
-        AUTO_BUF text = BUF_INIT;
-        buf_printf(&text, "host %s: SIGCONT to ", lab_node_name(n));
-        match_text(&stopped, &text);
-        json_array_append_new(changes, json_string(buf_text(&text)));
-    }
-    if (!span_is_set(at))
-        at = (struct span){before, nsec_now(CLOCK_MONOTONIC)};
-    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    AUTO_MATCH alive = {0}, hit = {0};
+    int r = match_alive_of(n, json_object_get(entry, "procs"), &alive, err);
+    if (r < 0)
+        return r;
+    AUTO_MATCH stopped = {.procs = only(&alive, true)};
+    if (match_count(&stopped) == 0)
+        return 0;
+    struct span by = SPAN_UNSET;
+    r = match_signal_these(n, stopped.procs, SIGCONT, STOP_CONFIRM, &hit, &by, err);
+    if (r < 0)
+        return r;
+    targets_cover(at, by);
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(&text, "host %s: SIGCONT to ", lab_node_name(n));
+    match_text(&stopped, &text);
+    json_array_append_new(changes, json_string(buf_text(&text)));
     return 0;
 }
 
+static int stop_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                       struct err *err)
+{
+    return targets_revert(env, undo, go_on, ret, err);
+}
+
 static const struct field stop_fields[] = {
-    {.key = "host",
-     .type = FIELD_OBJECT,
-     .flags = FIELD_REQUIRED,
-     .offset = offsetof(struct stop_params, host),
-     .record = &target_record,
-     .help = "The host, or how to choose it when the step happens.",
-     .example = "db1"},
-    {.key = "process",
-     .type = FIELD_TEXT,
-     .offset = offsetof(struct stop_params, process),
-     .help = "Processes whose argv[0], its basename, executable or comm (cut at 15 characters by "
-             "the kernel) is this. Without process, unit and pid: every process of the host.",
-     .example = "redis-server"},
-    {.key = "unit",
-     .type = FIELD_TEXT,
-     .offset = offsetof(struct stop_params, unit),
-     .help = "Processes of the command of this name in the host's start list, children included.",
-     .example = "redis-server"},
-    {.key = "pid",
-     .type = FIELD_INTEGER,
-     .offset = offsetof(struct stop_params, pid),
-     .min = 2,
-     .max = 4194304,
-     .help = "The process with this number, as seen inside the host.",
-     .example = "7"},
-    {.key = "expect",
-     .type = FIELD_INTEGER,
-     .offset = offsetof(struct stop_params, expect),
-     .min = 1,
-     .max = 100000,
-     .help = "How many processes must match on each host; any other number and nothing is sent.",
-     .example = "1"},
+    TARGETS_HOST_FIELD(offsetof(struct process_params, host), "db1"),
+    TARGETS_PROCESS_FIELD("redis-server"),
+    TARGETS_UNIT_FIELD("redis-server"),
+    TARGETS_PID_FIELD,
+    TARGETS_EXPECT_FIELD,
     {.key = NULL},
 };
 
@@ -285,7 +231,7 @@ static const struct injector stop_injector = {
     .lasts = true,
     .holds = true,
     .check = stop_check,
-    .supported = stop_supported,
+    .supported = targets_supported,
     .plan = stop_plan,
     .prepare = stop_prepare,
     .apply = stop_apply,

@@ -109,3 +109,59 @@ void targets_cover(struct span *at, struct span by)
     if (by.hi > at->hi)
         at->hi = by.hi;
 }
+
+struct inject_result targets_result(const struct targets *t, struct span at, json_t *changes)
+{
+    return (struct inject_result){.at = at,
+                                  .targets = targets_names(t),
+                                  .changes = json_incref(changes),
+                                  .chosen = targets_how(t)};
+}
+
+struct match_rule targets_rule(const struct process_params *p)
+{
+    return (struct match_rule){.process = p->process, .unit = p->unit, .pid = (pid_t)p->pid};
+}
+
+int targets_check(const struct scenario *s, const struct process_params *p, struct err *err)
+{
+    struct match_rule rule = targets_rule(p);
+    int r = inject_target_check(p->host, "host", err);
+    return r < 0 ? r : match_rule_check(&rule, s, p->host, err);
+}
+
+void targets_plan(const struct process_params *p, const char *signal, struct buf *out)
+{
+    AUTO_FREE char *host = inject_target_text(p->host);
+    struct match_rule rule = targets_rule(p);
+    buf_printf(out, "host %s: SIG%s to ", host, signal);
+    match_rule_text(&rule, out);
+    if (p->expect > 0)
+        buf_printf(out, ", which must be %lld", (long long)p->expect);
+}
+
+int targets_revert(struct inject_env *env, const json_t *undo, targets_undo_fn *fn,
+                   struct inject_result *ret, struct err *err)
+{
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    struct span at = SPAN_UNSET;
+    AUTO_JSON *changes = json_array();
+    size_t i;
+    const json_t *entry;
+    json_array_foreach (json_object_get(undo, "hosts"), i, entry) {
+        struct lab_node *n = targets_node_up(env, entry);
+        int r = n ? fn(n, entry, changes, &at, err) : 0;
+        if (r < 0)
+            return r;
+    }
+    if (!span_is_set(at))
+        at = (struct span){before, nsec_now(CLOCK_MONOTONIC)};
+    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    return 0;
+}
+
+int targets_supported(const struct inject_env *env, const struct step *step, struct err *err)
+{
+    (void)env, (void)step, (void)err;
+    return 0;
+}

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "injectors/injector.h"
+#include "injectors/params.h"
 #include "injectors/process/match.h"
 
 struct targets {
@@ -27,6 +28,63 @@ int targets_find(struct inject_env *env, const struct target *t, const struct ma
 /* New references for struct inject_result. */
 json_t *targets_names(const struct targets *t);
 char *targets_how(const struct targets *t); /* a copy */
+/* What was done to them, all of it; takes a reference to `changes` of its own. */
+struct inject_result targets_result(const struct targets *t, struct span at, json_t *changes);
+
+/* --- What kill, stop and restart share: processes of hosts --- */
+
+struct match_rule targets_rule(const struct process_params *p);
+/* As struct injector's check. */
+int targets_check(const struct scenario *s, const struct process_params *p, struct err *err);
+/* "host lb1: SIGKILL to process nginx, which must be 1" */
+void targets_plan(const struct process_params *p, const char *signal, struct buf *out);
+/* Undoes host by host what an undo record {hosts: [{host, …}…]} tells of; hosts that have gone or are
+ * down are passed over: what was done to them went with them. `fn` adds what it did to `changes` and
+ * widens *at. As struct injector's revert. */
+typedef int targets_undo_fn(struct lab_node *n, const json_t *entry, json_t *changes,
+                            struct span *at, struct err *err);
+int targets_revert(struct inject_env *env, const json_t *undo, targets_undo_fn *fn,
+                   struct inject_result *ret, struct err *err);
+/* supported() of what any lab can do. */
+int targets_supported(const struct inject_env *env, const struct step *step, struct err *err);
+
+/* Rows of the parameter tables. */
+#define TARGETS_HOST_FIELD(where, sample)                                                          \
+    {                                                                                              \
+        .key = "host", .type = FIELD_OBJECT, .flags = FIELD_REQUIRED, .offset = where,             \
+        .record = &target_record, .help = "The host, or how to choose it when the step happens.",  \
+        .example = sample                                                                          \
+    }
+#define TARGETS_PROCESS_FIELD(sample)                                                              \
+    {                                                                                              \
+        .key = "process", .type = FIELD_TEXT, .offset = offsetof(struct process_params, process),  \
+        .help =                                                                                    \
+            "Processes whose argv[0], its basename, executable or comm (cut at 15 characters by "  \
+            "the kernel) is this. Without process, unit and pid: every process of the host.",      \
+        .example = sample                                                                          \
+    }
+#define TARGETS_UNIT_FIELD(sample)                                                                 \
+    {                                                                                              \
+        .key = "unit", .type = FIELD_TEXT, .offset = offsetof(struct process_params, unit),        \
+        .help =                                                                                    \
+            "Processes of the command of this name in the host's start list, children included.",  \
+        .example = sample                                                                          \
+    }
+#define TARGETS_PID_FIELD                                                                          \
+    {                                                                                              \
+        .key = "pid", .type = FIELD_INTEGER, .offset = offsetof(struct process_params, pid),       \
+        .min = 2, .max = 4194304,                                                                  \
+        .help = "The process with this number, as seen inside the host.", .example = "7"           \
+    }
+#define TARGETS_EXPECT_FIELD                                                                       \
+    {                                                                                              \
+        .key = "expect", .type = FIELD_INTEGER, .offset = offsetof(struct process_params, expect), \
+        .min = 1, .max = 100000,                                                                   \
+        .help =                                                                                    \
+            "How many processes must match on each host; any other number and nothing is sent.",   \
+        .example = "1"                                                                             \
+    }
+
 /* The node of an undo record's host; NULL when it (or the whole lab) is gone or down. */
 struct lab_node *targets_node_up(struct inject_env *env, const json_t *host_entry);
 /* Widens `at` so that it covers `by`. */

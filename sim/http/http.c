@@ -157,9 +157,11 @@ static size_t take_header(char *text, size_t one, size_t n, void *data)
 
 /* --- how it ended -------------------------------------------------------------------------- */
 
-static enum http_outcome outcome_of_errno(int code, enum http_outcome otherwise)
+enum http_outcome http_outcome_of_errno(int code)
 {
     switch (code) {
+    case 0:
+        return HTTP_ANSWERED;
     case ECONNREFUSED:
         return HTTP_REFUSED;
     case ECONNRESET:
@@ -176,8 +178,14 @@ static enum http_outcome outcome_of_errno(int code, enum http_outcome otherwise)
     case EPERM:  /* one that drops what we send */
         return HTTP_UNREACHABLE;
     default:
-        return otherwise;
+        return HTTP_ERROR;
     }
+}
+
+static enum http_outcome outcome_of_errno(int code, enum http_outcome otherwise)
+{
+    enum http_outcome o = http_outcome_of_errno(code);
+    return o == HTTP_ERROR || o == HTTP_ANSWERED ? otherwise : o;
 }
 
 static enum http_outcome outcome_of_curl(CURLcode code, int os_errno)

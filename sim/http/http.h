@@ -80,5 +80,8 @@ void http_cancel(struct http_request *r);
  * *ret is borrowed from the answer, not NUL-terminated. */
 bool http_answer_header(const struct http_answer *a, const char *name, const char **ret,
                         size_t *ret_n);
+/* What an errno of connect, send or receive says of the other end, over HTTP or not. HTTP_ANSWERED: 0;
+ * HTTP_ERROR: nothing, it is ours. */
+enum http_outcome http_outcome_of_errno(int code);
 /* Whether this can be asked at all: http or https, a host. -EINVAL with a sentence. */
 int http_check_url(const char *url, struct err *err);

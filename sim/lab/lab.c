@@ -227,6 +227,11 @@ int lab_node_pidfd(const struct lab_node *n)
     return n->pidfd;
 }
 
+int lab_node_source(const struct lab_node *n)
+{
+    return n->lab->source_dirfd;
+}
+
 int lab_node_netns(const struct lab_node *n)
 {
     return n->netns;

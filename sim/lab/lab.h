@@ -90,9 +90,10 @@ const char *lab_node_name(const struct lab_node *n);
 const struct host *lab_node_host(const struct lab_node *n);
 bool lab_node_is_up(const struct lab_node *n); /* its init lives */
 bool lab_node_is_ready(const struct lab_node *n);
-pid_t lab_node_pid(const struct lab_node *n); /* of its init, as the runner sees it; 0 when down */
-int lab_node_pidfd(const struct lab_node *n); /* borrowed; -1 when down */
-int lab_node_netns(const struct lab_node *n); /* borrowed; -1 when down */
+pid_t lab_node_pid(const struct lab_node *n);  /* of its init, as the runner sees it; 0 when down */
+int lab_node_pidfd(const struct lab_node *n);  /* borrowed; -1 when down */
+int lab_node_netns(const struct lab_node *n);  /* borrowed; -1 when down */
+int lab_node_source(const struct lab_node *n); /* the scenario's folder; borrowed */
 /* The last lines of a unit's captured output (or of all), newest last; the caller frees. */
 char *lab_node_tail(const struct lab_node *n, const char *unit, size_t lines);
 /* Netlink in the host's namespace, and in the switch's; borrowed. */

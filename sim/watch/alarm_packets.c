@@ -10,6 +10,7 @@
  */
 #include "sim/base/buf.h"
 #include "sim/kernel/inet.h"
+#include "sim/watch/filter.h"
 #include "sim/watch/stamp.h"
 #include "sim/watch/vantage.h"
 
@@ -315,9 +316,32 @@ static void packets_close(struct sentry *s)
     free(p);
 }
 
+/* Before libpcap sees it, which would ask the machine's name servers. */
+static int packets_names(const struct scenario *s, const char *filter, struct err *err)
+{
+    char name[64];
+    if (!filter_names_host(filter, name, sizeof name))
+        return 0;
+    const struct host *h = scenario_host(s, name);
+    if (h && h->lab && h->lab->addresses.n)
+        return err_set(
+            err, EINVAL,
+            "the filter '%s' names the host %s: write its address (%.*s), for names would "
+            "be asked of a name server, which knows nothing of the lab",
+            filter, name, (int)strcspn(h->lab->addresses.items[0], "/"),
+            h->lab->addresses.items[0]);
+    return err_set(err, EINVAL,
+                   "the filter '%s': '%s' is no word of filters (pcap-filter(7)), and a name would "
+                   "be asked of a name server: write an address",
+                   filter, name);
+}
+
 static int packets_check(const struct scenario *s, const void *params, struct err *err)
 {
     const struct packets_params *p = params;
+    int named = packets_names(s, p->filter, err);
+    if (named < 0)
+        return named;
     struct bpf_program program;
     pcap_t *dead = pcap_open_dead(DLT_EN10MB, SNAPLEN);
     if (!dead)

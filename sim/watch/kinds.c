@@ -97,9 +97,12 @@ static const struct field http_fields[] = {
      .example = "HEAD"},
     {.key = "headers",
      .type = FIELD_PAIRS,
+     .flags = FIELD_SECRETS,
      .offset = offsetof(struct http_params, headers),
-     .help = "Headers to send.",
-     .example = "{Host: shop.example.com}"},
+     .help =
+         "Headers to send; a secret is written `{env: NAME}` or `{file: PATH}` and is kept out of "
+         "every file of the run.",
+     .example = "{Host: shop.example.com, Authorization: {env: API_TOKEN}}"},
     {.key = "body",
      .type = FIELD_TEXT,
      .offset = offsetof(struct http_params, body),
@@ -346,7 +349,8 @@ static const struct field packets_fields[] = {
      .type = FIELD_TEXT,
      .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
      .offset = offsetof(struct packets_params, filter),
-     .help = "What to look for, as tcpdump writes it (pcap-filter(7)); each frame is an onset and "
+     .help = "What to look for, as tcpdump writes it (pcap-filter(7)), with addresses instead of "
+             "names; each frame is an onset and "
              "is kept in wire-HOST.pcap.",
      .example = "arp and arp[14:4] = arp[24:4] and arp src host 10.20.0.100"},
     {.key = "sender",

@@ -60,6 +60,9 @@ struct probe_kind {
     /* What the tables cannot say (a URL, an address, a filter): -EINVAL with a sentence that has no
      * place. Touches nothing. May be NULL. */
     int (*check)(const struct scenario *s, const void *params, struct err *err);
+    /* In the vantage process before it enters the host: what only the machine outside has (secrets;
+     * files of theirs are relative to source_fd). May be NULL. */
+    int (*outside)(struct prober *p, int source_fd, struct err *err);
     /* In the vantage process: once, before the first request. */
     int (*open)(struct prober *p, struct err *err);
     /* One request, ended by shot_end(), also from in here. */

@@ -35,29 +35,25 @@ const char *const why_words[] = {
 };
 static_assert(ARRAY_SIZE(why_words) == WHY_ERROR + 1, "a word for each");
 
+enum why why_of_http(enum http_outcome outcome)
+{
+    static const enum why whys[] = {
+        [HTTP_ANSWERED] = WHY_GOOD,
+        [HTTP_TIMEOUT] = WHY_TIMEOUT,
+        [HTTP_REFUSED] = WHY_REFUSED,
+        [HTTP_RESET] = WHY_RESET,
+        [HTTP_UNREACHABLE] = WHY_UNREACHABLE,
+        [HTTP_DNS] = WHY_DNS,
+        [HTTP_TLS] = WHY_TLS,
+        [HTTP_GARBAGE] = WHY_STATUS,
+        [HTTP_ERROR] = WHY_ERROR,
+    };
+    return whys[outcome];
+}
+
 enum why why_of_errno(int code)
 {
-    switch (code) {
-    case 0:
-        return WHY_GOOD;
-    case ECONNREFUSED:
-        return WHY_REFUSED;
-    case ETIMEDOUT:
-        return WHY_TIMEOUT;
-    case ECONNRESET:
-    case ECONNABORTED:
-    case EPIPE:
-        return WHY_RESET;
-    case EHOSTUNREACH:
-    case ENETUNREACH:
-    case EHOSTDOWN:
-    case ENETDOWN:
-    case EACCES: /* a local rule that rejects with "prohibited" */
-    case EPERM:  /* one that drops what we send */
-        return WHY_UNREACHABLE;
-    default:
-        return WHY_ERROR;
-    }
+    return why_of_http(http_outcome_of_errno(code));
 }
 
 int letter_recv(int sock, struct letter *ret)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "sim/http/http.h"
 #include "sim/loop/loop.h"
 #include <stdint.h>
 
@@ -38,6 +39,8 @@ enum why {
 extern const char *const why_words[]; /* indexed by enum why; NULL for WHY_GOOD */
 /* Of an errno of a socket; WHY_ERROR for those that are about us. */
 enum why why_of_errno(int code);
+/* Of how a request ended; WHY_GOOD: an answer came, which is yet to be judged. */
+enum why why_of_http(enum http_outcome outcome);
 
 #define LETTER_TEXT_MAX 800
 

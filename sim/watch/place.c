@@ -46,6 +46,7 @@ int watch_start(const struct scenario *s, struct lab_node *node, struct loop *lo
     struct watch_place place = {.host = lab_node_name(node),
                                 .pidfd = lab_node_pidfd(node),
                                 .dir_fd = dir,
+                                .source_fd = lab_node_source(node),
                                 .env_file = ENV_FILE,
                                 .own_pids = true,
                                 .macs = place_macs,

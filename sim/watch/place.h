@@ -11,6 +11,7 @@ struct watch_place {
     int pidfd;  /* of a process whose network, mount, UTS and IPC namespaces to enter; -1: stay here
                  */
     int dir_fd; /* the working directory; -1: stay */
+    int source_fd; /* the scenario's folder, for secrets of `{file: PATH}`; -1: none */
     const char
         *env_file; /* inside: NUL-separated environment of commands; NULL or absent: inherited */
     bool own_pids; /* in a pid namespace of its own (CAP_SYS_ADMIN), so that commands end with it */

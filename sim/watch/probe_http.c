@@ -11,6 +11,7 @@ struct http_probe {
     struct http *http;
     struct pattern match;
     char **headers; /* "Name: value", NULL-terminated */
+    size_t *secret; /* of each: where its secret begins; 0: it has none */
 };
 
 struct asked {
@@ -28,7 +29,29 @@ static int http_probe_check(const struct scenario *s, const void *params, struct
     return r;
 }
 
-static int http_probe_open(struct prober *p, struct err *err)
+/* "Name: value"; "Name;" is how libcurl writes a header without a value. */
+static int header_line(const struct pair *pair, int source_fd, char **ret, struct err *err)
+{
+    char *value = NULL;
+    int r = pair_resolve(pair, source_fd, &value, err);
+    if (r < 0)
+        return r;
+    struct buf line = BUF_INIT;
+    if (strpbrk(value, "\r\n"))
+        r = err_set(err, EINVAL,
+                    "the value of the header '%s' has a line break in it: it would be a header, or "
+                    "a request, of its own",
+                    pair->key);
+    else
+        buf_printf(&line, *value ? "%s: %s" : "%s;", pair->key, value);
+    explicit_bzero(value, strlen(value));
+    free(value);
+    if (r == 0)
+        *ret = buf_steal(&line);
+    return r;
+}
+
+static int http_probe_outside(struct prober *p, int source_fd, struct err *err)
 {
     const struct http_params *h = p->probe->params;
     struct http_probe *state = calloc(1, sizeof *state);
@@ -38,13 +61,26 @@ static int http_probe_open(struct prober *p, struct err *err)
     state->headers = calloc(h->headers.n + 1, sizeof *state->headers);
     if (!state->headers)
         abort();
+    state->secret = calloc(h->headers.n + 1, sizeof *state->secret);
+    if (!state->secret)
+        abort();
     for (size_t i = 0; i < h->headers.n; i++) {
-        struct buf line = BUF_INIT;
-        /* "Name;" is how libcurl writes a header without a value. */
         const struct pair *pair = &h->headers.items[i];
-        buf_printf(&line, *pair->value ? "%s: %s" : "%s;", pair->key, pair->value);
-        state->headers[i] = buf_steal(&line);
+        int r = header_line(pair, source_fd, &state->headers[i], err);
+        if (r < 0)
+            return r;
+        const char *line = state->headers[i], *value = line + strlen(pair->key) + 1;
+        const char *scheme = *value ? strchr(value + 1, ' ') : NULL; /* of "Bearer TOKEN" */
+        if (pair->source != PAIR_TEXT && *value)
+            state->secret[i] = (size_t)((scheme ? scheme : value) + 1 - line);
     }
+    return 0;
+}
+
+static int http_probe_open(struct prober *p, struct err *err)
+{
+    const struct http_params *h = p->probe->params;
+    struct http_probe *state = p->state;
     int r = 0;
     if (h->expect && h->expect->match)
         r = pattern_compile(&state->match, h->expect->match, err);
@@ -60,11 +96,23 @@ static void http_probe_close(struct prober *p)
     for (size_t i = 0; state->headers && state->headers[i]; i++)
         free(state->headers[i]);
     free(state->headers);
+    free(state->secret);
     free(state);
 }
 
-static enum why answer_header(const struct http_answer *a, const struct pairs *wanted, char *words,
-                              size_t size)
+/* Servers may say back what they were sent; the record quotes what servers say. */
+static bool holds_secret(const struct http_probe *state, const char *text, size_t n)
+{
+    for (size_t i = 0; state->headers[i]; i++) {
+        const char *secret = state->headers[i] + state->secret[i];
+        if (state->secret[i] && *secret && memmem(text, n, secret, strlen(secret)))
+            return true;
+    }
+    return false;
+}
+
+static enum why answer_header(const struct http_probe *state, const struct http_answer *a,
+                              const struct pairs *wanted, char *words, size_t size)
 {
     for (size_t i = 0; i < wanted->n; i++) {
         const struct pair *w = &wanted->items[i];
@@ -75,7 +123,9 @@ static enum why answer_header(const struct http_answer *a, const struct pairs *w
             return WHY_HEADER;
         }
         if (!memmem(value, n, w->value, strlen(w->value))) {
-            snprintf(words, size, "header %s: %.*s", w->key, (int)n, value);
+            bool hidden = holds_secret(state, value, n);
+            snprintf(words, size, "header %s: %.*s", w->key, hidden ? 3 : (int)n,
+                     hidden ? "***" : value);
             return WHY_HEADER;
         }
     }
@@ -97,24 +147,23 @@ static enum why answer_judge(const struct prober *p, const struct http_answer *a
         return WHY_GOOD;
     if ((e->body && !memmem(a->body, a->body_n, e->body, strlen(e->body))) ||
         (e->match && !pattern_matches(&state->match, a->body, a->body_n))) {
-        snprintf(words, size, "status %ld, body %.*s", a->status, 200, a->body);
+        if (holds_secret(state, a->body, a->body_n))
+            snprintf(words, size,
+                     "status %ld, body not shown: it holds the value of a secret header",
+                     a->status);
+        else
+            snprintf(words, size, "status %ld, body %.*s", a->status, 200, a->body);
         return WHY_BODY;
     }
-    return answer_header(a, &e->header, words, size);
+    return answer_header(state, a, &e->header, words, size);
 }
-
-static const enum why outcome_why[] = {
-    [HTTP_ANSWERED] = WHY_GOOD, [HTTP_TIMEOUT] = WHY_TIMEOUT,         [HTTP_REFUSED] = WHY_REFUSED,
-    [HTTP_RESET] = WHY_RESET,   [HTTP_UNREACHABLE] = WHY_UNREACHABLE, [HTTP_DNS] = WHY_DNS,
-    [HTTP_TLS] = WHY_TLS,       [HTTP_GARBAGE] = WHY_STATUS,          [HTTP_ERROR] = WHY_ERROR,
-};
 
 static void http_probe_done(struct http_request *r, const struct http_answer *a, void *data)
 {
     (void)r;
     struct shot *shot = data;
     char words[512] = "";
-    enum why why = outcome_why[a->outcome];
+    enum why why = why_of_http(a->outcome);
     if (a->outcome == HTTP_ANSWERED)
         why = answer_judge(shot->prober, a, words, sizeof words);
     else
@@ -157,6 +206,7 @@ static void http_probe_cancel(struct shot *shot)
 
 const struct probe_kind probe_http = {
     .check = http_probe_check,
+    .outside = http_probe_outside,
     .open = http_probe_open,
     .start = http_probe_start,
     .cancel = http_probe_cancel,

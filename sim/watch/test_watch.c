@@ -4,6 +4,7 @@
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/watch/address.h"
+#include "sim/watch/filter.h"
 #include "sim/watch/follow.h"
 #include "sim/watch/kinds.h"
 #include "sim/watch/letter.h"
@@ -440,9 +441,52 @@ static void texts_too_long_are_cut(void **state)
     loop_free(loop);
 }
 
+/* Names of hosts are found, and nothing else is taken for one. */
+static void filters_that_name_hosts(void **state)
+{
+    (void)state;
+    static const char *const fine[] = {
+        "arp",
+        "arp and arp[14:4] = arp[24:4] and arp src host 10.20.0.100",
+        "tcp port http or https",
+        "tcp and dst port domain and not src net 10.0.0.0/8",
+        "src or dst port 80",
+        "tcp portrange 8000-8080",
+        "ether src 02:00:0a:14:00:0b or ether host 00-11-22-33-44-55",
+        "ip6 host fd00::1 or ::1",
+        "tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
+        "icmp[icmptype] != icmp-echo and icmp6[icmp6type] = icmp6-echoreply",
+        "ip[2:2] - ((ip[0]&0xf)<<2) != 0 and len > 60",
+        "ether proto 0x88cc or ether[0] & 1 = 0",
+        "ip proto \\tcp and ether multicast and vlan 7 and less 100",
+        "dst net 192.168.0.0 mask 255.255.0.0",
+        "VRRP or carp or ip proto 112",
+    };
+    static const struct {
+        const char *filter, *name;
+    } named[] = {{"host lb1", "lb1"},
+                 {"tcp and src db.example.com", "db.example.com"},
+                 {"arp andd", "andd"},
+                 {"port 80 and src client", "client"},
+                 {"dst net loopback", "loopback"},
+                 {"ether host router", "router"},
+                 {"host 10.0.0.1 or cafe", "cafe"},
+                 {"host \\tcp", "tcp"}};
+    char name[32];
+    for (size_t i = 0; i < ARRAY_SIZE(fine); i++)
+        if (filter_names_host(fine[i], name, sizeof name))
+            fail_msg("'%s': '%s' is taken for a host", fine[i], name);
+    for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
+        if (!filter_names_host(named[i].filter, name, sizeof name))
+            fail_msg("'%s' names a host", named[i].filter);
+        assert_string_equal(name, named[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filters_that_name_hosts),
         cmocka_unit_test(kinds_are_sorted_and_documented),
         cmocka_unit_test(addresses_are_numbers_or_hosts),
         cmocka_unit_test(what_tables_cannot_say_is_checked),

@@ -308,7 +308,7 @@ static int vantage_open(struct vantage *v, struct err *err)
 }
 
 /* Those of this host; threshold and captured output are looked at elsewhere. */
-static void vantage_collect(struct vantage *v, const nsec *first)
+int vantage_collect(struct vantage *v, const nsec *first, int source_fd, struct err *err)
 {
     const struct scenario *s = v->scenario;
     v->probers = calloc(s->probes.n + 1, sizeof *v->probers);
@@ -335,6 +335,15 @@ static void vantage_collect(struct vantage *v, const nsec *first)
             v->sentries[v->n_sentries++] =
                 (struct sentry){.vantage = v, .alarm = a, .kind = kind, .index = (uint32_t)i};
     }
+    for (size_t i = 0; i < v->n_probers; i++) {
+        struct prober *p = &v->probers[i];
+        int r = p->kind->outside ? p->kind->outside(p, source_fd, err) : 0;
+        if (r < 0) {
+            err_prefix(err, "probe %s", p->probe->name);
+            return r;
+        }
+    }
+    return 0;
 }
 
 static __attribute__((noreturn)) void vantage_failed(struct vantage *v, const struct err *err)
@@ -345,14 +354,13 @@ static __attribute__((noreturn)) void vantage_failed(struct vantage *v, const st
     _exit(1);
 }
 
-__attribute__((noreturn)) void vantage_run(struct vantage *v, const nsec *first)
+__attribute__((noreturn)) void vantage_run(struct vantage *v)
 {
     struct err err = ERR_INIT;
     vantage_settings();
     if (loop_new(LOOP_REAL, &v->loop, &err) < 0)
         _exit(1);
     outbox_init(&v->outbox, v->loop, v->sock);
-    vantage_collect(v, first);
     v->command = (struct loop_io){.fn = command_ready, .data = v};
     /* A second number for the socket: epoll takes each once, and the outbox waits on the first. */
     if (loop_io_add(v->loop, &v->command, v->command_fd, EPOLLIN, &err) < 0 ||

@@ -96,5 +96,7 @@ void vantage_trouble(struct vantage *v, const char *what, const char *fmt, ...)
 int vantage_shell(struct vantage *v, const char *command, struct child_spec *spec,
                   struct child **ret, struct err *err);
 
+/* Before the host is entered: its probes and alarms, and what they need of the machine outside. */
+int vantage_collect(struct vantage *v, const nsec *first, int source_fd, struct err *err);
 /* Opens everything, reports LETTER_READY or LETTER_FAILED, and watches until the runner is gone. */
-__attribute__((noreturn)) void vantage_run(struct vantage *v, const nsec *first);
+__attribute__((noreturn)) void vantage_run(struct vantage *v);

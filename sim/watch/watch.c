@@ -128,11 +128,9 @@ static __attribute__((noreturn)) void vantage_main(const struct scenario *s,
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
     }
-    int keep[] = {sock, pcap_fd, place->pidfd, place->dir_fd};
+    int keep[] = {sock, pcap_fd, place->pidfd, place->dir_fd, place->source_fd};
     close_all_but(keep, ARRAY_SIZE(keep));
     struct err err = ERR_INIT;
-    if (enter(place, &err) < 0)
-        enter_failed(sock, &err);
     struct vantage v = {
         .scenario = s,
         .host = place->host,
@@ -140,11 +138,15 @@ static __attribute__((noreturn)) void vantage_main(const struct scenario *s,
         .command_fd = fcntl(sock, F_DUPFD_CLOEXEC, 3),
         .pcap_fd = pcap_fd,
         .own_pids = place->own_pids,
-        .env = read_env(place->env_file),
         .macs = place->macs,
         .macs_data = place->macs_data,
     };
-    vantage_run(&v, first);
+    if (vantage_collect(&v, first, place->source_fd, &err) < 0 || enter(place, &err) < 0)
+        enter_failed(sock, &err);
+    if (place->source_fd > STDERR_FILENO)
+        close(place->source_fd);
+    v.env = read_env(place->env_file);
+    vantage_run(&v);
 }
 
 /* --- In the runner --------------------------------------------------------------------------- */

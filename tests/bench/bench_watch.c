@@ -197,7 +197,7 @@ static struct round through_watch(int port)
         first[i] = start + (nsec)i * EVERY / PROBES;
     }
     struct scenario s = {.probes = {items, PROBES}};
-    struct watch_place place = {.host = "here", .pidfd = -1, .dir_fd = -1};
+    struct watch_place place = {.host = "here", .pidfd = -1, .dir_fd = -1, .source_fd = -1};
     struct watch_handlers handlers = {.obs = on_obs, .trouble = on_trouble};
     struct loop *loop = NULL;
     struct watch *w = NULL;

@@ -289,13 +289,13 @@ static void kill_hits_every_match_and_starts_again(void **state)
     three_hosts(&k);
     struct step *s = fault_step(&k, "kill", "kill");
     struct kill_params *p = s->params;
-    p->host = fault_target(&k, "b");
-    p->process = (char *)(uintptr_t) "test_faults";
+    p->whom.host = fault_target(&k, "b");
+    p->whom.process = (char *)(uintptr_t) "test_faults";
     p->within = NSEC_SEC;
     kit_turn(&k, 100 * NSEC_MSEC); /* who answered the question for readiness has ended */
-    p->expect = 7;
+    p->whom.expect = 7;
     fault_refused(&k, s, -ERANGE, "expected 7");
-    p->expect = 1;
+    p->whom.expect = 1;
     struct fault f;
     fault_begin(&k, s, &f);
     assert_string_equal(get_from(&k, "a", "10.0.0.2"), "connect: Connection refused");
@@ -320,8 +320,8 @@ static void a_signal_that_is_ignored_did_not_bite(void **state)
     assert_non_null(kit_wait_line(&k, "a", "deaf", NSEC_SEC));
     struct step *s = fault_step(&k, "term", "kill");
     struct kill_params *p = s->params;
-    p->host = fault_target(&k, "a");
-    p->unit = (char *)(uintptr_t) "deaf";
+    p->whom.host = fault_target(&k, "a");
+    p->whom.unit = (char *)(uintptr_t) "deaf";
     p->signal = 1; /* TERM */
     p->within = 50 * NSEC_MSEC;
     struct fault f;
@@ -338,8 +338,8 @@ static void stop_and_continue(void **state)
     three_hosts(&k);
     struct step *s = fault_step(&k, "hang", "stop");
     struct stop_params *p = s->params;
-    p->host = fault_target(&k, "b");
-    p->unit = (char *)(uintptr_t) "web";
+    p->whom.host = fault_target(&k, "b");
+    p->whom.unit = (char *)(uintptr_t) "web";
     struct fault f;
     fault_begin(&k, s, &f);
     assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
@@ -357,8 +357,8 @@ static void restart_gives_new_processes(void **state)
     three_hosts(&k);
     struct step *s = fault_step(&k, "again", "restart");
     struct restart_params *p = s->params;
-    p->host = fault_target(&k, "b");
-    p->process = (char *)(uintptr_t) "test_faults";
+    p->whom.host = fault_target(&k, "b");
+    p->whom.process = (char *)(uintptr_t) "test_faults";
     p->grace = NSEC_SEC;
     for (int i = 0; i < 2; i++) { /* the second time after a kill: only started */
         struct fault f;
@@ -491,7 +491,7 @@ static void faults_end_with_their_host(void **state)
     fault_group(&k, &p->cut, "a");
     fault_group(&k, &p->cut, "b");
     struct step *stop = fault_step(&k, "hang", "stop");
-    ((struct stop_params *)stop->params)->host = fault_target(&k, "b");
+    ((struct stop_params *)stop->params)->whom.host = fault_target(&k, "b");
     struct step *off = fault_step(&k, "power", "node-kill");
     ((struct node_kill_params *)off->params)->host = fault_target(&k, "b");
     struct fault f[3];
@@ -577,7 +577,7 @@ static void a_fault_ended_by_others_is_seen(void **state)
     fault_end(&k, &f);
 
     s = fault_step(&k, "hang", "stop");
-    ((struct stop_params *)s->params)->host = fault_target(&k, "b");
+    ((struct stop_params *)s->params)->whom.host = fault_target(&k, "b");
     fault_begin(&k, s, &f);
     kit_run(&k, "b", "kill -CONT -1", NULL);
     assert_false(still_bites(&f));
@@ -597,7 +597,7 @@ static void what_is_restarted_by_its_host_was_killed_all_the_same(void **state)
     assert_non_null(kit_wait_line(&k, "a", "tree stands", NSEC_SEC));
     struct step *s = fault_step(&k, "kill", "kill");
     struct kill_params *p = s->params;
-    p->host = fault_target(&k, "a");
+    p->whom.host = fault_target(&k, "a");
     struct fault f;
     fault_begin(&k, s, &f); /* everything: the tree with its children, and the restarted one */
     kit_turn(&k, 300 * NSEC_MSEC);
@@ -724,7 +724,7 @@ static _Noreturn void doomed_runner(int tell)
     fault_group(&k, &p->cut, "c");
     fault_begin(&k, s, &f[1]);
     s = fault_step(&k, "hang", "stop");
-    ((struct stop_params *)s->params)->host = fault_target(&k, "c");
+    ((struct stop_params *)s->params)->whom.host = fault_target(&k, "c");
     fault_begin(&k, s, &f[2]);
     s = fault_step(&k, "pull", "link");
     ((struct link_params *)s->params)->host = fault_target(&k, "a");

@@ -326,6 +326,58 @@ static void slow_answers_never_delay_the_next(void **state)
     world_close(&w);
 }
 
+/* Looked up outside: the host has neither our variables nor our /tmp. */
+static void headers_may_be_secrets(void **state)
+{
+    char path[] = "/tmp/blackstart-token-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, "of a file\n", 10) == 10);
+    close(fd);
+    assert_int_equal(setenv("BLACKSTART_TEST_TOKEN", "Bearer s3cret", 1), 0);
+    struct pair headers[] = {
+        {.key = T("Authorization"), .value = T("BLACKSTART_TEST_TOKEN"), .source = PAIR_ENV},
+        {.key = T("X-File"), .value = path, .source = PAIR_FILE},
+        {.key = T("X-Plain"), .value = T("as it stands")}};
+    struct expect_params e = {.body = T("Authorization: Bearer s3cret\r\nX-File: of a file\r\n"
+                                        "X-Plain: as it stands\r\n")},
+                         never = {.body = T("nothing like it")};
+    struct http_params params = {.url = T("http://10.20.0.50/echo"),
+                                 .headers = {headers, ARRAY_SIZE(headers)},
+                                 .expect = &e};
+    struct err err = ERR_INIT;
+    nsec first[32] = {0};
+    world_open(&w);
+    struct http_params told = params;
+    told.expect = &never;
+    size_t a = probe(&w, "http", &params, 50 * NSEC_MSEC, 250 * NSEC_MSEC);
+    size_t b = probe(&w, "http", &told, 50 * NSEC_MSEC, 250 * NSEC_MSEC);
+    nsec start = world_watch(&w);
+    kit_turn(&w.kit, 300 * NSEC_MSEC);
+    world_quiesce(&w);
+    assert_all(&w, a, start, "");
+    assert_all(&w, b, start, "body"); /* which says our secrets back, and is not quoted for it */
+    assert_string_equal(w.obs[b][0].detail,
+                        "status 200, body not shown: it holds the value of a secret header");
+    w.watch = watch_free(w.watch);
+    static const struct {
+        const char *value, *words;
+    } bad[] = {{NULL, "the environment variable 'BLACKSTART_TEST_TOKEN', which is not set"},
+               {"a\r\nX-Evil: b", "the value of the header 'Authorization' has a line break"}};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        assert_int_equal(bad[i].value ? setenv("BLACKSTART_TEST_TOKEN", bad[i].value, 1)
+                                      : unsetenv("BLACKSTART_TEST_TOKEN"),
+                         0);
+        err = ERR_INIT;
+        assert_true(watch_start(w.kit.s, lab_node(w.kit.lab, "client"), w.kit.loop, first, -1,
+                                handlers(&w), &w.watch, &err) < 0);
+        if (!strstr(err.text, bad[i].words))
+            fail_msg("'%s' does not say '%s'", err.text, bad[i].words);
+        assert_null(strstr(err.text, "X-Evil"));
+    }
+    unlink(path);
+    world_close(&w);
+}
+
 /* A name server that is silent: the resolver's threads hang for seconds, we do not. */
 static void names_that_hang_hang_nobody_else(void **state)
 {
@@ -690,6 +742,7 @@ static int tests(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(outcomes_have_their_names),
         cmocka_unit_test(slow_answers_never_delay_the_next),
+        cmocka_unit_test(headers_may_be_secrets),
         cmocka_unit_test(names_that_hang_hang_nobody_else),
         cmocka_unit_test(commands_end_with_their_vantage_point),
         cmocka_unit_test(a_vantage_point_ends_with_its_runner),
