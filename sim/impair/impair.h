@@ -32,7 +32,8 @@ struct impair_point {
 };
 
 /* Which packets. Empty members match everything. With neither peers, protocol nor ports all frames
- * match, ARP and IPv6 neighbour discovery too; else IP packets alone. The peer is the destination at
+ * match, ARP and IPv6 neighbour discovery too (with a family: those of that family); else IP packets
+ * alone. The peer is the destination at
  * egress and the source at ingress; `reversed` swaps that, for the switch's side of a cable, whose
  * egress is the host's ingress. Later fragments of a datagram carry no ports: a scope with ports
  * lets them follow their first fragment only as far as protocol and peer tell (they match). */
@@ -44,18 +45,19 @@ struct impair_ports {
 struct impair_scope {
     const struct inet_prefix *peers; /* any of them */
     size_t n_peers;
-    uint8_t family;   /* AF_INET, AF_INET6 alone; 0: both */
-    int protocol;     /* IPPROTO_*; IPPROTO_ICMP is ICMPv6 too; -1: any */
+    uint8_t family; /* AF_INET, AF_INET6 alone; 0: both */
+    int protocol;   /* IPPROTO_*; IPPROTO_ICMP is ICMPv6 too; -1: any */
     bool reversed;
     /* TCP, UDP, SCTP: any of each list that is not empty */
-    const struct impair_ports *ports;      /* either end */
+    const struct impair_ports *ports; /* either end */
     size_t n_ports;
     const struct impair_ports *peer_ports; /* the peer's end */
     size_t n_peer_ports;
     const struct impair_ports *own_ports;
     size_t n_own_ports;
 };
-/* True when a packet can match both. */
+/* Of one point: true when a packet can match both. Later fragments, which match by protocol and peer
+ * alone, are not counted: of two lines that differ in ports alone, the one armed first takes them. */
 bool impair_scopes_overlap(const struct impair_scope *a, const struct impair_scope *b);
 
 struct impair;
@@ -68,10 +70,22 @@ int impair_new(struct loop *loop, void (*died)(const char *reason, void *data), 
 struct impair *impair_free(struct impair *m); /* disarms every line; takes NULL, returns NULL */
 DEFINE_CLEANUP(struct impair, impair_free);
 
-/* Which engine AUTO becomes here, and why ("kernel has no sch_netem"); or -EOPNOTSUPP with the reason
- * and what to install when neither can do it. Touches nothing. `nl`: any namespace of the kind. */
-int impair_choose(enum impair_engine asked, const struct impairment *what, bool netem_here,
-                  bool user_here, enum impair_engine *ret, struct err *err);
+/* What this machine has, and why not. */
+struct impair_here {
+    bool known; /* false: nobody tried; netem and user are taken for possible */
+    bool netem, user;
+    char netem_why[200], user_why[200]; /* when not */
+};
+struct hostcaps;
+/* As `doctor` tried it; NULL: not known. */
+void impair_here_of(const struct hostcaps *caps, struct impair_here *ret);
+/* Which engine AUTO becomes here, and why ("the kernel has netem"); or -EOPNOTSUPP with the reason and
+ * what to do when none can do it. Touches nothing. */
+#define IMPAIR_WHY_MAX 256
+int impair_choose(enum impair_engine asked, const struct impairment *what,
+                  const struct impair_here *here, enum impair_engine *ret,
+                  char ret_why[IMPAIR_WHY_MAX], struct err *err);
+const char *impair_engine_text(enum impair_engine e); /* "netem", "blackstart's own engine" */
 
 /* 0: armed and off. A recording `point->nl` records what would be sent and starts nothing. */
 int impair_arm(struct impair *m, const struct impair_point *point, const struct impair_scope *scope,
@@ -84,7 +98,7 @@ int impair_change(struct impair_line *line, const struct impairment *what, struc
 int impair_disarm(struct impair_line *line, struct err *err);
 
 struct impair_counts {
-    uint64_t matched;  /* packets that the line took */
+    uint64_t matched; /* packets that the line took */
     uint64_t passed, lost, duplicated, corrupted, reordered, marked;
     uint64_t overflow; /* lost to a full queue of ours: not asked for */
     uint64_t held;     /* now */

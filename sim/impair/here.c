@@ -1,0 +1,87 @@
+/* Which engine is possible on this machine, and which one it will be. See impair.h. */
+#include "sim/impair/impair.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/base/cleanup.h"
+#include "sim/kernel/hostcaps.h"
+
+/* The first of these that is missing, with its reason; true when none is. */
+static bool all_there(const struct hostcaps *caps, const char *const *names, char why[200])
+{
+    for (; *names; names++) {
+        const struct hostcap *cap = hostcaps_find(caps, *names);
+        if (cap && !cap->ok) {
+            snprintf(why, 200, "%s: %s", *names, cap->detail ? cap->detail : "missing");
+            return false;
+        }
+    }
+    return true;
+}
+
+void impair_here_of(const struct hostcaps *caps, struct impair_here *ret)
+{
+    static const char *const netem[] = {"netem", "ifb", "cls-bpf", "mirred", NULL};
+    static const char *const user[] = {"cls-bpf", "mirred", "veth", "packet-socket", NULL};
+    struct impair_here h = {.netem = true, .user = true};
+    if (caps) {
+        h.known = true;
+        h.netem = all_there(caps, netem, h.netem_why);
+        h.user = all_there(caps, user, h.user_why);
+    }
+    *ret = h;
+}
+
+const char *impair_engine_text(enum impair_engine e)
+{
+    static const char *const words[] = {[IMPAIR_AUTO] = "netem or blackstart's own engine",
+                                        [IMPAIR_NETEM] = "netem",
+                                        [IMPAIR_USER] = "blackstart's own engine"};
+    return words[e];
+}
+
+#define NETEM_CURE                                                                                 \
+    "load the module sch_netem (Fedora, RHEL: install kernel-modules-extra; Debian: "              \
+    "linux-image-amd64 or linux-image-cloud-amd64)"
+
+static int without_netem(const struct impairment *what, const struct impair_here *here,
+                         enum impair_engine *ret, char ret_why[IMPAIR_WHY_MAX], struct err *err)
+{
+    if (!here->user)
+        return err_set(err, EOPNOTSUPP,
+                       "neither netem nor blackstart's own engine works here (%s; %s): " NETEM_CURE,
+                       here->netem ? "netem has no word for keep_order" : here->netem_why,
+                       here->user_why);
+    if (what->keep_order)
+        snprintf(ret_why, IMPAIR_WHY_MAX, "netem has no word for keep_order");
+    else
+        snprintf(ret_why, IMPAIR_WHY_MAX, "no netem here: %s", here->netem_why);
+    *ret = IMPAIR_USER;
+    return 0;
+}
+
+int impair_choose(enum impair_engine asked, const struct impairment *what,
+                  const struct impair_here *here, enum impair_engine *ret,
+                  char ret_why[IMPAIR_WHY_MAX], struct err *err)
+{
+    if (asked == IMPAIR_NETEM && what->keep_order)
+        return err_set(err, EOPNOTSUPP, "netem has no word for keep_order: use engine: user");
+    if (asked == IMPAIR_NETEM && !here->netem)
+        return err_set(err, EOPNOTSUPP,
+                       "engine: netem is not possible here (%s): " NETEM_CURE
+                       ", or use engine: auto",
+                       here->netem_why);
+    if (asked == IMPAIR_USER && !here->user)
+        return err_set(err, EOPNOTSUPP, "engine: user is not possible here (%s)", here->user_why);
+    if (asked == IMPAIR_AUTO && (!here->netem || what->keep_order))
+        return without_netem(what, here, ret, ret_why, err);
+    if (asked == IMPAIR_AUTO)
+        snprintf(ret_why, IMPAIR_WHY_MAX, "%s",
+                 here->known ? "the kernel has it" : "if the kernel has it");
+    else
+        snprintf(ret_why, IMPAIR_WHY_MAX, "asked for");
+    *ret = asked == IMPAIR_AUTO ? IMPAIR_NETEM : asked;
+    return 0;
+}

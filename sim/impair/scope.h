@@ -1,0 +1,24 @@
+/* From a scope to a classifier: classic BPF instructions over a frame that begins with its Ethernet
+ * header. Pure. Private to this room.
+ *
+ * The programs stand on nothing but RFC 791, 8200 (with at most SCOPE_EXTENSIONS extension headers;
+ * what lies deeper has no known protocol) and the layout of ports, which TCP, UDP and SCTP share.
+ */
+#pragma once
+
+#include "sim/base/buf.h"
+#include "sim/impair/impair.h"
+#include <linux/filter.h>
+
+#define SCOPE_EXTENSIONS 6
+#define SCOPE_OPS_MAX 4094 /* BPF_MAXINSNS, less what an engine may add */
+
+/* A program that returns 0 for what passes by and all ones for what matches; malloc'd. -E2BIG: too
+ * many peers and ports for one program. */
+int scope_program(const struct impair_scope *s, bool ingress, struct sock_filter **ret,
+                  size_t *ret_n, struct err *err);
+/* "to 10.0.0.2, 10.0.0.3, TCP, peer's port 80": for people; "everything" when nothing is narrowed. */
+void scope_text(const struct impair_scope *s, bool ingress, struct buf *out);
+/* A copy that owns its lists; scope_done() frees them. */
+struct impair_scope scope_copy(const struct impair_scope *s);
+void scope_done(struct impair_scope *s);
