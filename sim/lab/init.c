@@ -1,8 +1,8 @@
 /* The init of a host: makes the namespaces a place to live in, then becomes the agent.
  *
- * What is private: /proc, /sys, /run, /tmp, /var/tmp, /dev/shm, and /var/log, /var/lib, /var/cache,
- * /var/spool (empty but for the folders that stand there); the files that name hosts; the host name. The
- * working directory is mounted at /run/HOST, which no private mount hides. The rest of the file
+ * What is private: /proc, /sys, /dev (dev.h), /run, /tmp, /var/tmp, and /var/log, /var/lib,
+ * /var/cache, /var/spool (empty but for the folders that stand there), each of limited size; the
+ * files that name hosts; the host name. The working directory is mounted at /run/HOST, which no private mount hides. The rest of the file
  * system is the machine's, read-only.
  *
  * What root of a host may not do: write to the machine's files, set what is the whole machine's in
@@ -20,6 +20,7 @@
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/lab/agent.h"
+#include "sim/lab/dev.h"
 #include "sim/lab/proto.h"
 
 #include <errno.h>
@@ -35,6 +36,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#define INIT_TMPFS_PERCENT 10 /* of the memory, each */
+#define INIT_TMPFS_FILES 100000
 #define INIT_ETC "/run/.blackstart"
 
 const char *init_dir(const struct host *h, char buf[INIT_DIR_MAX])
@@ -89,9 +92,14 @@ static int init_replace(const char *path, const char *name, const char *text, st
     return r < 0 ? r : file_write_all(fd, text, strlen(text), err);
 }
 
+/* A server that writes without end gets ENOSPC before the machine is out of memory. (The kernel's own
+ * limit is half of the memory for each of them, and as many files as pages in it.) */
 static int init_tmpfs(const char *path, const char *mode, struct err *err)
 {
-    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, mode) < 0 && errno != ENOENT)
+    char options[64];
+    snprintf(options, sizeof options, "mode=%s,size=%d%%,nr_inodes=%d", mode, INIT_TMPFS_PERCENT,
+             INIT_TMPFS_FILES);
+    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0 && errno != ENOENT)
         return err_errno(err, errno, "cannot mount a private %s", path);
     return 0;
 }
@@ -107,7 +115,7 @@ static int init_skeleton(const char *path, struct err *err)
             buf_add(&names, e->d_name, strlen(e->d_name) + 1);
     if (d)
         closedir(d);
-    int r = init_tmpfs(path, "mode=0755", err);
+    int r = init_tmpfs(path, "0755", err);
     for (size_t at = 0; r == 0 && at < names.len; at += strlen(names.text + at) + 1) {
         char sub[PATH_MAX];
         snprintf(sub, sizeof sub, "%s/%s", path, names.text + at);
@@ -171,7 +179,7 @@ static int init_mount_dir(const struct init_spec *spec, struct err *err)
     if (tree < 0)
         return err_errno(err, errno, "cannot take the working directory along");
     int r = init_read_only("/", AT_RECURSIVE, err);
-    if (r < 0 || (r = init_tmpfs("/run", "mode=0755", err)) < 0)
+    if (r < 0 || (r = init_tmpfs("/run", "0755", err)) < 0)
         return r;
     init_dir(spec->host, dir);
     if (mkdir(INIT_ETC, 0755) < 0 || mkdir("/run/lock", 01777) < 0 ||
@@ -245,11 +253,11 @@ static int init_mounts(const struct init_spec *spec, struct err *err)
         return r;
     /* Shows this host's interfaces; where the kernel refuses, the machine's /sys stays. */
     mount("sysfs", "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-    if ((r = init_skeleton("/var/log", err)) < 0 || (r = init_skeleton("/var/lib", err)) < 0 ||
-        (r = init_skeleton("/var/cache", err)) < 0 || (r = init_skeleton("/var/spool", err)) < 0 ||
-        (r = init_tmpfs("/tmp", "mode=1777", err)) < 0 ||
-        (r = init_tmpfs("/var/tmp", "mode=1777", err)) < 0 ||
-        (r = init_tmpfs("/dev/shm", "mode=1777", err)) < 0)
+    if ((r = dev_mount(err)) < 0 || (r = init_skeleton("/var/log", err)) < 0 ||
+        (r = init_skeleton("/var/lib", err)) < 0 || (r = init_skeleton("/var/cache", err)) < 0 ||
+        (r = init_skeleton("/var/spool", err)) < 0 || (r = init_tmpfs("/tmp", "1777", err)) < 0 ||
+        (r = init_tmpfs("/var/tmp", "1777", err)) < 0 ||
+        (r = init_tmpfs("/dev/shm", "1777", err)) < 0)
         return r;
     if ((r = init_complete_etc(err)) < 0 ||
         (r = init_replace("/etc/hosts", "hosts", spec->hosts_text, err)) < 0 ||

@@ -8,9 +8,9 @@
  * directories stand on a tmpfs of the runner's own mount namespace, so they vanish with it, but
  * survive a node-kill. Nothing stands in the caller's network namespace or under /run/netns.
  *
- * Inside a host: its own /proc, /sys, /run, /tmp, /var/tmp, /dev/shm, and /var/log, /var/lib,
- * /var/cache, /var/spool (empty but for the machine's folders there); everything else of the machine,
- * read-only, and no capability that reaches beyond the host (init.c); all lab hosts in
+ * Inside a host: its own /proc, /sys, /dev (null, zero, terminals …, no hardware), /run, /tmp,
+ * /var/tmp, and /var/log, /var/lib, /var/cache, /var/spool (empty but for the machine's folders
+ * there), each of which holds up to a tenth of the memory; everything else of the machine, read-only, and no capability that reaches beyond the host (init.c); all lab hosts in
  * /etc/hosts, no name server; the working directory at /run/HOST. Commands get PATH and TERM of the
  * runner, HOME, LANG=C.UTF-8, what the host's env: says, BLACKSTART_HOST and BLACKSTART_UNIT,
  * nothing else. A unit is everything that descends from its command, also after it daemonised; it
