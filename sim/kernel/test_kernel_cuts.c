@@ -1,8 +1,6 @@
 /* nf_tables: what our messages made, as nft reads it; transactions; what cuts do to traffic. */
 #include "sim/kernel/test_kernel.h"
 
-#include "sim/base/buf.h"
-#include "sim/kernel/hostcaps.h"
 #include "sim/kernel/netns.h"
 #include "sim/kernel/nft.h"
 #include "sim/kernel/nl.h"
@@ -12,16 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <jansson.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 /* The same rules by nft(8) in another namespace: both listings must be equal. */
 static void nft_reads_rules_as_it_would_write_them(void **state)

@@ -2,26 +2,14 @@
 #include "sim/kernel/test_kernel.h"
 
 #include "sim/base/buf.h"
-#include "sim/kernel/hostcaps.h"
-#include "sim/kernel/netns.h"
 #include "sim/kernel/nft.h"
 #include "sim/kernel/nl.h"
 #include "sim/kernel/rtnl.h"
-#include "sim/kernel/snapshot.h"
 #include "tests/support/netkit.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <jansson.h>
-#include <linux/netlink.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 
 /* --- Reading back ------------------------------------------------------------ */
 

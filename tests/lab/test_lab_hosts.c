@@ -4,25 +4,10 @@
 #include "tests/support/labkit.h"
 
 #include "sim/base/buf.h"
-#include "sim/base/file.h"
-#include "sim/base/jsonx.h"
 
-#include "sim/kernel/netns.h"
-#include "sim/loop/child.h"
-
-#include <arpa/inet.h>
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 static char port_80[] = "80";
 

@@ -3,9 +3,7 @@
 
 #include "tests/support/labkit.h"
 
-#include "sim/base/buf.h"
 #include "sim/base/file.h"
-#include "sim/base/jsonx.h"
 
 #include "sim/kernel/netns.h"
 #include "sim/loop/child.h"
@@ -18,8 +16,6 @@
 #include <linux/if_packet.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
