@@ -49,6 +49,7 @@ static const struct {
         {"proc-mount", "No lab is possible: a host needs a /proc of its own. In a container, run "
                        "it with unmasked /proc (Docker: --security-opt systempaths=unconfined)."},
     [HOSTCAP_TMPFS] = {"tmpfs", "No lab is possible: working directories stand on a tmpfs."},
+    [HOSTCAP_DEVPTS] = {"devpts", "No lab is possible: each host has terminals of its own."},
     [HOSTCAP_BRIDGE] = {"bridge",
                         "No lab is possible: networks are bridges (load the module bridge)."},
     [HOSTCAP_VETH] = {"veth", "No lab is possible: cables are veth pairs (load the module veth)."},
@@ -303,9 +304,9 @@ static void try_newuidmap(struct hostcap_try *t, unsigned *ids)
 
 static bool lab_possible(const struct hostcap_try *t)
 {
-    static const enum hostcap_id need[] = {HOSTCAP_NET_NS,     HOSTCAP_PID_NS, HOSTCAP_MOUNT_NS,
-                                           HOSTCAP_PROC_MOUNT, HOSTCAP_TMPFS,  HOSTCAP_BRIDGE,
-                                           HOSTCAP_VETH,       HOSTCAP_PIDFD,  HOSTCAP_CLONE3};
+    static const enum hostcap_id need[] = {
+        HOSTCAP_NET_NS, HOSTCAP_PID_NS, HOSTCAP_MOUNT_NS, HOSTCAP_PROC_MOUNT, HOSTCAP_TMPFS,
+        HOSTCAP_BRIDGE, HOSTCAP_VETH,   HOSTCAP_PIDFD,    HOSTCAP_CLONE3,     HOSTCAP_DEVPTS};
     bool ok = t[HOSTCAP_ROOT].ok || t[HOSTCAP_USER_NS].ok;
     for (size_t i = 0; i < ARRAY_SIZE(need); i++)
         ok &= t[need[i]].ok;

@@ -186,6 +186,15 @@ static void try_network(struct hostcap_try *t)
 
 /* --- Processes and mounts ---------------------------------------------------- */
 
+/* Over /tmp, in the mount namespace of this child alone. */
+static void try_mount(struct hostcap_try *t, const char *type, const char *options)
+{
+    if (mount(type, "/tmp", type, MS_NOSUID, options) < 0)
+        hostcaps_set(t, false, "mount(%s): %s", type, strerror(errno));
+    else
+        hostcaps_set(t, true, "mounted one");
+}
+
 static void try_mounts(struct hostcap_try *t)
 {
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
@@ -193,10 +202,8 @@ static void try_mounts(struct hostcap_try *t)
         return;
     }
     hostcaps_set(&t[HOSTCAP_MOUNT_NS], true, "made one");
-    if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") < 0)
-        hostcaps_set(&t[HOSTCAP_TMPFS], false, "mount(tmpfs): %s", strerror(errno));
-    else
-        hostcaps_set(&t[HOSTCAP_TMPFS], true, "mounted one");
+    try_mount(&t[HOSTCAP_TMPFS], "tmpfs", "size=64k");
+    try_mount(&t[HOSTCAP_DEVPTS], "devpts", "newinstance");
 }
 
 static void try_first_process(struct hostcap_try *t)
