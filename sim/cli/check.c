@@ -2,6 +2,7 @@
 #include "sim/cli/command.h"
 
 #include "sim/cli/here.h"
+#include "sim/cli/look.h"
 
 #include <stdio.h>
 
@@ -11,6 +12,16 @@ static const struct option_spec check_options[] = {
     {"trials", 'n', "N", "as if it were run with this many trials"},
     {NULL, 0, NULL, NULL},
 };
+
+static int check_here(const struct scenario *s, const char *path)
+{
+    CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
+    int code = here_check(s, &caps);
+    AUTO_CLOSE int source = here_open_source(path);
+    if (caps && source >= 0)
+        look_into_files(s, source, caps, here_find);
+    return code;
+}
 
 static int check_run(const struct command *self, struct args *a)
 {
@@ -24,7 +35,7 @@ static int check_run(const struct command *self, struct args *a)
             code = EXIT_BAD_INPUT;
             continue;
         }
-        int here = args_has(a, "here") ? here_check(s, NULL) : 0;
+        int here = args_has(a, "here") ? check_here(s, a->rest.items[i]) : 0;
         if (here && code == EXIT_MET)
             code = here;
         if (!here)
@@ -41,6 +52,7 @@ const struct command command_check = {
     .summary = "reads scenarios and tells everything that is wrong",
     .usage = "FILE... [--here] [--set NAME=VALUE] [--trials N]",
     .about = "Every error is FILE:LINE:COL: error: what is wrong, with the nearest valid word.\n"
+             "--here warns of scripts whose programs it cannot see.\n"
              "Exit code: 0 all good, 2 errors, 3 (with --here) this machine cannot run it.",
     .options = check_options,
     .run = check_run,

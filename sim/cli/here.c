@@ -38,7 +38,7 @@ static const struct {
     {"redis-server", "redis-server", false},
 };
 
-static bool here_find(const char *program)
+bool here_find(const char *program)
 {
     /* As a host of a lab looks for it: daemons live in sbin. */
     const char *path = getenv("PATH");

@@ -34,6 +34,70 @@ trials: 1
 """
 
 
+class Here(unittest.TestCase):
+    """`check --here` looks into scripts, and says of them only what is plain."""
+
+    SCENE = """
+blackstart: 1
+name: here
+services: {web: {rto: 2s}}
+networks: {a: {subnet: 10.78.0.0/24}}
+hosts:
+  client: {lab: {address: 10.78.0.9}}
+  srv: {lab: {address: 10.78.0.2}, files: [a.sh, nginx.conf], start: ["%s"]}
+probes: {web: {service: web, host: client, tcp: "10.78.0.2:80", every: 50ms, timeout: 200ms}}
+script: [{at: 1s, node-kill: {host: srv}}]
+horizon: 10s
+"""
+
+    def check(self, start, script="", conf="", user=None):
+        base = harness.folder()
+        self.addCleanup(shutil.rmtree, base)
+        os.chmod(base, 0o755)
+        write(os.path.join(base, "a.sh"), script)
+        write(os.path.join(base, "nginx.conf"), conf)
+        path = write(os.path.join(base, "s.yaml"), self.SCENE % start)
+        os.chmod(os.path.join(base, "a.sh"), 0o755)
+        program = shutil.copy(BLACKSTART, os.path.join(base, "blackstart"))  # where nobody may look
+        r = subprocess.run([program, "check", "--here", path], capture_output=True, text=True,
+                           user=user, group=user, extra_groups=[] if user else None)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        return r.stderr
+
+    def test_what_a_script_starts_is_said_only_where_it_is_plain(self):
+        unseen = "cannot be seen"
+        missing = "'no-such-server' through the script a.sh, and that is not installed here"
+        for start, script, words in [
+                ("sh a.sh", "#!/bin/sh\n# the server\nexec no-such-server -a \\\n   -b\n", missing),
+                ("./a.sh x", "#!/bin/sh\nset -eu\nexec no-such-server\n", "'no-such-server'"),
+                ("sh a.sh", "exec sleep 1000\n", None),
+                ("sh a.sh", "cp a b\nexec no-such-server\n", unseen),
+                ("sh a.sh", "command -v x && exec no-such-server\nexec sleep 10\n", unseen),
+                ("sh a.sh", "exec $SERVER\n", unseen),
+                ("sh a.sh", "exec ./a.sh\n", unseen),
+                ("sh a.sh", "if true; then\n  exec no-such-server\nfi\nsleep 10\n", unseen),
+                ("sh -c 'no-such-server'", "", None),
+                ("sh other.sh", "", None)]:
+            said = self.check(start, script)
+            if words:
+                self.assertIn("s.yaml:8:", said)
+                self.assertIn(": warning: host srv starts ", said)
+                self.assertIn(words, said, script)
+            else:
+                self.assertEqual(said, "", script)
+
+
+    @unittest.skipUnless(os.geteuid() == 0 and "nobody" not in open("/etc/subuid").read(),
+                         "needs root, and a nobody without a range in /etc/subuid")
+    def test_nginx_where_one_user_exists_must_say_so(self):
+        for conf, words in [("events {} http {}\n", "does not say `user root;`"),
+                            ("user  root;\nevents {} http {}\n", ""),
+                            ("include more.conf;\n", "")]:
+            said = self.check("nginx -p . -c nginx.conf", conf=conf, user=65534)
+            self.assertIn(words, said)
+            self.assertEqual(bool(words), bool(said), said)
+
+
 class Plan(unittest.TestCase):
     def plan(self, text):
         base = harness.folder()
