@@ -58,8 +58,9 @@ void kit_ok_(int r, const struct err *err, const char *file, int line);
 #define kit_ok(r, err) kit_ok_(r, err, __FILE__, __LINE__)
 
 /* main() of a lab test: as "server" it serves; else `tests` runs in forked children: as root (where
- * we are), as uid 65534 alone, and as uid 65534 with a range of uids. Exit code 77 with the reason
- * where this host cannot do one of them and the others passed. */
+ * we are), as uid 65534 alone, and as uid 65534 with a range of uids; with BLACKSTART_TEST_ROOT_ONLY
+ * set as root alone. Exit code 77 with the reason where this host cannot do one of them and the
+ * others passed. */
 int kit_main(int argc, char **argv, int (*tests)(void));
 bool kit_is_rootless(void);
 bool kit_has_ids(void); /* other uids exist inside */
