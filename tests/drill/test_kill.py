@@ -27,7 +27,7 @@ INSTANTS = {
     "compare": {"kind": "state"},  # the lab still stands
 }
 MISSED = 1  # what the drill ends with when nobody disturbs it: the cut outlasts the promise
-# What a run may leave in its folder; see docs/man.
+# What a run may leave in its folder: docs/reports.md.
 PROMISED = ["scenario.yaml", "files", "logs", "record.ndjson", "result.json", "report.html",
             "report.md", "junit.xml", "metrics.prom", "plots", "wire-*.pcap"]
 SCRIPT = CUT.replace("    for: 300ms\n", "") + KILL.replace("300ms", "400ms")
@@ -65,7 +65,7 @@ class Killing(unittest.TestCase):
         self.runner = self.drill.process.pid
         self.halt = Halt(self.drill.process, os.path.join(self.drill.out, "record.ndjson"))
         self.halt.at(lambda e, now: now == state and line.items() <= e.items())
-        self.warden = warden_of(self.runner)
+        self.warden = wait_until(lambda: warden_of(self.runner))  # it may not have its name yet
         self.assertTrue(self.warden)
         self.assertEqual(self.drill.events("state")[-1]["state"], state)
         self.spaces = set(offspring(self.runner).values()) - {os.readlink("/proc/self/ns/net")}
@@ -97,7 +97,6 @@ class Killing(unittest.TestCase):
                          self.drill.explain())
         clean = self.drill.events("clean")[-1]
         self.assertTrue(clean["clean"], clean)
-
 
     def reported(self):
         for name in ("result.json", "report.html", "report.md", "junit.xml", "metrics.prom"):

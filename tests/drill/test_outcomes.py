@@ -145,6 +145,23 @@ class Outcome(unittest.TestCase):
         self.assertIn("not empty", d.stderr)
         self.assertEqual(os.listdir(base), ["mine"])
 
+    def test_the_folder_may_be_the_one_we_stand_in(self):
+        """While the lab stands its files cover that folder, for the runner alone."""
+        d = Drill(scene(KILL, start=REVIVING), "--junit", "mine.xml")
+        self.addCleanup(d.remove)
+        here = os.path.join(d.base, "here")
+        os.mkdir(here)
+        d.cwd, d.out = here, "."
+        d.start()
+        d.out = here
+        d.tail(lambda e: e["kind"] == "state" and e["state"] == "observe")
+        self.assertEqual(sorted(os.listdir(here)),
+                         ["files", "logs", "record.ndjson", "scenario.yaml"])
+        d.finish()
+        self.assertEqual(d.code, 0, d.explain())
+        with open(os.path.join(here, "mine.xml")) as a, open(os.path.join(here, "junit.xml")) as b:
+            self.assertEqual(a.read(), b.read())
+
     # ---- stopped ----
 
     def stop_when(self, text, signo, times=1, code=5, state="observe"):
