@@ -240,35 +240,46 @@ def environment(token):
     return dict(os.environ, BLACKSTART_TEST_TOKEN=token)
 
 
+def stat_of(pid):
+    """(its name, state, parent) as the kernel tells it; None when it has gone. A name may be any
+    bytes: other people's processes are looked at, too."""
+    try:
+        with open("/proc/%s/stat" % pid, errors="replace") as f:
+            name, rest = f.read().split("(", 1)[1].rsplit(")", 1)
+    except OSError:
+        return None
+    state, parent = rest.split()[:2]
+    return name, state, int(parent)
+
+
+def pids():
+    return map(int, filter(str.isdigit, os.listdir("/proc")))
+
+
 def processes_of(token):
     """Processes that were forked off one with this token in its environment: runner, warden, the
     inits of hosts, vantage points. (What a host runs has another environment, and dies with its
     init.) Other drills on the same machine do not disturb."""
     found = []
     word = b"BLACKSTART_TEST_TOKEN=" + token.encode()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for pid in pids():
         try:
-            with open("/proc/%s/environ" % pid, "rb") as f:
+            with open("/proc/%d/environ" % pid, "rb") as f:
                 if word not in f.read().split(b"\0"):
                     continue
-            with open("/proc/%s/stat" % pid) as f:
-                stat = f.read()
         except OSError:
             continue
-        if stat.rsplit(")", 1)[1].split()[0] not in ("Z", "X"):
-            found.append((int(pid), stat.split("(", 1)[1].rsplit(")", 1)[0]))
+        stat = stat_of(pid)
+        if stat and stat[1] not in ("Z", "X"):
+            found.append((pid, stat[0]))
     return found
 
 
 def offspring(pid):
     """Every process below this one, with its network namespace."""
-    parent, found = {}, {}
-    for p in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % p) as f:
-                parent[int(p)] = int(f.read().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            continue
+    found = {}
+    stats = {p: stat_of(p) for p in pids()}
+    parent = {p: stat[2] for p, stat in stats.items() if stat}
     for p in parent:
         q = p
         while q > 1 and q != pid:

@@ -12,7 +12,7 @@ import unittest
 
 import harness
 from halt import Halt
-from harness import Drill, machine, offspring, processes_of, wait_until
+from harness import Drill, machine, offspring, pids, processes_of, stat_of, wait_until
 from scenes import KILL, CUT, scene, REVIVING
 
 # Where in each state death comes: after the first such line of it.
@@ -34,25 +34,16 @@ SCRIPT = CUT.replace("    for: 300ms\n", "") + KILL.replace("300ms", "400ms")
 
 
 def warden_of(pid):
-    for p in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % p) as f:
-                stat = f.read()
-            with open("/proc/%s/comm" % p) as f:
-                comm = f.read().strip()
-        except OSError:
-            continue
-        if int(stat.rsplit(")", 1)[1].split()[1]) == pid and comm == "blackstart-ward":
-            return int(p)
+    for p in pids():
+        stat = stat_of(p)
+        if stat and stat[2] == pid and stat[0] == "blackstart-ward":
+            return p
     return None
 
 
 def alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as f:
-            return f.read().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
+    stat = stat_of(pid)
+    return bool(stat) and stat[1] not in ("Z", "X")
 
 
 class Killing(unittest.TestCase):
@@ -77,10 +68,10 @@ class Killing(unittest.TestCase):
     def nothing_remains(self):
         def ours():
             inside = []
-            for p in filter(str.isdigit, os.listdir("/proc")):
+            for p in pids():
                 try:
-                    if os.readlink("/proc/%s/ns/net" % p) in self.spaces:
-                        inside.append(int(p))
+                    if os.readlink("/proc/%d/ns/net" % p) in self.spaces:
+                        inside.append(p)
                 except OSError:
                     continue
             return inside + processes_of(self.drill.token)
