@@ -1,41 +1,16 @@
 /* Down periods of a service in one trial.
  *
- * 1. The observations of each probe, from the last `settle` before the trial was armed on (before
- *    that the system was still coming up), in the order of their actual starts; failed ones that a
- *    lost control path or a late runner explains are unknown.
- * 2. sim/judge turns them into runs: impact, flaps, restored.
- * 3. A service is down while `down_at_least` of its probes are. Each bound comes from its own
+ * 1. watched.c turns the observations of each probe into down periods: impact, flaps, restored.
+ * 2. A service is down while `down_at_least` of its probes are. Each bound comes from its own
  *    timeline: earliest instants from the lows, latest from the highs.
- * 4. Faults are attached, and with them who restored it: see attach().
+ * 3. Faults are attached, and with them who restored it: see attach().
  */
 #include "reports/episode.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/judge/judge.h"
-
-/* A down period of one probe. */
-struct run {
-    struct span impact, restored; /* restored.hi = NSEC_INF: not seen to end */
-    nsec first_bad;
-    size_t flaps;
-    struct span *downs;
-    size_t downs_n;
-};
-
-struct watched {
-    const struct probe *probe;
-    struct judge_obs *obs;
-    size_t obs_n;
-    struct run *runs;
-    size_t runs_n;
-    size_t blips, unknown;
-    /* while judging */
-    struct arena *arena;
-    nsec run_first, last_good;
-    bool in_run;
-};
+#include "reports/watched.h"
 
 const json_t *trial_next(const struct trial *t, const char *kind, size_t *i)
 {
@@ -56,185 +31,9 @@ size_t trial_count(const struct trial *t, const char *kind)
     return n;
 }
 
-static nsec member(const json_t *e, const char *key)
-{
-    const json_t *v = json_object_get(e, key);
-    return json_is_integer(v) ? json_integer_value(v) : NSEC_UNSET;
-}
-
-static const char *word(const json_t *e, const char *key)
-{
-    const char *s = json_string_value(json_object_get(e, key));
-    return s ? s : "";
-}
-
-static int by_start(const void *a, const void *b)
-{
-    const struct judge_obs *x = a, *y = b;
-    if (x->start != y->start)
-        return x->start < y->start ? -1 : 1;
-    return (x->n > y->n) - (x->n < y->n);
-}
-
-/* The observations of one probe that count, renumbered in the order of their starts. */
-static void collect(struct result *r, const struct trial *t, struct watched *w,
-                    const struct span *blind, size_t blind_n)
-{
-    nsec from = nsec_is_set(t->armed) ? t->armed - r->scenario->settle->lasting : -NSEC_INF;
-    size_t n = 0, i = 0;
-    for (const json_t *e; (e = trial_next(t, "probe", &i));)
-        n += strcmp(word(e, "probe"), w->probe->name) == 0;
-    w->obs = arena_alloc(r->arena, (n + 1) * sizeof *w->obs);
-    i = 0;
-    for (const json_t *e; (e = trial_next(t, "probe", &i));) {
-        if (strcmp(word(e, "probe"), w->probe->name) != 0)
-            continue;
-        struct judge_obs o = {.n = (uint64_t)member(e, "n"),
-                              .scheduled = member(e, "sched"),
-                              .start = member(e, "start"),
-                              .end = member(e, "end")};
-        if (!nsec_is_set(o.start) || !nsec_is_set(o.end) || o.start < from)
-            continue;
-        o.verdict = json_is_true(json_object_get(e, "ok")) ? JUDGE_GOOD : JUDGE_BAD;
-        bool lost = json_is_true(json_object_get(e, "unknown")) ||
-                    (nsec_is_set(o.scheduled) && o.start - o.scheduled > w->probe->every);
-        for (size_t b = 0; b < blind_n && !lost; b++)
-            lost = o.start <= blind[b].hi && o.end >= blind[b].lo;
-        if (lost && o.verdict == JUDGE_BAD) {
-            o.verdict = JUDGE_UNKNOWN;
-            w->unknown++;
-        }
-        w->obs[w->obs_n++] = o;
-    }
-    qsort(w->obs, w->obs_n, sizeof *w->obs, by_start);
-    for (size_t k = 0; k < w->obs_n; k++)
-        w->obs[k].n = k;
-}
-
-static void on_event(const struct judge_event *e, void *data)
-{
-    struct watched *w = data;
-    struct run *run = w->runs_n ? &w->runs[w->runs_n - 1] : NULL;
-    switch (e->kind) {
-    case JUDGE_BLIP:
-        w->blips++;
-        break;
-    case JUDGE_DOWN:
-        run = &w->runs[w->runs_n++];
-        *run = (struct run){.impact = e->impact,
-                            .restored = {e->obs.start, NSEC_INF},
-                            .first_bad = w->in_run ? w->run_first : e->obs.start};
-        run->downs = arena_alloc(w->arena, sizeof *run->downs);
-        run->downs[0] = (struct span){e->impact.hi, NSEC_INF};
-        run->downs_n = 1;
-        break;
-    case JUDGE_FLAP: {
-        /* The restoration before it held for a while: the episode has two down intervals. */
-        struct span *downs = arena_alloc(w->arena, (run->downs_n + 1) * sizeof *downs);
-        memcpy(downs, run->downs, run->downs_n * sizeof *downs);
-        downs[run->downs_n - 1].hi = e->restored.lo;
-        downs[run->downs_n++] = (struct span){e->obs.end, NSEC_INF};
-        run->downs = downs;
-        run->flaps = e->count;
-        run->restored = (struct span){e->obs.start, NSEC_INF};
-        break;
-    }
-    case JUDGE_RECOVERING:
-        run->impact = e->impact;
-        break;
-    case JUDGE_RESTORED:
-        run->impact = e->impact;
-        run->restored = e->restored;
-        run->downs[run->downs_n - 1].hi = e->restored.lo;
-        break;
-    case JUDGE_DECIDED:
-        if (e->obs.verdict == JUDGE_GOOD)
-            w->in_run = false;
-        if (e->obs.verdict == JUDGE_BAD) {
-            if (!w->in_run)
-                w->run_first = e->obs.start;
-            w->in_run = true;
-            if (run && run->restored.hi == NSEC_INF) {
-                run->restored.lo = e->obs.start;
-                run->impact = span_is_set(e->impact) ? e->impact : run->impact;
-            }
-        }
-        break;
-    }
-}
-
 static int64_t least_of(const struct service *s)
 {
     return s->down_at_least > 0 ? s->down_at_least : 1;
-}
-
-/* What certainly holds: it did not come back before it went. */
-static void tidy(struct run *run)
-{
-    if (run->impact.hi > run->restored.hi)
-        run->impact.hi = run->restored.hi;
-    if (run->restored.lo < run->impact.lo)
-        run->restored.lo = run->impact.lo;
-    run->downs[0].lo = run->impact.hi;
-}
-
-static void watch(struct result *r, const struct trial *t, struct watched *w, nsec since,
-                  const struct span *blind, size_t blind_n)
-{
-    w->arena = r->arena;
-    collect(r, t, w, blind, blind_n);
-    /* A down period takes down_after bad ones and as many good ones as up_after. */
-    size_t most = w->obs_n / (size_t)(w->probe->down_after + w->probe->up_after) + 1;
-    w->runs = arena_alloc(r->arena, most * sizeof *w->runs);
-    const struct judge_config config = {.every = w->probe->every,
-                                        .down_after = w->probe->down_after,
-                                        .up_after = w->probe->up_after,
-                                        .stable = w->probe->stable,
-                                        .since = since};
-    CLEANUP(judge_free_p) struct judge *j = judge_new(&config, on_event, w);
-    for (size_t i = 0; i < w->obs_n; i++)
-        judge_feed(j, &w->obs[i]);
-    judge_finish(j);
-    for (size_t i = 0; i < w->runs_n; i++)
-        tidy(&w->runs[i]);
-}
-
-/* Room for one more in a list that lives in the arena. */
-static void add_span(struct arena *arena, struct span **list, size_t *n, struct span s)
-{
-    if ((*n & (*n - 1)) == 0) { /* a power of two: full */
-        struct span *more = arena_alloc(arena, (*n ? 2 * *n : 1) * sizeof *more);
-        if (*n)
-            memcpy(more, *list, *n * sizeof *more);
-        *list = more;
-    }
-    (*list)[(*n)++] = s;
-}
-
-struct span *episode_blind(struct result *r, const struct trial *t, const char *host, size_t *ret_n)
-{
-    size_t n = 0, i = 0;
-    struct span *blind = NULL;
-    for (const json_t *e; (e = trial_next(t, "trouble", &i));) {
-        const char *what = word(e, "what");
-        bool control = strcmp(what, "control-down") == 0, late = strcmp(what, "runner-late") == 0;
-        nsec from = member(e, "from"), to = member(e, "to");
-        if ((control && strcmp(word(e, "host"), host) != 0) || (!control && !late) ||
-            !nsec_is_set(from))
-            continue;
-        add_span(r->arena, &blind, &n, (struct span){from, nsec_is_set(to) ? to : NSEC_INF});
-    }
-    for (size_t p = 0; p < r->scenario->probes.n; p++) {
-        struct watched w = {.probe = r->scenario->probes.items[p]};
-        if (!w.probe->control || !w.probe->host || strcmp(w.probe->host, host) != 0)
-            continue;
-        watch(r, t, &w, NSEC_UNSET, NULL, 0);
-        for (size_t k = 0; k < w.runs_n; k++)
-            add_span(r->arena, &blind, &n,
-                     (struct span){w.runs[k].impact.lo, w.runs[k].restored.hi});
-    }
-    *ret_n = n;
-    return blind;
 }
 
 struct edge {
@@ -263,7 +62,7 @@ static struct edge *edges_of(struct arena *arena, const struct watched *w, size_
     n = 0;
     for (size_t i = 0; i < w_n; i++)
         for (size_t k = 0; k < w[i].runs_n; k++) {
-            const struct run *run = &w[i].runs[k];
+            const struct watched_run *run = &w[i].runs[k];
             nsec from = bound == HIGHS ? run->impact.hi : run->impact.lo;
             nsec to = bound == LOWS ? run->restored.lo : run->restored.hi;
             edges[n++] = (struct edge){from, 1};
@@ -295,7 +94,7 @@ static bool crossing(const struct edge *edges, size_t n, int64_t least, nsec fro
     return found;
 }
 
-static bool in_episode(const struct run *run, const struct episode *e)
+static bool in_episode(const struct watched_run *run, const struct episode *e)
 {
     return run->impact.lo <= e->restored.hi && run->restored.hi >= e->impact.lo;
 }
@@ -335,7 +134,7 @@ static void down_together(struct arena *arena, const struct watched *w, size_t w
     struct edge *edges = arena_alloc(arena, (most + 1) * sizeof *edges);
     for (size_t i = 0; i < w_n; i++)
         for (size_t k = 0; k < w[i].runs_n; k++) {
-            const struct run *run = &w[i].runs[k];
+            const struct watched_run *run = &w[i].runs[k];
             for (size_t m = 0; m < run->downs_n && in_episode(run, e); m++) {
                 nsec to = run->downs[m].hi == NSEC_INF ? run->restored.lo : run->downs[m].hi;
                 if (to <= run->downs[m].lo)
@@ -388,7 +187,7 @@ static void combine(struct result *r, const struct watched *w, size_t w_n, struc
         size_t parts = 0;
         for (size_t k = 0; k < w_n; k++)
             for (size_t m = 0; m < w[k].runs_n; m++) {
-                const struct run *run = &w[k].runs[m];
+                const struct watched_run *run = &w[k].runs[m];
                 if (!in_episode(run, &e))
                     continue;
                 e.flaps += run->flaps;
@@ -405,7 +204,7 @@ static void combine(struct result *r, const struct watched *w, size_t w_n, struc
 static bool is_down_at(const struct watched *w, nsec at, const struct episode *e)
 {
     for (size_t k = 0; k < w->runs_n; k++) {
-        const struct run *run = &w->runs[k];
+        const struct watched_run *run = &w->runs[k];
         if (in_episode(run, e) && run->first_bad <= at && at <= run->restored.lo)
             return true;
     }
@@ -582,9 +381,9 @@ void episode_find(struct result *r, const struct trial *t, struct service_seen *
         if (!p->service || strcmp(p->service, s->service->name) != 0)
             continue;
         size_t blind_n;
-        struct span *blind = episode_blind(r, t, p->host ? p->host : "", &blind_n);
+        struct span *blind = watched_blind(r, t, p->host ? p->host : "", &blind_n);
         w[w_n].probe = p;
-        watch(r, t, &w[w_n], since, blind, blind_n);
+        watched_judge(r, t, &w[w_n], since, blind, blind_n);
         s->blips += w[w_n].blips;
         s->unknown += w[w_n].unknown;
         nsec res = resolution_of(t, &w[w_n]);

@@ -10,11 +10,6 @@
 /* Fills in episodes, flaps, blips, unknown, resolution and probes_n of `s`. */
 void episode_find(struct result *r, const struct trial *t, struct service_seen *s);
 
-/* A control probe's down intervals, and the runner's lateness: when a failed probe from `host` says
- * nothing. For findings too. */
-struct span *episode_blind(struct result *r, const struct trial *t, const char *host,
-                           size_t *ret_n);
-
 /* This trial's line of that kind at or after index *i (which moves behind it); NULL: no more. */
 const json_t *trial_next(const struct trial *t, const char *kind, size_t *i);
 /* How many lines of that kind this trial has. */

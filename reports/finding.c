@@ -6,6 +6,7 @@
 
 #include "reports/episode.h"
 #include "reports/sentence.h"
+#include "reports/watched.h"
 #include "sim/base/jsonx.h"
 
 struct finding *result_find(struct result *r, const char *code, enum weight weight,
@@ -185,7 +186,7 @@ static void of_trial(struct result *r, const struct trial *t)
         if (!p->control)
             continue;
         size_t n;
-        struct span *blind = episode_blind(r, t, p->host ? p->host : "", &n);
+        struct span *blind = watched_blind(r, t, p->host ? p->host : "", &n);
         for (size_t k = 0; k < n; k++)
             if (blind[k].lo < t->watched) {
                 result_find(r, "control_down", WEIGHT_WARNING, NULL, t->n, -1,
