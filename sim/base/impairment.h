@@ -1,10 +1,11 @@
 /* What can be done to packets on their way: the vocabulary that netem and our own engine share.
  *
- * Values, nothing to free; `table` is borrowed. Ratios are in [0, 1]; correlations too. A member
+ * Values, nothing to free but what impairment_table_read() makes; `table` is borrowed. Ratios are in [0, 1]; correlations too. A member
  * that is zero does nothing. Meaning as in tc-netem(8).
  */
 #pragma once
 
+#include "sim/base/err.h"
 #include "sim/base/nsec.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,10 +20,12 @@ enum impair_distribution {
 };
 
 /* An inverse cumulative distribution as netem takes it: n samples at equal steps of probability, in
- * units of jitter / 8192 (NETEM_DIST_SCALE). */
+ * units of jitter / 8192. */
+#define IMPAIR_TABLE_SCALE 8192
+#define IMPAIR_TABLE_MAX 16384
 struct impair_table {
     const int16_t *values; /* borrowed */
-    size_t n;              /* at most 16384 */
+    size_t n;              /* at most IMPAIR_TABLE_MAX */
 };
 
 enum impair_loss_kind {
@@ -56,7 +59,7 @@ struct impairment {
     nsec delay, jitter;
     double delay_correlation;
     enum impair_distribution distribution;
-    struct impair_table table; /* IMPAIR_TABLE; else made from the distribution */
+    struct impair_table table; /* IMPAIR_TABLE; for others, if n is 0, made by impairment_table() */
     struct impair_loss loss;
     double duplicate, duplicate_correlation;
     double corrupt, corrupt_correlation;
@@ -72,6 +75,26 @@ struct impairment {
     uint32_t limit; /* packets; 0: from delay × rate, impairment_limit() */
     bool has_seed;
     uint64_t seed;
-    /* Our own engine only, where netem has no word for it: packets with jitter keep their order. */
-    bool keep_order;
+    bool keep_order; /* packets with jitter keep their order; netem: by a rate nobody reaches */
 };
+
+/* How many packets the queue must hold: `limit`, or if that is 0 what can be under way within the
+ * longest delay (delay + 4 jitter, and the longest time between slots), so that waiting alone drops
+ * nothing, and what may wait for the rate.
+ * Without a rate: 1,500,000 packets a second, more than a processor sends on a veth and a line of
+ * 1 Gbit/s carries in the smallest frames. With a rate: frames of 64 bytes under way, and 200 ms of
+ * the rate in frames of 1,500 bytes waiting. At least 1,000 (64 with a rate), at most 4,000,000. */
+uint32_t impairment_limit(const struct impairment *m);
+
+/* The tables that iproute2 ships (/usr/lib/tc/NAME.dist), computed: IMPAIR_TABLE_N values for
+ * NORMAL, PARETO (of 3rd degree), PARETONORMAL (a quarter normal, three quarters Pareto), mean 0
+ * and standard deviation about 1. Returns how many were written: 0 for UNIFORM and TABLE. Takes
+ * about a millisecond: make it once for many. */
+#define IMPAIR_TABLE_N 4096
+size_t impairment_table(enum impair_distribution d, int16_t ret[IMPAIR_TABLE_N]);
+
+/* A table as tc takes it: lines starting with # and empty ones are skipped, else whole numbers from
+ * -32768 to 32767 between blanks, at most IMPAIR_TABLE_MAX, in ascending order or not. `name` is for
+ * errors, which name the line. The caller frees *ret. */
+int impairment_table_read(const char *name, const char *text, size_t n, int16_t **ret,
+                          size_t *ret_n, struct err *err);

@@ -171,8 +171,25 @@ void nl_req_put_ifindex(struct nl_req *q, int attr, const char *name)
 
 void nl_req_put_netns(struct nl_req *q, int attr, const struct nl_netns *ns)
 {
+    nl_req_put_fd(q, attr, ns->fd, ns->name);
+}
+
+void nl_req_put_fd(struct nl_req *q, int attr, int fd, const char *name)
+{
     nl_req_put_u32(q, attr, 0);
-    add_hole(q, last_word(q), NL_HOLE_NETNS, ns->fd, ns->name);
+    add_hole(q, last_word(q), NL_HOLE_FD, fd, name);
+}
+
+void nl_req_put_around_ifindex(struct nl_req *q, int attr, const void *data, size_t n,
+                               size_t offset, const char *name)
+{
+    if (!name_is_good(name)) {
+        nl_req_break(q, "\"%s\" cannot be the name of an interface", name ? name : "");
+        return;
+    }
+    uint32_t at = nl_req_header(q)->nlmsg_len; /* a multiple of 4: attributes are padded */
+    nl_req_put(q, attr, data, n);
+    add_hole(q, at + NLA_HDRLEN + (uint32_t)offset, NL_HOLE_IFINDEX, -1, name);
 }
 
 void nl_req_hole_ifindex(struct nl_req *q, size_t header_offset, const char *name)

@@ -13,7 +13,7 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
-enum nl_hole_kind { NL_HOLE_IFINDEX, NL_HOLE_NETNS, NL_HOLE_NEW /* a number nobody has */ };
+enum nl_hole_kind { NL_HOLE_IFINDEX, NL_HOLE_FD, NL_HOLE_NEW /* a number nobody has */ };
 
 struct nl_hole {
     uint32_t offset; /* of the 32 bits, from the start of the netlink header */
@@ -63,6 +63,10 @@ void nl_req_nest_end(struct nl_req *q, struct nlattr *nest);
 /* Holes: an attribute of 32 bits, or 32 bits of the family header. */
 void nl_req_put_ifindex(struct nl_req *q, int attr, const char *name);
 void nl_req_put_netns(struct nl_req *q, int attr, const struct nl_netns *ns);
+void nl_req_put_fd(struct nl_req *q, int attr, int fd, const char *name);
+/* The same inside a structure of n bytes, at `offset`. */
+void nl_req_put_around_ifindex(struct nl_req *q, int attr, const void *data, size_t n,
+                               size_t offset, const char *name);
 void nl_req_hole_ifindex(struct nl_req *q, size_t header_offset, const char *name);
 
 void nl_req_hole_new(struct nl_req *q, size_t header_offset);

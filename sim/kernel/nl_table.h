@@ -15,7 +15,7 @@ enum nl_kind {
     NL_MAC,
     NL_ADDR,
     NL_IFINDEX,
-    NL_NETNS,
+    NL_FD,
     NL_NEST, /* `sub` */
     NL_LIST, /* a nest whose members are nests of `sub`, or values when sub is NULL */
     NL_BYTES,
@@ -53,6 +53,7 @@ struct nl_field {
 struct nl_table {
     const struct nl_field *fields;
     size_t n;
+    bool whole; /* attributes without a field are written in objects, too */
 };
 #define NL_TABLE(f)                                                                                \
     {                                                                                              \
@@ -62,6 +63,10 @@ struct nl_table {
 /* All attributes from `first` on (n bytes) as " name=value". */
 void nl_write_attrs(struct nl_writer *w, const struct nlattr *first, int n,
                     const struct nl_table *t);
+/* Takes out the blank that the first attribute of a bracket brings, at `at`. */
+void nl_write_drop_blank(struct buf *out, size_t at);
+/* The same in brackets. */
+void nl_write_nest(struct nl_writer *w, const struct nlattr *a, const struct nl_table *sub);
 void nl_write_hex(struct nl_writer *w, const void *data, size_t n);
 void nl_write_number(struct nl_writer *w, int64_t value, const struct nl_words *words);
 void nl_write_ifindex(struct nl_writer *w, const void *at);
@@ -70,6 +75,8 @@ void nl_write_ifindex(struct nl_writer *w, const void *at);
 const char *nl_write_verb(const struct nlmsghdr *h, bool is_new, bool is_get);
 
 void nl_text_nft(struct nl_writer *w);
+/* Everything behind the verb of a qdisc, class or filter. */
+void nl_text_tc(struct nl_writer *w);
 /* One element of a set, of the answer `h`, as an object. */
 void nl_text_nft_element(const struct nlmsghdr *h, const struct nlattr *element, const char *table,
                          const char *set, struct buf *out);

@@ -74,7 +74,7 @@ void nl_write_ifindex(struct nl_writer *w, const void *at)
         buf_printf(w->out, "#%u", index);
 }
 
-static void write_netns(struct nl_writer *w, const void *at)
+static void write_fd(struct nl_writer *w, const void *at)
 {
     const struct nl_hole *hole = hole_at(w, at);
     if (hole)
@@ -97,7 +97,7 @@ static void write_address(struct nl_writer *w, const struct nlattr *a)
 }
 
 /* Each attribute brings a blank in front; inside a bracket the first one is too much. */
-static void drop_blank(struct buf *out, size_t at)
+void nl_write_drop_blank(struct buf *out, size_t at)
 {
     if (out->len <= at)
         return;
@@ -105,12 +105,12 @@ static void drop_blank(struct buf *out, size_t at)
     out->len--;
 }
 
-static void write_nest(struct nl_writer *w, const struct nlattr *a, const struct nl_table *sub)
+void nl_write_nest(struct nl_writer *w, const struct nlattr *a, const struct nl_table *sub)
 {
     buf_addc(w->out, '(');
     size_t at = w->out->len;
     nl_write_attrs(w, nla_data(a), nla_len(a), sub);
-    drop_blank(w->out, at);
+    nl_write_drop_blank(w->out, at);
     buf_addc(w->out, ')');
 }
 
@@ -124,7 +124,7 @@ static void write_list(struct nl_writer *w, const struct nlattr *list, const str
         if (!first)
             buf_addc(w->out, ' ');
         first = false;
-        write_nest(w, a, sub);
+        nl_write_nest(w, a, sub);
     }
     buf_addc(w->out, ']');
 }
@@ -186,11 +186,11 @@ static void write_value(struct nl_writer *w, const struct nlattr *a, const struc
     case NL_IFINDEX:
         nl_write_ifindex(w, text);
         break;
-    case NL_NETNS:
-        write_netns(w, text);
+    case NL_FD:
+        write_fd(w, text);
         break;
     case NL_NEST:
-        write_nest(w, a, f->sub);
+        nl_write_nest(w, a, f->sub);
         break;
     case NL_LIST:
         write_list(w, a, f->sub);
@@ -214,7 +214,7 @@ void nl_write_attrs(struct nl_writer *w, const struct nlattr *first, int n,
         for (size_t i = 0; t && i < t->n; i++)
             if (t->fields[i].type == nla_type(a))
                 f = &t->fields[i];
-        if (w->mode == NL_TEXT_OBJECT && (!f || f->masked))
+        if (w->mode == NL_TEXT_OBJECT && (f ? f->masked : !t || !t->whole))
             continue;
         if (!f) {
             buf_printf(w->out, " attr%d=", nla_type(a));
@@ -325,6 +325,17 @@ static const struct nl_table port_table = NL_TABLE(port_fields);
 
 static void write_linkinfo(struct nl_writer *w, const struct nlattr *a);
 
+static const char *const gen_modes[] = {"eui64", "none", "stable-privacy", "random"};
+static const struct nl_words gen_mode_words = NL_WORDS(gen_modes);
+static const struct nl_field inet6_fields[] = {
+    {IFLA_INET6_ADDR_GEN_MODE, "addr-gen-mode", NL_U8, .words = &gen_mode_words},
+};
+static const struct nl_table inet6_table = NL_TABLE(inet6_fields);
+static const struct nl_field family_fields[] = {
+    {AF_INET6, "inet6", NL_NEST, .sub = &inet6_table},
+};
+static const struct nl_table family_table = NL_TABLE(family_fields);
+
 static const struct nl_field link_fields[] = {
     {IFLA_IFNAME, "name", NL_STR},
     {IFLA_ADDRESS, "mac", NL_MAC},
@@ -336,10 +347,11 @@ static const struct nl_field link_fields[] = {
     {IFLA_TXQLEN, "txqueuelen", NL_U32},
     {IFLA_LINKMODE, "linkmode", NL_U8},
     {IFLA_LINKINFO, "info", NL_CUSTOM, .write = write_linkinfo},
-    {IFLA_NET_NS_FD, "netns", NL_NETNS},
+    {IFLA_NET_NS_FD, "netns", NL_FD},
     {IFLA_IFALIAS, "alias", NL_STR},
     {IFLA_EXT_MASK, "ext-mask", NL_HEX32},
     {IFLA_GROUP, "group", NL_U32},
+    {IFLA_AF_SPEC, "families", NL_NEST, .sub = &family_table, .masked = true}, /* counters */
     {IFLA_NUM_TX_QUEUES, "tx-queues", NL_U32},
     {IFLA_NUM_RX_QUEUES, "rx-queues", NL_U32},
 };
@@ -375,7 +387,7 @@ static void write_peer(struct nl_writer *w, const struct nlattr *a)
     int skip = NLMSG_ALIGN((int)sizeof *i);
     const struct nlattr *first = (const void *)((const char *)nla_data(a) + skip);
     nl_write_attrs(w, first, nla_len(a) - skip, &link_table);
-    drop_blank(w->out, at);
+    nl_write_drop_blank(w->out, at);
     buf_addc(w->out, ')');
 }
 
@@ -389,7 +401,7 @@ static void write_info_data(struct nl_writer *w, const struct nlattr *a, const c
 {
     buf_printf(w->out, " %s=", name);
     if (t)
-        write_nest(w, a, t);
+        nl_write_nest(w, a, t);
     else
         nl_write_hex(w, nla_data(a), (size_t)nla_len(a));
 }
@@ -504,15 +516,8 @@ static const struct nl_field rule_fields[] = {
 };
 static const struct nl_table rule_table = NL_TABLE(rule_fields);
 
-static const struct nl_field qdisc_fields[] = {
-    {TCA_KIND, "kind", NL_STR},
-    {TCA_OPTIONS, "options", NL_BYTES},
-    {TCA_INGRESS_BLOCK, "ingress-block", NL_U32},
-    {TCA_EGRESS_BLOCK, "egress-block", NL_U32},
-};
-static const struct nl_table qdisc_table = NL_TABLE(qdisc_fields);
-
-static const char *const route_nouns[] = {"link", "address", "route", "neighbour", "rule", "qdisc"};
+static const char *const route_nouns[] = {"link", "address", "route", "neighbour",
+                                          "rule", "qdisc",   "class", "filter"};
 
 static void write_body(struct nl_writer *w, size_t head_n, const struct nl_table *t)
 {
@@ -531,15 +536,6 @@ static void write_route_head(struct nl_writer *w, const struct rtmsg *m)
     write_word(w, "type", m->rtm_type, &type_words);
     /* dead, linkdown, offload … come and go with the carrier */
     write_if(w, "flags", w->mode == NL_TEXT_OBJECT ? m->rtm_flags & RTNH_F_ONLINK : m->rtm_flags);
-}
-
-static void write_tc(struct nl_writer *w, const struct tcmsg *m)
-{
-    buf_adds(w->out, " dev=");
-    nl_write_ifindex(w, &m->tcm_ifindex);
-    buf_printf(w->out, " handle=%x: parent=%x:%x", m->tcm_handle >> 16, m->tcm_parent >> 16,
-               m->tcm_parent & 0xffff);
-    write_body(w, sizeof *m, &qdisc_table);
 }
 
 static void text_route(struct nl_writer *w)
@@ -598,7 +594,7 @@ static void text_route(struct nl_writer *w)
         break;
     }
     default:
-        write_tc(w, head);
+        nl_text_tc(w);
     }
 }
 

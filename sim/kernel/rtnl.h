@@ -104,7 +104,17 @@ struct rtnl_address {
 };
 int rtnl_addresses(struct nl *nl, struct rtnl_address **ret, size_t *ret_n, struct err *err);
 
-enum rtnl_what { RTNL_LINKS, RTNL_ADDRESSES, RTNL_ROUTES, RTNL_RULES, RTNL_QDISCS };
+/* Classes: those with parameters (not the flows that fq_codel and sfq show as classes). Filters: of
+ * every device, at ingress, egress and in every qdisc and class, with their actions. */
+enum rtnl_what {
+    RTNL_LINKS,
+    RTNL_ADDRESSES,
+    RTNL_ROUTES,
+    RTNL_RULES,
+    RTNL_QDISCS,
+    RTNL_CLASSES,
+    RTNL_FILTERS,
+};
 /* Each object as one line in the decoder's form (names for numbers), volatile values masked. */
 typedef void rtnl_line(const char *line, void *data);
 int rtnl_describe(struct nl *nl, enum rtnl_what what, rtnl_line *fn, void *data, struct err *err);

@@ -8,6 +8,7 @@
 #include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -205,6 +206,97 @@ static int on_object(const struct nlmsghdr *h, void *data, struct err *err)
     return 0;
 }
 
+static int describe(struct nl *nl, uint16_t type, const void *head, size_t n, struct description *d,
+                    struct err *err)
+{
+    return nl_ask(nl, nl_req_new(NETLINK_ROUTE, type, NLM_F_DUMP, head, n, 0), on_object, d, err);
+}
+
+/* --- Classes and filters ----------------------------------------------------- */
+
+/* Where filters may hang: the kernel tells them for one parent at a time. */
+struct parent {
+    int ifindex;
+    uint32_t handle;
+    bool is_hook; /* no classes in it */
+};
+
+static void add_parent(struct list *l, int ifindex, uint32_t handle, bool is_hook)
+{
+    *(struct parent *)list_add(l) = (struct parent){ifindex, handle, is_hook};
+}
+
+static int on_qdisc(const struct nlmsghdr *h, void *data, struct err *err)
+{
+    const struct tcmsg *m = nlmsg_data(h);
+    const struct nlattr *kind =
+        nlmsg_find_attr((struct nlmsghdr *)(uintptr_t)h, sizeof *m, TCA_KIND);
+    if (h->nlmsg_type != RTM_NEWQDISC || m->tcm_handle == 0 || !kind)
+        return 0; /* without a handle it is the kernel's own: nothing can hang there */
+    if (nla_strcmp(kind, "clsact") == 0) {
+        add_parent(data, m->tcm_ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS), true);
+        add_parent(data, m->tcm_ifindex, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS), true);
+    } else {
+        add_parent(data, m->tcm_ifindex, m->tcm_handle, nla_strcmp(kind, "ingress") == 0);
+    }
+    return 0;
+}
+
+static int on_class_parent(const struct nlmsghdr *h, void *data, struct err *err)
+{
+    const struct tcmsg *m = nlmsg_data(h);
+    if (h->nlmsg_type == RTM_NEWTCLASS &&
+        nlmsg_find_attr((struct nlmsghdr *)(uintptr_t)h, sizeof *m, TCA_OPTIONS))
+        add_parent(data, m->tcm_ifindex, m->tcm_handle, true);
+    return 0;
+}
+
+static int on_class(const struct nlmsghdr *h, void *data, struct err *err)
+{
+    bool has = nlmsg_find_attr((struct nlmsghdr *)(uintptr_t)h, sizeof(struct tcmsg), TCA_OPTIONS);
+    return has ? on_object(h, data, err) : 0;
+}
+
+/* Asks each device with a qdisc that may have classes once (they come in the order of devices). */
+static int ask_classes(struct nl *nl, const struct parent *parents, size_t n, nl_answer_fn *fn,
+                       void *data, struct err *err)
+{
+    int last = 0, r = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        const struct tcmsg head = {.tcm_ifindex = parents[i].ifindex};
+        if (parents[i].is_hook || parents[i].ifindex == last)
+            continue;
+        last = parents[i].ifindex;
+        r = nl_ask(nl, nl_req_new(NETLINK_ROUTE, RTM_GETTCLASS, NLM_F_DUMP, &head, sizeof head, 0),
+                   fn, data, err);
+    }
+    return r;
+}
+
+static int describe_tc(struct nl *nl, enum rtnl_what what, struct description *d, struct err *err)
+{
+    const struct tcmsg all = {0};
+    struct list l = {.item = sizeof(struct parent)};
+    int r = nl_ask(nl, nl_req_new(NETLINK_ROUTE, RTM_GETQDISC, NLM_F_DUMP, &all, sizeof all, 0),
+                   on_qdisc, &l, err);
+    if (r == 0 && what == RTNL_CLASSES)
+        r = ask_classes(nl, l.items, l.n, on_class, d, err);
+    if (r == 0 && what == RTNL_FILTERS) {
+        struct list classes = {.item = sizeof(struct parent)};
+        r = ask_classes(nl, l.items, l.n, on_class_parent, &classes, err);
+        for (size_t i = 0; i < classes.n; i++)
+            *(struct parent *)list_add(&l) = ((struct parent *)classes.items)[i];
+        free(classes.items);
+    }
+    for (size_t i = 0; r == 0 && what == RTNL_FILTERS && i < l.n; i++) {
+        const struct parent *p = (struct parent *)l.items + i;
+        const struct tcmsg head = {.tcm_ifindex = p->ifindex, .tcm_parent = p->handle};
+        r = describe(nl, RTM_GETTFILTER, &head, sizeof head, d, err);
+    }
+    free(l.items);
+    return r;
+}
+
 int rtnl_describe(struct nl *nl, enum rtnl_what what, rtnl_line *fn, void *data, struct err *err)
 {
     static const struct {
@@ -223,8 +315,8 @@ int rtnl_describe(struct nl *nl, enum rtnl_what what, rtnl_line *fn, void *data,
         return r;
     AUTO_FREE struct rtnl_link *links = d.links;
     (void)links;
+    if (what == RTNL_CLASSES || what == RTNL_FILTERS)
+        return describe_tc(nl, what, &d, err);
     const char head[64] = {0};
-    struct nl_req *q =
-        nl_req_new(NETLINK_ROUTE, questions[what].type, NLM_F_DUMP, head, questions[what].head, 0);
-    return nl_ask(nl, q, on_object, &d, err);
+    return describe(nl, questions[what].type, head, questions[what].head, &d, err);
 }

@@ -64,8 +64,8 @@ static int take_nft(struct nl *nl, struct snapshot *s, struct err *err)
 
 int snapshot_take(int netns_fd, struct snapshot **ret, struct err *err)
 {
-    static const enum rtnl_what whats[] = {RTNL_LINKS, RTNL_ADDRESSES, RTNL_ROUTES, RTNL_RULES,
-                                           RTNL_QDISCS};
+    static const enum rtnl_what whats[] = {RTNL_LINKS,  RTNL_ADDRESSES, RTNL_ROUTES, RTNL_RULES,
+                                           RTNL_QDISCS, RTNL_CLASSES,   RTNL_FILTERS};
     CLEANUP(nl_free_p) struct nl *nl = NULL;
     CLEANUP(snapshot_free_p) struct snapshot *s = calloc(1, sizeof *s);
     if (!s)

@@ -12,7 +12,8 @@
 #include <stddef.h>
 
 struct snapshot {
-    char **lines; /* sorted; "link …", "address …", "route …", "rule …", "qdisc …", "nft …" */
+    char **lines; /* sorted; "link …", "address …", "route …", "rule …", "qdisc …", "class …",
+                   * "filter …", "nft …" */
     size_t n;
 };
 
