@@ -1,6 +1,7 @@
 /* Progress of a drill on stderr. */
 #include "sim/cli/progress.h"
 
+#include "reports/escape.h"
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
@@ -73,6 +74,8 @@ static void progress_line(struct progress *p, const json_t *e, const char *color
     char at[32];
     if (text->len) /* of servers and marks: nothing of it steers the terminal */
         text_make_printable(text->text, text->len);
+    AUTO_BUF safe = BUF_INIT;
+    escape_terminal(buf_text(text), &safe);
     snprintf(at, sizeof at, "%9.3f", (double)jsonx_int(e, "t", 0) / 1e9);
     progress_wipe(p);
     if (!progress_heard(p))
@@ -81,7 +84,7 @@ static void progress_line(struct progress *p, const json_t *e, const char *color
     if (p->unheard)
         buf_printf(&b, "%9s  (%zu lines were not shown: nobody read)\n", "", p->unheard);
     p->unheard = 0;
-    buf_printf(&b, "%s  %s%s%s\n", at, paint(p, color), buf_text(text),
+    buf_printf(&b, "%s  %s%s%s\n", at, paint(p, color), buf_text(&safe),
                paint(p, color[0] ? PLAIN : ""));
     progress_write(&b);
 }
