@@ -59,6 +59,29 @@ void rtnl_bridge_add(struct nl *nl, const struct rtnl_bridge *b)
     nl_queue(nl, q);
 }
 
+/* A change of an existing link, addressed by name: no number has to be looked up. */
+static struct nl_req *change(const char *name, unsigned flags, unsigned mask)
+{
+    struct ifinfomsg head = {.ifi_flags = flags, .ifi_change = mask};
+    struct nl_req *q = link_req(RTM_NEWLINK, 0, &head);
+    nl_req_put_ifname(q, IFLA_IFNAME, name);
+    return q;
+}
+
+/* For a new link IFLA_AF_SPEC is EAFNOSUPPORT (6.18), for a host without IPv6 nothing to switch off.
+ */
+static void link_without_addresses(struct nl *nl, const char *name)
+{
+    struct nl_req *q = change(name, 0, 0);
+    struct nlattr *all = nl_req_nest(q, IFLA_AF_SPEC);
+    struct nlattr *inet6 = nl_req_nest(q, AF_INET6);
+    nl_req_put_u8(q, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    nl_req_nest_end(q, inet6);
+    nl_req_nest_end(q, all);
+    nl_queue(nl, q);
+    nl_forgive(nl, EAFNOSUPPORT);
+}
+
 /* Without these a veth gets a queue for each processor, each with its entries in sysfs: with two
  * processors that doubles the cost of making it. It transmits without a lock of its own either way.
  */
@@ -66,15 +89,6 @@ static void put_one_queue(struct nl_req *q)
 {
     nl_req_put_u32(q, IFLA_NUM_TX_QUEUES, 1);
     nl_req_put_u32(q, IFLA_NUM_RX_QUEUES, 1);
-}
-
-static void put_no_addresses(struct nl_req *q)
-{
-    struct nlattr *all = nl_req_nest(q, IFLA_AF_SPEC);
-    struct nlattr *inet6 = nl_req_nest(q, AF_INET6);
-    nl_req_put_u8(q, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    nl_req_nest_end(q, inet6);
-    nl_req_nest_end(q, all);
 }
 
 void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
@@ -91,8 +105,6 @@ void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
     put_some(q, IFLA_MTU, v->mtu);
     put_some(q, IFLA_GROUP, v->group);
     put_some(q, IFLA_GSO_MAX_SEGS, v->gso_max_segs);
-    if (v->quiet)
-        put_no_addresses(q);
     put_one_queue(q);
     if (v->master)
         nl_req_put_ifindex(q, IFLA_MASTER, v->master);
@@ -104,8 +116,6 @@ void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
     nl_req_put_ifname(q, IFLA_IFNAME, v->peer_name);
     put_mac(q, &v->peer_mac);
     put_some(q, IFLA_MTU, v->mtu);
-    if (v->quiet)
-        put_no_addresses(q);
     put_one_queue(q);
     if (v->peer_netns.name)
         nl_req_put_netns(q, IFLA_NET_NS_FD, &v->peer_netns);
@@ -113,15 +123,11 @@ void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
     nl_req_nest_end(q, data);
     nl_req_nest_end(q, info);
     nl_queue(nl, q);
-}
-
-/* A change of an existing link, addressed by name: no number has to be looked up. */
-static struct nl_req *change(const char *name, unsigned flags, unsigned mask)
-{
-    struct ifinfomsg head = {.ifi_flags = flags, .ifi_change = mask};
-    struct nl_req *q = link_req(RTM_NEWLINK, 0, &head);
-    nl_req_put_ifname(q, IFLA_IFNAME, name);
-    return q;
+    if (v->quiet) {
+        link_without_addresses(nl, v->name);
+        if (!v->peer_netns.name)
+            link_without_addresses(nl, v->peer_name);
+    }
 }
 
 void rtnl_link_up(struct nl *nl, const char *name, bool up)
@@ -133,6 +139,13 @@ void rtnl_link_mtu(struct nl *nl, const char *name, uint32_t mtu)
 {
     struct nl_req *q = change(name, 0, 0);
     nl_req_put_u32(q, IFLA_MTU, mtu);
+    nl_queue(nl, q);
+}
+
+void rtnl_link_gso_max_segs(struct nl *nl, const char *name, uint32_t segs)
+{
+    struct nl_req *q = change(name, 0, 0);
+    nl_req_put_u32(q, IFLA_GSO_MAX_SEGS, segs);
     nl_queue(nl, q);
 }
 

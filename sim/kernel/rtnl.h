@@ -39,7 +39,8 @@ struct rtnl_veth {
      * The kernel heeds it only if this end asks for a number too, so this end gets one from 65536
      * up. */
     int peer_ifindex;
-    /* Both ends without ARP and without addresses of IPv6: no word of their own. */
+    /* Both ends without ARP, and (this one, and the peer in the same namespace) without addresses
+     * of IPv6: no word of their own. */
     bool quiet;
     uint32_t gso_max_segs; /* of this end: 1 has the kernel cut large frames; 0: default */
 };
@@ -47,6 +48,8 @@ void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v);
 
 void rtnl_link_up(struct nl *nl, const char *name, bool up);
 void rtnl_link_mtu(struct nl *nl, const char *name, uint32_t mtu);
+#define RTNL_GSO_MAX_SEGS 65535 /* the kernel's default */
+void rtnl_link_gso_max_segs(struct nl *nl, const char *name, uint32_t segs);
 void rtnl_link_master(struct nl *nl, const char *name, const char *master); /* NULL: none */
 void rtnl_link_group(struct nl *nl, const char *name, uint32_t group);
 void rtnl_link_delete(struct nl *nl, const char *name);

@@ -1,0 +1,369 @@
+/* The engine on the runner's side: its process, and the lines. See engine.h. */
+#include "sim/impair/engine/engine_impl.h"
+
+#include "sim/base/rng.h"
+#include "sim/impair/engine/cable.h"
+#include "sim/impair/engine/fate.h"
+#include "sim/impair/engine/keeper.h"
+#include "sim/kernel/netns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define PATIENCE (5 * NSEC_SEC)
+
+/* --- The process -------------------------------------------------------------------- */
+
+/* Forked, not executed: nothing of ours has to be found again. Held frames would be lost with a
+ * Ctrl-C meant for the runner, so signals of the terminal do not reach it. */
+static __attribute__((noreturn)) void engine_main(int control, pid_t parent)
+{
+    static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid();
+    prctl(PR_SET_NAME, "blackstart-imp");
+    prctl(PR_SET_TIMERSLACK, 1UL);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < 3; i++)
+        dup2(null, i);
+    int fd = dup2(control, 3);
+    close_range(4, ~0U, 0);
+    _exit(keeper_run(fd, true) < 0);
+}
+
+static void engine_reap(struct engine *e, siginfo_t *ret)
+{
+    loop_io_remove(e->loop, &e->io);
+    while (waitid(P_PIDFD, (id_t)e->pidfd, ret, WEXITED) < 0 && errno == EINTR)
+        ;
+    close(e->pidfd);
+    close(e->control);
+    e->pidfd = e->control = -1;
+    e->pid = 0;
+}
+
+static void line_filter(struct engine_line *line, bool on);
+
+/* Traffic first: everything that redirects goes, then it is told. */
+static void engine_died(struct loop_io *io, uint32_t events, void *data)
+{
+    struct engine *e = data;
+    siginfo_t how = {0};
+    e->lost = true;
+    for (size_t i = 0; i < WIRE_LINES; i++) {
+        struct engine_line *line = e->lines[i];
+        if (!line)
+            continue;
+        line->known = false;
+        if (line->on) {
+            line_filter(line, false);
+            line->on = false;
+        }
+    }
+    engine_reap(e, &how);
+    char reason[96];
+    if (how.si_code == CLD_EXITED)
+        snprintf(reason, sizeof reason, "the impairment engine's process ended by itself");
+    else
+        snprintf(reason, sizeof reason, "the impairment engine's process was ended by signal %d",
+                 how.si_status);
+    if (e->died)
+        e->died(reason, e->data);
+}
+
+static int engine_run(struct engine *e, struct err *err)
+{
+    if (e->pid)
+        return 0;
+    if (e->lost)
+        return err_set(err, EPIPE, "the impairment engine's process has died");
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_errno(err, errno, "cannot start the impairment engine");
+    AUTO_CLOSE int ours = pair[0];
+    AUTO_CLOSE int theirs = pair[1];
+    int size = 1 << 20;
+    setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    pid_t parent = getpid(), pid = fork();
+    if (pid < 0)
+        return err_errno(err, errno, "cannot start the impairment engine");
+    if (pid == 0)
+        engine_main(theirs, parent);
+    int pidfd = pidfd_open(pid, 0), r = pidfd < 0 ? -errno : 0;
+    if (r == 0)
+        r = loop_io_add(e->loop, &e->io, pidfd, EPOLLIN, err);
+    if (r < 0) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        if (pidfd >= 0)
+            close(pidfd);
+        return err_errno(err, -r, "cannot watch the impairment engine");
+    }
+    e->pid = pid;
+    e->pidfd = pidfd;
+    e->control = steal_fd(&ours);
+    return 0;
+}
+
+static int engine_send(struct engine *e, const struct wire_request *q, const int *fds, size_t n_fds,
+                       struct err *err)
+{
+    struct iovec iov[] = {
+        {(void *)(uintptr_t)q, sizeof *q},
+        {(void *)(uintptr_t)q->what.table.values, q->n_table * sizeof(int16_t)},
+        {(void *)(uintptr_t)q->what.slot.table.values, q->n_slot_table * sizeof(int16_t)},
+    };
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(WIRE_FDS * sizeof(int))] = {0};
+    struct msghdr m = {.msg_iov = iov, .msg_iovlen = ARRAY_SIZE(iov)};
+    if (n_fds) {
+        m.msg_control = control;
+        m.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+        memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+    }
+    if (sendmsg(e->control, &m, MSG_NOSIGNAL) < 0)
+        return err_errno(err, errno, "the impairment engine's process cannot be reached");
+    return 0;
+}
+
+int engine_ask(struct engine *e, enum wire_op op, uint32_t id, const struct impairment *what,
+               const int *fds, size_t n_fds, struct wire_reply *reply, struct err *err)
+{
+    if (!e->pid)
+        return err_set(err, EPIPE, "the impairment engine's process has died");
+    struct wire_request q = {.op = op, .id = id, .seed = rng_fresh_seed()};
+    if (what) {
+        q.what = *what;
+        if (what->distribution == IMPAIR_TABLE)
+            q.n_table = (uint32_t)what->table.n;
+        if (what->has_slot && what->slot.distribution == IMPAIR_TABLE)
+            q.n_slot_table = (uint32_t)what->slot.table.n;
+    }
+    int r = engine_send(e, &q, fds, n_fds, err);
+    if (r < 0)
+        return r;
+    struct wire_reply answer;
+    struct timespec patience = nsec_to_timespec(PATIENCE);
+    struct pollfd p = {.fd = e->control, .events = POLLIN};
+    int n = ppoll(&p, 1, &patience, NULL);
+    if (n == 0)
+        return err_set(err, ETIMEDOUT, "the impairment engine's process does not answer");
+    if (recv(e->control, &answer, sizeof answer, 0) != (ssize_t)sizeof answer)
+        return err_set(err, EPIPE, "the impairment engine's process has died");
+    if (answer.code)
+        return err_set(err, answer.code, "%s", answer.text);
+    if (reply)
+        *reply = answer;
+    return 0;
+}
+
+/* --- The engine ----------------------------------------------------------------------- */
+
+int engine_new(struct loop *loop, enum engine_intake intake,
+               void (*died)(const char *reason, void *data), void *data, struct engine **ret,
+               struct err *err)
+{
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e)
+        return err_set(err, ENOMEM, "no memory for the impairment engine");
+    e->loop = loop;
+    e->asked = intake;
+    e->died = died;
+    e->data = data;
+    e->pidfd = e->control = -1;
+    e->io = (struct loop_io){.fn = engine_died, .data = e};
+    *ret = e;
+    return 0;
+}
+
+struct engine *engine_free(struct engine *e)
+{
+    if (!e)
+        return NULL;
+    if (e->pid) {
+        siginfo_t how;
+        pidfd_send_signal(e->pidfd, SIGKILL, NULL, 0);
+        engine_reap(e, &how);
+    }
+    free(e);
+    return NULL;
+}
+
+enum engine_intake engine_intake(const struct engine *e)
+{
+    return e->intake;
+}
+
+pid_t engine_pid(const struct engine *e)
+{
+    return e->pid;
+}
+
+int engine_supported(int netns_fd, struct err *err)
+{
+    AUTO_CLOSE int fd = -1;
+    int r = netns_socket(netns_fd, AF_PACKET, SOCK_RAW, 0, &fd, NULL);
+    if (r < 0)
+        return err_set(err, EOPNOTSUPP,
+                       "packet sockets cannot be opened (%s): the user-space engine needs "
+                       "CAP_NET_RAW and a kernel with CONFIG_PACKET",
+                       strerror(-r));
+    return 0;
+}
+
+/* --- Lines ------------------------------------------------------------------------------ */
+
+static void line_queue(struct engine_line *line, bool on)
+{
+    cable_filter(line, on);
+    if (!on)
+        nl_forgive(line->nl, ENOENT);
+}
+
+/* For the death of the process: what cannot be told is not. */
+static void line_filter(struct engine_line *line, bool on)
+{
+    line_queue(line, on);
+    nl_flush(line->nl, NULL);
+}
+
+static struct engine_line *line_free(struct engine_line *line)
+{
+    if (!line)
+        return NULL;
+    if (line->engine->lines[line->id] == line)
+        line->engine->lines[line->id] = NULL;
+    free(line->device);
+    free(line->ops);
+    free(line);
+    return NULL;
+}
+DEFINE_CLEANUP(struct engine_line, line_free);
+
+static int line_new(struct engine *e, const struct engine_spec *spec, struct engine_line **ret,
+                    struct err *err)
+{
+    if (strlen(spec->tag) > 14)
+        return err_set(err, EINVAL, "the tag \"%s\" of a line is too long", spec->tag);
+    uint32_t id = 0;
+    while (id < WIRE_LINES && e->lines[id])
+        id++;
+    if (id == WIRE_LINES)
+        return err_set(err, ENOSPC, "more than %d impairments at once", WIRE_LINES);
+    struct engine_line *line = calloc(1, sizeof *line);
+    char *device = strdup(spec->point.device);
+    if (!line || !device) {
+        free(line);
+        free(device);
+        return err_set(err, ENOMEM, "no memory for a line");
+    }
+    *line = (struct engine_line){.engine = e,
+                                 .id = id,
+                                 .nl = spec->point.nl,
+                                 .device = device,
+                                 .ingress = spec->point.ingress,
+                                 .recording = nl_is_recording(spec->point.nl),
+                                 .pref = spec->pref};
+    snprintf(line->tag, sizeof line->tag, "%s", spec->tag);
+    e->lines[id] = line;
+    *ret = line;
+    return 0;
+}
+
+int engine_arm(struct engine *e, const struct engine_spec *spec, const struct impairment *what,
+               struct engine_line **ret, struct err *err)
+{
+    CLEANUP(line_free_p) struct engine_line *line = NULL;
+    int r = fate_check(what, err);
+    if (r == 0)
+        r = line_new(e, spec, &line, err);
+    if (r == 0 && !line->recording)
+        r = engine_run(e, err);
+    if (r == 0)
+        r = cable_arm(line, spec, what, err);
+    if (r < 0)
+        return r;
+    if (!line->recording)
+        e->intake = ENGINE_VETH;
+    *ret = steal_ptr(line);
+    return 0;
+}
+
+int engine_set(struct engine_line *line, bool on, struct span *ret_at, struct err *err)
+{
+    if (on == line->on)
+        return 0;
+    if (on && !line->recording && !line->known)
+        return err_set(err, EPIPE, "the impairment engine's process has died");
+    struct span at = {.lo = nsec_now(CLOCK_MONOTONIC)};
+    line_queue(line, on);
+    int r = nl_flush(line->nl, err);
+    at.hi = nsec_now(CLOCK_MONOTONIC);
+    if (r < 0)
+        return r;
+    line->on = on;
+    if (ret_at)
+        *ret_at = at;
+    return 0;
+}
+
+int engine_change(struct engine_line *line, const struct impairment *what, struct err *err)
+{
+    int r = fate_check(what, err);
+    if (r == 0)
+        r = cable_change(line, what, err);
+    if (r == 0 && !line->recording)
+        r = engine_ask(line->engine, WIRE_CHANGE, line->id, what, NULL, 0, NULL, err);
+    return r;
+}
+
+int engine_disarm(struct engine_line *line, struct err *err)
+{
+    CLEANUP(line_free_p) struct engine_line *owned = line;
+    int first = 0, r;
+    if (line->on && (r = engine_set(line, false, NULL, err)) < 0)
+        first = r;
+    if (line->known &&
+        (r = engine_ask(line->engine, WIRE_REMOVE, line->id, NULL, NULL, 0, NULL,
+                        first ? NULL : err)) < 0 &&
+        r != -EPIPE && !first)
+        first = r;
+    r = cable_remove(line, first ? NULL : err);
+    return first ? first : r;
+}
+
+int engine_count(struct engine_line *line, struct impair_counts *ret, struct err *err)
+{
+    struct wire_reply reply = {0};
+    uint64_t dropped = 0;
+    if (!line->recording) {
+        int r = engine_ask(line->engine, WIRE_COUNT, line->id, NULL, NULL, 0, &reply, err);
+        if (r == 0)
+            r = cable_dropped(line, &dropped, err);
+        if (r < 0)
+            return r;
+    }
+    reply.counts.matched += dropped;
+    reply.counts.overflow += dropped;
+    *ret = reply.counts;
+    return 0;
+}

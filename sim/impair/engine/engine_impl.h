@@ -1,0 +1,44 @@
+/* What the parts of the engine on the runner's side share. Private to this folder. */
+#pragma once
+
+#include "sim/impair/engine/engine.h"
+#include "sim/impair/engine/wire.h"
+
+struct tap;
+
+struct engine {
+    struct loop *loop;
+    enum engine_intake asked, intake; /* intake: ANY until the first line */
+    void (*died)(const char *reason, void *data);
+    void *data;
+    pid_t pid; /* 0: does not run */
+    int pidfd, control;
+    struct loop_io io;
+    bool lost; /* it ran, and died */
+    struct engine_line *lines[WIRE_LINES];
+    struct tap *tap; /* NULL until ENGINE_TAP is used */
+};
+
+struct engine_line {
+    struct engine *engine;
+    uint32_t id;
+    struct nl *nl;
+    char *device;
+    bool ingress, on, recording;
+    uint16_t pref;
+    char tag[16];
+    bool known; /* to the engine's process */
+    /* ENGINE_VETH */
+    char outer[16], inner[16]; /* "": no cable yet */
+    struct sock_filter *ops;
+    size_t n_ops;
+    bool cuts; /* large frames are cut */
+    /* ENGINE_TAP */
+    struct tap_line *tap;
+};
+
+/* One request; what: for those that carry it, else NULL. reply may be NULL. -EPIPE: it is gone. */
+int engine_ask(struct engine *e, enum wire_op op, uint32_t id, const struct impairment *what,
+               const int *fds, size_t n_fds, struct wire_reply *reply, struct err *err);
+/* A socket in the namespace that sends on `device` as it is, past queues and filters; mark 0: none. */
+int engine_release_socket(int netns_fd, int ifindex, uint32_t mark, int *ret_fd, struct err *err);

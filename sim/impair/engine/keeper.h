@@ -1,0 +1,22 @@
+/* The engine's process: takes frames, holds them until they are due, releases them.
+ *
+ * It waits in ppoll(2) until shortly before the next frame is due and spins for the rest, because a
+ * sleeper wakes tens of microseconds late. How long it spins follows how late it was woken lately,
+ * at most KEEPER_SPIN; over time it spins no more than KEEPER_SPIN_SHARE of a processor, and only
+ * sleeps when that is used up. Times of arrival are the kernel's.
+ *
+ * One thread, no namespaces, no files: it works with the descriptors it is given.
+ */
+#pragma once
+
+#include "sim/base/nsec.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define KEEPER_SPIN (200 * NSEC_USEC)
+#define KEEPER_SPIN_SHARE 0.10
+#define KEEPER_MEMORY ((size_t)256 << 20) /* of all frames that are held */
+
+/* Serves until the other end of `control` (wire.h) is closed. Never spins when `spin` is false.
+ * 0, or a negative errno. */
+int keeper_run(int control, bool spin);

@@ -1,0 +1,40 @@
+/* Between the runner and the engine's process: one request, one reply, over a SOCK_SEQPACKET pair;
+ * descriptors come along (SCM_RIGHTS). Both ends are the same program, forked, so structures travel
+ * as they are; pointers in them mean nothing.
+ */
+#pragma once
+
+#include "sim/impair/impair.h"
+
+#define WIRE_LINES 1024 /* ids of lines are below */
+#define WIRE_FDS 2
+
+enum wire_op {
+    WIRE_LINE,   /* id, what; fds: release, and with ENGINE_VETH capture */
+    WIRE_TAP,    /* fds: the TAP; frames begin with a struct wire_stamp */
+    WIRE_CHANGE, /* id, what */
+    WIRE_REMOVE, /* id: frames that are held are lost; closes its descriptors */
+    WIRE_COUNT,  /* id */
+};
+
+struct wire_request {
+    enum wire_op op;
+    uint32_t id;
+    uint64_t seed;
+    struct impairment what; /* tables follow: n_table, then n_slot_table values */
+    uint32_t n_table, n_slot_table;
+};
+#define WIRE_REQUEST_MAX (sizeof(struct wire_request) + 2 * IMPAIR_TABLE_MAX * sizeof(int16_t))
+
+struct wire_reply {
+    int code; /* 0 or a positive errno, then with text */
+    char text[256];
+    struct impair_counts counts; /* WIRE_COUNT */
+};
+
+/* What the eBPF program puts in front of a frame. */
+struct wire_stamp {
+    uint64_t at; /* CLOCK_MONOTONIC */
+    uint32_t id;
+    uint32_t unused;
+};
