@@ -118,7 +118,7 @@ static int read_number(const char *name, size_t line, const char *word, size_t n
         text[n] = '\0';
         errno = 0;
         long v = strtol(text, &end, 10);
-        if (*end == '\0' && v >= INT16_MIN && v <= INT16_MAX) {
+        if (end == text + n && v >= INT16_MIN && v <= INT16_MAX) {
             *ret = (int16_t)v;
             return 0;
         }
