@@ -8,6 +8,7 @@
 #define INJECTORS(X)                                                                               \
     X(kill)                                                                                        \
     X(link)                                                                                        \
+    X(network)                                                                                     \
     X(node_kill)                                                                                   \
     X(partition)                                                                                   \
     X(restart)                                                                                     \

@@ -1,6 +1,7 @@
 /* The parameters of each action, as decoded by its table. Owned by the scenario's arena. */
 #pragma once
 
+#include "sim/model/impaired.h"
 #include "sim/model/model.h"
 
 /* Which processes of which hosts; the first member of the parameters of kill, stop and restart, so
@@ -46,6 +47,25 @@ struct link_params {
     char *network; /* NULL: all of the host's ports */
     bool down;
     struct link_flap *flap;
+};
+
+enum network_direction { NETWORK_EGRESS, NETWORK_INGRESS, NETWORK_BOTH };
+enum network_family { NETWORK_ANY_FAMILY, NETWORK_IPV4, NETWORK_IPV6 };
+enum network_protocol {
+    NETWORK_ANY_PROTOCOL,
+    NETWORK_TCP,
+    NETWORK_UDP,
+    NETWORK_SCTP,
+    NETWORK_ICMP,
+};
+
+struct network_params {
+    struct target *host;
+    char *network; /* NULL: all of the host's */
+    struct strv to;
+    int direction, family, protocol;
+    struct port_ranges port, peer_port, own_port;
+    struct impaired impaired;
 };
 
 enum partition_direction { CUT_BOTH, CUT_FORWARD, CUT_BACKWARD };

@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "sim/base/cleanup.h"
+#include "sim/impair/engine/engine.h"
 #include "sim/kernel/hostcaps.h"
+#include "sim/kernel/rtnl.h"
+#include "sim/kernel/tc.h"
 
 /* The first of these that is missing, with its reason; true when none is. */
 static bool all_there(const struct hostcaps *caps, const char *const *names, char why[200])
@@ -31,6 +34,28 @@ void impair_here_of(const struct hostcaps *caps, struct impair_here *ret)
         h.netem = all_there(caps, netem, h.netem_why);
         h.user = all_there(caps, user, h.user_why);
     }
+    *ret = h;
+}
+
+void impair_here_try(struct nl *nl, int netns_fd, struct impair_here *ret)
+{
+    static const char name[] = "bstry";
+    struct impairment nothing = {.delay = NSEC_MSEC};
+    struct impair_here h = {.known = true, .netem = true};
+    struct err err = ERR_INIT;
+    tc_ifb_add(nl, name, 0);
+    tc_netem_add(nl, name, 1, &nothing);
+    if (nl_flush(nl, &err) < 0) {
+        h.netem = false;
+        snprintf(h.netem_why, sizeof h.netem_why, "%.190s", err.text);
+    }
+    rtnl_link_delete(nl, name);
+    nl_forgive(nl, ENODEV);
+    (void)nl_flush(nl, NULL);
+    err = ERR_INIT;
+    h.user = engine_supported(netns_fd, &err) == 0;
+    if (!h.user)
+        snprintf(h.user_why, sizeof h.user_why, "%.190s", err.text);
     *ret = h;
 }
 

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "sim/base/buf.h"
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
 #include "sim/base/impairment.h"
@@ -59,12 +60,15 @@ struct impair_scope {
 /* Of one point: true when a packet can match both. Later fragments, which match by protocol and peer
  * alone, are not counted: of two lines that differ in ports alone, the one armed first takes them. */
 bool impair_scopes_overlap(const struct impair_scope *a, const struct impair_scope *b);
+/* "to 10.0.0.2, 10.0.0.3, TCP, the peer's port 80": for people; "everything" when nothing is narrowed.
+ */
+void impair_scope_text(const struct impair_scope *s, bool ingress, struct buf *out);
 
 struct impair;
 struct impair_line;
 
-/* `lab`: a tag for names of devices, unique among those alive in these namespaces ("bs"…). died:
- * from the loop. */
+/* died: from the loop, after the path has healed; may be NULL. loop: may be NULL where only recordings
+ * are armed. */
 int impair_new(struct loop *loop, void (*died)(const char *reason, void *data), void *data,
                struct impair **ret, struct err *err);
 struct impair *impair_free(struct impair *m); /* disarms every line; takes NULL, returns NULL */
@@ -79,7 +83,9 @@ struct impair_here {
 struct hostcaps;
 /* As `doctor` tried it; NULL: not known. */
 void impair_here_of(const struct hostcaps *caps, struct impair_here *ret);
-/* Which engine AUTO becomes here, and why ("the kernel has netem"); or -EOPNOTSUPP with the reason and
+/* Tries it in that namespace: an ifb with netem that is taken away again. */
+void impair_here_try(struct nl *nl, int netns_fd, struct impair_here *ret);
+/* Which engine AUTO becomes here, and why ("the kernel has it"); or -EOPNOTSUPP with the reason and
  * what to do when none can do it. Touches nothing. */
 #define IMPAIR_WHY_MAX 256
 int impair_choose(enum impair_engine asked, const struct impairment *what,
@@ -87,20 +93,45 @@ int impair_choose(enum impair_engine asked, const struct impairment *what,
                   char ret_why[IMPAIR_WHY_MAX], struct err *err);
 const char *impair_engine_text(enum impair_engine e); /* "netem", "blackstart's own engine" */
 
-/* 0: armed and off. A recording `point->nl` records what would be sent and starts nothing. */
-int impair_arm(struct impair *m, const struct impair_point *point, const struct impair_scope *scope,
-               const struct impairment *what, enum impair_engine engine, struct impair_line **ret,
+struct impair_order {
+    struct impair_point point;
+    const struct impair_scope *scope; /* borrowed for the call */
+    const struct impairment *what;    /* borrowed for the call */
+    enum impair_engine engine;        /* AUTO: as impair_choose(), by what was tried once */
+    const char *label; /* whose line it is ("step slow", "network back"); borrowed for the call */
+};
+/* 0: armed and off. -EBUSY: it shares packets with another line at this point, which is named; lines
+ * whose scopes are disjoint compose. A recording `point.nl` records what would be sent and starts
+ * nothing. */
+int impair_arm(struct impair *m, const struct impair_order *o, struct impair_line **ret,
                struct err *err);
 /* ret_at: first request, last acknowledgement; may be NULL. */
 int impair_set(struct impair_line *line, bool on, struct span *ret_at, struct err *err);
 /* Other parameters for a line, on or off. */
 int impair_change(struct impair_line *line, const struct impairment *what, struct err *err);
-int impair_disarm(struct impair_line *line, struct err *err);
+int impair_disarm(struct impair_line *line, struct err *err); /* frees the line in any case */
+/* Switched off at once; disarmed when nothing is held any more, at the latest after IMPAIR_RETIRE. The
+ * line is not the caller's any more. */
+#define IMPAIR_RETIRE (60 * NSEC_SEC)
+int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err);
+/* The lines of this label that are not retired, oldest first; NULL: none (any more). */
+struct impair_line *impair_find(struct impair *m, const char *label);
+
+enum impair_engine impair_line_engine(const struct impair_line *line);
+const char *impair_line_why(const struct impair_line *line); /* why this engine */
+/* "eth0 egress": where it is. Appends. */
+void impair_line_text(const struct impair_line *line, struct buf *out);
+
+/* That namespace is about to go (its transport too): its lines go with it. Theirs are not the
+ * caller's any more, as after impair_retire(). */
+void impair_gone(struct impair *m, const struct nl *nl);
 
 struct impair_counts {
     uint64_t matched; /* packets that the line took */
     uint64_t passed, lost, duplicated, corrupted, reordered, marked;
-    uint64_t overflow; /* lost to a full queue of ours: not asked for */
+    uint64_t overflow; /* lost to a full queue of ours: not asked for (netem: among the lost) */
     uint64_t held;     /* now */
 };
 int impair_count(struct impair_line *line, struct impair_counts *ret, struct err *err);
+/* Is it still there as it was put there, read back from the kernel? -ENOENT and the like: no. */
+int impair_check(struct impair_line *line, struct err *err);

@@ -471,7 +471,7 @@ static const char *protocol_text(int protocol, char buf[24])
     }
 }
 
-void scope_text(const struct impair_scope *s, bool ingress, struct buf *out)
+void impair_scope_text(const struct impair_scope *s, bool ingress, struct buf *out)
 {
     bool first = true;
     char text[INET_TEXT_MAX], number[24];

@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include "sim/base/buf.h"
 #include "sim/impair/impair.h"
 #include <linux/filter.h>
 
@@ -17,8 +16,6 @@
  * many peers and ports for one program. */
 int scope_program(const struct impair_scope *s, bool ingress, struct sock_filter **ret,
                   size_t *ret_n, struct err *err);
-/* "to 10.0.0.2, 10.0.0.3, TCP, peer's port 80": for people; "everything" when nothing is narrowed. */
-void scope_text(const struct impair_scope *s, bool ingress, struct buf *out);
 /* A copy that owns its lists; scope_done() frees them. */
 struct impair_scope scope_copy(const struct impair_scope *s);
 void scope_done(struct impair_scope *s);

@@ -385,7 +385,7 @@ static void a_scope_says_what_it_takes(void **state)
     struct impair_ports web = {80, 80}, high[2] = {{8000, 8010}, {9000, 9000}};
     AUTO_BUF text = BUF_INIT;
     struct impair_scope s = {.protocol = -1};
-    scope_text(&s, false, &text);
+    impair_scope_text(&s, false, &text);
     assert_string_equal(buf_text(&text), "everything");
     buf_clear(&text);
     assert_int_equal(inet_parse("10.0.0.2", &peers[0], NULL), 0);
@@ -397,12 +397,12 @@ static void a_scope_says_what_it_takes(void **state)
                               .n_ports = 1,
                               .own_ports = high,
                               .n_own_ports = 2};
-    scope_text(&s, false, &text);
+    impair_scope_text(&s, false, &text);
     assert_string_equal(buf_text(&text),
                         "to 10.0.0.2, fd00::/64, TCP, port 80, its own ports 8000-8010, 9000");
     buf_clear(&text);
     s.reversed = true;
-    scope_text(&s, false, &text);
+    impair_scope_text(&s, false, &text);
     assert_non_null(strstr(buf_text(&text), "from 10.0.0.2, fd00::/64"));
 }
 

@@ -67,8 +67,20 @@ static const struct {
     [HOSTCAP_PACKET_SOCKET] = {"packet-socket",
                                "packets alarms and captures are not possible (load "
                                "af_packet)."},
-    [HOSTCAP_NETEM] = {"netem", "The kernel cannot delay or lose packets itself. No fault of this "
-                                "version needs that."},
+    [HOSTCAP_NETEM] = {"netem",
+                       "network faults use blackstart's own engine instead of the kernel's (load "
+                       "sch_netem; Fedora, RHEL: install kernel-modules-extra)."},
+    [HOSTCAP_IFB] = {"ifb", "network faults cannot use netem: it stands on such a device (load "
+                            "the module ifb)."},
+    [HOSTCAP_CLS_BPF] = {"cls-bpf", "network faults are not possible: packets are chosen by such a "
+                                    "filter (load the module cls_bpf)."},
+    [HOSTCAP_MIRRED] = {"mirred", "network faults are not possible: packets are led aside by that "
+                                  "action (load the module act_mirred)."},
+    [HOSTCAP_BPF] = {"bpf", "blackstart's own engine leads packets through veths instead of a TAP, "
+                            "at a higher cost for each packet (programs need CAP_BPF)."},
+    [HOSTCAP_TUN] = {"tun", "blackstart's own engine leads packets through veths instead of a TAP, "
+                            "at a higher cost for each packet (load tun; /dev/net/tun must be "
+                            "open to this user)."},
     [HOSTCAP_PIDFD] = {"pidfd", "Nothing runs here: processes are held by pidfd (kernel 5.3)."},
     [HOSTCAP_CLONE3] = {"clone3",
                         "No lab is possible: hosts are started by clone3 (kernel 5.3; old "

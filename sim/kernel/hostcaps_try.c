@@ -4,19 +4,23 @@
 #include "sim/kernel/hostcaps_impl.h"
 #include "sim/kernel/netns.h"
 #include "sim/kernel/nft.h"
-#include "sim/kernel/nl_req.h"
 #include "sim/kernel/rtnl.h"
+#include "sim/kernel/tc.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
-#include <linux/pkt_sched.h>
-#include <linux/rtnetlink.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,22 +141,60 @@ static void try_nft(struct hostcap_try *t, struct nl *nl)
     try_result(&t[HOSTCAP_NFT_BRIDGE], r, "made a table, a chain and a set of port pairs", &err);
 }
 
-static void try_netem(struct hostcap_try *t, struct nl *nl)
+/* Needs the veths of try_links(). */
+static void try_tc(struct hostcap_try *t, struct nl *nl)
 {
+    static const struct sock_filter nothing[] = {{BPF_RET | BPF_K, 0, 0, 0}};
+    const struct impairment delay = {.delay = NSEC_MSEC};
+    struct tc_filter f = {.dev = "a", .pref = 1, .handle = 1, .ops = nothing, .n_ops = 1};
     struct err err = ERR_INIT;
-    struct tcmsg head = {.tcm_parent = TC_H_ROOT, .tcm_handle = 0x10000};
-    struct tc_netem_qopt opt = {.limit = 1000};
-    struct nl_req *q =
-        nl_req_new(NETLINK_ROUTE, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof head, 256);
-    nl_req_hole_ifindex(q, offsetof(struct tcmsg, tcm_ifindex), "lo");
-    nl_req_put_str(q, TCA_KIND, "netem");
-    nl_req_put(q, TCA_OPTIONS, &opt, sizeof opt);
-    nl_queue(nl, q);
+    tc_ifb_add(nl, "ifb", 0);
+    try_result(&t[HOSTCAP_IFB], nl_flush(nl, &err), "made one", &err);
+    err = ERR_INIT;
+    tc_netem_add(nl, "b", 1, &delay);
     int r = nl_flush(nl, &err);
     if (r == -ENOENT)
-        hostcaps_set(t, false, "this kernel has no netem");
+        hostcaps_set(&t[HOSTCAP_NETEM], false, "this kernel has no netem");
     else
-        try_result(t, r, "in this kernel", &err);
+        try_result(&t[HOSTCAP_NETEM], r, "in this kernel", &err);
+    err = ERR_INIT;
+    tc_clsact_add(nl, "a");
+    tc_filter_add(nl, &f);
+    try_result(&t[HOSTCAP_CLS_BPF], nl_flush(nl, &err), "made a filter at clsact", &err);
+    err = ERR_INIT;
+    f.pref = 2;
+    f.redirect_to = "b";
+    tc_filter_add(nl, &f);
+    try_result(&t[HOSTCAP_MIRRED], nl_flush(nl, &err), "made a redirection", &err);
+}
+
+static void try_bpf(struct hostcap_try *t)
+{
+    static const struct bpf_insn program[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_SCHED_CLS,
+                           .insns = (uintptr_t)program,
+                           .insn_cnt = ARRAY_SIZE(program),
+                           .license = (uintptr_t) "Dual BSD/GPL"};
+    AUTO_CLOSE int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
+    if (fd < 0)
+        hostcaps_set(t, false, "%s", strerror(errno));
+    else
+        hostcaps_set(t, true, "loaded a program");
+}
+
+static void try_tun(struct hostcap_try *t)
+{
+    struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+    AUTO_CLOSE int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        hostcaps_set(t, false, "/dev/net/tun: %s", strerror(errno));
+    else if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+        hostcaps_set(t, false, "TUNSETIFF: %s", strerror(errno));
+    else
+        hostcaps_set(t, true, "made a TAP");
 }
 
 static void try_socket(struct hostcap_try *t, int domain, int type, int protocol)
@@ -181,7 +223,9 @@ static void try_network(struct hostcap_try *t)
     }
     try_links(t, nl);
     try_nft(t, nl);
-    try_netem(&t[HOSTCAP_NETEM], nl);
+    try_tc(t, nl);
+    try_bpf(&t[HOSTCAP_BPF]);
+    try_tun(&t[HOSTCAP_TUN]);
 }
 
 /* --- Processes and mounts ---------------------------------------------------- */

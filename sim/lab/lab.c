@@ -105,6 +105,8 @@ int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, in
     if (logs_dirfd >= 0)
         lab->logs_dirfd = fcntl(logs_dirfd, F_DUPFD_CLOEXEC, 3);
     int r = topo_new(s, &lab->topo, err);
+    if (r == 0)
+        r = impair_new(loop, NULL, NULL, &lab->impair, err);
     if (r < 0)
         return r;
     lab->nodes = calloc(lab->topo->hosts_n + 1, sizeof *lab->nodes);
@@ -129,6 +131,9 @@ struct lab *lab_free(struct lab *lab)
         node_done(&lab->nodes[i]);
     if (lab->nodes_n)
         file_remove_tree(AT_FDCWD, lab->workdir, NULL);
+    if (lab->impair && lab->sw)
+        impair_gone(lab->impair, lab->sw);
+    impair_free(lab->impair);
     nl_free(lab->sw);
     int fds[] = {lab->switch_fd, lab->source_dirfd, lab->logs_dirfd};
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -245,6 +250,16 @@ struct nl *lab_node_nl(struct lab_node *n)
 struct nl *lab_switch_nl(struct lab *lab)
 {
     return lab->sw;
+}
+
+int lab_switch_netns(const struct lab *lab)
+{
+    return lab->switch_fd;
+}
+
+struct impair *lab_impair(struct lab *lab)
+{
+    return lab->impair;
 }
 
 size_t lab_node_ports(const struct lab_node *n)

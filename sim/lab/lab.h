@@ -24,6 +24,7 @@
 
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
+#include "sim/impair/impair.h"
 #include "sim/kernel/nl.h"
 #include "sim/loop/loop.h"
 #include "sim/model/model.h"
@@ -99,6 +100,9 @@ char *lab_node_tail(const struct lab_node *n, const char *unit, size_t lines);
 /* Netlink in the host's namespace, and in the switch's; borrowed. */
 struct nl *lab_node_nl(struct lab_node *n);
 struct nl *lab_switch_nl(struct lab *lab);
+int lab_switch_netns(const struct lab *lab); /* borrowed */
+/* What impairs traffic in this lab; lines go with the lab, those in a host with the host. */
+struct impair *lab_impair(struct lab *lab);
 /* Name of the switch's port to this host on this network (NULL: its first), as in the switch. */
 const char *lab_node_port(const struct lab_node *n, const char *network);
 size_t lab_node_ports(const struct lab_node *n);

@@ -58,6 +58,7 @@ struct lab {
     char *workdir;
     int switch_fd;
     struct nl *sw;
+    struct impair *impair;
     struct lab_node *nodes;
     size_t nodes_n;
     struct loop_timer look;

@@ -61,7 +61,8 @@ const struct record impaired_shape_record = {
     {                                                                                              \
         .key = "correlation", .type = FIELD_PERCENT, .dflt = "0%",                                 \
         .offset = offsetof(struct impaired_share, correlation),                                    \
-        .help = "How much each packet's fate resembles that of the one before it."                 \
+        .help = "How much each packet's fate resembles that of the one before it.",                \
+        .example = "25%"                                                                           \
     }
 
 static const struct field share_fields[] = {SHARE_FIELDS, {0}};
@@ -115,12 +116,14 @@ static const struct field bursts_fields[] = {
      .type = FIELD_PERCENT,
      .dflt = "100%",
      .offset = offsetof(struct impaired_bursts, loss_in_bad),
-     .help = "Lost while the state is bad (1-h)."},
+     .help = "Lost while the state is bad (1-h).",
+     .example = "80%"},
     {.key = "loss_in_good",
      .type = FIELD_PERCENT,
      .dflt = "0%",
      .offset = offsetof(struct impaired_bursts, loss_in_good),
-     .help = "Lost while the state is good (1-k)."},
+     .help = "Lost while the state is good (1-k).",
+     .example = "0.1%"},
     {0},
 };
 static const struct record bursts_record = {
@@ -150,17 +153,20 @@ static const struct field states_fields[] = {
      .type = FIELD_PERCENT,
      .dflt = "0%",
      .offset = offsetof(struct impaired_states, p32),
-     .help = "From lost in a burst to arrived in a burst (2)."},
+     .help = "From lost in a burst to arrived in a burst (2).",
+     .example = "10%"},
     {.key = "p23",
      .type = FIELD_PERCENT,
      .dflt = "100%",
      .offset = offsetof(struct impaired_states, p23),
-     .help = "From arrived in a burst back to lost in it."},
+     .help = "From arrived in a burst back to lost in it.",
+     .example = "50%"},
     {.key = "p14",
      .type = FIELD_PERCENT,
      .dflt = "0%",
      .offset = offsetof(struct impaired_states, p14),
-     .help = "From good to a single loss (4), after which it is good again."},
+     .help = "From good to a single loss (4), after which it is good again.",
+     .example = "0.5%"},
     {0},
 };
 static const struct record states_record = {
@@ -185,7 +191,8 @@ static const struct field loss_fields[] = {
      .type = FIELD_PERCENT,
      .dflt = "0%",
      .offset = offsetof(struct impaired_loss, correlation),
-     .help = "With `random`: how much each packet's fate resembles that of the one before it."},
+     .help = "With `random`: how much each packet's fate resembles that of the one before it.",
+     .example = "25%"},
     {.key = "gilbert_elliott",
      .type = FIELD_OBJECT,
      .record = &bursts_record,

@@ -90,7 +90,8 @@ extern const struct record impaired_shape_record, impaired_share_record, impaire
          .type = FIELD_PERCENT,                                                                    \
          .dflt = "0%",                                                                             \
          .offset = offsetof(TYPE, M.correlation),                                                  \
-         .help = "How much each packet's delay resembles that of the one before it."},             \
+         .help = "How much each packet's delay resembles that of the one before it.",              \
+         .example = "25%"},                                                                        \
         {.key = "distribution",                                                                    \
          .type = FIELD_OBJECT,                                                                     \
          .record = &impaired_shape_record,                                                         \
@@ -139,7 +140,8 @@ extern const struct record impaired_shape_record, impaired_share_record, impaire
          .dflt = "false",                                                                          \
          .offset = offsetof(TYPE, M.ecn),                                                          \
          .help = "What `loss` would lose is marked as congestion instead, where the packet "       \
-                 "allows that."},                                                                  \
+                 "allows that.",                                                                   \
+         .example = "true"},                                                                       \
         {.key = "limit",                                                                           \
          .type = FIELD_INTEGER,                                                                    \
          .min = 1,                                                                                 \
@@ -155,18 +157,21 @@ extern const struct record impaired_shape_record, impaired_share_record, impaire
          .max = INT64_MAX,                                                                         \
          .offset = offsetof(TYPE, M.seed),                                                         \
          .help = "Of the random draws; -1: another in each trial (netem heeds it since Linux "     \
-                 "6.6)."},                                                                         \
+                 "6.6).",                                                                          \
+         .example = "7"},                                                                          \
         {.key = "keep_order",                                                                      \
          .type = FIELD_BOOL,                                                                       \
          .dflt = "false",                                                                          \
          .offset = offsetof(TYPE, M.keep_order),                                                   \
          .help = "With jitter, no packet overtakes another; blackstart's own engine does that, "   \
-                 "netem has no word for it."},                                                     \
+                 "netem has no word for it.",                                                      \
+         .example = "true"},                                                                       \
     {                                                                                              \
         .key = "engine", .type = FIELD_WORD, .words = impaired_engine_words, .dflt = "auto",       \
         .offset = offsetof(TYPE, M.engine),                                                        \
         .help = "`netem`: the kernel's; `user`: blackstart's own, for kernels without; `auto`: "   \
-                "netem where the kernel has it."                                                   \
+                "netem where the kernel has it.",                                                  \
+        .example = "user"                                                                          \
     }
 
 /* True when nothing of it does anything. */

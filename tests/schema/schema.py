@@ -33,6 +33,10 @@ STRUCTURAL = {
     "condition-unknown-key", "several-errors", "more-errors-than-shown", "yaml-list", "yaml-word",
     "bridge-key-misspelt", "bridge-without-through", "grudge-against-nobody", "grudge-empty",
     "grudge-is-a-list", "partition-kind-unknown",
+    "network-bursts-incomplete", "network-direction-unknown", "network-distribution-unknown",
+    "network-gap-without-share", "network-limit-zero", "network-loss-without-sign",
+    "network-no-host", "network-overhead-without-unit", "network-port-not-one",
+    "network-port-too-large", "network-rate-unknown-unit", "network-rate-without-unit",
 }
 
 

@@ -1,0 +1,405 @@
+/* network: packets of a host are delayed, lost, duplicated, corrupted, reordered or held to a rate, by
+ * netem or by our own engine (sim/impair).
+ *
+ * What the host sends is impaired at its own device; what it is sent at the switch's end of its cable,
+ * where it leaves the switch: a point on the path, not in the sender, so that no sender is told of a
+ * loss. Each device gets a line; they are armed in prepare (which no packet notices) and switched on
+ * together in apply.
+ *
+ * The undo record names the lines by their label, the step's id; they belong to the lab, and go with it
+ * when its namespaces do.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "injectors/actions.h"
+#include "injectors/net/network.h"
+#include "injectors/process/targets.h"
+#include "sim/base/jsonx.h"
+
+struct network_line {
+    struct reach *reach; /* borrowed from the state */
+    const struct reach_point *at;
+    struct impair_line *line;
+};
+
+struct network_state {
+    const struct network_params *params;
+    struct targets targets;
+    struct reach *reaches; /* one per host */
+    size_t n_reaches;
+    struct network_line *lines;
+    size_t n_lines;
+    struct impaired_tables tables;
+    struct impairment what;
+    char *label;
+};
+
+static enum impair_engine engine_of(const struct network_params *p)
+{
+    static const enum impair_engine engines[] = {[IMPAIRED_AUTO] = IMPAIR_AUTO,
+                                                 [IMPAIRED_NETEM] = IMPAIR_NETEM,
+                                                 [IMPAIRED_USER] = IMPAIR_USER};
+    return engines[p->impaired.engine];
+}
+
+static int network_supported(const struct inject_env *env, const struct step *step, struct err *err)
+{
+    const struct network_params *p = step->params;
+    struct impaired_tables none = {0};
+    struct impairment what;
+    struct impair_here here;
+    enum impair_engine engine;
+    char why[IMPAIR_WHY_MAX];
+    impaired_make(&p->impaired, &none, &what);
+    impair_here_of(env->caps, &here);
+    return impair_choose(engine_of(p), &what, &here, &engine, why, err);
+}
+
+/* --- Plan ------------------------------------------------------------------------------------- */
+
+/* A dry run of one fault: transports that record, and lines on them. */
+struct plan {
+    const struct network_params *params;
+    struct impairment what;
+    enum impair_engine engine;
+    struct nl *sw;
+    struct impair *impair;
+    const char *label, *prefix;
+    json_t *texts;
+};
+
+static int plan_arm(struct plan *p, struct nl *nl, const struct reach *reach,
+                    const struct reach_point *at, struct err *err)
+{
+    struct impair_scope scope = reach_scope(reach, at);
+    struct impair_line *line = NULL;
+    struct impair_order order = {.point = {.nl = nl, .netns_fd = -1, .device = reach_device(at)},
+                                 .scope = &scope,
+                                 .what = &p->what,
+                                 .engine = p->engine,
+                                 .label = p->label};
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(&text, "%s", p->prefix);
+    reach_text(reach, at, &text);
+    json_array_append_new(p->texts, json_string(buf_text(&text)));
+    size_t from = nl_recorded(p->sw);
+    int r = impair_arm(p->impair, &order, &line, err);
+    if (r < 0)
+        return r;
+    ports_plan_messages(p->sw, from, "when armed: ", p->texts);
+    from = nl_recorded(p->sw);
+    r = impair_set(line, true, NULL, err);
+    ports_plan_messages(p->sw, from, "", p->texts);
+    from = nl_recorded(p->sw);
+    if (r == 0)
+        r = impair_set(line, false, NULL, err);
+    if (r == 0)
+        r = impair_disarm(line, err);
+    ports_plan_messages(p->sw, from, "to undo that: ", p->texts);
+    return r;
+}
+
+static int plan_host(struct plan *p, const struct topo *topo, const char *host, struct err *err)
+{
+    AUTO_REACH reach = {0};
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    AUTO_BUF where = BUF_INIT;
+    int r = reach_find(topo, p->params, host, &reach, err);
+    buf_printf(&where, "host %s", host);
+    if (r == 0)
+        r = nl_derive(p->sw, -1, buf_text(&where), &nl, err);
+    for (size_t i = 0; r == 0 && i < reach.n; i++)
+        r = plan_arm(p, reach.points[i].at_switch ? p->sw : nl, &reach, &reach.points[i], err);
+    return r;
+}
+
+static void plan_sentence(const struct plan *p, const char *why)
+{
+    AUTO_FREE char *host = inject_target_text(p->params->host);
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(&text, "host %s: ", host);
+    impairment_text(&p->what, &text);
+    buf_printf(&text, "; by %s (%s); undone by taking the filters away",
+               impair_engine_text(p->engine), why);
+    json_array_append_new(p->texts, json_string(buf_text(&text)));
+}
+
+static int network_plan(const struct inject_env *env, const struct step *step, json_t *texts,
+                        struct err *err)
+{
+    const struct network_params *params = step->params;
+    CLEANUP(impaired_tables_done) struct impaired_tables tables = {0};
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    CLEANUP(nl_free_p) struct nl *sw = NULL;
+    CLEANUP(impair_free_p) struct impair *impair = NULL;
+    struct plan p = {.params = params, .texts = texts, .label = step->id};
+    struct impair_here here;
+    char why[IMPAIR_WHY_MAX];
+    int r = impaired_tables_read(&params->impaired, env->scenario->file, &tables, err);
+    if (r < 0)
+        return r;
+    impaired_make(&params->impaired, &tables, &p.what);
+    impair_here_of(env->caps, &here);
+    r = impair_choose(engine_of(params), &p.what, &here, &p.engine, why, err);
+    if (r < 0) { /* what it would be elsewhere; `run` and `check --here` refuse it */
+        json_array_append_new(texts, json_sprintf("not possible here: %s", err->text));
+        return 0;
+    }
+    r = topo_new(env->scenario, &topo, err);
+    if (r == 0)
+        r = nl_open_recording("switch", &sw, err);
+    if (r == 0)
+        r = impair_new(NULL, NULL, NULL, &impair, err);
+    if (r < 0)
+        return r;
+    p.sw = sw;
+    p.impair = impair;
+    p.prefix = params->host->host ? "" : "if chosen: ";
+    plan_sentence(&p, why);
+    const struct target *t = params->host;
+    for (size_t i = 0; r == 0 && i < (t->host ? 1 : t->of.n); i++)
+        r = plan_host(&p, topo, t->host ? t->host : t->of.items[i], err);
+    return r;
+}
+
+/* --- Prepare: armed, traffic untouched -------------------------------------------------------- */
+
+/* Lines that were switched on are not ours any more: revert finds them by their label. */
+static void network_done(void *state)
+{
+    struct network_state *st = state;
+    if (!st)
+        return;
+    targets_done(&st->targets);
+    for (size_t i = 0; i < st->n_reaches; i++)
+        reach_done(&st->reaches[i]);
+    free(st->reaches);
+    free(st->lines);
+    impaired_tables_done(&st->tables);
+    free(st->label);
+    free(st);
+}
+DEFINE_CLEANUP(void, network_done);
+
+static struct nl *transport(struct inject_env *env, const struct reach_point *at, int *ret_netns)
+{
+    struct lab_node *n = lab_node(env->lab, at->port->host);
+    *ret_netns = at->at_switch ? lab_switch_netns(env->lab) : lab_node_netns(n);
+    return at->at_switch ? lab_switch_nl(env->lab) : lab_node_nl(n);
+}
+
+static int arm_point(struct inject_env *env, struct network_state *st, struct reach *reach,
+                     const struct reach_point *at, struct err *err)
+{
+    struct impair_scope scope = reach_scope(reach, at);
+    struct impair_order order = {.point = {.device = reach_device(at)},
+                                 .scope = &scope,
+                                 .what = &st->what,
+                                 .engine = engine_of(st->params),
+                                 .label = st->label};
+    order.point.nl = transport(env, at, &order.point.netns_fd);
+    struct network_line *l = &st->lines[st->n_lines];
+    *l = (struct network_line){.reach = reach, .at = at};
+    int r = impair_arm(lab_impair(env->lab), &order, &l->line, err);
+    if (r < 0)
+        return err_prefix(err, "host '%s'", at->port->host);
+    st->n_lines++;
+    return 0;
+}
+
+static int find_reaches(struct inject_env *env, struct network_state *st, struct err *err)
+{
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    size_t points = 0;
+    int r = topo_new(env->scenario, &topo, err);
+    if (r < 0)
+        return r;
+    st->reaches = calloc(st->targets.n + 1, sizeof *st->reaches);
+    if (!st->reaches)
+        return err_errno(err, ENOMEM, "preparing network");
+    for (size_t i = 0; r == 0 && i < st->targets.n; i++) {
+        const char *host = st->targets.hosts[i];
+        struct lab_node *n = lab_node(env->lab, host);
+        if (!n || !lab_node_is_up(n))
+            return err_set(err, ESRCH, "host '%s' is down: it has no traffic", host);
+        r = reach_find(topo, st->params, host, &st->reaches[i], err);
+        st->n_reaches = i + 1;
+        points += st->reaches[i].n;
+    }
+    st->lines = calloc(points + 1, sizeof *st->lines);
+    return st->lines ? r : err_errno(err, ENOMEM, "preparing network");
+}
+
+static void disarm_all(struct network_state *st)
+{
+    while (st->n_lines > 0)
+        (void)impair_disarm(st->lines[--st->n_lines].line, NULL);
+}
+
+static int arm_all(struct inject_env *env, struct network_state *st, struct err *err)
+{
+    int r = find_reaches(env, st, err);
+    for (size_t i = 0; r == 0 && i < st->n_reaches; i++)
+        for (size_t k = 0; r == 0 && k < st->reaches[i].n; k++)
+            r = arm_point(env, st, &st->reaches[i], &st->reaches[i].points[k], err);
+    if (r < 0)
+        disarm_all(st);
+    return r;
+}
+
+static json_t *undo_record(const struct network_state *st)
+{
+    json_t *lines = json_array();
+    for (size_t i = 0; i < st->n_lines; i++) {
+        AUTO_BUF text = BUF_INIT;
+        impair_line_text(st->lines[i].line, &text);
+        json_array_append_new(lines, json_pack("{s:s, s:s}", "host", st->lines[i].at->port->host,
+                                               "line", buf_text(&text)));
+    }
+    return json_pack("{s:s, s:o}", "label", st->label, "lines", lines);
+}
+
+static int network_prepare(struct inject_env *env, const struct step *step, void **ret_state,
+                           json_t **ret_undo, struct err *err)
+{
+    struct network_state *st = calloc(1, sizeof *st);
+    CLEANUP(network_done_p) void *owner = st;
+    if (!st || !(st->label = strdup(step->id)))
+        return err_errno(err, ENOMEM, "preparing network");
+    st->params = step->params;
+    int r = impaired_tables_read(&st->params->impaired, env->scenario->file, &st->tables, err);
+    if (r == 0)
+        r = targets_choose(env, st->params->host, &st->targets, err);
+    if (r < 0)
+        return r;
+    impaired_make(&st->params->impaired, &st->tables, &st->what);
+    r = arm_all(env, st, err);
+    if (r < 0)
+        return r;
+    *ret_undo = undo_record(st);
+    *ret_state = steal_ptr(owner);
+    return 0;
+}
+
+/* --- Apply and revert: one step each ---------------------------------------------------------- */
+
+static void line_change(const struct network_line *l, const struct impairment *what,
+                        json_t *changes)
+{
+    AUTO_BUF text = BUF_INIT;
+    reach_text(l->reach, l->at, &text);
+    buf_adds(&text, ": ");
+    impairment_text(what, &text);
+    buf_printf(&text, ", by %s (%s)", impair_engine_text(impair_line_engine(l->line)),
+               impair_line_why(l->line));
+    json_array_append_new(changes, json_string(buf_text(&text)));
+}
+
+static int network_apply(struct inject_env *env, void *state, struct inject_result *ret,
+                         struct err *err)
+{
+    struct network_state *st = state;
+    struct span at = SPAN_UNSET;
+    for (size_t i = 0; i < st->n_lines; i++) {
+        struct span one;
+        int r = impair_set(st->lines[i].line, true, &one, err);
+        if (r < 0)
+            return err_prefix(err, "host '%s'", st->lines[i].at->port->host);
+        if (i == 0)
+            at.lo = one.lo;
+        at.hi = one.hi;
+    }
+    json_t *changes = json_array();
+    for (size_t i = 0; i < st->n_lines; i++)
+        line_change(&st->lines[i], &st->what, changes);
+    *ret = (struct inject_result){.at = at,
+                                  .targets = targets_names(&st->targets),
+                                  .changes = changes,
+                                  .chosen = targets_how(&st->targets)};
+    return 0;
+}
+
+static int network_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                          struct err *err)
+{
+    const char *label = jsonx_str(undo, "label", "");
+    struct impair *impair = env->lab ? lab_impair(env->lab) : NULL;
+    AUTO_JSON *changes = json_array();
+    struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
+    for (struct impair_line *l; impair && (l = impair_find(impair, label));) {
+        AUTO_BUF text = BUF_INIT;
+        impair_line_text(l, &text);
+        int r = impair_retire(l, NULL, err);
+        if (r < 0)
+            return r;
+        json_array_append_new(changes, json_sprintf("%s: as before", buf_text(&text)));
+    }
+    at.hi = nsec_now(CLOCK_MONOTONIC);
+    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    return 0;
+}
+
+/* --- Verify ----------------------------------------------------------------------------------- */
+
+static int network_verify(struct inject_env *env, void *state, struct inject_proof *ret,
+                          struct err *err)
+{
+    struct network_state *st = state;
+    struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}, .ok = true};
+    AUTO_BUF asked = BUF_INIT, seen = BUF_INIT;
+    impairment_text(&st->what, &asked);
+    uint64_t matched = 0, lost = 0;
+    for (size_t i = 0; i < st->n_lines; i++) {
+        struct impair_counts c;
+        struct err why = ERR_INIT;
+        int r = impair_check(st->lines[i].line, &why);
+        if (r == 0)
+            r = impair_count(st->lines[i].line, &c, &why);
+        if (r < 0) {
+            p.ok = false;
+            buf_printf(&seen, "%shost %s: %s", seen.len ? "; " : "", st->lines[i].at->port->host,
+                       why.text);
+            continue;
+        }
+        matched += c.matched;
+        lost += c.lost;
+    }
+    if (p.ok)
+        buf_printf(&seen, "in force at %zu point%s, %llu packets met it, %llu were lost",
+                   st->n_lines, st->n_lines == 1 ? "" : "s", (unsigned long long)matched,
+                   (unsigned long long)lost);
+    snprintf(p.asked, sizeof p.asked, "%s", buf_text(&asked));
+    snprintf(p.seen, sizeof p.seen, "%s", buf_text(&seen));
+    snprintf(p.how, sizeof p.how, "parameters and counters read back");
+    p.at.hi = nsec_now(CLOCK_MONOTONIC);
+    *ret = p;
+    return 0;
+}
+
+static const struct injector network_injector = {
+    .name = "network",
+    .is_fault = true,
+    .lasts = true,
+    .holds = true,
+    .check = network_check,
+    .supported = network_supported,
+    .plan = network_plan,
+    .prepare = network_prepare,
+    .apply = network_apply,
+    .verify = network_verify,
+    .revert = network_revert,
+    .done = network_done,
+};
+
+const struct variant inject_network = {
+    .name = "network",
+    .summary = "Packets are delayed, lost, duplicated, corrupted, reordered, or held to a rate.",
+    .detail = "Of the host's traffic only what the scope names is touched; the queues of its "
+              "devices stay as they are. By the kernel's netem where it has one, else by "
+              "blackstart's own engine. Several may be in force on one host as long as no packet "
+              "belongs to two of them.",
+    .params = &network_record,
+    .impl = &network_injector,
+};
