@@ -4,6 +4,7 @@
 #include "tests/support/test.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "injectors/injector.h"
 #include "injectors/net/cut.h"
@@ -386,20 +387,23 @@ static void a_failed_cut_leaves_nothing(void **state)
 {
     static struct kit k;
     struct err err = ERR_INIT;
+    const struct cut_scope all = {0};
     shape(&k);
     AUTO_CUT cut = {0};
     make_cut(&k, "a", "b", &cut);
     CLEANUP(nl_free_p) struct nl *rec = NULL, *nl = NULL;
     kit_ok(nl_open_recording("switch", &rec, &err), &err);
-    kit_ok(cut_install_drop(&cut, rec, "blackstart-x", &err), &err);
+    struct cut_place at = {NULL, rec, "blackstart-x"};
+    kit_ok(cut_load(&cut, &all, &at, &err), &err);
     size_t n = nl_recorded(rec);
     assert_true(n >= 4); /* table, chain, set, its rule, elements */
-    kit_ok(cut_remove(rec, NFT_FAMILY_BRIDGE, "blackstart-x", &err), &err);
+    kit_ok(cut_remove(&at, &err), &err);
     kit_ok(nl_open_expecting("switch", &nl, &err), &err);
     for (size_t i = 0; i < n; i++)
         nl_expect(nl, NULL, nl_recorded_at(rec, i).text, i == n - 1 ? ENOSPC : 0, NULL);
     nl_expect(nl, NULL, nl_recorded_at(rec, n).text, 0, NULL); /* taken away again */
-    assert_int_equal(cut_install_drop(&cut, nl, "blackstart-x", &err), -ENOSPC);
+    at.nl = nl;
+    assert_int_equal(cut_load(&cut, &all, &at, &err), -ENOSPC);
     kit_ok(nl_expect_end(nl, &err), &err);
     kit_close(&k);
 }
@@ -408,15 +412,18 @@ static void somebody_elses_table_is_not_touched(void **state)
 {
     static struct kit k;
     struct err err = ERR_INIT;
+    const struct cut_scope all = {0};
     shape(&k);
     AUTO_CUT cut = {0};
     make_cut(&k, "a", "b", &cut);
     CLEANUP(nl_free_p) struct nl *rec = NULL, *nl = NULL;
     kit_ok(nl_open_recording("switch", &rec, &err), &err);
-    kit_ok(cut_install_drop(&cut, rec, "blackstart-x", &err), &err);
+    struct cut_place at = {NULL, rec, "blackstart-x"};
+    kit_ok(cut_load(&cut, &all, &at, &err), &err);
     kit_ok(nl_open_expecting("switch", &nl, &err), &err);
     nl_expect(nl, NULL, nl_recorded_at(rec, 0).text, EEXIST, NULL);
-    assert_int_equal(cut_install_drop(&cut, nl, "blackstart-x", &err), -EEXIST);
+    at.nl = nl;
+    assert_int_equal(cut_load(&cut, &all, &at, &err), -EEXIST);
     kit_ok(nl_expect_end(nl, &err), &err);
     kit_close(&k);
 }
@@ -426,41 +433,124 @@ static void removing_what_is_gone_is_fine(void **state)
     struct err err = ERR_INIT;
     CLEANUP(nl_free_p) struct nl *rec = NULL, *nl = NULL;
     kit_ok(nl_open_recording("switch", &rec, &err), &err);
-    kit_ok(cut_remove(rec, NFT_FAMILY_INET, "blackstart-x", &err), &err);
+    struct cut_place at = {"b", rec, "blackstart-x"};
+    kit_ok(cut_remove(&at, &err), &err);
     assert_int_equal(nl_recorded(rec), 1);
     kit_ok(nl_open_expecting("switch", &nl, &err), &err);
     nl_expect(nl, NULL, nl_recorded_at(rec, 0).text, ENOENT, NULL);
     nl_expect(nl, NULL, nl_recorded_at(rec, 0).text, EPERM, NULL);
-    kit_ok(cut_remove(nl, NFT_FAMILY_INET, "blackstart-x", &err), &err);
-    assert_int_equal(cut_remove(nl, NFT_FAMILY_INET, "blackstart-x", &err), -EPERM);
+    at.nl = nl;
+    kit_ok(cut_remove(&at, &err), &err);
+    assert_int_equal(cut_remove(&at, &err), -EPERM);
     kit_ok(nl_expect_end(nl, &err), &err);
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (const char *p = text; (p = strstr(p, word)); p++)
+        n++;
+    return n;
+}
+
+/* Loads a→b, and d→b by way of the router, and woken; as texts. */
+static char *loaded(struct kit *k, const struct cut_scope *s, const char *host)
+{
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    struct err err = ERR_INIT;
+    AUTO_CUT cut = {0};
+    CLEANUP(nl_free_p) struct nl *rec = NULL;
+    const struct member m[] = {{"a", 0}, {"d", 0}, {"b", 1}};
+    kit_ok(topo_new(k->s, &topo, &err), &err);
+    cut_groups(topo, m, 3, false, true, false, &cut);
+    kit_ok(nl_open_recording("here", &rec, &err), &err);
+    struct cut_place at = {host, rec, "blackstart-x"};
+    kit_ok(cut_load(&cut, s, &at, &err), &err);
+    kit_ok(cut_wake(&at, &err), &err);
+    return recorded(rec);
 }
 
 static void a_refusing_host_lets_refusals_pass(void **state)
 {
     static struct kit k;
-    struct err err = ERR_INIT;
     shape(&k);
-    AUTO_CUT cut = {0};
-    make_cut(&k, "a", "b", &cut);
-    CLEANUP(nl_free_p) struct nl *rec = NULL;
-    kit_ok(nl_open_recording("host b", &rec, &err), &err);
-    kit_ok(cut_install_reject(&cut, "b", rec, "blackstart-x", &err), &err);
-    AUTO_FREE char *text = recorded(rec);
-    size_t rules = 0, rejects = 0, pass = 0, by_mac = 0;
-    for (const char *p = text; (p = strstr(p, "rule append")); p++)
-        rules++;
-    for (const char *p = text; (p = strstr(p, "[reject ")); p++)
-        rejects++;
-    if (rules != 14) /* in each of both chains: five let pass, two refuse */
-        fail_msg("%zu rules:\n%s", rules, text);
-    for (const char *p = text; (p = strstr(p, "(code=accept)")); p++)
-        pass++;
-    for (const char *p = text; (p = strstr(p, "offset=6 len=6]")); p++)
-        by_mac++; /* the link layer's header: whatever address the neighbour uses */
-    assert_int_equal(rejects, 4);
-    assert_int_equal(pass, 10);
-    assert_int_equal(by_mac, 4);
+    AUTO_FREE char *text = loaded(&k, &(struct cut_scope){.refuse = true}, "b");
+    /* seven let pass, two refuse neighbours and two those afar, two hooks lead to them */
+    assert_int_equal(count(text, "rule append"), 13);
+    assert_int_equal(count(text, "[reject "), 4);
+    assert_int_equal(count(text, "(code=accept)"), 7);
+    /* the link layer's header: whatever address the neighbour uses */
+    assert_int_equal(count(text, "base=link offset=6 len=6]"), 2);
+    kit_close(&k);
+}
+
+/* The last messages are the hooks, whatever their number. */
+static void a_cut_sleeps_until_it_is_whole(void **state)
+{
+    static struct kit k;
+    shape(&k);
+    for (int at_host = 0; at_host < 2; at_host++) {
+        AUTO_FREE char *text =
+            loaded(&k, &(struct cut_scope){.refuse = at_host}, at_host ? "b" : NULL);
+        const char *awake = strstr(text, "hook=");
+        size_t hooks = at_host ? 2 : 1;
+        assert_non_null(awake);
+        assert_int_equal(count(awake, "hook="), hooks);
+        assert_int_equal(count(awake, "chain=cut"), hooks);
+        assert_int_equal(count(awake, "nft "), 2 * hooks - 1);
+    }
+    kit_close(&k);
+}
+
+/* What each scope asks of packets: "tcp dport 80; …", for one chain and the neighbours' set. */
+static void patterns_of_scopes(void **state)
+{
+    static struct kit k;
+    struct port_range one = {80, 80}, range = {8000, 8010};
+    const struct {
+        struct cut_scope scope;
+        const char *host;
+        size_t rules; /* for both sets, near and far; and what passes, and the hooks */
+        const char *words[4];
+    } known[] = {
+        {{0}, NULL, 2 + 1, {"(code=drop)"}},
+        {{.protocol = IPPROTO_UDP},
+         NULL,
+         2 + 1,
+         {"key=l4proto dreg=1][cmp sreg=1 op=eq data=(value=0x11"}},
+        {{.protocol = IPPROTO_ICMP},
+         NULL,
+         4 + 4 + 1,
+         {"(value=0x3a)", "(value=0x01)", "(value=0x87)"}},
+        {{.protocol = IPPROTO_TCP, .ports = {&one, 1}},
+         NULL,
+         4 + 1,
+         {"offset=0 len=2][cmp sreg=1 op=eq data=(value=0x0050)]",
+          "offset=2 len=2][cmp sreg=1 op=eq data=(value=0x0050)]"}},
+        {{.ports = {&range, 1}},
+         NULL,
+         3 * 4 + 1,
+         {"op=gte data=(value=0x1f40)][cmp sreg=1 op=lte data=(value=0x1f4a)]", "(value=0x84)"}},
+        {{.new_only = true}, "b", 2 + 1 + 2 + 2, {"mask=(value=0x17)", "[ct key=state"}},
+        {{.new_only = true, .protocol = IPPROTO_TCP, .ports = {&one, 1}},
+         "b",
+         2 + 2,
+         {"mask=(value=0x17)", "offset=2 len=2]"}},
+        {{.new_only = true, .refuse = true, .protocol = IPPROTO_UDP},
+         "b",
+         7 + 2 + 2,
+         {"[ct key=state", "[reject type=icmpx"}},
+    };
+    shape(&k);
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        AUTO_FREE char *text = loaded(&k, &known[i].scope, known[i].host);
+        if (count(text, "rule append") != known[i].rules)
+            fail_msg("%zu: not %zu rules:\n%s", i, known[i].rules, text);
+        for (size_t w = 0; w < 4 && known[i].words[w]; w++)
+            if (!strstr(text, known[i].words[w]))
+                fail_msg("%zu: no %s in\n%s", i, known[i].words[w], text);
+        assert_int_equal(cut_is_at_switch(&known[i].scope), !known[i].host);
+    }
     kit_close(&k);
 }
 
@@ -539,9 +629,10 @@ static void plans_of_network_faults_are_messages(void **state)
     fault_group(&k, &p->cut, "a");
     fault_group(&k, &p->cut, "b c");
     p->direction = CUT_FORWARD;
-    assert_string_equal(planned(&k, s, 0),
-                        "frames lost at the switch: a | b, c, only what the first send; undone by "
-                        "deleting the table blackstart-split");
+    assert_string_equal(
+        planned(&k, s, 0),
+        "every packet lost at the switch: a | b, c, only what the first send; undone by "
+        "deleting the table blackstart-split");
     assert_non_null(strstr(planned(&k, s, 1), "  switch: "));
     assert_non_null(strstr(planned(&k, s, 1), "blackstart-split"));
     AUTO_BUF all = BUF_INIT;
@@ -556,7 +647,7 @@ static void plans_of_network_faults_are_messages(void **state)
     fault_add(&k, &p->isolate, leader);
     assert_string_equal(
         planned(&k, s, 0),
-        "frames lost at the switch: the one of a, b, c on which `am-i-it` exits 0 "
+        "every packet lost at the switch: the one of a, b, c on which `am-i-it` exits 0 "
         "at that moment | all others, only what the first send; undone by deleting "
         "the table blackstart-split (its pairs are made when the hosts are chosen)");
     assert_string_equal(planned(&k, s, 1), "");
@@ -624,6 +715,8 @@ int main(void)
         cmocka_unit_test(somebody_elses_table_is_not_touched),
         cmocka_unit_test(removing_what_is_gone_is_fine),
         cmocka_unit_test(a_refusing_host_lets_refusals_pass),
+        cmocka_unit_test(a_cut_sleeps_until_it_is_whole),
+        cmocka_unit_test(patterns_of_scopes),
         cmocka_unit_test(plans_of_process_faults_are_sentences),
         cmocka_unit_test(plans_of_network_faults_are_messages),
         cmocka_unit_test(what_was_a_labs_is_gone_with_it),

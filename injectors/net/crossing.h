@@ -1,7 +1,9 @@
 /* Packets of our own sent along paths that are cut: they must not arrive.
  *
- * What is sent: one UDP datagram between declared addresses, to a port that we hold open for it, so
- * a refusal can only come from the cut. (Frames of a type of our own would cross without addresses,
+ * What is sent, to a declared address, is of the kind that the cut is about: a UDP datagram, what
+ * opens a TCP connection, an ICMP echo. Where it concerns no port of the user's we hold the port that
+ * it is sent to, so a refusal can only come from a cut. Ports of the user's are never listened on, as a
+ * client would take us for the server; a refusal there says nothing. (Frames of a type of our own would cross without addresses,
  * but closing a packet socket waits for an RCU grace period, 10 ms each: the runner would be late.)
  *
  * Ownership: crossing_send() … crossing_free(); it holds the sockets.
@@ -14,9 +16,9 @@
 struct crossing;
 
 /* At most `max` paths, spread evenly over the cut. Paths whose ends are down, have no address or no
- * route are not tried. */
-int crossing_send(struct lab *lab, const struct cut *c, size_t max, struct crossing **ret,
-                  struct err *err);
+ * route, or whose ports are taken, are not tried. */
+int crossing_send(struct lab *lab, const struct cut *c, const struct cut_scope *s, size_t max,
+                  struct crossing **ret, struct err *err);
 struct crossing *crossing_free(struct crossing *x);
 DEFINE_CLEANUP(struct crossing, crossing_free);
 size_t crossing_tried(const struct crossing *x);

@@ -4,18 +4,21 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "sim/base/cleanup.h"
 
 #define CUT_CHAIN "cut"
-#define CUT_SET "pairs"
+/* Of rules that lose; those that let pass have none. */
+#define CUT_COMMENT "cut"
 /* Before the bridge's own filter rules (-200), so that what is cut reaches nobody else's counters.
  */
 #define CUT_BRIDGE_PRIORITY -300
-/* Before what a host may have itself (0), so that its accepts cannot let through what is cut. */
-#define CUT_INET_PRIORITY -10
+/* Before everything that a host has itself (raw is -300, filter 0): an accept there, of established
+ * connections above all, ends that chain only, and neither precedes nor counts what is cut. */
+#define CUT_INET_PRIORITY -310
 
 void cut_done(struct cut *c)
 {
@@ -154,244 +157,314 @@ const char *cut_table_name(const char *step_id, char buf[CUT_TABLE_MAX])
     return buf;
 }
 
-static const char *rule_comment(const struct cut *c, const struct cut_pair *p, char buf[121])
+bool cut_is_at_switch(const struct cut_scope *s)
 {
-    snprintf(buf, 121, "%.58s to %.58s", from_of(c, p)->host, to_of(c, p)->host);
-    return buf;
+    return !s->refuse && !s->new_only;
 }
 
-/* --- Drop, at the switch ---------------------------------------------------------------------- */
-
-static struct nft_pair *kernel_pairs(const struct cut *c)
+static struct nft_table table_of(const struct cut_place *at)
 {
-    struct nft_pair *pairs = calloc(c->n_pairs + 1, sizeof *pairs);
-    if (!pairs)
-        abort();
-    for (size_t i = 0; i < c->n_pairs; i++) {
-        snprintf(pairs[i].in, sizeof pairs[i].in, "%s", from_of(c, &c->pairs[i])->name);
-        snprintf(pairs[i].out, sizeof pairs[i].out, "%s", to_of(c, &c->pairs[i])->name);
-    }
-    return pairs;
+    return (struct nft_table){at->host ? NFT_FAMILY_INET : NFT_FAMILY_BRIDGE, at->table};
 }
 
-static void encode_drop_pairs(const struct cut *c, struct nl *sw, const struct nft_table *t)
-{
-    AUTO_FREE struct nft_pair *pairs = kernel_pairs(c);
-    nft_pairs_create(sw, t, CUT_CHAIN, CUT_SET);
-    nft_pairs_add(sw, t, CUT_SET, pairs, c->n_pairs);
-}
+/* --- Whose packets: sets ---------------------------------------------------------------------- */
 
-static void encode_drop_routes(const struct cut *c, struct nl *sw, const struct nft_table *t)
-{
-    for (size_t i = 0; i < c->n_routes; i++) {
-        const struct port *from = from_of(c, &c->routes[i]);
-        char comment[121];
-        for (size_t k = 0; k < from->n_addresses; k++) {
-            struct inet_prefix source = from->addresses[k];
-            source.len = source.family == AF_INET ? 32 : 128;
-            nft_rule_add(sw,
-                         &(struct nft_rule){.table = *t,
-                                            .chain = CUT_CHAIN,
-                                            .oifname = to_of(c, &c->routes[i])->name,
-                                            .saddr = source,
-                                            .verdict = NFT_DROP_IT,
-                                            .comment = rule_comment(c, &c->routes[i], comment)});
-        }
-    }
-}
+/* Neighbours are known by port or hardware address, which covers virtual addresses too; senders
+ * behind a router by their declared addresses. */
+enum { NEAR, FAR_IP4, FAR_IP6, SETS };
 
-/* After a failure nothing of ours may stay; why it failed is what the caller wants to hear. */
-static int give_up(struct nl *nl, const struct nft_table *t, int r)
-{
-    cut_remove(nl, t->family, t->name, NULL);
-    return r;
-}
-
-int cut_install_drop(const struct cut *c, struct nl *sw, const char *table, struct err *err)
-{
-    struct nft_table t = {NFT_FAMILY_BRIDGE, table};
-    int r = nft_table_create(sw, &t, err);
-    if (r < 0)
-        return r;
-    nft_chain_add(sw, &(struct nft_chain){t, CUT_CHAIN, NFT_FORWARD, CUT_BRIDGE_PRIORITY});
-    encode_drop_pairs(c, sw, &t);
-    encode_drop_routes(c, sw, &t);
-    r = nl_flush(sw, err);
-    return r < 0 ? give_up(sw, &t, r) : 0;
-}
-
-static size_t route_rules(const struct cut *c)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < c->n_routes; i++)
-        n += from_of(c, &c->routes[i])->n_addresses;
-    return n;
-}
-
-static int by_names(const void *a, const void *b)
-{
-    return memcmp(a, b, sizeof(struct nft_pair)); /* names are padded with zeros */
-}
-
-/* The pairs as the kernel is asked for them, sorted by by_names(); the caller frees. */
-static struct nft_pair *sorted_pairs(const struct cut *c)
-{
-    struct nft_pair *pairs = kernel_pairs(c);
-    qsort(pairs, c->n_pairs, sizeof *pairs, by_names);
-    return pairs;
-}
-
-int cut_read_drop(const struct cut *c, struct nl *sw, const char *table, struct cut_seen *ret,
-                  struct err *err)
-{
-    struct nft_table t = {NFT_FAMILY_BRIDGE, table};
-    AUTO_FREE struct nft_pair_seen *pairs = NULL;
-    AUTO_FREE struct nft_rule_seen *rules = NULL;
-    size_t n_pairs = 0, n_rules = 0;
-    int r = nft_pairs(sw, &t, CUT_SET, &pairs, &n_pairs, err);
-    if (r == 0)
-        r = nft_rules(sw, &t, &rules, &n_rules, err);
-    if (r < 0)
-        return r;
-    AUTO_FREE struct nft_pair *asked = sorted_pairs(c);
-    struct cut_seen seen = {.asked = c->n_pairs + route_rules(c)};
-    for (size_t i = 0; i < n_pairs; i++) {
-        seen.found += bsearch(&pairs[i].pair, asked, c->n_pairs, sizeof *asked, by_names) != NULL;
-        seen.packets += pairs[i].packets;
-    }
-    for (size_t i = 0; i < n_rules; i++) {
-        bool ours = rules[i].comment[0] != '\0'; /* the set's own rule has none */
-        seen.found += ours;
-        seen.packets += ours ? rules[i].packets : 0;
-    }
-    *ret = seen;
-    return 0;
-}
-
-/* --- Reject, at the receiving host ------------------------------------------------------------ */
-
-/* What must pass though its sender is cut: the refusals of the other side (a reset that is itself
- * refused would leave the client waiting), and the search for neighbours, without which IPv6 would
- * time out instead of being refused. */
-static const struct {
-    uint8_t l4proto;
-    bool reset;
-    uint8_t icmp_type;
-} reject_lets_pass[] = {
-    {IPPROTO_TCP, true, 0},       {IPPROTO_ICMP, false, 3}, /* destination unreachable */
-    {IPPROTO_ICMPV6, false, 1},                             /* destination unreachable */
-    {IPPROTO_ICMPV6, false, 135},                           /* neighbour solicitation */
-    {IPPROTO_ICMPV6, false, 136},                           /* neighbour advertisement */
+struct senders {
+    struct nft_set sets[SETS];
+    struct nft_element *items[SETS];
+    size_t n[SETS];
 };
 
-static const char *const reject_chains[] = {"in", "through"};
-static const enum nft_hook reject_hooks[] = {NFT_INPUT, NFT_FORWARD};
-
-static void encode_passing(struct nl *nl, const struct nft_table *t, const char *chain)
+static void senders_done(struct senders *s)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(reject_lets_pass); i++)
-        nft_rule_add(nl, &(struct nft_rule){.table = *t,
-                                            .chain = chain,
-                                            .l4proto = reject_lets_pass[i].l4proto,
-                                            .reset_only = reject_lets_pass[i].reset,
-                                            .icmp_type = reject_lets_pass[i].icmp_type,
-                                            .verdict = NFT_LET_PASS});
+    for (size_t i = 0; i < SETS; i++)
+        free(s->items[i]);
 }
 
-/* Two rules: a reset for TCP, an ICMP error for the rest. */
-static void encode_refusal(struct nl *nl, struct nft_rule rule)
+static void add_sender(struct senders *s, size_t set, const char *interface, const void *second)
 {
-    rule.l4proto = IPPROTO_TCP;
-    rule.verdict = NFT_REJECT_RST;
-    nft_rule_add(nl, &rule);
-    rule.l4proto = 0;
-    rule.verdict = NFT_REJECT_ICMP;
-    nft_rule_add(nl, &rule);
+    size_t n = s->n[set];
+    if ((n & (n - 1)) == 0) {
+        struct nft_element *more = realloc(s->items[set], (n ? 2 * n : 1) * sizeof *more);
+        if (!more)
+            abort(); /* as the buffers of sim/base do */
+        s->items[set] = more;
+    }
+    s->items[set][s->n[set]++] = nft_element(s->sets[set].key, interface, second);
 }
 
-/* Neighbours are known by their hardware address, which covers virtual addresses too; senders
- * behind a router by their declared addresses. */
-static void encode_reject_chain(const struct cut *c, const char *host, struct nl *nl,
-                                const struct nft_table *t, const char *chain)
+static void find_senders(const struct cut *c, const struct cut_place *at, struct senders *ret)
 {
-    char comment[121];
+    static const enum nft_key keys[][SETS] = {
+        {NFT_KEY_IN_MAC, NFT_KEY_IN_IP4, NFT_KEY_IN_IP6},
+        {NFT_KEY_PORTS, NFT_KEY_OUT_IP4, NFT_KEY_OUT_IP6},
+    };
+    static const char *const names[SETS] = {"near", "far4", "far6"};
+    *ret = (struct senders){0};
+    for (size_t i = 0; i < SETS; i++)
+        ret->sets[i] = (struct nft_set){table_of(at), names[i], keys[!at->host][i]};
     for (size_t i = 0; i < c->n_pairs; i++) {
         const struct port *from = from_of(c, &c->pairs[i]), *to = to_of(c, &c->pairs[i]);
-        if (strcmp(to->host, host) == 0)
-            encode_refusal(nl,
-                           (struct nft_rule){.table = *t,
-                                             .chain = chain,
-                                             .iifname = to->device,
-                                             .smac = &from->mac,
-                                             .comment = rule_comment(c, &c->pairs[i], comment)});
+        if (!at->host)
+            add_sender(ret, NEAR, from->name, to->name);
+        else if (strcmp(to->host, at->host) == 0)
+            add_sender(ret, NEAR, to->device, &from->mac);
     }
     for (size_t i = 0; i < c->n_routes; i++) {
         const struct port *from = from_of(c, &c->routes[i]), *to = to_of(c, &c->routes[i]);
-        for (size_t k = 0; strcmp(to->host, host) == 0 && k < from->n_addresses; k++) {
-            struct inet_prefix source = from->addresses[k];
-            source.len = source.family == AF_INET ? 32 : 128;
-            encode_refusal(nl,
-                           (struct nft_rule){.table = *t,
-                                             .chain = chain,
-                                             .iifname = to->device,
-                                             .saddr = source,
-                                             .comment = rule_comment(c, &c->routes[i], comment)});
+        if (at->host && strcmp(to->host, at->host) != 0)
+            continue;
+        for (size_t k = 0; k < from->n_addresses; k++)
+            add_sender(ret, from->addresses[k].family == AF_INET ? FAR_IP4 : FAR_IP6,
+                       at->host ? to->device : to->name, &from->addresses[k]);
+    }
+}
+
+/* --- Which of them: patterns ------------------------------------------------------------------ */
+
+/* What must pass though its sender is cut: the refusals of the other side (a reset that is itself
+ * refused would leave the client waiting), and the search for neighbours, without which IPv6 would
+ * be lost altogether. */
+static const struct {
+    uint8_t l4proto;
+    bool reset, refusal;
+    uint8_t icmp_type;
+} lets_pass[] = {
+    {IPPROTO_TCP, true, true, 0},        {IPPROTO_ICMP, false, true, 3}, /* unreachable */
+    {IPPROTO_ICMPV6, false, true, 1},                                    /* unreachable */
+    {IPPROTO_ICMPV6, false, false, 133},                                 /* router solicitation */
+    {IPPROTO_ICMPV6, false, false, 134},                                 /* router advertisement */
+    {IPPROTO_ICMPV6, false, false, 135}, /* neighbour solicitation */
+    {IPPROTO_ICMPV6, false, false, 136}, /* neighbour advertisement */
+};
+
+#define PATTERNS_MAX 128
+struct patterns { /* rules without table, chain and set */
+    struct nft_rule items[PATTERNS_MAX];
+    size_t n;
+};
+
+static void add_pattern(struct patterns *p, const struct nft_rule *rule)
+{
+    if (p->n < PATTERNS_MAX)
+        p->items[p->n++] = *rule;
+}
+
+/* TCP is refused by a reset, everything else by an ICMP error. */
+static void add_verdict(const struct cut_scope *s, struct patterns *p, struct nft_rule rule)
+{
+    if (s->refuse && (rule.l4proto == 0 || rule.l4proto == IPPROTO_TCP) && !rule.new_only) {
+        struct nft_rule tcp = rule;
+        tcp.l4proto = IPPROTO_TCP;
+        tcp.verdict = NFT_REJECT_RST;
+        add_pattern(p, &tcp);
+    }
+    if (s->refuse && rule.l4proto == IPPROTO_TCP)
+        return;
+    rule.verdict = s->refuse ? NFT_REJECT_ICMP : NFT_DROP_IT;
+    add_pattern(p, &rule);
+}
+
+static void add_ports(const struct cut_scope *s, struct patterns *p, struct nft_rule rule)
+{
+    for (size_t i = 0; i < s->ports.n; i++) {
+        struct nft_ports range = {s->ports.items[i].lo, s->ports.items[i].hi};
+        struct nft_rule to = rule, from = rule;
+        to.dport = range;
+        from.sport = range;
+        add_verdict(s, p, to);
+        if (!s->new_only)
+            add_verdict(s, p, from);
+    }
+    if (s->ports.n == 0)
+        add_verdict(s, p, rule);
+}
+
+/* What opens a TCP connection says so itself; asking the connection tracking would end those that
+ * were established before it began to track. */
+static void add_protocol(const struct cut_scope *s, struct patterns *p, uint8_t l4proto)
+{
+    add_ports(s, p,
+              (struct nft_rule){.l4proto = l4proto,
+                                .syn_only = s->new_only && l4proto == IPPROTO_TCP,
+                                .new_only = s->new_only && l4proto != IPPROTO_TCP});
+}
+
+static void find_patterns(const struct cut_scope *s, struct patterns *ret)
+{
+    *ret = (struct patterns){0};
+    for (size_t i = 0; i < ARRAY_SIZE(lets_pass); i++)
+        if (lets_pass[i].refusal ? s->refuse : s->refuse || s->protocol == IPPROTO_ICMP)
+            add_pattern(ret, &(struct nft_rule){.l4proto = lets_pass[i].l4proto,
+                                                .reset_only = lets_pass[i].reset,
+                                                .icmp_type = lets_pass[i].icmp_type,
+                                                .verdict = NFT_LET_PASS});
+    if (s->protocol) {
+        add_protocol(s, ret, (uint8_t)s->protocol);
+        if (s->protocol == IPPROTO_ICMP)
+            add_protocol(s, ret, IPPROTO_ICMPV6);
+    } else if (s->ports.n > 0) {
+        add_protocol(s, ret, IPPROTO_TCP);
+        add_protocol(s, ret, IPPROTO_UDP);
+        add_protocol(s, ret, IPPROTO_SCTP);
+    } else if (s->new_only) {
+        add_protocol(s, ret, IPPROTO_TCP);
+        add_pattern(ret, &(struct nft_rule){.l4proto = IPPROTO_TCP, .verdict = NFT_LET_PASS});
+        add_protocol(s, ret, 0);
+    } else {
+        add_protocol(s, ret, 0);
+    }
+}
+
+/* --- Messages --------------------------------------------------------------------------------- */
+
+static const struct cut_chain {
+    const char *name;
+    enum nft_hook hook;
+    int priority;
+} switch_chains[] = {{"forward", NFT_FORWARD, CUT_BRIDGE_PRIORITY}},
+  host_chains[] = {{"in", NFT_INPUT, CUT_INET_PRIORITY},
+                   {"through", NFT_FORWARD, CUT_INET_PRIORITY}};
+
+static size_t chains_of(const struct cut_place *at, const struct cut_chain **ret)
+{
+    *ret = at->host ? host_chains : switch_chains;
+    return at->host ? ARRAY_SIZE(host_chains) : ARRAY_SIZE(switch_chains);
+}
+
+static void encode_rules(const struct senders *from, const struct patterns *p, struct nl *nl)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct nft_rule rule = p->items[i];
+        rule.table = from->sets[0].table;
+        rule.chain = CUT_CHAIN;
+        if (rule.verdict == NFT_LET_PASS) {
+            nft_rule_add(nl, &rule);
+            continue;
+        }
+        rule.comment = CUT_COMMENT;
+        for (size_t k = 0; k < SETS; k++) {
+            rule.in = &from->sets[k];
+            if (from->n[k] > 0)
+                nft_rule_add(nl, &rule);
         }
     }
 }
 
-int cut_install_reject(const struct cut *c, const char *host, struct nl *nl, const char *table,
-                       struct err *err)
+static void encode(const struct cut *c, const struct cut_scope *s, const struct cut_place *at)
 {
-    struct nft_table t = {NFT_FAMILY_INET, table};
-    int r = nft_table_create(nl, &t, err);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < ARRAY_SIZE(reject_chains); i++) {
-        nft_chain_add(nl,
-                      &(struct nft_chain){t, reject_chains[i], reject_hooks[i], CUT_INET_PRIORITY});
-        encode_passing(nl, &t, reject_chains[i]);
-        encode_reject_chain(c, host, nl, &t, reject_chains[i]);
-    }
-    r = nl_flush(nl, err);
-    return r < 0 ? give_up(nl, &t, r) : 0;
+    __attribute__((cleanup(senders_done))) struct senders from;
+    struct patterns patterns;
+    find_senders(c, at, &from);
+    find_patterns(s, &patterns);
+    for (size_t i = 0; i < SETS; i++)
+        if (from.n[i] > 0) {
+            nft_set_create(at->nl, &from.sets[i]);
+            nft_set_add(at->nl, &from.sets[i], from.items[i], from.n[i]);
+        }
+    nft_chain_add(at->nl, &(struct nft_chain){table_of(at), CUT_CHAIN, .is_plain = true});
+    encode_rules(&from, &patterns, at->nl);
 }
 
-static size_t reject_rules(const struct cut *c, const char *host)
+int cut_load(const struct cut *c, const struct cut_scope *s, const struct cut_place *at,
+             struct err *err)
 {
-    size_t sources = 0;
-    for (size_t i = 0; i < c->n_pairs; i++)
-        sources += strcmp(to_of(c, &c->pairs[i])->host, host) == 0;
-    for (size_t i = 0; i < c->n_routes; i++)
-        if (strcmp(to_of(c, &c->routes[i])->host, host) == 0)
-            sources += from_of(c, &c->routes[i])->n_addresses;
-    return sources * 2 * ARRAY_SIZE(reject_chains);
-}
-
-int cut_read_reject(const struct cut *c, const char *host, struct nl *nl, const char *table,
-                    struct cut_seen *ret, struct err *err)
-{
-    struct nft_table t = {NFT_FAMILY_INET, table};
-    AUTO_FREE struct nft_rule_seen *rules = NULL;
-    size_t n = 0;
-    int r = nft_rules(nl, &t, &rules, &n, err);
+    struct nft_table t = table_of(at);
+    int r = nft_table_create(at->nl, &t, err);
     if (r < 0)
         return r;
-    struct cut_seen seen = {.asked = reject_rules(c, host)};
+    encode(c, s, at);
+    r = nl_flush(at->nl, err);
+    if (r < 0)
+        cut_remove(at, NULL); /* why loading failed is what the caller wants to hear */
+    return r;
+}
+
+int cut_wake(const struct cut_place *at, struct err *err)
+{
+    const struct cut_chain *chains;
+    size_t n = chains_of(at, &chains);
     for (size_t i = 0; i < n; i++) {
-        bool refuses = rules[i].comment[0] != '\0'; /* those that let pass have none */
-        seen.found += refuses;
-        seen.packets += refuses ? rules[i].packets : 0;
+        struct nft_table t = table_of(at);
+        nft_chain_add(at->nl, &(struct nft_chain){.table = t,
+                                                  .name = chains[i].name,
+                                                  .hook = chains[i].hook,
+                                                  .priority = chains[i].priority});
+        nft_rule_add(at->nl,
+                     &(struct nft_rule){.table = t, .chain = chains[i].name, .jump = CUT_CHAIN});
     }
-    *ret = seen;
+    return nl_flush(at->nl, err);
+}
+
+int cut_remove(const struct cut_place *at, struct err *err)
+{
+    struct nft_table t = table_of(at);
+    nft_table_delete(at->nl, &t);
+    nl_forgive(at->nl, ENOENT);
+    return nl_flush(at->nl, err);
+}
+
+/* --- Reading back ----------------------------------------------------------------------------- */
+
+static int by_key(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct nft_element));
+}
+
+static int read_set(struct senders *from, size_t i, const struct cut_place *at,
+                    struct cut_seen *seen, struct err *err)
+{
+    AUTO_FREE struct nft_element_seen *items = NULL;
+    size_t n = 0;
+    int r = nft_set_read(at->nl, &from->sets[i], &items, &n, err);
+    if (r < 0)
+        return r;
+    qsort(from->items[i], from->n[i], sizeof *from->items[i], by_key);
+    seen->asked += from->n[i];
+    for (size_t k = 0; k < n; k++) {
+        seen->found += bsearch(&items[k].element, from->items[i], from->n[i],
+                               sizeof *from->items[i], by_key) != NULL;
+        seen->packets += items[k].packets;
+    }
     return 0;
 }
 
-/* --- Both ------------------------------------------------------------------------------------- */
-
-int cut_remove(struct nl *nl, enum nft_family family, const char *table, struct err *err)
+static int read_rules(const struct senders *from, const struct cut_scope *s,
+                      const struct cut_place *at, struct cut_seen *seen, struct err *err)
 {
-    nft_table_delete(nl, &(struct nft_table){family, table});
-    nl_forgive(nl, ENOENT);
-    return nl_flush(nl, err);
+    AUTO_FREE struct nft_rule_seen *rules = NULL;
+    struct patterns patterns;
+    size_t n = 0, sets = 0, lose = 0;
+    struct nft_table t = table_of(at);
+    int r = nft_rules(at->nl, &t, &rules, &n, err);
+    if (r < 0)
+        return r;
+    find_patterns(s, &patterns);
+    for (size_t i = 0; i < SETS; i++)
+        sets += from->n[i] > 0;
+    for (size_t i = 0; i < patterns.n; i++)
+        lose += patterns.items[i].verdict != NFT_LET_PASS;
+    seen->asked += sets * lose;
+    for (size_t i = 0; i < n; i++)
+        seen->found += strcmp(rules[i].comment, CUT_COMMENT) == 0;
+    return 0;
+}
+
+int cut_read(const struct cut *c, const struct cut_scope *s, const struct cut_place *at,
+             struct cut_seen *ret, struct err *err)
+{
+    __attribute__((cleanup(senders_done))) struct senders from;
+    struct cut_seen seen = {0};
+    find_senders(c, at, &from);
+    int r = read_rules(&from, s, at, &seen, err);
+    for (size_t i = 0; r == 0 && i < SETS; i++)
+        if (from.n[i] > 0)
+            r = read_set(&from, i, at, &seen, err);
+    if (r == 0)
+        *ret = seen;
+    return r;
 }

@@ -34,25 +34,40 @@ void cut_around(const struct topo *t, const char *const *hosts, size_t n, bool f
 /* The receiving hosts, each once. */
 size_t cut_receivers(const struct cut *c, const char **ret, size_t max);
 
+/* Which packets of those ways, and what becomes of them. Zeroed: all of them, lost. */
+struct cut_scope {
+    bool refuse;   /* the sender is told, by a reset or an ICMP error */
+    bool new_only; /* what opens a connection; what belongs to one passes */
+    int protocol;  /* IPPROTO_*, ICMP being ICMPv6 too (but no neighbour discovery); 0: any */
+    struct port_ranges ports; /* of TCP, UDP and SCTP, at either end; with new_only the port that is
+                               * asked for; empty: any */
+};
+/* Where it happens: at the switch, in one table; else in each receiving host, in one there. */
+bool cut_is_at_switch(const struct cut_scope *s);
+
 /* "blackstart-STEP", in a buffer of the caller. */
 #define CUT_TABLE_MAX 96
 const char *cut_table_name(const char *step_id, char buf[CUT_TABLE_MAX]);
 
-/* Everything lost at the switch: the table, its chain, set and rules; sends. The rules come in one
- * transaction: all pairs at once or none (then the table is taken away again). */
-int cut_install_drop(const struct cut *c, struct nl *sw, const char *table, struct err *err);
-/* Refused at the receiving host `host`, whose transport `nl` is. The same. */
-int cut_install_reject(const struct cut *c, const char *host, struct nl *nl, const char *table,
-                       struct err *err);
+/* One table of a cut: where, and through which transport. */
+struct cut_place {
+    const char *host; /* NULL: the switch */
+    struct nl *nl;    /* of that namespace; borrowed */
+    const char *table;
+};
+/* Everything in one transaction, but not in force: no packet meets it before cut_wake(). After a
+ * failure the table is taken away again. */
+int cut_load(const struct cut *c, const struct cut_scope *s, const struct cut_place *at,
+             struct err *err);
+/* All of it takes effect at once, by one short transaction. */
+int cut_wake(const struct cut_place *at, struct err *err);
 /* Takes the table away; none there: fine. */
-int cut_remove(struct nl *nl, enum nft_family family, const char *table, struct err *err);
+int cut_remove(const struct cut_place *at, struct err *err);
 
 /* What the kernel holds of it. */
 struct cut_seen {
-    size_t asked, found; /* pairs and rules that should be there, and are */
+    size_t asked, found; /* ways and rules that should be there, and are */
     uint64_t packets;    /* lost or refused by them so far */
 };
-int cut_read_drop(const struct cut *c, struct nl *sw, const char *table, struct cut_seen *ret,
-                  struct err *err);
-int cut_read_reject(const struct cut *c, const char *host, struct nl *nl, const char *table,
-                    struct cut_seen *ret, struct err *err);
+int cut_read(const struct cut *c, const struct cut_scope *s, const struct cut_place *at,
+             struct cut_seen *ret, struct err *err);

@@ -1,8 +1,12 @@
 /* partition: packets between groups of hosts are lost (drop) or refused (reject).
  *
- * Ownership of the rules: a table of its own for each fault, named after run and step, made with
- * `flags owner`: the kernel removes it with the lab's socket, whoever dies how, and several cuts in
- * force at once never touch each other's rules.
+ * Ownership of the rules: a table of its own for each fault (at the switch, or in each receiving
+ * host), named after the step, made with `flags owner`: the kernel removes it with the lab's socket,
+ * whoever dies how, and several cuts in force at once never touch each other's rules.
+ *
+ * Taking effect together: tables are loaded first, with chains that no packet enters; then one short
+ * transaction each brings them into force. So the fault begins between the first and the last of
+ * these, however long loading took.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,13 +15,14 @@
 #include "injectors/injector.h"
 #include "injectors/net/crossing.h"
 #include "injectors/net/cut.h"
+#include "injectors/net/scope.h"
 #include "injectors/net/shape.h"
 #include "injectors/params.h"
 #include "sim/base/jsonx.h"
 
 static const char *const direction_words[] = {"both", "forward", "backward", NULL};
-static const char *const kind_words[] = {"drop", "reject", NULL};
 
+#define PARTITION_PORTS 16
 /* Paths tried by packets of our own; all rules are read back in any case. */
 #define PARTITION_TRIES 64
 /* A frame passes the switch inside the sender's system call; this is for a machine that is busy. */
@@ -28,8 +33,10 @@ struct partition_state {
     const struct partition_params *params;
     char table[CUT_TABLE_MAX];
     struct cut cut;
-    const char **receivers; /* reject: whose rules refuse */
-    size_t n_receivers;
+    struct cut_scope scope;
+    const char **hosts; /* whose tables it stands in; NULL: the switch's */
+    size_t n_hosts;
+    nsec skew;       /* from the first table's waking to the last one's acknowledgement */
     json_t *targets; /* every host that was named or chosen */
     char *how;
     char *text; /* "lb2 | client, db" */
@@ -38,16 +45,7 @@ struct partition_state {
 static int partition_supported(const struct inject_env *env, const struct step *step,
                                struct err *err)
 {
-    static const char *const needs[][3] = {
-        [CUT_DROP] = {"nft-bridge", NULL, NULL}, [CUT_REJECT] = {"nft-inet", "nft-reject", NULL}};
-    const struct partition_params *p = step->params;
-    for (const char *const *name = needs[p->kind]; env->caps && *name; name++) {
-        const struct hostcap *cap = hostcaps_find(env->caps, *name);
-        if (cap && !cap->ok)
-            return err_set(err, EOPNOTSUPP, "partition (%s) needs %s, which this host lacks: %s",
-                           kind_words[p->kind], *name, cap->detail ? cap->detail : "");
-    }
-    return 0;
+    return scope_supported(env, step->params, err);
 }
 
 /* --- Plan ------------------------------------------------------------------------------------- */
@@ -59,35 +57,41 @@ static int some_path(const struct cut *c, struct err *err)
     return err_set(err, EINVAL, "these hosts share no network and no router: nothing to cut");
 }
 
-static int receivers_of(const struct cut *c, const char ***ret, size_t *ret_n, struct err *err)
+/* Where its tables stand. */
+static int hosts_of(const struct cut *c, const struct cut_scope *s, const char ***ret,
+                    size_t *ret_n, struct err *err)
 {
     size_t max = c->ports.n;
     const char **list = calloc(max + 1, sizeof *list);
     if (!list)
         return err_errno(err, ENOMEM, "preparing a partition");
-    *ret_n = cut_receivers(c, list, max);
+    *ret_n = cut_is_at_switch(s) ? 1 : cut_receivers(c, list, max);
     *ret = list;
     return 0;
 }
 
+enum recorded { RECORD_LOAD, RECORD_WAKE, RECORD_UNDO };
+
 /* The same functions as apply (or revert), into a recording. */
-static int record_cut(const struct cut *c, const struct partition_params *p, const char *table,
-                      bool undo, struct nl *rec, struct err *err)
+static int record_cut(const struct cut *c, const struct cut_scope *s, const char *table,
+                      enum recorded what, struct nl *rec, struct err *err)
 {
-    if (p->kind == CUT_DROP)
-        return undo ? cut_remove(rec, NFT_FAMILY_BRIDGE, table, err)
-                    : cut_install_drop(c, rec, table, err);
     AUTO_FREE const char **hosts = NULL;
     size_t n = 0;
-    int r = receivers_of(c, &hosts, &n, err);
+    int r = hosts_of(c, s, &hosts, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++) {
         AUTO_BUF where = BUF_INIT;
-        buf_printf(&where, "host %s", hosts[i]);
         CLEANUP(nl_free_p) struct nl *nl = NULL;
+        if (hosts[i])
+            buf_printf(&where, "host %s", hosts[i]);
+        else
+            buf_adds(&where, "switch");
         r = nl_derive(rec, -1, buf_text(&where), &nl, err);
+        struct cut_place at = {hosts[i], nl, table};
         if (r == 0)
-            r = undo ? cut_remove(nl, NFT_FAMILY_INET, table, err)
-                     : cut_install_reject(c, hosts[i], nl, table, err);
+            r = what == RECORD_LOAD   ? cut_load(c, s, &at, err)
+                : what == RECORD_WAKE ? cut_wake(&at, err)
+                                      : cut_remove(&at, err);
     }
     return r;
 }
@@ -107,13 +111,16 @@ static int plan_messages(const struct scenario *s, const struct partition_params
         return r;
     shape_cut(topo, &shape, &cut);
     r = nl_open_recording("switch", &rec, err);
+    struct cut_scope scope = scope_of(p);
     if (r == 0)
-        r = record_cut(&cut, p, table, false, rec, err);
+        r = record_cut(&cut, &scope, table, RECORD_LOAD, rec, err);
+    if (r == 0)
+        r = record_cut(&cut, &scope, table, RECORD_WAKE, rec, err);
     if (r < 0)
         return r;
     ports_plan_messages(rec, 0, "", texts);
     size_t applied = nl_recorded(rec);
-    r = record_cut(&cut, p, table, true, rec, err);
+    r = record_cut(&cut, &scope, table, RECORD_UNDO, rec, err);
     if (r < 0)
         return r;
     json_array_append_new(texts, json_string("to undo that:"));
@@ -139,7 +146,16 @@ static int partition_check(const struct scenario *s, const struct step *step, st
 {
     const struct partition_params *p = step->params;
     int r = shape_check(p, err);
+    if (r == 0)
+        r = scope_check(p, err);
     return r < 0 || !shape_is_fixed(p) ? r : check_paths(s, p, err);
+}
+
+static const char *outcome_of(const struct cut_scope *s)
+{
+    return s->refuse             ? "refused by the receiving hosts"
+           : cut_is_at_switch(s) ? "lost at the switch"
+                                 : "lost in the receiving hosts";
 }
 
 static int partition_plan(const struct inject_env *env, const struct step *step, json_t *texts,
@@ -149,8 +165,9 @@ static int partition_plan(const struct inject_env *env, const struct step *step,
     char table[CUT_TABLE_MAX];
     cut_table_name(step->id, table);
     AUTO_BUF text = BUF_INIT;
-    buf_adds(&text, p->kind == CUT_DROP ? "frames lost at the switch: "
-                                        : "packets refused by the receiving hosts: ");
+    struct cut_scope scope = scope_of(p);
+    scope_text(p, &text);
+    buf_printf(&text, " %s: ", outcome_of(&scope));
     const char *direction = shape_direction(p);
     bool fixed = shape_is_fixed(p);
     shape_written(p, &text);
@@ -168,7 +185,7 @@ static void partition_done(void *state)
     if (!st)
         return;
     cut_done(&st->cut);
-    free(st->receivers);
+    free(st->hosts);
     json_decref(st->targets);
     free(st->how);
     free(st->text);
@@ -193,11 +210,10 @@ static int some_path_lives(struct inject_env *env, const struct cut *c, struct e
 static json_t *undo_record(const struct partition_state *st)
 {
     json_t *tables = json_array();
-    if (st->params->kind == CUT_DROP)
-        json_array_append_new(tables, json_pack("{s:s}", "table", st->table));
-    for (size_t i = 0; i < st->n_receivers; i++)
+    for (size_t i = 0; i < st->n_hosts; i++)
         json_array_append_new(
-            tables, json_pack("{s:s, s:s}", "host", st->receivers[i], "table", st->table));
+            tables, st->hosts[i] ? json_pack("{s:s, s:s}", "host", st->hosts[i], "table", st->table)
+                                 : json_pack("{s:s}", "table", st->table));
     return json_pack("{s:o}", "tables", tables);
 }
 
@@ -217,11 +233,12 @@ static int partition_prepare(struct inject_env *env, const struct step *step, vo
         return err_errno(err, ENOMEM, "preparing a partition");
     CLEANUP(partition_done_p) void *owner = st;
     st->params = p;
+    st->scope = scope_of(p);
     cut_table_name(step->id, st->table);
     shape_cut(topo, &shape, &st->cut);
     r = some_path_lives(env, &st->cut, err);
-    if (r == 0 && p->kind == CUT_REJECT)
-        r = receivers_of(&st->cut, &st->receivers, &st->n_receivers, err);
+    if (r == 0)
+        r = hosts_of(&st->cut, &st->scope, &st->hosts, &st->n_hosts, err);
     if (r < 0)
         return r;
     st->targets = json_array();
@@ -234,25 +251,50 @@ static int partition_prepare(struct inject_env *env, const struct step *step, vo
     return 0;
 }
 
-static int install(struct inject_env *env, const struct partition_state *st, json_t *changes,
-                   struct err *err)
+/* False: that host is down, and its rules with it: it receives nothing. */
+static bool place_of(struct inject_env *env, const struct partition_state *st, size_t i,
+                     struct cut_place *ret)
 {
-    if (st->params->kind == CUT_DROP) {
-        json_array_append_new(changes,
-                              json_sprintf("switch: %s: %zu port pairs and %zu routes lost "
-                                           "(table bridge %s)",
-                                           st->text, st->cut.n_pairs, st->cut.n_routes, st->table));
-        return cut_install_drop(&st->cut, lab_switch_nl(env->lab), st->table, err);
-    }
-    for (size_t i = 0; i < st->n_receivers; i++) {
-        struct lab_node *n = lab_node(env->lab, st->receivers[i]);
-        if (!lab_node_is_up(n))
-            continue; /* it refuses nothing and answers nothing */
-        int r = cut_install_reject(&st->cut, st->receivers[i], lab_node_nl(n), st->table, err);
+    struct lab_node *n = st->hosts[i] ? lab_node(env->lab, st->hosts[i]) : NULL;
+    if (st->hosts[i] && !lab_node_is_up(n))
+        return false;
+    *ret = (struct cut_place){.host = st->hosts[i],
+                              .nl = n ? lab_node_nl(n) : lab_switch_nl(env->lab),
+                              .table = st->table};
+    return true;
+}
+
+static json_t *change_text(const struct partition_state *st, const struct cut_place *at)
+{
+    if (at->host)
+        return json_sprintf("host %s: %s, for %s (table inet %s)", at->host,
+                            st->scope.refuse ? "refuses" : "loses", st->text, st->table);
+    return json_sprintf("switch: %s: %zu port pairs and %zu routes lost (table bridge %s)",
+                        st->text, st->cut.n_pairs, st->cut.n_routes, st->table);
+}
+
+static int load(struct inject_env *env, struct partition_state *st, json_t *changes,
+                struct err *err)
+{
+    struct cut_place at;
+    for (size_t i = 0; i < st->n_hosts; i++) {
+        if (!place_of(env, st, i, &at))
+            continue;
+        int r = cut_load(&st->cut, &st->scope, &at, err);
         if (r < 0)
-            return err_prefix(err, "host '%s'", st->receivers[i]);
-        json_array_append_new(changes, json_sprintf("host %s: refuses, for %s (table inet %s)",
-                                                    st->receivers[i], st->text, st->table));
+            return r;
+        json_array_append_new(changes, change_text(st, &at));
+    }
+    return 0;
+}
+
+static int wake(struct inject_env *env, struct partition_state *st, struct err *err)
+{
+    struct cut_place at;
+    for (size_t i = 0; i < st->n_hosts; i++) {
+        int r = place_of(env, st, i, &at) ? cut_wake(&at, err) : 0;
+        if (r < 0)
+            return r;
     }
     return 0;
 }
@@ -262,11 +304,15 @@ static int partition_apply(struct inject_env *env, void *state, struct inject_re
 {
     struct partition_state *st = state;
     AUTO_JSON *changes = json_array();
+    int r = load(env, st, changes, err);
+    if (r < 0)
+        return r;
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
-    int r = install(env, st, changes, err);
+    r = wake(env, st, err);
     if (r < 0)
         return r;
     at.hi = nsec_now(CLOCK_MONOTONIC);
+    st->skew = at.hi - at.lo;
     *ret = (struct inject_result){.at = at,
                                   .targets = json_incref(st->targets),
                                   .changes = json_incref(changes),
@@ -276,19 +322,17 @@ static int partition_apply(struct inject_env *env, void *state, struct inject_re
 
 /* --- Verify ----------------------------------------------------------------------------------- */
 
-/* Sums what all tables of this cut hold. A host that is down has no rules and needs none. */
+/* Sums what all tables of this cut hold. */
 static int read_rules(struct inject_env *env, const struct partition_state *st,
                       struct cut_seen *ret, struct err *err)
 {
-    if (st->params->kind == CUT_DROP)
-        return cut_read_drop(&st->cut, lab_switch_nl(env->lab), st->table, ret, err);
     struct cut_seen all = {0};
-    for (size_t i = 0; i < st->n_receivers; i++) {
-        struct lab_node *n = lab_node(env->lab, st->receivers[i]);
+    struct cut_place at;
+    for (size_t i = 0; i < st->n_hosts; i++) {
         struct cut_seen one = {0};
-        if (!lab_node_is_up(n))
+        if (!place_of(env, st, i, &at))
             continue;
-        int r = cut_read_reject(&st->cut, st->receivers[i], lab_node_nl(n), st->table, &one, err);
+        int r = cut_read(&st->cut, &st->scope, &at, &one, err);
         if (r < 0)
             return r;
         all.asked += one.asked;
@@ -318,21 +362,27 @@ static void say(const struct partition_state *st, const struct cut_seen *before,
                 const struct cut_seen *seen, size_t tried, size_t arrived, size_t refused,
                 struct inject_proof *p)
 {
-    bool drop = st->params->kind == CUT_DROP;
-    snprintf(p->asked, sizeof p->asked, "%.120s: every packet %s (%zu rules)", st->text,
-             drop ? "lost" : "refused", seen->asked);
-    size_t used = (size_t)snprintf(p->seen, sizeof p->seen,
-                                   "%zu of %zu rules in force, %llu packets met them", seen->found,
-                                   seen->asked, (unsigned long long)seen->packets);
+    char skew[NSEC_TEXT_MAX];
+    AUTO_BUF what = BUF_INIT, b = BUF_INIT;
+    scope_text(st->params, &what);
+    snprintf(p->asked, sizeof p->asked, "%.120s: %.80s %s (%zu rules)", st->text, buf_text(&what),
+             st->scope.refuse ? "refused" : "lost", seen->asked);
+    buf_printf(&b, "%zu of %zu rules in force, %llu packets met them", seen->found, seen->asked,
+               (unsigned long long)seen->packets);
     if (tried > 0)
-        used += (size_t)snprintf(p->seen + used, sizeof p->seen - used,
-                                 "; of %zu of our own %zu arrived, %llu counted", tried, arrived,
-                                 (unsigned long long)(seen->packets - before->packets));
-    if (tried > 0 && !drop)
-        snprintf(p->seen + used, sizeof p->seen - used, ", %zu told the sender so", refused);
+        buf_printf(&b, "; of %zu of our own %zu arrived, %llu counted", tried, arrived,
+                   (unsigned long long)(seen->packets - before->packets));
+    if (tried > 0 && st->scope.refuse)
+        buf_printf(&b, ", %zu told the sender so", refused);
+    if (cut_is_at_switch(&st->scope))
+        buf_printf(&b, "; took effect as one, within %s", nsec_text(st->skew, skew));
+    else
+        buf_printf(&b, "; took effect on %zu host%s within %s", st->n_hosts,
+                   st->n_hosts == 1 ? "" : "s", nsec_text(st->skew, skew));
+    snprintf(p->seen, sizeof p->seen, "%s", buf_text(&b));
     snprintf(p->how, sizeof p->how,
-             "rules and counters read back %s; datagrams of our own sent along the cut paths",
-             drop ? "at the switch" : "in the hosts");
+             "rules and counters read back %s; packets of our own sent along the cut paths",
+             cut_is_at_switch(&st->scope) ? "at the switch" : "in the hosts");
 }
 
 static int partition_verify(struct inject_env *env, void *state, struct inject_proof *ret,
@@ -357,7 +407,7 @@ static int partition_verify(struct inject_env *env, void *state, struct inject_p
             *err = gone;
         return r;
     }
-    r = crossing_send(env->lab, &st->cut, PARTITION_TRIES, &x, err);
+    r = crossing_send(env->lab, &st->cut, &st->scope, PARTITION_TRIES, &x, err);
     if (r == 0)
         r = wait_for_counters(env, st, before.packets + crossing_tried(x), &seen, err);
     if (r < 0)
@@ -380,8 +430,8 @@ static int remove_table(struct inject_env *env, const json_t *entry, json_t *cha
     struct lab_node *n = host ? lab_node(env->lab, host) : NULL;
     if (host && (!n || !lab_node_is_up(n)))
         return 0; /* its rules went with it */
-    struct nl *nl = host ? lab_node_nl(n) : lab_switch_nl(env->lab);
-    int r = cut_remove(nl, host ? NFT_FAMILY_INET : NFT_FAMILY_BRIDGE, table, err);
+    struct cut_place at = {host, host ? lab_node_nl(n) : lab_switch_nl(env->lab), table};
+    int r = cut_remove(&at, err);
     if (r < 0)
         return r;
     json_array_append_new(changes, host
@@ -549,10 +599,31 @@ static const struct field partition_fields[] = {
      .type = FIELD_WORD,
      .offset = offsetof(struct partition_params, kind),
      .dflt = "drop",
-     .words = kind_words,
+     .words = scope_kind_words,
      .help = "drop: every frame vanishes at the switch, whatever its addresses. reject: the "
              "receiving host refuses (TCP reset, ICMP port unreachable).",
      .example = "reject"},
+    {.key = "packets",
+     .type = FIELD_WORD,
+     .offset = offsetof(struct partition_params, packets),
+     .dflt = "all",
+     .words = scope_packets_words,
+     .help = "new-connections: what opens a connection is lost or refused by the receiving host; "
+             "established connections go on.",
+     .example = "new-connections"},
+    {.key = "protocol",
+     .type = FIELD_WORD,
+     .offset = offsetof(struct partition_params, protocol),
+     .dflt = "any",
+     .words = scope_protocol_words,
+     .help = "Only packets of this protocol; icmp is ICMPv6 too.",
+     .example = "tcp"},
+    {.key = "port",
+     .type = FIELD_PORTS,
+     .max = PARTITION_PORTS,
+     .offset = offsetof(struct partition_params, ports),
+     .help = "Only packets from or to these ports; with new-connections to them.",
+     .example = "[5432, 8000-8010]"},
     {.key = NULL},
 };
 

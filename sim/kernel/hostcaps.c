@@ -63,6 +63,8 @@ static const struct {
                            "that made it (kernels since 5.12 can do better)."},
     [HOSTCAP_NFT_REJECT] = {"nft-reject",
                             "partition can drop but not reject (load nft_reject_inet)."},
+    [HOSTCAP_NFT_CT] = {"nft-ct", "partition cannot tell new connections from established ones "
+                                  "(load nf_conntrack and nft_ct)."},
     [HOSTCAP_RAW_SOCKET] = {"raw-socket", "icmp probes are not possible."},
     [HOSTCAP_PACKET_SOCKET] = {"packet-socket",
                                "packets alarms and captures are not possible (load "

@@ -113,6 +113,7 @@ static void try_nft(struct hostcap_try *t, struct nl *nl)
     const struct nft_chain input = {.table = inet, .name = "input", .hook = NFT_INPUT};
     const struct nft_chain forward = {
         .table = bridge, .name = "forward", .hook = NFT_FORWARD, .priority = -200};
+    const struct nft_set cuts = {bridge, "cuts", NFT_KEY_PORTS};
     struct err err = ERR_INIT;
     int owner = nft_table_create(nl, &inet, &err), r = owner;
     if (r >= 0) {
@@ -132,10 +133,16 @@ static void try_nft(struct hostcap_try *t, struct nl *nl)
     try_result(&t[HOSTCAP_NFT_REJECT], r, "made a rule", &err);
 
     err = ERR_INIT;
+    nft_rule_add(nl, &(struct nft_rule){.table = inet, .chain = "input", .new_only = true});
+    r = nl_flush(nl, &err);
+    try_result(&t[HOSTCAP_NFT_CT], r, "made a rule", &err);
+
+    err = ERR_INIT;
     r = nft_table_create(nl, &bridge, &err);
     if (r >= 0) {
         nft_chain_add(nl, &forward);
-        nft_pairs_create(nl, &bridge, "forward", "cuts");
+        nft_set_create(nl, &cuts);
+        nft_rule_add(nl, &(struct nft_rule){.table = bridge, .chain = "forward", .in = &cuts});
         r = nl_flush(nl, &err);
     }
     try_result(&t[HOSTCAP_NFT_BRIDGE], r, "made a table, a chain and a set of port pairs", &err);

@@ -15,12 +15,11 @@
 
 #define ROOM 2048
 #define COMMENT_MAX 120
-/* A nest holds at most 65,535 bytes, an element of a pair is 44. */
-#define PAIRS_PER_MESSAGE 1400
-#define PAIR_BYTES ((size_t)44)
-/* Codes of `nft`: ifname . ifname, six bits each; only for those who list the set. */
-#define KEY_TYPE_IFNAME_PAIR (41 << 6 | 41)
+/* A nest holds at most 65,535 bytes, an element of two names is 44. */
+#define ELEMENTS_PER_MESSAGE 1400
+#define ELEMENT_BYTES ((size_t)44)
 #define CT_STATE_NEW 8u /* NF_CT_STATE_BIT(IP_CT_NEW) */
+enum { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_ACK = 0x10 }; /* in byte 13 */
 
 enum { VERDICT = NFT_REG_VERDICT, REG1 = NFT_REG_1, REG2 = NFT_REG_2 };
 
@@ -83,12 +82,14 @@ void nft_chain_add(struct nl *nl, const struct nft_chain *c)
     struct nl_req *q = nft_req(c->table.family, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, ROOM);
     put_table(q, NFTA_CHAIN_TABLE, &c->table);
     nl_req_put_str(q, NFTA_CHAIN_NAME, c->name);
-    struct nlattr *hook = nl_req_nest(q, NFTA_CHAIN_HOOK);
-    nl_req_put_be32(q, NFTA_HOOK_HOOKNUM, hooks[c->hook]);
-    nl_req_put_be32(q, NFTA_HOOK_PRIORITY, (uint32_t)c->priority);
-    nl_req_nest_end(q, hook);
-    nl_req_put_be32(q, NFTA_CHAIN_POLICY, NF_ACCEPT);
-    nl_req_put_str(q, NFTA_CHAIN_TYPE, "filter");
+    if (!c->is_plain) {
+        struct nlattr *hook = nl_req_nest(q, NFTA_CHAIN_HOOK);
+        nl_req_put_be32(q, NFTA_HOOK_HOOKNUM, hooks[c->hook]);
+        nl_req_put_be32(q, NFTA_HOOK_PRIORITY, (uint32_t)c->priority);
+        nl_req_nest_end(q, hook);
+        nl_req_put_be32(q, NFTA_CHAIN_POLICY, NF_ACCEPT);
+        nl_req_put_str(q, NFTA_CHAIN_TYPE, "filter");
+    }
     nl_queue(nl, q);
 }
 
@@ -144,10 +145,10 @@ static void cmp(struct nl_req *q, uint32_t op, const void *data, size_t n)
     expr_end(q, e);
 }
 
-static void payload(struct nl_req *q, uint32_t base, uint32_t offset, uint32_t len)
+static void payload(struct nl_req *q, uint32_t base, uint32_t reg, uint32_t offset, uint32_t len)
 {
     struct expr e = expr_begin(q, "payload");
-    nl_req_put_be32(q, NFTA_PAYLOAD_DREG, REG1);
+    nl_req_put_be32(q, NFTA_PAYLOAD_DREG, reg);
     nl_req_put_be32(q, NFTA_PAYLOAD_BASE, base);
     nl_req_put_be32(q, NFTA_PAYLOAD_OFFSET, offset);
     nl_req_put_be32(q, NFTA_PAYLOAD_LEN, len);
@@ -174,13 +175,15 @@ static void counter(struct nl_req *q)
     expr_end(q, e);
 }
 
-static void verdict(struct nl_req *q, uint32_t code)
+static void verdict(struct nl_req *q, uint32_t code, const char *chain)
 {
     struct expr e = expr_begin(q, "immediate");
     nl_req_put_be32(q, NFTA_IMMEDIATE_DREG, VERDICT);
     struct nlattr *data = nl_req_nest(q, NFTA_IMMEDIATE_DATA);
     struct nlattr *nest = nl_req_nest(q, NFTA_DATA_VERDICT);
     nl_req_put_be32(q, NFTA_VERDICT_CODE, code);
+    if (chain)
+        nl_req_put_str(q, NFTA_VERDICT_CHAIN, chain);
     nl_req_nest_end(q, nest);
     nl_req_nest_end(q, data);
     expr_end(q, e);
@@ -238,7 +241,7 @@ static void match_address(struct nl_req *q, const struct inet_prefix *p, bool so
         return;
     bool v4 = p->family == AF_INET;
     size_t n = inet_bytes(p);
-    payload(q, NFT_PAYLOAD_NETWORK_HEADER, v4 ? (source ? 12 : 16) : (source ? 8 : 24),
+    payload(q, NFT_PAYLOAD_NETWORK_HEADER, REG1, v4 ? (source ? 12 : 16) : (source ? 8 : 24),
             (uint32_t)n);
     if (p->len < 8 * n) {
         struct inet_prefix bits = {.family = p->family, .len = p->len};
@@ -251,44 +254,56 @@ static void match_address(struct nl_req *q, const struct inet_prefix *p, bool so
 }
 
 /* Only where there is an Ethernet header: on other devices those bytes are something else. */
-static void match_mac(struct nl_req *q, const struct inet_mac *mac)
+static void match_ethernet(struct nl_req *q)
 {
     uint16_t ethernet = ARPHRD_ETHER; /* host byte order: a register, not a header */
-    if (!mac)
-        return;
     meta(q, NFT_META_IIFTYPE, REG1);
     cmp(q, NFT_CMP_EQ, &ethernet, sizeof ethernet);
-    payload(q, NFT_PAYLOAD_LL_HEADER, ETH_ALEN, ETH_ALEN);
+}
+
+static void match_mac(struct nl_req *q, const struct inet_mac *mac)
+{
+    if (!mac)
+        return;
+    match_ethernet(q);
+    payload(q, NFT_PAYLOAD_LL_HEADER, REG1, ETH_ALEN, ETH_ALEN);
     cmp(q, NFT_CMP_EQ, mac->b, sizeof mac->b);
 }
 
-static void match_reset(struct nl_req *q, const struct nft_rule *r)
+/* TCP segments whose flags under `bits` are (EQ) or are not (NEQ) `flags`. */
+static void match_flags(struct nl_req *q, const struct nft_rule *r, uint8_t bits, uint32_t op,
+                        uint8_t flags)
 {
-    uint8_t rst = 0x04, zero = 0;
     if (r->l4proto != IPPROTO_TCP)
-        nl_req_break(q, "a match for RST needs the protocol tcp");
-    payload(q, NFT_PAYLOAD_TRANSPORT_HEADER, 13, sizeof rst);
-    mask(q, &rst, sizeof rst);
-    cmp(q, NFT_CMP_NEQ, &zero, sizeof zero);
+        nl_req_break(q, "a match for TCP's flags needs the protocol tcp");
+    payload(q, NFT_PAYLOAD_TRANSPORT_HEADER, REG1, 13, sizeof bits);
+    mask(q, &bits, sizeof bits);
+    cmp(q, op, &flags, sizeof flags);
 }
 
 static void match_icmp(struct nl_req *q, const struct nft_rule *r)
 {
     if (r->l4proto != IPPROTO_ICMP && r->l4proto != IPPROTO_ICMPV6)
         nl_req_break(q, "an ICMP type needs the protocol icmp or ipv6-icmp");
-    payload(q, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof r->icmp_type);
+    payload(q, NFT_PAYLOAD_TRANSPORT_HEADER, REG1, 0, sizeof r->icmp_type);
     cmp(q, NFT_CMP_EQ, &r->icmp_type, sizeof r->icmp_type);
 }
 
-static void match_port(struct nl_req *q, const struct nft_rule *r, uint16_t port, uint32_t offset)
+static void match_port(struct nl_req *q, const struct nft_rule *r, struct nft_ports ports,
+                       uint32_t offset)
 {
-    if (!port)
+    if (!ports.lo)
         return;
     if (!r->l4proto)
         nl_req_break(q, "a port needs a protocol (tcp or udp)");
-    uint16_t value = htons(port);
-    payload(q, NFT_PAYLOAD_TRANSPORT_HEADER, offset, sizeof value);
-    cmp(q, NFT_CMP_EQ, &value, sizeof value);
+    uint16_t lo = htons(ports.lo), hi = htons(ports.hi);
+    payload(q, NFT_PAYLOAD_TRANSPORT_HEADER, REG1, offset, sizeof lo);
+    if (ports.hi == 0 || ports.hi == ports.lo) {
+        cmp(q, NFT_CMP_EQ, &lo, sizeof lo);
+        return;
+    }
+    cmp(q, NFT_CMP_GTE, &lo, sizeof lo); /* compared as bytes: network order is what is needed */
+    cmp(q, NFT_CMP_LTE, &hi, sizeof hi);
 }
 
 static void match_new(struct nl_req *q)
@@ -300,6 +315,42 @@ static void match_new(struct nl_req *q)
     expr_end(q, e);
     mask(q, &bit, sizeof bit);
     cmp(q, NFT_CMP_NEQ, &zero, sizeof zero);
+}
+
+/* The parts of a key, each in registers of 16 bytes, so that they lie next to each other. */
+static const struct {
+    uint32_t interface; /* NFT_META_*NAME */
+    uint8_t family;     /* of the address; 0: none */
+    uint32_t second;    /* bytes, padded to registers of 4 */
+    uint32_t type;      /* codes of `nft`, six bits each; only for those who list the set */
+} keys[] = {
+    [NFT_KEY_PORTS] = {NFT_META_IIFNAME, 0, IFNAMSIZ, 41 << 6 | 41},
+    [NFT_KEY_IN_MAC] = {NFT_META_IIFNAME, 0, 8, 41 << 6 | 9},
+    [NFT_KEY_IN_IP4] = {NFT_META_IIFNAME, AF_INET, 4, 41 << 6 | 7},
+    [NFT_KEY_IN_IP6] = {NFT_META_IIFNAME, AF_INET6, 16, 41 << 6 | 8},
+    [NFT_KEY_OUT_IP4] = {NFT_META_OIFNAME, AF_INET, 4, 41 << 6 | 7},
+    [NFT_KEY_OUT_IP6] = {NFT_META_OIFNAME, AF_INET6, 16, 41 << 6 | 8},
+};
+
+static void match_set(struct nl_req *q, const struct nft_rule *r)
+{
+    enum nft_key key = r->in->key;
+    if (keys[key].family)
+        match_family(q, r, keys[key].family);
+    else if (key == NFT_KEY_IN_MAC)
+        match_ethernet(q);
+    meta(q, keys[key].interface, REG1);
+    if (key == NFT_KEY_PORTS)
+        meta(q, NFT_META_OIFNAME, REG2);
+    else if (key == NFT_KEY_IN_MAC)
+        payload(q, NFT_PAYLOAD_LL_HEADER, REG2, ETH_ALEN, ETH_ALEN);
+    else
+        payload(q, NFT_PAYLOAD_NETWORK_HEADER, REG2, keys[key].family == AF_INET ? 12 : 8,
+                keys[key].second);
+    struct expr e = expr_begin(q, "lookup");
+    nl_req_put_str(q, NFTA_LOOKUP_SET, r->in->name);
+    nl_req_put_be32(q, NFTA_LOOKUP_SREG, REG1);
+    expr_end(q, e);
 }
 
 static void put_comment(struct nl_req *q, const char *comment)
@@ -339,16 +390,22 @@ void nft_rule_add(struct nl *nl, const struct nft_rule *r)
     match_port(q, r, r->sport, 0);
     match_port(q, r, r->dport, 2);
     if (r->reset_only)
-        match_reset(q, r);
+        match_flags(q, r, TCP_RST, NFT_CMP_NEQ, 0);
+    if (r->syn_only)
+        match_flags(q, r, TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK, NFT_CMP_EQ, TCP_SYN);
     if (r->icmp_type)
         match_icmp(q, r);
     if (r->new_only)
         match_new(q);
+    if (r->in)
+        match_set(q, r);
     counter(q);
-    if (r->verdict == NFT_DROP_IT)
-        verdict(q, NF_DROP);
+    if (r->jump)
+        verdict(q, (uint32_t)NFT_JUMP, r->jump);
+    else if (r->verdict == NFT_DROP_IT)
+        verdict(q, NF_DROP, NULL);
     else if (r->verdict == NFT_LET_PASS)
-        verdict(q, NF_ACCEPT);
+        verdict(q, NF_ACCEPT, NULL);
     else
         reject(q, r);
     nl_req_nest_end(q, list);
@@ -366,19 +423,37 @@ void nft_rule_delete(struct nl *nl, const struct nft_table *t, const char *chain
     nl_queue(nl, q);
 }
 
-/* --- Pairs ------------------------------------------------------------------- */
+/* --- Sets -------------------------------------------------------------------- */
+
+struct nft_element nft_element(enum nft_key key, const char *interface, const void *second)
+{
+    struct nft_element e = {{0}};
+    size_t n = strlen(interface);
+    const char *other = key == NFT_KEY_PORTS ? second : "x";
+    if (n == 0 || n >= IFNAMSIZ || *other == '\0' || strlen(other) >= IFNAMSIZ)
+        return e;
+    memcpy(e.key, interface, n);
+    if (key == NFT_KEY_PORTS)
+        memcpy(e.key + IFNAMSIZ, other, strlen(other));
+    else if (key == NFT_KEY_IN_MAC)
+        memcpy(e.key + IFNAMSIZ, ((const struct inet_mac *)second)->b, ETH_ALEN);
+    else
+        memcpy(e.key + IFNAMSIZ, ((const struct inet_prefix *)second)->addr, keys[key].second);
+    return e;
+}
 
 /* The counter is the set's (kernel ≥ 5.11 copies it into every element): an element without its own
  * expression is a third shorter, and the send buffer of a user without privilege is what limits. */
-void nft_pairs_create(struct nl *nl, const struct nft_table *t, const char *chain, const char *set)
+void nft_set_create(struct nl *nl, const struct nft_set *set)
 {
-    struct nl_req *q = nft_req(t->family, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, ROOM);
-    put_table(q, NFTA_SET_TABLE, t);
-    nl_req_put_str(q, NFTA_SET_NAME, set);
+    struct nl_req *q = nft_req(set->table.family, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, ROOM);
+    put_table(q, NFTA_SET_TABLE, &set->table);
+    nl_req_put_str(q, NFTA_SET_NAME, set->name);
     nl_req_put_be32(q, NFTA_SET_FLAGS, NFT_SET_EXPR);
-    nl_req_put_be32(q, NFTA_SET_KEY_TYPE, KEY_TYPE_IFNAME_PAIR);
-    nl_req_put_be32(q, NFTA_SET_KEY_LEN, 2 * IFNAMSIZ);
-    nl_req_put_be32(q, NFTA_SET_ID, 1); /* demanded; sets are found by their names */
+    nl_req_put_be32(q, NFTA_SET_KEY_TYPE, keys[set->key].type);
+    nl_req_put_be32(q, NFTA_SET_KEY_LEN, IFNAMSIZ + keys[set->key].second);
+    /* demanded, and must differ within a transaction; sets are found by their names */
+    nl_req_put_be32(q, NFTA_SET_ID, 1 + (uint32_t)set->key);
     struct nlattr *expr = nl_req_nest(q, NFTA_SET_EXPR);
     nl_req_put_str(q, NFTA_EXPR_NAME, "counter");
     struct nlattr *data = nl_req_nest(q, NFTA_EXPR_DATA);
@@ -387,62 +462,42 @@ void nft_pairs_create(struct nl *nl, const struct nft_table *t, const char *chai
     nl_req_nest_end(q, data);
     nl_req_nest_end(q, expr);
     nl_queue(nl, q);
-
-    q = nft_req(t->family, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, ROOM);
-    put_table(q, NFTA_RULE_TABLE, t);
-    nl_req_put_str(q, NFTA_RULE_CHAIN, chain);
-    struct nlattr *list = nl_req_nest(q, NFTA_RULE_EXPRESSIONS);
-    meta(q, NFT_META_IIFNAME, REG1); /* 16 bytes each: both names lie next to each other */
-    meta(q, NFT_META_OIFNAME, REG2);
-    struct expr e = expr_begin(q, "lookup");
-    nl_req_put_str(q, NFTA_LOOKUP_SET, set);
-    nl_req_put_be32(q, NFTA_LOOKUP_SREG, REG1);
-    expr_end(q, e);
-    verdict(q, NF_DROP);
-    nl_req_nest_end(q, list);
-    nl_queue(nl, q);
 }
 
-static void put_pair(struct nl_req *q, const struct nft_pair *p)
+static void put_element(struct nl_req *q, enum nft_key key, const struct nft_element *e)
 {
-    char key[2 * IFNAMSIZ] = {0};
-    size_t in = strnlen(p->in, sizeof p->in), out = strnlen(p->out, sizeof p->out);
-    if (in == 0 || out == 0 || in >= IFNAMSIZ || out >= IFNAMSIZ) {
-        nl_req_break(q, "\"%.16s\" and \"%.16s\" cannot both be names of interfaces", p->in,
-                     p->out);
+    if (e->key[0] == '\0') {
+        nl_req_break(q, "an element of a set without the name of an interface");
         return;
     }
-    memcpy(key, p->in, in);
-    memcpy(key + IFNAMSIZ, p->out, out);
     struct nlattr *element = nl_req_nest(q, NFTA_LIST_ELEM);
-    put_value(q, NFTA_SET_ELEM_KEY, key, sizeof key);
+    put_value(q, NFTA_SET_ELEM_KEY, e->key, IFNAMSIZ + keys[key].second);
     nl_req_nest_end(q, element);
 }
 
-static void elements(struct nl *nl, uint16_t type, uint16_t flags, const struct nft_table *t,
-                     const char *set, const struct nft_pair *pairs, size_t n)
+static void elements(struct nl *nl, uint16_t type, uint16_t flags, const struct nft_set *set,
+                     const struct nft_element *e, size_t n)
 {
-    for (size_t at = 0; at < n; at += PAIRS_PER_MESSAGE) {
-        size_t end = n - at > PAIRS_PER_MESSAGE ? at + PAIRS_PER_MESSAGE : n;
-        struct nl_req *q = nft_req(t->family, type, flags, 512 + (end - at) * PAIR_BYTES);
-        put_table(q, NFTA_SET_ELEM_LIST_TABLE, t);
-        nl_req_put_str(q, NFTA_SET_ELEM_LIST_SET, set);
+    for (size_t at = 0; at < n; at += ELEMENTS_PER_MESSAGE) {
+        size_t end = n - at > ELEMENTS_PER_MESSAGE ? at + ELEMENTS_PER_MESSAGE : n;
+        struct nl_req *q =
+            nft_req(set->table.family, type, flags, 512 + (end - at) * ELEMENT_BYTES);
+        put_table(q, NFTA_SET_ELEM_LIST_TABLE, &set->table);
+        nl_req_put_str(q, NFTA_SET_ELEM_LIST_SET, set->name);
         struct nlattr *list = nl_req_nest(q, NFTA_SET_ELEM_LIST_ELEMENTS);
         for (size_t i = at; i < end; i++)
-            put_pair(q, &pairs[i]);
+            put_element(q, set->key, &e[i]);
         nl_req_nest_end(q, list);
         nl_queue(nl, q);
     }
 }
 
-void nft_pairs_add(struct nl *nl, const struct nft_table *t, const char *set,
-                   const struct nft_pair *pairs, size_t n)
+void nft_set_add(struct nl *nl, const struct nft_set *set, const struct nft_element *e, size_t n)
 {
-    elements(nl, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, t, set, pairs, n);
+    elements(nl, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL, set, e, n);
 }
 
-void nft_pairs_delete(struct nl *nl, const struct nft_table *t, const char *set,
-                      const struct nft_pair *pairs, size_t n)
+void nft_set_delete(struct nl *nl, const struct nft_set *set, const struct nft_element *e, size_t n)
 {
-    elements(nl, NFT_MSG_DELSETELEM, 0, t, set, pairs, n);
+    elements(nl, NFT_MSG_DELSETELEM, 0, set, e, n);
 }

@@ -8,8 +8,8 @@
  * nobody else can change it, and the kernel removes it when the last copy of that descriptor is
  * closed, whoever dies how.
  *
- * Cuts by port pair are elements of a set keyed by iifname . oifname: one hash look-up per packet
- * whatever their number, each can be taken out alone, each counts what it dropped.
+ * What a rule asks for may be looked up in a set: one hash look-up per packet whatever their number,
+ * each element can be taken out alone, each counts what it met.
  */
 #pragma once
 
@@ -35,8 +35,13 @@ struct nft_chain {
     const char *name;
     enum nft_hook hook;
     int priority; /* 0: filter; bridge filter is -200 */
+    bool
+        is_plain; /* sees only what rules of other chains send it by `jump`; no hook, no priority */
 };
-void nft_chain_add(struct nl *nl, const struct nft_chain *c); /* base chain, policy accept */
+/* With the policy accept. Rules may be loaded into a plain chain at leisure; a jump into it brings all
+ * of them into force by one short transaction. (Waking a dormant table would, too, but since 6.9 the
+ * kernel changes no flags of a table with an owner.) */
+void nft_chain_add(struct nl *nl, const struct nft_chain *c);
 void nft_chain_delete(struct nl *nl, const struct nft_chain *c);
 
 enum nft_verdict {
@@ -45,6 +50,24 @@ enum nft_verdict {
     NFT_REJECT_ICMP, /* port unreachable; inet family only (bridge reject may be missing: ENOENT) */
     NFT_LET_PASS,    /* the rules after it are not asked; other tables still are */
 };
+/* What a set is keyed by; the first part is always an interface. */
+enum nft_key {
+    NFT_KEY_PORTS,   /* iifname . oifname */
+    NFT_KEY_IN_MAC,  /* iifname . source hardware address */
+    NFT_KEY_IN_IP4,  /* iifname . source address */
+    NFT_KEY_IN_IP6,  /* the same, IPv6 */
+    NFT_KEY_OUT_IP4, /* oifname . source address */
+    NFT_KEY_OUT_IP6, /* the same, IPv6 */
+};
+struct nft_set {
+    struct nft_table table;
+    const char *name;
+    enum nft_key key;
+};
+
+struct nft_ports { /* lo 0: any; hi 0: lo alone */
+    uint16_t lo, hi;
+};
 struct nft_rule {
     struct nft_table table;
     const char *chain;
@@ -52,12 +75,15 @@ struct nft_rule {
     struct inet_prefix saddr, daddr; /* family 0: any; both of one family */
     uint8_t l4proto;                 /* 0: any */
     const struct inet_mac *smac;     /* source hardware address, on Ethernet; NULL: any; borrowed */
-    uint16_t sport, dport;           /* 0: any; need l4proto */
+    struct nft_ports sport, dport;   /* need l4proto */
     bool reset_only;                 /* TCP segments with RST; needs l4proto IPPROTO_TCP */
-    uint8_t icmp_type;               /* 0: any; needs l4proto IPPROTO_ICMP or IPPROTO_ICMPV6 */
-    bool new_only;                   /* ct state new (inet family) */
-    enum nft_verdict verdict;        /* always after a counter */
-    const char *comment;             /* ≤ 120 bytes, identifies the rule; may be NULL */
+    bool syn_only;            /* TCP segments that open a connection; needs l4proto IPPROTO_TCP */
+    uint8_t icmp_type;        /* 0: any; needs l4proto IPPROTO_ICMP or IPPROTO_ICMPV6 */
+    bool new_only;            /* ct state new (inet family) */
+    const struct nft_set *in; /* only what is in this set, asked last; NULL: any; borrowed */
+    enum nft_verdict verdict; /* always after a counter */
+    const char *jump;         /* instead of a verdict: the rules of that plain chain */
+    const char *comment;      /* ≤ 120 bytes, identifies the rule; may be NULL */
 };
 void nft_rule_add(struct nl *nl, const struct nft_rule *r);
 void nft_rule_delete(struct nl *nl, const struct nft_table *t, const char *chain, uint64_t handle);
@@ -70,22 +96,26 @@ struct nft_rule_seen {
 int nft_rules(struct nl *nl, const struct nft_table *t, struct nft_rule_seen **ret, size_t *ret_n,
               struct err *err);
 
-struct nft_pair {
-    char in[16], out[16]; /* interface names, exact */
+#define NFT_KEY_MAX 32
+struct nft_element {
+    uint8_t key[NFT_KEY_MAX]; /* as the kernel has it, padded with zeros: equal if equal in bytes */
 };
-/* The set `set`, empty, and in `chain` the rule that drops what is in it. */
-void nft_pairs_create(struct nl *nl, const struct nft_table *t, const char *chain, const char *set);
-/* Any number; split into messages of one transaction. A pair that is in already: -EEXIST. */
-void nft_pairs_add(struct nl *nl, const struct nft_table *t, const char *set,
-                   const struct nft_pair *pairs, size_t n);
-void nft_pairs_delete(struct nl *nl, const struct nft_table *t, const char *set,
-                      const struct nft_pair *pairs, size_t n); /* one not in it: -ENOENT */
-struct nft_pair_seen {
-    struct nft_pair pair;
-    uint64_t packets, bytes; /* dropped by it */
+/* second: the name of an interface (const char *), a struct inet_mac, or a struct inet_prefix whose
+ * length is ignored. A name that is none becomes an element that nft_set_add() refuses. */
+struct nft_element nft_element(enum nft_key key, const char *interface, const void *second);
+
+/* An empty set, each element with a counter. */
+void nft_set_create(struct nl *nl, const struct nft_set *set);
+/* Any number; split into messages of one transaction. An element that is in already: -EEXIST. */
+void nft_set_add(struct nl *nl, const struct nft_set *set, const struct nft_element *e, size_t n);
+void nft_set_delete(struct nl *nl, const struct nft_set *set, const struct nft_element *e,
+                    size_t n); /* one not in it: -ENOENT */
+struct nft_element_seen {
+    struct nft_element element;
+    uint64_t packets, bytes; /* that met it */
 };
-int nft_pairs(struct nl *nl, const struct nft_table *t, const char *set, struct nft_pair_seen **ret,
-              size_t *ret_n, struct err *err);
+int nft_set_read(struct nl *nl, const struct nft_set *set, struct nft_element_seen **ret,
+                 size_t *ret_n, struct err *err);
 
 /* Everything nf_tables holds in this namespace, a line each, counters and handles masked. */
 typedef void nft_line(const char *line, void *data);

@@ -110,27 +110,26 @@ int nft_rules(struct nl *nl, const struct nft_table *t, struct nft_rule_seen **r
     return 0;
 }
 
-/* --- Pairs ------------------------------------------------------------------- */
+/* --- Sets -------------------------------------------------------------------- */
 
-struct pairs {
-    struct nft_pair_seen *items;
+struct listed {
+    struct nft_element_seen *items;
     size_t n;
 };
 
 static int on_elements(const struct nlmsghdr *h, void *data, struct err *err)
 {
-    struct pairs *l = data;
+    struct listed *l = data;
     const struct nlattr *list = find(h, NFTA_SET_ELEM_LIST_ELEMENTS), *e;
     int left = list ? nla_len(list) : 0;
     for (e = list ? nla_data(list) : NULL; e && nla_ok(e, left); e = nla_next(e, &left)) {
         const struct nlattr *key = inside(inside(e, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
-        if (!key || nla_len(key) != 2 * IFNAMSIZ)
+        if (!key || nla_len(key) > NFT_KEY_MAX)
             continue;
         l->items = grow(l->items, l->n, sizeof *l->items);
-        struct nft_pair_seen *p = &l->items[l->n++];
-        memcpy(p->pair.in, nla_data(key), IFNAMSIZ - 1);
-        memcpy(p->pair.out, (const char *)nla_data(key) + IFNAMSIZ, IFNAMSIZ - 1);
-        read_counter(inside(e, NFTA_SET_ELEM_EXPR), &p->packets, &p->bytes);
+        struct nft_element_seen *s = &l->items[l->n++];
+        memcpy(s->element.key, nla_data(key), (size_t)nla_len(key));
+        read_counter(inside(e, NFTA_SET_ELEM_EXPR), &s->packets, &s->bytes);
     }
     return 0;
 }
@@ -143,11 +142,12 @@ static struct nl_req *elements_question(unsigned family, const char *table, cons
     return q;
 }
 
-int nft_pairs(struct nl *nl, const struct nft_table *t, const char *set, struct nft_pair_seen **ret,
-              size_t *ret_n, struct err *err)
+int nft_set_read(struct nl *nl, const struct nft_set *set, struct nft_element_seen **ret,
+                 size_t *ret_n, struct err *err)
 {
-    struct pairs l = {0};
-    int r = nl_ask(nl, elements_question(t->family, t->name, set), on_elements, &l, err);
+    struct listed l = {0};
+    struct nl_req *q = elements_question(set->table.family, set->table.name, set->name);
+    int r = nl_ask(nl, q, on_elements, &l, err);
     if (r < 0) {
         free(l.items);
         return r;

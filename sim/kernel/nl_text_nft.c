@@ -57,27 +57,31 @@ static const struct nl_field verdict_fields[] = {
 };
 static const struct nl_table verdict_table = NL_TABLE(verdict_fields);
 
-/* A NUL-padded name of 16 bytes, or several, as words; anything else in hexadecimal. */
+#define NAME_BYTES 16
+
+static bool is_padded_name(const char *s)
+{
+    size_t len = strnlen(s, NAME_BYTES);
+    bool name = len > 0 && len < NAME_BYTES;
+    for (size_t j = 0; name && j < NAME_BYTES; j++)
+        name = j < len ? s[j] > ' ' && s[j] < 0x7f : s[j] == '\0';
+    return name;
+}
+
+/* NUL-padded names of 16 bytes at the beginning as words; anything else in hexadecimal. */
 static void write_data_value(struct nl_writer *w, const struct nlattr *a)
 {
     const char *s = nla_data(a);
-    size_t n = (size_t)nla_len(a);
-    bool names = n > 0 && n % 16 == 0;
-    for (size_t i = 0; names && i < n; i += 16) {
-        size_t len = strnlen(s + i, 16);
-        names = len > 0 && len < 16;
-        for (size_t j = 0; names && j < 16; j++)
-            names = j < len ? s[i + j] > ' ' && s[i + j] < 0x7f : s[i + j] == '\0';
-    }
-    if (!names) {
-        nl_write_hex(w, s, n);
-        return;
-    }
-    for (size_t i = 0; i < n; i += 16) {
+    size_t n = (size_t)nla_len(a), i = 0;
+    for (; n - i >= NAME_BYTES && is_padded_name(s + i); i += NAME_BYTES) {
         if (i > 0)
             buf_adds(w->out, ".");
         nl_text_word(s + i, strlen(s + i), w->out);
     }
+    if (i > 0 && i < n)
+        buf_adds(w->out, ".");
+    if (i < n || n == 0)
+        nl_write_hex(w, s + i, n - i);
 }
 
 static const struct nl_field data_fields[] = {

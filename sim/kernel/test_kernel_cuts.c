@@ -15,12 +15,25 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+/* A set of port pairs, and the rule that loses them. */
+static struct nft_set make_cuts(struct nl *nl, const struct nft_table *t)
+{
+    struct nft_set cuts = {*t, "cuts", NFT_KEY_PORTS};
+    nft_set_create(nl, &cuts);
+    nft_rule_add(nl, &(struct nft_rule){.table = *t, .chain = "forward", .in = &cuts});
+    return cuts;
+}
+
 /* The same rules by nft(8) in another namespace: both listings must be equal. */
 static void nft_reads_rules_as_it_would_write_them(void **state)
 {
     static const char oracle[] =
         "nft -f - <<'END'\n"
         "table inet blackstart-t {\n"
+        " set macs { type ifname . ether_addr; counter; elements = { \"eth0\" . 2:0:0:0:0:1 } }\n"
+        " set near4 { type ifname . ipv4_addr; counter; elements = { \"eth0\" . 10.1.2.3 } }\n"
+        " set far6 { type ifname . ipv6_addr; counter; elements = { \"p-a\" . fd00::1 } }\n"
+        " chain aside { counter drop comment \"aside\"; }\n"
         " chain input {\n"
         "  type filter hook input priority 0; policy accept;\n"
         "  iifname \"eth0\" ip saddr 10.0.0.0/8 ip daddr 10.0.0.1 tcp dport 80 ct state new counter"
@@ -28,6 +41,12 @@ static void nft_reads_rules_as_it_would_write_them(void **state)
         "  ip6 saddr fd00::/44 counter reject with icmpx type port-unreachable\n"
         "  oifname \"eth1\" udp sport 53 counter drop\n"
         "  ip daddr 10.0.0.0/9 counter accept\n"
+        "  tcp dport 8000-8010 counter drop\n"
+        "  tcp flags & (fin | syn | rst | ack) == syn counter drop\n"
+        "  iifname . ether saddr @macs counter drop\n"
+        "  iifname . ip saddr @near4 counter drop\n"
+        "  oifname . ip6 saddr @far6 counter drop\n"
+        "  counter jump aside\n"
         " }\n"
         " chain output { type filter hook output priority -5; policy accept; }\n"
         "}\n"
@@ -35,7 +54,7 @@ static void nft_reads_rules_as_it_would_write_them(void **state)
         " set cuts { type ifname . ifname; counter; elements = { \"p-a\" . \"p-b\" } }\n"
         " chain forward {\n"
         "  type filter hook forward priority -200; policy accept;\n"
-        "  iifname . oifname @cuts drop\n"
+        "  iifname . oifname @cuts counter drop\n"
         "  iifname \"p-a\" ip daddr 10.0.0.1 counter drop\n"
         " }\n"
         "}\n"
@@ -47,17 +66,27 @@ static void nft_reads_rules_as_it_would_write_them(void **state)
     netkit_open(&t);
     const struct nft_table inet = {NFT_FAMILY_INET, "blackstart-t"};
     const struct nft_table bridge = {NFT_FAMILY_BRIDGE, "blackstart-t"};
-    const struct nft_pair pair = {"p-a", "p-b"};
+    const struct inet_mac mac = {{2, 0, 0, 0, 0, 1}};
+    const struct inet_prefix ip4 = netkit_ip("10.1.2.3"), ip6 = netkit_ip("fd00::1");
+    const struct nft_set sets[] = {{inet, "macs", NFT_KEY_IN_MAC},
+                                   {inet, "near4", NFT_KEY_IN_IP4},
+                                   {inet, "far6", NFT_KEY_OUT_IP6}};
+    const struct nft_element members[] = {nft_element(NFT_KEY_IN_MAC, "eth0", &mac),
+                                          nft_element(NFT_KEY_IN_IP4, "eth0", &ip4),
+                                          nft_element(NFT_KEY_OUT_IP6, "p-a", &ip6)};
+    const struct nft_element pair = nft_element(NFT_KEY_PORTS, "p-a", "p-b");
     netkit_ok(nft_table_create(t.sw, &inet, &err), &err);
     netkit_ok(nft_table_create(t.sw, &bridge, &err), &err);
-    nft_chain_add(t.sw, &(struct nft_chain){inet, "input", NFT_INPUT, 0});
+    nft_chain_add(t.sw, &(struct nft_chain){inet, "aside", .is_plain = true});
+    nft_rule_add(t.sw, &(struct nft_rule){.table = inet, .chain = "aside", .comment = "aside"});
+    nft_chain_add(t.sw, &(struct nft_chain){inet, "input", .hook = NFT_INPUT});
     struct nft_rule r = {.table = inet,
                          .chain = "input",
                          .iifname = "eth0",
                          .saddr = netkit_ip("10.1.2.3/8"),
                          .daddr = netkit_ip("10.0.0.1"),
                          .l4proto = IPPROTO_TCP,
-                         .dport = 80,
+                         .dport = {80},
                          .new_only = true,
                          .verdict = NFT_REJECT_RST,
                          .comment = "cut 1"};
@@ -68,15 +97,28 @@ static void nft_reads_rules_as_it_would_write_them(void **state)
                           .verdict = NFT_REJECT_ICMP};
     nft_rule_add(t.sw, &r);
     r = (struct nft_rule){
-        .table = inet, .chain = "input", .oifname = "eth1", .l4proto = IPPROTO_UDP, .sport = 53};
+        .table = inet, .chain = "input", .oifname = "eth1", .l4proto = IPPROTO_UDP, .sport = {53}};
     nft_rule_add(t.sw, &r);
     r = (struct nft_rule){
         .table = inet, .chain = "input", .daddr = netkit_ip("10.0.0.0/9"), .verdict = NFT_LET_PASS};
     nft_rule_add(t.sw, &r);
+    r = (struct nft_rule){
+        .table = inet, .chain = "input", .l4proto = IPPROTO_TCP, .dport = {8000, 8010}};
+    nft_rule_add(t.sw, &r);
+    r = (struct nft_rule){
+        .table = inet, .chain = "input", .l4proto = IPPROTO_TCP, .syn_only = true};
+    nft_rule_add(t.sw, &r);
+    for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+        nft_set_create(t.sw, &sets[i]);
+        nft_set_add(t.sw, &sets[i], &members[i], 1);
+        r = (struct nft_rule){.table = inet, .chain = "input", .in = &sets[i]};
+        nft_rule_add(t.sw, &r);
+    }
+    nft_rule_add(t.sw, &(struct nft_rule){.table = inet, .chain = "input", .jump = "aside"});
     nft_chain_add(t.sw, &(struct nft_chain){inet, "output", NFT_OUTPUT, -5});
     nft_chain_add(t.sw, &(struct nft_chain){bridge, "forward", NFT_FORWARD, -200});
-    nft_pairs_create(t.sw, &bridge, "forward", "cuts");
-    nft_pairs_add(t.sw, &bridge, "cuts", &pair, 1);
+    struct nft_set cuts = make_cuts(t.sw, &bridge);
+    nft_set_add(t.sw, &cuts, &pair, 1);
     r = (struct nft_rule){
         .table = bridge, .chain = "forward", .iifname = "p-a", .daddr = netkit_ip("10.0.0.1")};
     nft_rule_add(t.sw, &r);
@@ -126,10 +168,11 @@ static void a_transaction_is_all_or_nothing(void **state)
     struct err err = ERR_INIT;
     netkit_open(&t);
     const struct nft_table table = {NFT_FAMILY_BRIDGE, "blackstart-t"};
-    const struct nft_pair pair = {"p-a", "p-b"};
+    const struct nft_element pair = nft_element(NFT_KEY_PORTS, "p-a", "p-b");
     netkit_ok(nft_table_create(t.sw, &table, &err), &err);
     nft_chain_add(t.sw, &(struct nft_chain){table, "forward", NFT_FORWARD, -200});
-    nft_pairs_add(t.sw, &table, "none", &pair, 1);
+    const struct nft_set none = {table, "none", NFT_KEY_PORTS};
+    nft_set_add(t.sw, &none, &pair, 1);
     nft_chain_add(t.sw, &(struct nft_chain){table, "other", NFT_FORWARD, -200});
     assert_int_equal(nl_flush(t.sw, &err), -ENOENT);
     assert_string_equal(err.text, "switch: nft element add bridge table=blackstart-t set=none "
@@ -139,15 +182,15 @@ static void a_transaction_is_all_or_nothing(void **state)
     assert_null(strstr(list, "forward"));
 
     nft_chain_add(t.sw, &(struct nft_chain){table, "forward", NFT_FORWARD, -200});
-    nft_pairs_create(t.sw, &table, "forward", "cuts");
-    nft_pairs_add(t.sw, &table, "cuts", &pair, 1);
+    struct nft_set cuts = make_cuts(t.sw, &table);
+    nft_set_add(t.sw, &cuts, &pair, 1);
     err = ERR_INIT;
     netkit_ok(nl_flush(t.sw, &err), &err);
-    nft_pairs_add(t.sw, &table, "cuts", &pair, 1);
+    nft_set_add(t.sw, &cuts, &pair, 1);
     assert_int_equal(nl_flush(t.sw, &err), -EEXIST);
-    nft_pairs_delete(t.sw, &table, "cuts", &pair, 1);
+    nft_set_delete(t.sw, &cuts, &pair, 1);
     netkit_ok(nl_flush(t.sw, &err), &err);
-    nft_pairs_delete(t.sw, &table, "cuts", &pair, 1);
+    nft_set_delete(t.sw, &cuts, &pair, 1);
     assert_int_equal(nl_flush(t.sw, &err), -ENOENT);
     netkit_close(&t);
 }
@@ -159,25 +202,26 @@ static void five_thousand_cuts_fit_in_one_transaction(void **state)
     struct err err = ERR_INIT;
     netkit_open(&t);
     const struct nft_table table = {NFT_FAMILY_BRIDGE, "blackstart-t"};
-    struct nft_pair *pairs = calloc(N, sizeof *pairs);
+    struct nft_element *pairs = calloc(N, sizeof *pairs);
     assert_non_null(pairs);
     for (int i = 0; i < N; i++) {
-        snprintf(pairs[i].in, sizeof pairs[i].in, "p-%d", i);
-        snprintf(pairs[i].out, sizeof pairs[i].out, "q-%d", i);
+        char in[16], out[16];
+        snprintf(in, sizeof in, "p-%d", i);
+        snprintf(out, sizeof out, "q-%d", i);
+        pairs[i] = nft_element(NFT_KEY_PORTS, in, out);
     }
     netkit_ok(nft_table_create(t.sw, &table, &err), &err);
     nft_chain_add(t.sw, &(struct nft_chain){table, "forward", NFT_FORWARD, -200});
-    nft_pairs_create(t.sw, &table, "forward", "cuts");
-    nft_pairs_add(t.sw, &table, "cuts", pairs, N);
+    struct nft_set cuts = make_cuts(t.sw, &table);
+    nft_set_add(t.sw, &cuts, pairs, N);
     netkit_ok(nl_flush(t.sw, &err), &err);
-    nft_pairs_delete(t.sw, &table, "cuts", pairs + 1, N - 1);
+    nft_set_delete(t.sw, &cuts, pairs + 1, N - 1);
     netkit_ok(nl_flush(t.sw, &err), &err);
-    struct nft_pair_seen *left = NULL;
+    struct nft_element_seen *left = NULL;
     size_t n = 0;
-    netkit_ok(nft_pairs(t.sw, &table, "cuts", &left, &n, &err), &err);
+    netkit_ok(nft_set_read(t.sw, &cuts, &left, &n, &err), &err);
     assert_int_equal(n, 1);
-    assert_string_equal(left[0].pair.in, "p-0");
-    assert_string_equal(left[0].pair.out, "q-0");
+    assert_memory_equal(&left[0].element, &pairs[0], sizeof pairs[0]);
     assert_int_equal(left[0].packets, 0);
     free(left);
     free(pairs);
@@ -326,26 +370,27 @@ static void a_cut_pair_of_sixty_ports_drops_that_pair_alone(void **state)
             assert_int_equal(got[j][i], i != j);
 
     const struct nft_table table = {NFT_FAMILY_BRIDGE, "blackstart-t"};
-    const struct nft_pair cuts[] = {{"p-3", "p-17"}, {"p-59", "p-0"}};
+    const struct nft_element pairs[] = {nft_element(NFT_KEY_PORTS, "p-3", "p-17"),
+                                        nft_element(NFT_KEY_PORTS, "p-59", "p-0")};
     netkit_ok(nft_table_create(sw, &table, &err), &err);
     nft_chain_add(sw, &(struct nft_chain){table, "forward", NFT_FORWARD, -200});
-    nft_pairs_create(sw, &table, "forward", "cuts");
-    nft_pairs_add(sw, &table, "cuts", cuts, 2);
+    struct nft_set cuts = make_cuts(sw, &table);
+    nft_set_add(sw, &cuts, pairs, 2);
     netkit_ok(nl_flush(sw, &err), &err);
     speak(socks, got);
     for (unsigned j = 0; j < HOSTS; j++)
         for (unsigned i = 0; i < HOSTS; i++)
             assert_int_equal(got[j][i], i != j && !(i == 3 && j == 17) && !(i == 59 && j == 0));
-    struct nft_pair_seen *seen = NULL;
+    struct nft_element_seen *seen = NULL;
     size_t n = 0;
-    netkit_ok(nft_pairs(sw, &table, "cuts", &seen, &n, &err), &err);
+    netkit_ok(nft_set_read(sw, &cuts, &seen, &n, &err), &err);
     assert_int_equal(n, 2);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(seen[i].packets, 1);
         assert_int_equal(seen[i].bytes, 29); /* IP header, UDP header, one byte */
     }
     free(seen);
-    nft_pairs_delete(sw, &table, "cuts", cuts, 1);
+    nft_set_delete(sw, &cuts, pairs, 1);
     netkit_ok(nl_flush(sw, &err), &err);
     speak(socks, got);
     assert_int_equal(got[17][3], 1);
@@ -372,7 +417,7 @@ static void rules_count_what_they_hit(void **state)
     nft_rule_add(t.host, &(struct nft_rule){.table = table,
                                             .chain = "output",
                                             .l4proto = IPPROTO_UDP,
-                                            .dport = 7000,
+                                            .dport = {7000},
                                             .comment = "step-1"});
     netkit_ok(nl_flush(t.host, &err), &err);
     CLEANUP(snapshot_free_p) struct snapshot *before = NULL;

@@ -167,11 +167,14 @@ static void build_cuts(struct nl *nl)
 {
     struct err err = ERR_INIT;
     const struct nft_table t = {NFT_FAMILY_BRIDGE, "blackstart-t"};
-    const struct nft_pair pairs[] = {{"p-web", "p-db"}, {"p-db", "p-web"}};
+    const struct nft_element pairs[] = {nft_element(NFT_KEY_PORTS, "p-web", "p-db"),
+                                        nft_element(NFT_KEY_PORTS, "p-db", "p-web")};
+    const struct nft_set cuts = {t, "cuts", NFT_KEY_PORTS};
     netkit_ok(nft_table_create(nl, &t, &err), &err);
     nft_chain_add(nl, &(struct nft_chain){t, "forward", NFT_FORWARD, -200});
-    nft_pairs_create(nl, &t, "forward", "cuts");
-    nft_pairs_add(nl, &t, "cuts", pairs, 2);
+    nft_set_create(nl, &cuts);
+    nft_set_add(nl, &cuts, pairs, 2);
+    nft_rule_add(nl, &(struct nft_rule){.table = t, .chain = "forward", .in = &cuts});
     netkit_ok(nl_flush(nl, &err), &err);
 }
 

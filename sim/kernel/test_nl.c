@@ -179,11 +179,12 @@ static void nft_messages_are_these_bytes(void **state)
     };
     struct nl *nl = NULL;
     const struct nft_table t = {NFT_FAMILY_BRIDGE, "blackstart-x"};
-    const struct nft_pair pair = {"a", "b"};
+    const struct nft_set cuts = {t, "cuts", NFT_KEY_PORTS};
+    const struct nft_element pair = nft_element(NFT_KEY_PORTS, "a", "b");
     assert_int_equal(nl_open_recording("switch", &nl, NULL), 0);
     assert_int_equal(nft_table_create(nl, &t, NULL), 0);
     nft_chain_add(nl, &(struct nft_chain){t, "f", NFT_FORWARD, -200});
-    nft_pairs_add(nl, &t, "cuts", &pair, 1);
+    nft_set_add(nl, &cuts, &pair, 1);
     nft_rule_delete(nl, &t, "f", 5);
     assert_int_equal(nl_flush(nl, NULL), 0);
     assert_int_equal(nl_recorded(nl), ARRAY_SIZE(hex));
@@ -268,7 +269,8 @@ static void what_cannot_be_encoded_is_told_and_nothing_is_sent(void **state)
     struct nl *nl = NULL;
     const struct nft_table foreign = {NFT_FAMILY_INET, "filter"};
     const struct nft_table ours = {NFT_FAMILY_BRIDGE, "blackstart-x"};
-    const struct nft_pair long_pair = {"", "b"};
+    const struct nft_set cuts = {ours, "cuts", NFT_KEY_PORTS};
+    const struct nft_element nobody = nft_element(NFT_KEY_PORTS, "", "b");
     struct inet_prefix a4 = ip("10.0.0.1"), a6 = ip("fd00::1");
     static const char *const want[] = {
         ("here: \"abcdefghijklmnop\" cannot be the name of an interface (1 to 15 bytes, no / : or "
@@ -282,7 +284,7 @@ static void what_cannot_be_encoded_is_told_and_nothing_is_sent(void **state)
         "here: reject is only possible in a table of the inet family",
         "here: a port needs a protocol (tcp or udp)",
         "here: both addresses of a rule must be of one family",
-        "here: \"\" and \"b\" cannot both be names of interfaces",
+        "here: an element of a set without the name of an interface",
     };
     assert_int_equal(nl_open_recording("here", &nl, NULL), 0);
     for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
@@ -315,14 +317,14 @@ static void what_cannot_be_encoded_is_told_and_nothing_is_sent(void **state)
                 nl, &(struct nft_rule){.table = ours, .chain = "f", .verdict = NFT_REJECT_ICMP});
             break;
         case 8:
-            nft_rule_add(nl, &(struct nft_rule){.table = ours, .chain = "f", .dport = 80});
+            nft_rule_add(nl, &(struct nft_rule){.table = ours, .chain = "f", .dport = {80}});
             break;
         case 9:
             nft_rule_add(nl,
                          &(struct nft_rule){.table = ours, .chain = "f", .saddr = a4, .daddr = a6});
             break;
         default:
-            nft_pairs_add(nl, &ours, "cuts", &long_pair, 1);
+            nft_set_add(nl, &cuts, &nobody, 1);
         }
         assert_int_equal(nl_flush(nl, &err), -EINVAL);
         assert_string_equal(err.text, want[i]);
@@ -337,16 +339,19 @@ static void a_thousand_pairs_are_one_message(void **state)
     enum { N = 1500 };
     struct nl *nl = NULL;
     const struct nft_table t = {NFT_FAMILY_BRIDGE, "blackstart-x"};
-    struct nft_pair *pairs = calloc(N, sizeof *pairs);
+    const struct nft_set cuts = {t, "cuts", NFT_KEY_PORTS};
+    struct nft_element *pairs = calloc(N, sizeof *pairs);
     assert_non_null(pairs);
     for (int i = 0; i < N; i++) {
-        snprintf(pairs[i].in, sizeof pairs[i].in, "p-%d", i);
-        snprintf(pairs[i].out, sizeof pairs[i].out, "q-%d", i);
+        char in[16], out[16];
+        snprintf(in, sizeof in, "p-%d", i);
+        snprintf(out, sizeof out, "q-%d", i);
+        pairs[i] = nft_element(NFT_KEY_PORTS, in, out);
     }
     assert_int_equal(nl_open_recording("switch", &nl, NULL), 0);
-    nft_pairs_add(nl, &t, "cuts", pairs, 1000);
+    nft_set_add(nl, &cuts, pairs, 1000);
     assert_int_equal(nl_queued(nl), 1);
-    nft_pairs_add(nl, &t, "cuts", pairs, N);
+    nft_set_add(nl, &cuts, pairs, N);
     assert_int_equal(nl_queued(nl), 3);
     assert_int_equal(nl_flush(nl, NULL), 0);
     size_t found = 0;
@@ -536,7 +541,7 @@ static void rules_say_what_was_asked(void **state)
                          .iifname = "eth0",
                          .saddr = ip("10.1.2.3/8"),
                          .l4proto = IPPROTO_TCP,
-                         .dport = 80,
+                         .dport = {80},
                          .verdict = NFT_REJECT_RST,
                          .comment = "cut 1"};
     assert_int_equal(nl_open_recording("host web", &nl, NULL), 0);

@@ -194,20 +194,24 @@ static struct bench_time cuts_by_blackstart(void)
 {
     struct err err = ERR_INIT;
     struct nl *nl = NULL;
-    struct nft_pair *pairs = calloc(CUTS, sizeof *pairs);
+    const struct nft_set cuts = {table, "cuts", NFT_KEY_PORTS};
+    struct nft_element *pairs = calloc(CUTS, sizeof *pairs);
     bench_ok(nl_open_kernel(-1, "switch", &nl, &err), &err);
     bench_ok(nft_table_create(nl, &table, &err), &err);
     nft_chain_add(nl, &(struct nft_chain){table, "forward", NFT_FORWARD, -200});
-    nft_pairs_create(nl, &table, "forward", "cuts");
+    nft_set_create(nl, &cuts);
+    nft_rule_add(nl, &(struct nft_rule){.table = table, .chain = "forward", .in = &cuts});
     bench_ok(nl_flush(nl, &err), &err);
     struct bench_time start = bench_clock();
     for (unsigned i = 0; i < CUTS; i++) {
-        snprintf(pairs[i].in, sizeof pairs[i].in, "p%u", i);
-        snprintf(pairs[i].out, sizeof pairs[i].out, "q%u", i);
+        char in[16], out[16];
+        snprintf(in, sizeof in, "p%u", i);
+        snprintf(out, sizeof out, "q%u", i);
+        pairs[i] = nft_element(NFT_KEY_PORTS, in, out);
     }
-    nft_pairs_add(nl, &table, "cuts", pairs, CUTS);
+    nft_set_add(nl, &cuts, pairs, CUTS);
     bench_ok(nl_flush(nl, &err), &err);
-    nft_pairs_delete(nl, &table, "cuts", pairs, CUTS);
+    nft_set_delete(nl, &cuts, pairs, CUTS);
     bench_ok(nl_flush(nl, &err), &err);
     struct bench_time t = bench_since(start);
     nl_free(nl); /* and with it the table */

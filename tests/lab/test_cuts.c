@@ -29,6 +29,7 @@ static const char *lost_ways(struct kit *k)
     struct err err = ERR_INIT;
     CLEANUP(topo_free_p) struct topo *topo = NULL;
     struct crossing *tries[25] = {NULL};
+    const struct cut_scope all = {0};
     kit_ok(topo_new(k->s, &topo, &err), &err);
     for (size_t i = 0; i < 25; i++) {
         AUTO_CUT cut = {0};
@@ -36,7 +37,7 @@ static const char *lost_ways(struct kit *k)
         grudge_add(&way, i / 5, i % 5);
         cut_along(topo, five, 5, &way, &cut);
         if (way.n > 0)
-            kit_ok(crossing_send(k->lab, &cut, 1, &tries[i], &err), &err);
+            kit_ok(crossing_send(k->lab, &cut, &all, 1, &tries[i], &err), &err);
     }
     usleep(20000);
     buf_clear(&out);
