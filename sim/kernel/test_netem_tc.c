@@ -2,14 +2,14 @@
  *
  *   test_netem_tc TC_TAP.so    (tests/support/tc_tap.c)
  *
- * Each line is given to tc and, as an impairment, to our encoder; TCA_OPTIONS of both must be equal.
- * Where tc of iproute2 6.1 sends something else on purpose or by a slip, the line says how and why;
- * a later tc that sends what we do is right, too.
+ * Each line of test_netem_cases.h is given to tc and, as an impairment, to our encoder; TCA_OPTIONS of
+ * both must be equal but for what that line allows. A later tc that sends what we do is right, too.
  */
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/kernel/nl.h"
 #include "sim/kernel/tc.h"
+#include "sim/kernel/test_netem_cases.h"
 #include "tests/support/test.h"
 
 #include <errno.h>
@@ -19,188 +19,6 @@
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-
-#define LIMIT .limit = 1000 /* tc's, where none is given */
-#define MS NSEC_MSEC
-#define US NSEC_USEC
-
-/* In which way tc 6.1 differs. */
-enum slip {
-    SAME,
-    /* Sends a correlation of duplicates only if there is another correlation, too: `present` is not
-     * set for it (tc/q_netem.c). The kernel then takes 0. */
-    NO_CORRELATION,
-    /* Knows ticks of 64 ns alone: it rounds down, we add the exact time in 64 bits. */
-    TICKS,
-    /* Both ways out of a state are rounded up, and their sum wraps to 0 in the kernel's 32 bits, so
-     * that one of them never happens; we take one from the second. */
-    WRAPPED,
-};
-
-static const int16_t own_table[] = {-9000, -4000, -500, 0, 700, 5000, 20000};
-#define OWN_TABLE                                                                                  \
-    {                                                                                              \
-        own_table, ARRAY_SIZE(own_table)                                                           \
-    }
-
-static const struct {
-    const char *words;
-    struct impairment m;
-    enum slip slip;
-} lines[] = {
-    {"", {LIMIT}},
-    {"limit 5", {.limit = 5}},
-    {"limit 4294967295", {.limit = UINT32_MAX}},
-    {"delay 10ms", {.delay = 10 * MS, LIMIT}},
-    {"delay 64us", {.delay = 64 * US, LIMIT}},
-    {"delay 1s", {.delay = NSEC_SEC, LIMIT}},
-    {"delay 274s", {.delay = 274 * NSEC_SEC, LIMIT}},
-    {"delay 1us", {.delay = US, LIMIT}, TICKS},
-    {"delay 33us 7us", {.delay = 33 * US, .jitter = 7 * US, LIMIT}, TICKS},
-    {"delay 100ms 10ms", {.delay = 100 * MS, .jitter = 10 * MS, LIMIT}},
-    {"delay 100ms 10ms 25%",
-     {.delay = 100 * MS, .jitter = 10 * MS, .delay_correlation = 0.25, LIMIT}},
-    {"delay 100ms 10ms distribution normal",
-     {.delay = 100 * MS, .jitter = 10 * MS, .distribution = IMPAIR_NORMAL, LIMIT}},
-    {"delay 100ms 10ms distribution pareto",
-     {.delay = 100 * MS, .jitter = 10 * MS, .distribution = IMPAIR_PARETO, LIMIT}},
-    {"delay 100ms 10ms 33.3% distribution paretonormal",
-     {.delay = 100 * MS,
-      .jitter = 10 * MS,
-      .delay_correlation = 0.333,
-      .distribution = IMPAIR_PARETONORMAL,
-      LIMIT}},
-    {"delay 100ms 10ms distribution own",
-     {.delay = 100 * MS,
-      .jitter = 10 * MS,
-      .distribution = IMPAIR_TABLE,
-      .table = OWN_TABLE,
-      LIMIT}},
-    {"loss 0.1%", {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.001}, LIMIT}},
-    {"loss random 50%", {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.5}, LIMIT}},
-    {"loss 100%", {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 1}, LIMIT}},
-    {"loss 33.3% 66.6%",
-     {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.333, .correlation = 0.666}, LIMIT}},
-    {"loss 10% ecn", {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.1}, .ecn = true, LIMIT}},
-    {"loss state 1%",
-     {.loss = {.kind = IMPAIR_LOSS_STATE, .p13 = 0.01, .p31 = 0.99, .p23 = 1}, LIMIT}},
-    {"loss state 1% 30%",
-     {.loss = {.kind = IMPAIR_LOSS_STATE, .p13 = 0.01, .p31 = 0.3, .p23 = 1}, LIMIT}},
-    {"loss state 1% 30% 20%",
-     {.loss = {.kind = IMPAIR_LOSS_STATE, .p13 = 0.01, .p31 = 0.3, .p32 = 0.2, .p23 = 1}, LIMIT}},
-    {"loss state 1% 30% 20% 40%",
-     {.loss = {.kind = IMPAIR_LOSS_STATE, .p13 = 0.01, .p31 = 0.3, .p32 = 0.2, .p23 = 0.4}, LIMIT}},
-    {"loss state 1% 30% 20% 40% 0.5%",
-     {.loss = {.kind = IMPAIR_LOSS_STATE,
-               .p13 = 0.01,
-               .p31 = 0.3,
-               .p32 = 0.2,
-               .p23 = 0.4,
-               .p14 = 0.005},
-      LIMIT}},
-    {"loss state 50% 50% 50% 100% 50%",
-     {.loss = {.kind = IMPAIR_LOSS_STATE, .p13 = 0.5, .p31 = 0.5, .p32 = 0.5, .p23 = 1, .p14 = 0.5},
-      LIMIT},
-     WRAPPED},
-    {"loss gemodel 1%",
-     {.loss = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT, .p = 0.01, .r = 0.99, .one_minus_h = 1},
-      LIMIT}},
-    {"loss gemodel 1% 10%",
-     {.loss = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT, .p = 0.01, .r = 0.1, .one_minus_h = 1}, LIMIT}},
-    {"loss gemodel 1% 10% 70%",
-     {.loss = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT, .p = 0.01, .r = 0.1, .one_minus_h = 0.7},
-      LIMIT}},
-    {"loss gemodel 1% 10% 70% 0.1%",
-     {.loss = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT,
-               .p = 0.01,
-               .r = 0.1,
-               .one_minus_h = 0.7,
-               .one_minus_k = 0.001},
-      LIMIT}},
-    {"loss gemodel 1% 10% ecn",
-     {.loss = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT, .p = 0.01, .r = 0.1, .one_minus_h = 1},
-      .ecn = true,
-      LIMIT}},
-    {"duplicate 1%", {.duplicate = 0.01, LIMIT}},
-    {"duplicate 10% 50%", {.duplicate = 0.1, .duplicate_correlation = 0.5, LIMIT}, NO_CORRELATION},
-    {"loss 1% 5% duplicate 10% 50%",
-     {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.01, .correlation = 0.05},
-      .duplicate = 0.1,
-      .duplicate_correlation = 0.5,
-      LIMIT}},
-    {"corrupt 0.1%", {.corrupt = 0.001, LIMIT}},
-    {"delay 10ms 1ms 5% corrupt 0.1% 25%",
-     {.delay = 10 * MS,
-      .jitter = MS,
-      .delay_correlation = 0.05,
-      .corrupt = 0.001,
-      .corrupt_correlation = 0.25,
-      LIMIT}},
-    {"delay 10ms reorder 25%", {.delay = 10 * MS, .reorder = 0.25, LIMIT}},
-    {"delay 10ms 1ms 5% reorder 25% 50%",
-     {.delay = 10 * MS,
-      .jitter = MS,
-      .delay_correlation = 0.05,
-      .reorder = 0.25,
-      .reorder_correlation = 0.5,
-      LIMIT}},
-    {"delay 10ms reorder 100% gap 5", {.delay = 10 * MS, .reorder = 1, .gap = 5, LIMIT}},
-    {"rate 1mbit", {.rate = 125000, LIMIT}},
-    {"rate 5kbit 20", {.rate = 625, .packet_overhead = 20, LIMIT}},
-    {"rate 2mbit -14", {.rate = 250000, .packet_overhead = -14, LIMIT}},
-    {"rate 256kbit 0 48 5", {.rate = 32000, .cell_size = 48, .cell_overhead = 5, LIMIT}},
-    {"rate 256kbit 16 53 -5",
-     {.rate = 32000, .packet_overhead = 16, .cell_size = 53, .cell_overhead = -5, LIMIT}},
-    {"rate 34359738360bit", {.rate = UINT32_MAX, LIMIT}},
-    {"rate 34359738368bit", {.rate = (uint64_t)UINT32_MAX + 1, LIMIT}},
-    {"rate 50gbit 4", {.rate = 6250000000, .packet_overhead = 4, LIMIT}},
-    {"slot 800us", {.has_slot = true, .slot = {.min = 800 * US, .max = 800 * US}, LIMIT}},
-    {"slot 10ms 20ms", {.has_slot = true, .slot = {.min = 10 * MS, .max = 20 * MS}, LIMIT}},
-    {"slot 10ms 20ms packets 5 bytes 3000",
-     {.has_slot = true,
-      .slot = {.min = 10 * MS, .max = 20 * MS, .packets = 5, .bytes = 3000},
-      LIMIT}},
-    {"slot distribution normal 1ms 100us packets 16",
-     {.has_slot = true,
-      .slot = {.distributed = true,
-               .delay = MS,
-               .jitter = 100 * US,
-               .distribution = IMPAIR_NORMAL,
-               .packets = 16},
-      LIMIT}},
-    {"delay 5ms 1ms distribution own slot distribution own 2ms 7us bytes 1500",
-     {.delay = 5 * MS,
-      .jitter = MS,
-      .distribution = IMPAIR_TABLE,
-      .table = OWN_TABLE,
-      .has_slot = true,
-      .slot = {.distributed = true,
-               .delay = 2 * MS,
-               .jitter = 7 * US,
-               .distribution = IMPAIR_TABLE,
-               .table = OWN_TABLE,
-               .bytes = 1500},
-      LIMIT}},
-    {"limit 77 delay 20ms 3ms 10% loss 2% 20% duplicate 3% 30% corrupt 4% 40% reorder 5% 50% gap 3 "
-     "rate 10mbit slot 1ms 2ms ecn distribution pareto",
-     {.limit = 77,
-      .delay = 20 * MS,
-      .jitter = 3 * MS,
-      .delay_correlation = 0.1,
-      .distribution = IMPAIR_PARETO,
-      .loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.02, .correlation = 0.2},
-      .duplicate = 0.03,
-      .duplicate_correlation = 0.3,
-      .corrupt = 0.04,
-      .corrupt_correlation = 0.4,
-      .reorder = 0.05,
-      .reorder_correlation = 0.5,
-      .gap = 3,
-      .rate = 1250000,
-      .has_slot = true,
-      .slot = {.min = MS, .max = 2 * MS},
-      .ecn = true}},
-};
 
 /* --- What tc says ------------------------------------------------------------ */
 
@@ -296,7 +114,7 @@ static bool equal(const struct buf *a, const struct buf *b)
     return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
-static bool equal_but(const struct buf *tc, struct buf *ours, enum slip slip)
+static bool equal_but(const struct buf *tc, struct buf *ours, enum netem_slip slip)
 {
     if (equal(tc, ours))
         return true;
@@ -340,23 +158,23 @@ static void options_are_those_of_tc(void **state)
 {
     const struct tap *t = *state;
     size_t differ = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(netem_cases); i++) {
         struct nl *nl = NULL;
         struct err err = ERR_INIT;
         AUTO_FREE char *message = NULL;
         size_t n = 0;
-        if (!message_of_tc(t, lines[i].words, &message, &n)) {
+        if (!message_of_tc(t, netem_cases[i].words, &message, &n)) {
             print_message("there is no tc (package iproute2)\n");
             skip();
         }
         assert_int_equal(nl_open_recording("here", &nl, NULL), 0);
-        tc_netem_add(nl, "lo", 1, &lines[i].m);
+        tc_netem_add(nl, "lo", 1, &netem_cases[i].m);
         if (nl_flush(nl, &err) < 0)
-            fail_msg("%s: %s", lines[i].words, err.text);
+            fail_msg("%s: %s", netem_cases[i].words, err.text);
         struct nl_seen s = nl_recorded_at(nl, 0);
         struct buf tc = options_of(message, n), ours = options_of(s.bytes, s.n);
-        if (!equal_but(&tc, &ours, lines[i].slip)) {
-            print_error("netem %s\n", lines[i].words);
+        if (!equal_but(&tc, &ours, netem_cases[i].slip)) {
+            print_error("netem %s\n", netem_cases[i].words);
             print_bytes("  tc", &tc);
             print_bytes("ours", &ours);
             differ++;
@@ -366,7 +184,7 @@ static void options_are_those_of_tc(void **state)
         nl_free(nl);
     }
     assert_int_equal(differ, 0);
-    assert_true(ARRAY_SIZE(lines) >= 40);
+    assert_true(ARRAY_SIZE(netem_cases) >= 40);
 }
 
 int main(int argc, char **argv)
