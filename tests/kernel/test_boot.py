@@ -32,6 +32,8 @@ class Boot(unittest.TestCase):
             ("fails", "sh", "-c", "echo the reason; exit 3"),
             ("has cases", "printf", r"[       OK ] one\n[  FAILED  ] two\n[  FAILED  ] two\n"),
             ("has cases and fails", "sh", "-c", "echo '[       OK ] one'; exit 1"),
+            ("speaks TAP", "printf", r"1..2\nok 1 - one\nok 2 - two # SKIP why\n"),
+            ("promises more", "printf", r"1..3\nok 1 - one\nnot ok 2 - two\n"),
             ("sleeps", "sleep", "1000"),
             ("takes the machine along", "sh", "-c", "echo c >/proc/sysrq-trigger; sleep 2"),
             ("never begins", "true"))
@@ -44,10 +46,15 @@ class Boot(unittest.TestCase):
             "not ok 5 - has cases: two",
             "ok 6 - has cases and fails: one",
             "not ok 7 - has cases and fails",
-            "not ok 8 - sleeps",
-            "not ok 9 - takes the machine along",
-            "not ok 10 - never begins",
-            "1..10"])
+            "ok 8 - speaks TAP: 1 one",
+            "ok 9 - speaks TAP: 2 two # SKIP why",
+            "ok 10 - promises more: 1 one",
+            "not ok 11 - promises more: 2 two",
+            "not ok 12 - promises more",
+            "not ok 13 - sleeps",
+            "not ok 14 - takes the machine along",
+            "not ok 15 - never begins",
+            "1..15"])
         for line in ("# fails: exit code 3", "# the reason", "# never begins: never began",
                      "# sleeps: took longer than 5 s",
                      "# the guest died in takes the machine along; the last lines of its console:"):
