@@ -334,7 +334,7 @@ static int network_revert(struct inject_env *env, const json_t *undo, struct inj
         int r = impair_retire(l, NULL, err);
         if (r < 0)
             return r;
-        json_array_append_new(changes, json_sprintf("%s: as before", buf_text(&text)));
+        json_array_append_new(changes, json_sprintf("%s: as it was before", buf_text(&text)));
     }
     at.hi = nsec_now(CLOCK_MONOTONIC);
     *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};

@@ -45,9 +45,11 @@ void impair_here_try(struct nl *nl, int netns_fd, struct impair_here *ret)
     struct err err = ERR_INIT;
     tc_ifb_add(nl, name, 0);
     tc_netem_add(nl, name, 1, &nothing);
-    if (nl_flush(nl, &err) < 0) {
+    int r = nl_flush(nl, &err);
+    if (r < 0) {
         h.netem = false;
-        snprintf(h.netem_why, sizeof h.netem_why, "%.190s", err.text);
+        snprintf(h.netem_why, sizeof h.netem_why, "%.190s",
+                 r == -ENOENT ? "this kernel has none" : err.text);
     }
     rtnl_link_delete(nl, name);
     nl_forgive(nl, ENODEV);

@@ -386,15 +386,18 @@ struct impair_line *impair_find(struct impair *m, const char *label)
     return l;
 }
 
-void impair_gone(struct impair *m, const struct nl *nl)
+void impair_gone(struct impair *m, const struct nl *nl, const char *device)
 {
     struct impair_line *next;
     for (struct impair_line *l = m->lines; l; l = next) {
         next = l->next;
-        if (l->nl != nl)
+        if (l->nl != nl || (device && strcmp(l->device, device) != 0))
             continue;
+        /* Nothing is asked of what has gone; failures tell that alone. */
         if (l->user)
-            (void)engine_disarm(l->user, NULL); /* its devices may be gone already */
+            (void)engine_disarm(l->user, NULL);
+        else if (device)
+            (void)kernel_line_disarm(l->kernel, NULL);
         else
             kernel_line_forget(l->kernel);
         (void)hold_release(m, nl, l->device, true, NULL);
@@ -416,5 +419,6 @@ const char *impair_line_why(const struct impair_line *line)
 
 void impair_line_text(const struct impair_line *line, struct buf *out)
 {
-    buf_printf(out, "%s %s", line->device, line->ingress ? "ingress" : "egress");
+    buf_printf(out, "%s, %s %s", nl_where(line->nl), line->device,
+               line->ingress ? "ingress" : "egress");
 }

@@ -119,12 +119,12 @@ struct impair_line *impair_find(struct impair *m, const char *label);
 
 enum impair_engine impair_line_engine(const struct impair_line *line);
 const char *impair_line_why(const struct impair_line *line); /* why this engine */
-/* "eth0 egress": where it is. Appends. */
+/* "host a, eth0 egress": where it is. Appends. */
 void impair_line_text(const struct impair_line *line, struct buf *out);
 
-/* That namespace is about to go (its transport too): its lines go with it. Theirs are not the
- * caller's any more, as after impair_retire(). */
-void impair_gone(struct impair *m, const struct nl *nl);
+/* That device has gone, or (device NULL) its whole namespace is about to go and its transport too: its
+ * lines go with it, and are not their owner's any more, as after impair_retire(). */
+void impair_gone(struct impair *m, const struct nl *nl, const char *device);
 
 struct impair_counts {
     uint64_t matched; /* packets that the line took */

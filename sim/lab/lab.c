@@ -132,7 +132,7 @@ struct lab *lab_free(struct lab *lab)
     if (lab->nodes_n)
         file_remove_tree(AT_FDCWD, lab->workdir, NULL);
     if (lab->impair && lab->sw)
-        impair_gone(lab->impair, lab->sw);
+        impair_gone(lab->impair, lab->sw, NULL);
     impair_free(lab->impair);
     nl_free(lab->sw);
     int fds[] = {lab->switch_fd, lab->source_dirfd, lab->logs_dirfd};
@@ -369,6 +369,16 @@ int lab_node_start(struct lab_node *n, const char *const *units, struct span *re
 
 /* --- The power button ------------------------------------------------------------------------- */
 
+/* Of a host that has no power; what impaired its cables goes with them. */
+static int lab_take_cables(struct lab_node *n, struct err *err)
+{
+    struct lab *lab = n->lab;
+    int r = wire_ports_delete(lab->topo, n->index, lab->sw, err);
+    for (size_t i = 0; r == 0 && i < lab_node_ports(n); i++)
+        impair_gone(lab->impair, lab->sw, lab_node_port_at(n, i));
+    return r;
+}
+
 int lab_node_off(struct lab_node *n, struct span *ret_at, struct err *err)
 {
     if (!n->up)
@@ -380,7 +390,7 @@ int lab_node_off(struct lab_node *n, struct span *ret_at, struct err *err)
     if (r < 0)
         return r;
     at.hi = node_drop(n);
-    r = wire_ports_delete(lab->topo, n->index, lab->sw, err);
+    r = lab_take_cables(n, err);
     if (r < 0)
         return r;
     *ret_at = at;
@@ -394,7 +404,7 @@ int lab_node_on(struct lab_node *n, struct span *ret_at, struct err *err)
     struct span at = {.lo = loop_fresh(n->lab->loop)};
     int r;
     /* After an init that ended by itself, its ports are still there. */
-    if ((r = wire_ports_delete(n->lab->topo, n->index, n->lab->sw, err)) < 0)
+    if ((r = lab_take_cables(n, err)) < 0)
         return r;
     if ((r = node_clone(n, err)) < 0 || (r = node_join(n, err)) < 0 ||
         (r = node_start(n, NULL, NULL, err)) < 0 || (r = ready_begin(n, err)) < 0) {

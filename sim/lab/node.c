@@ -370,7 +370,7 @@ nsec node_drop(struct lab_node *n)
     loop_timer_cancel(n->lab->loop, &n->deliver);
     json_array_clear(n->queue);
     if (n->nl)
-        impair_gone(n->lab->impair, n->nl);
+        impair_gone(n->lab->impair, n->nl, NULL);
     n->nl = nl_free(n->nl);
     close(steal_fd(&n->pidfd));
     close(steal_fd(&n->sock));

@@ -1,0 +1,416 @@
+/* The fault `network` on the real kernel, with the engine that it has: which packets it touches, by how
+ * much, that the others are as before, and that nothing of it is left; as root and without. What is
+ * measured here is measured by datagrams of the test's own, not by the fault's.
+ */
+#include "tests/support/labkit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "injectors/injector.h"
+#include "injectors/params.h"
+#include "sim/kernel/netns.h"
+#include "sim/kernel/rtnl.h"
+#include "tests/support/faultkit.h"
+
+/* --- Scenarios -------------------------------------------------------------------------------- */
+
+static struct impaired_share *share_of(struct kit *k, double share)
+{
+    struct impaired_share *s = arena_alloc(k->s->arena, sizeof *s);
+    s->share = share;
+    return s;
+}
+
+static struct impaired_loss *loss_of(struct kit *k, double random)
+{
+    struct impaired_loss *l = arena_alloc(k->s->arena, sizeof *l);
+    l->random = random;
+    return l;
+}
+
+static struct step *network_step(struct kit *k, const char *id, const char *host)
+{
+    struct step *s = fault_step(k, id, "network");
+    struct network_params *p = s->params;
+    if (host)
+        p->host = fault_target(k, host);
+    p->impaired.delay = p->impaired.jitter = NSEC_UNSET;
+    p->impaired.seed = -1;
+    s->at = 0;
+    s->lasting = NSEC_UNSET;
+    return s;
+}
+
+static struct network_params *params_of(struct step *s)
+{
+    return s->params;
+}
+
+static void to_peers(struct kit *k, struct step *s, size_t n, const char *const *names)
+{
+    char **items = arena_alloc(k->s->arena, (n + 1) * sizeof *items);
+    for (size_t i = 0; i < n; i++)
+        items[i] = arena_strdup(k->s->arena, names[i]);
+    params_of(s)->to = (struct strv){items, n};
+}
+
+static void ports_are(struct kit *k, struct port_ranges *list, uint16_t lo, uint16_t hi)
+{
+    list->items = arena_alloc(k->s->arena, sizeof *list->items);
+    list->items[0] = (struct port_range){lo, hi};
+    list->n = 1;
+}
+
+static void three_hosts(struct kit *k)
+{
+    kit_open(k);
+    kit_host(k, "a", "10.0.0.1/24 fd00::1/64");
+    kit_host(k, "b", "10.0.0.2/24 fd00::2/64");
+    kit_host(k, "c", "10.0.0.3/24 fd00::3/64");
+    kit_up(k, false);
+}
+
+/* --- Measuring -------------------------------------------------------------------------------- */
+
+struct way {
+    const char *from, *to; /* hosts */
+    const char *address;   /* of `to` */
+    uint16_t port, own_port;
+};
+
+struct seen {
+    size_t sent, arrived;
+    nsec delays[4096]; /* sorted */
+};
+
+static int by_size(const void *a, const void *b)
+{
+    nsec x = *(const nsec *)a, y = *(const nsec *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int open_end(struct kit *k, const char *host, int family, uint16_t port)
+{
+    int fd = -1, one = 1;
+    struct err err = ERR_INIT;
+    struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    kit_ok(netns_socket(lab_node_netns(lab_node(k->lab, host)), family, SOCK_DGRAM | SOCK_NONBLOCK,
+                        0, &fd, &err),
+           &err);
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
+    assert_int_equal(family == AF_INET ? bind(fd, (struct sockaddr *)&any4, sizeof any4)
+                                       : bind(fd, (struct sockaddr *)&any6, sizeof any6),
+                     0);
+    return fd;
+}
+
+static void receive_all(int fd, struct seen *s)
+{
+    for (;;) {
+        nsec sent;
+        char control[CMSG_SPACE(sizeof(struct timespec))];
+        struct iovec v = {&sent, sizeof sent};
+        struct msghdr m = {.msg_iov = &v,
+                           .msg_iovlen = 1,
+                           .msg_control = control,
+                           .msg_controllen = sizeof control};
+        if (recvmsg(fd, &m, 0) != sizeof sent)
+            return;
+        struct timespec at = {0};
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS)
+                memcpy(&at, CMSG_DATA(c), sizeof at);
+        assert_true(at.tv_sec > 0 && s->arrived < ARRAY_SIZE(s->delays));
+        s->delays[s->arrived++] = (nsec)at.tv_sec * NSEC_SEC + at.tv_nsec - sent;
+    }
+}
+
+/* n datagrams, one each 500 us; then waits `wait` for the last. */
+static void measure(struct kit *k, const struct way *w, size_t n, nsec wait, struct seen *ret)
+{
+    struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = htons(w->port)};
+    struct sockaddr_in to4 = {.sin_family = AF_INET, .sin_port = htons(w->port)};
+    bool v6 = inet_pton(AF_INET, w->address, &to4.sin_addr) != 1;
+    if (v6)
+        assert_int_equal(inet_pton(AF_INET6, w->address, &to6.sin6_addr), 1);
+    int family = v6 ? AF_INET6 : AF_INET;
+    AUTO_CLOSE int in = open_end(k, w->from, family, w->own_port);
+    AUTO_CLOSE int out = open_end(k, w->to, family, w->port);
+    *ret = (struct seen){0};
+    kit_turn(k, 2 * NSEC_MSEC); /* time stamps are switched on a moment later */
+    for (; ret->sent < n; ret->sent++) {
+        nsec now = nsec_now(CLOCK_REALTIME);
+        ssize_t r = v6 ? sendto(in, &now, sizeof now, 0, (struct sockaddr *)&to6, sizeof to6)
+                       : sendto(in, &now, sizeof now, 0, (struct sockaddr *)&to4, sizeof to4);
+        assert_int_equal(r, sizeof now);
+        kit_turn(k, NSEC_MSEC / 2);
+        receive_all(out, ret);
+    }
+    kit_turn(k, wait);
+    receive_all(out, ret);
+    qsort(ret->delays, ret->arrived, sizeof *ret->delays, by_size);
+}
+
+static nsec quantile(const struct seen *s, double q)
+{
+    assert_true(s->arrived > 0);
+    return s->delays[(size_t)(q * (double)(s->arrived - 1))];
+}
+
+static void is_untouched(struct kit *k, const struct way *w)
+{
+    struct seen s;
+    measure(k, w, 40, 2 * NSEC_MSEC, &s);
+    if (s.arrived != 40 || quantile(&s, 0.5) > 3 * NSEC_MSEC)
+        fail_msg("%s to %s: %zu of 40, median %lld ns", w->from, w->address, s.arrived,
+                 s.arrived ? (long long)quantile(&s, 0.5) : 0);
+}
+
+static void is_late(struct kit *k, const struct way *w, nsec by)
+{
+    struct seen s;
+    measure(k, w, 40, by + 10 * NSEC_MSEC, &s);
+    if (s.arrived != 40 || quantile(&s, 0.5) < by || quantile(&s, 0.5) > by + 4 * NSEC_MSEC)
+        fail_msg("%s to %s: %zu of 40, median %lld ns", w->from, w->address, s.arrived,
+                 s.arrived ? (long long)quantile(&s, 0.5) : 0);
+}
+
+static void is_lost(struct kit *k, const struct way *w)
+{
+    struct seen s;
+    measure(k, w, 40, 5 * NSEC_MSEC, &s);
+    assert_int_equal(s.arrived, 0);
+}
+
+/* --- What stands in the kernel ----------------------------------------------------------------- */
+
+static void add_line(const char *line, void *data)
+{
+    buf_printf(data, "%s\n", line);
+}
+
+/* Links, qdiscs and filters of the switch and of every host. */
+static char *everything(struct kit *k)
+{
+    static const enum rtnl_what what[] = {RTNL_LINKS, RTNL_QDISCS, RTNL_FILTERS};
+    struct err err = ERR_INIT;
+    struct buf all = BUF_INIT;
+    for (size_t i = 0; i <= lab_count(k->lab); i++) {
+        struct lab_node *n = i ? lab_node_at(k->lab, i - 1) : NULL;
+        if (n && !lab_node_is_up(n))
+            continue;
+        for (size_t j = 0; j < ARRAY_SIZE(what); j++)
+            kit_ok(rtnl_describe(n ? lab_node_nl(n) : lab_switch_nl(k->lab), what[j], add_line,
+                                 &all, &err),
+                   &err);
+    }
+    return buf_steal(&all);
+}
+
+static void all_as_before(struct kit *k, const char *before)
+{
+    kit_turn(k, 120 * NSEC_MSEC); /* lines are taken away when nothing is held any more */
+    AUTO_FREE char *after = everything(k);
+    if (strcmp(before, after) != 0)
+        fail_msg("before:\n%s\nafter:\n%s", before, after);
+    fault_nothing_left(k);
+}
+
+/* --- Tests ------------------------------------------------------------------------------------ */
+
+static void only_what_is_named_is_late(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    AUTO_FREE char *before = everything(&k);
+    struct step *s = network_step(&k, "slow", "a");
+    to_peers(&k, s, 1, (const char *const[]){"b"});
+    params_of(s)->impaired.delay = 20 * NSEC_MSEC;
+    struct fault f;
+    fault_begin(&k, s, &f);
+    is_late(&k, &(struct way){"a", "b", "10.0.0.2", 7001, 0}, 20 * NSEC_MSEC);
+    is_late(&k, &(struct way){"a", "b", "fd00::2", 7001, 0}, 20 * NSEC_MSEC);
+    is_untouched(&k, &(struct way){"b", "a", "10.0.0.1", 7001, 0});
+    is_untouched(&k, &(struct way){"a", "c", "10.0.0.3", 7001, 0});
+    is_untouched(&k, &(struct way){"c", "b", "fd00::2", 7001, 0});
+    fault_holds(&k, &f);
+    fault_end(&k, &f);
+    is_untouched(&k, &(struct way){"a", "b", "10.0.0.2", 7001, 0});
+    all_as_before(&k, before);
+    kit_close(&k);
+}
+
+static void ingress_is_what_it_is_sent(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    AUTO_FREE char *before = everything(&k);
+    struct step *s = network_step(&k, "deaf", "a");
+    params_of(s)->direction = NETWORK_INGRESS;
+    params_of(s)->protocol = NETWORK_UDP;
+    params_of(s)->family = NETWORK_IPV6;
+    ports_are(&k, &params_of(s)->own_port, 8000, 8010);
+    params_of(s)->impaired.loss = loss_of(&k, 1);
+    struct fault f;
+    fault_begin(&k, s, &f);
+    is_lost(&k, &(struct way){"b", "a", "fd00::1", 8005, 0});
+    is_lost(&k, &(struct way){"c", "a", "fd00::1", 8010, 0});
+    is_untouched(&k, &(struct way){"b", "a", "fd00::1", 8011, 0});
+    is_untouched(&k, &(struct way){"b", "a", "10.0.0.1", 8005, 0});
+    is_untouched(&k, &(struct way){"a", "b", "fd00::2", 8005, 0});
+    is_untouched(&k, &(struct way){"b", "a", "fd00::1", 9000, 8005}); /* the peer's port */
+    fault_end(&k, &f);
+    is_untouched(&k, &(struct way){"b", "a", "fd00::1", 8005, 0});
+    all_as_before(&k, before);
+    kit_close(&k);
+}
+
+static void disjoint_scopes_compose(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    AUTO_FREE char *before = everything(&k);
+    struct step *slow = network_step(&k, "slow", "a"), *deaf = network_step(&k, "deaf", "a");
+    struct step *back = network_step(&k, "back", "b");
+    params_of(slow)->impaired.delay = 10 * NSEC_MSEC;
+    params_of(slow)->direction = NETWORK_BOTH;
+    to_peers(&k, slow, 1, (const char *const[]){"b"});
+    params_of(deaf)->impaired.loss = loss_of(&k, 1);
+    to_peers(&k, deaf, 1, (const char *const[]){"10.0.0.3"});
+    params_of(back)->impaired.delay = 15 * NSEC_MSEC;
+    to_peers(&k, back, 1, (const char *const[]){"a"});
+    struct fault f[3];
+    fault_begin(&k, slow, &f[0]);
+    fault_begin(&k, deaf, &f[1]);
+    fault_begin(&k, back, &f[2]);
+    is_late(&k, &(struct way){"a", "b", "10.0.0.2", 7001, 0}, 10 * NSEC_MSEC);
+    /* two faults at two points of one way */
+    is_late(&k, &(struct way){"b", "a", "10.0.0.1", 7001, 0}, 25 * NSEC_MSEC);
+    is_lost(&k, &(struct way){"a", "c", "10.0.0.3", 7001, 0});
+    is_untouched(&k, &(struct way){"a", "c", "fd00::3", 7001, 0});
+    fault_end(&k, &f[0]);
+    is_late(&k, &(struct way){"b", "a", "10.0.0.1", 7001, 0}, 15 * NSEC_MSEC);
+    is_lost(&k, &(struct way){"a", "c", "10.0.0.3", 7001, 0});
+    fault_end(&k, &f[2]);
+    fault_end(&k, &f[1]);
+    is_untouched(&k, &(struct way){"a", "c", "10.0.0.3", 7001, 0});
+    all_as_before(&k, before);
+    kit_close(&k);
+}
+
+static void the_same_packets_twice_are_refused(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    AUTO_FREE char *before = everything(&k);
+    struct step *slow = network_step(&k, "slow", "a"), *more = network_step(&k, "more", NULL);
+    params_of(slow)->impaired.delay = 10 * NSEC_MSEC;
+    params_of(more)->host = fault_choice(&k, "a");
+    params_of(more)->host->any = 1;
+    params_of(more)->impaired.loss = loss_of(&k, 1);
+    ports_are(&k, &params_of(more)->port, 80, 80);
+    struct fault f;
+    fault_begin(&k, slow, &f);
+    fault_refused(&k, more, -EBUSY, "slow impairs some of these packets already");
+    is_late(&k, &(struct way){"a", "b", "10.0.0.2", 80, 0}, 10 * NSEC_MSEC);
+    fault_end(&k, &f);
+    struct fault g; /* and afterwards it may */
+    fault_begin(&k, more, &g);
+    fault_end(&k, &g);
+    all_as_before(&k, before);
+    kit_close(&k);
+}
+
+static void a_share_is_lost_and_doubled(void **state)
+{
+    static struct kit k;
+    static struct seen s;
+    three_hosts(&k);
+    AUTO_FREE char *before = everything(&k);
+    struct step *lossy = network_step(&k, "lossy", "a"), *twice = network_step(&k, "twice", "a");
+    struct fault f;
+    params_of(lossy)->impaired.loss = loss_of(&k, 0.25);
+    fault_begin(&k, lossy, &f);
+    measure(&k, &(struct way){"a", "b", "10.0.0.2", 7001, 0}, 800, 5 * NSEC_MSEC, &s);
+    assert_in_range(s.arrived, 538, 662); /* 600 ± 5 standard deviations of a binomial */
+    fault_end(&k, &f);
+    params_of(twice)->impaired.duplicate = share_of(&k, 0.25);
+    fault_begin(&k, twice, &f);
+    measure(&k, &(struct way){"a", "b", "10.0.0.2", 7001, 0}, 800, 5 * NSEC_MSEC, &s);
+    assert_in_range(s.arrived, 938, 1062);
+    fault_end(&k, &f);
+    all_as_before(&k, before);
+    kit_close(&k);
+}
+
+static void a_host_that_is_down_has_no_traffic(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    struct step *s = network_step(&k, "slow", "a");
+    struct err err = ERR_INIT;
+    struct span at;
+    params_of(s)->impaired.delay = 10 * NSEC_MSEC;
+    params_of(s)->direction = NETWORK_BOTH;
+    struct fault f;
+    fault_begin(&k, s, &f);
+    kit_ok(lab_node_off(lab_node(k.lab, "a"), &at, &err), &err); /* takes the lines along */
+    fault_end(&k, &f);
+    fault_refused(&k, s, -ESRCH, "host 'a' is down");
+    kit_ok(lab_node_on(lab_node(k.lab, "a"), &at, &err), &err);
+    kit_turn(&k, 50 * NSEC_MSEC);
+    is_untouched(&k, &(struct way){"b", "a", "10.0.0.1", 7001, 0});
+    fault_begin(&k, s, &f); /* and again, under its new cables */
+    is_late(&k, &(struct way){"b", "a", "10.0.0.1", 7001, 0}, 10 * NSEC_MSEC);
+    fault_end(&k, &f);
+    kit_close(&k);
+}
+
+/* A qdisc and a filter of the host's own stay what they were. */
+static void what_is_others_stays(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    if (kit_run(&k, "a",
+                "tc qdisc add dev eth0 root handle 77: tbf rate 100mbit burst 64k latency 100ms && "
+                "tc qdisc add dev eth0 clsact && "
+                "tc filter add dev eth0 egress prio 5 u32 match ip dport 1 0xffff flowid 1:1",
+                NULL) != 0) {
+        kit_close(&k);
+        if (getenv("BLACKSTART_TESTS_MUST_RUN"))
+            fail_msg("tc did not work");
+        skip();
+    }
+    AUTO_FREE char *before = everything(&k);
+    struct step *s = network_step(&k, "slow", "a");
+    params_of(s)->impaired.delay = 10 * NSEC_MSEC;
+    struct fault f;
+    fault_begin(&k, s, &f);
+    is_late(&k, &(struct way){"a", "b", "10.0.0.2", 7001, 0}, 10 * NSEC_MSEC);
+    fault_end(&k, &f);
+    all_as_before(&k, before);
+    kit_close(&k);
+}
+
+static int tests(void)
+{
+    const struct CMUnitTest list[] = {
+        cmocka_unit_test(only_what_is_named_is_late),
+        cmocka_unit_test(ingress_is_what_it_is_sent),
+        cmocka_unit_test(disjoint_scopes_compose),
+        cmocka_unit_test(the_same_packets_twice_are_refused),
+        cmocka_unit_test(a_share_is_lost_and_doubled),
+        cmocka_unit_test(a_host_that_is_down_has_no_traffic),
+        cmocka_unit_test(what_is_others_stays),
+    };
+    return cmocka_run_group_tests(list, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    return kit_main(argc, argv, tests);
+}
