@@ -70,6 +70,7 @@ struct network_params {
 
 enum partition_direction { CUT_BOTH, CUT_FORWARD, CUT_BACKWARD };
 enum partition_kind { CUT_DROP, CUT_REJECT };
+enum partition_connections { CUT_KEEP, CUT_SEVER };
 enum partition_packets { CUT_ALL_PACKETS, CUT_NEW_CONNECTIONS };
 
 struct partition_grudge { /* what these send to the host is lost */
@@ -97,4 +98,5 @@ struct partition_params {
     int direction, kind, packets;
     int protocol; /* index in scope_protocol_words */
     struct port_ranges ports;
+    int connections;
 };

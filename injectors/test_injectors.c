@@ -698,6 +698,17 @@ static void an_unable_host_is_told_before(void **state)
     assert_non_null(strstr(err.text, "partition (drop) needs nft-bridge"));
     p->kind = CUT_REJECT;
     assert_int_equal(injector_of(s)->supported(&env, s, &err), 0);
+    lacks.name = "nft-ct";
+    assert_int_equal(injector_of(s)->supported(&env, s, &err), 0);
+    p->packets = CUT_NEW_CONNECTIONS;
+    assert_int_equal(injector_of(s)->supported(&env, s, &err), -EOPNOTSUPP);
+    assert_string_equal(err.text, "partition (reject, new-connections) needs nft-ct, which this "
+                                  "host lacks: ENOENT");
+    lacks.name = "sock-destroy";
+    assert_int_equal(injector_of(s)->supported(&env, s, &err), 0);
+    p->connections = CUT_SEVER;
+    assert_int_equal(injector_of(s)->supported(&env, s, &err), -EOPNOTSUPP);
+    assert_non_null(strstr(err.text, "needs sock-destroy, which this host lacks"));
     kit_close(&k);
 }
 

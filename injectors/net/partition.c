@@ -13,6 +13,7 @@
 
 #include "injectors/actions.h"
 #include "injectors/injector.h"
+#include "injectors/net/connections.h"
 #include "injectors/net/crossing.h"
 #include "injectors/net/cut.h"
 #include "injectors/net/scope.h"
@@ -36,6 +37,7 @@ struct partition_state {
     struct cut_scope scope;
     const char **hosts; /* whose tables it stands in; NULL: the switch's */
     size_t n_hosts;
+    struct connections ended;
     nsec skew;       /* from the first table's waking to the last one's acknowledgement */
     json_t *targets; /* every host that was named or chosen */
     char *how;
@@ -173,6 +175,10 @@ static int partition_plan(const struct inject_env *env, const struct step *step,
     shape_written(p, &text);
     buf_printf(&text, "%s%s; undone by deleting the table %s%s", *direction ? ", " : "", direction,
                table, fixed ? "" : " (its pairs are made when the hosts are chosen)");
+    if (p->connections == CUT_SEVER)
+        buf_adds(&text,
+                 "; existing TCP connections across it are ended in both hosts, which is not "
+                 "undone");
     json_array_append_new(texts, json_string(buf_text(&text)));
     return fixed ? plan_messages(env->scenario, p, table, texts, err) : 0;
 }
@@ -185,6 +191,7 @@ static void partition_done(void *state)
     if (!st)
         return;
     cut_done(&st->cut);
+    connections_done(&st->ended);
     free(st->hosts);
     json_decref(st->targets);
     free(st->how);
@@ -309,10 +316,12 @@ static int partition_apply(struct inject_env *env, void *state, struct inject_re
         return r;
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
     r = wake(env, st, err);
+    st->skew = nsec_now(CLOCK_MONOTONIC) - at.lo;
+    if (r == 0 && st->params->connections == CUT_SEVER)
+        r = connections_cut(env->lab, &st->cut, &st->scope, &st->ended, changes, err);
     if (r < 0)
         return r;
     at.hi = nsec_now(CLOCK_MONOTONIC);
-    st->skew = at.hi - at.lo;
     *ret = (struct inject_result){.at = at,
                                   .targets = json_incref(st->targets),
                                   .changes = json_incref(changes),
@@ -358,8 +367,12 @@ static int wait_for_counters(struct inject_env *env, const struct partition_stat
     }
 }
 
+struct crossed { /* what came of packets of our own */
+    size_t tried, arrived, refused;
+};
+
 static void say(const struct partition_state *st, const struct cut_seen *before,
-                const struct cut_seen *seen, size_t tried, size_t arrived, size_t refused,
+                const struct cut_seen *seen, const struct crossed *own, size_t left,
                 struct inject_proof *p)
 {
     char skew[NSEC_TEXT_MAX];
@@ -369,11 +382,13 @@ static void say(const struct partition_state *st, const struct cut_seen *before,
              st->scope.refuse ? "refused" : "lost", seen->asked);
     buf_printf(&b, "%zu of %zu rules in force, %llu packets met them", seen->found, seen->asked,
                (unsigned long long)seen->packets);
-    if (tried > 0)
-        buf_printf(&b, "; of %zu of our own %zu arrived, %llu counted", tried, arrived,
+    if (own->tried > 0)
+        buf_printf(&b, "; of %zu of our own %zu arrived, %llu counted", own->tried, own->arrived,
                    (unsigned long long)(seen->packets - before->packets));
-    if (tried > 0 && st->scope.refuse)
-        buf_printf(&b, ", %zu told the sender so", refused);
+    if (own->tried > 0 && st->scope.refuse)
+        buf_printf(&b, ", %zu told the sender so", own->refused);
+    if (st->params->connections == CUT_SEVER)
+        buf_printf(&b, "; of %zu destroyed sockets %zu left", st->ended.n, left);
     if (cut_is_at_switch(&st->scope))
         buf_printf(&b, "; took effect as one, within %s", nsec_text(st->skew, skew));
     else
@@ -412,10 +427,14 @@ static int partition_verify(struct inject_env *env, void *state, struct inject_p
         r = wait_for_counters(env, st, before.packets + crossing_tried(x), &seen, err);
     if (r < 0)
         return r;
-    size_t arrived = 0, refused = 0;
-    crossing_collect(x, &arrived, &refused);
-    say(st, &before, &seen, crossing_tried(x), arrived, refused, &p);
-    p.ok = seen.asked > 0 && seen.found == seen.asked && arrived == 0;
+    struct crossed own = {.tried = crossing_tried(x)};
+    size_t left = 0;
+    crossing_collect(x, &own.arrived, &own.refused);
+    r = connections_left(env->lab, &st->ended, &left, err);
+    if (r < 0)
+        return r;
+    say(st, &before, &seen, &own, left, &p);
+    p.ok = seen.asked > 0 && seen.found == seen.asked && own.arrived == 0 && left == 0;
     p.at.hi = nsec_now(CLOCK_MONOTONIC);
     *ret = p;
     return 0;
@@ -624,6 +643,15 @@ static const struct field partition_fields[] = {
      .offset = offsetof(struct partition_params, ports),
      .help = "Only packets from or to these ports; with new-connections to them.",
      .example = "[5432, 8000-8010]"},
+    {.key = "connections",
+     .type = FIELD_WORD,
+     .offset = offsetof(struct partition_params, connections),
+     .dflt = "keep",
+     .words = scope_connections_words,
+     .help = "cut: existing TCP connections across the cut are ended in both hosts (sockets "
+             "destroyed, tracked connections forgotten), which is not undone; keep: they only hear "
+             "nothing.",
+     .example = "cut"},
     {.key = NULL},
 };
 

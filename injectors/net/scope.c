@@ -8,6 +8,7 @@
 const char *const scope_kind_words[] = {"drop", "reject", NULL};
 const char *const scope_packets_words[] = {"all", "new-connections", NULL};
 const char *const scope_protocol_words[] = {"any", "tcp", "udp", "sctp", "icmp", NULL};
+const char *const scope_connections_words[] = {"keep", "cut", NULL};
 static const int protocols[] = {0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_ICMP};
 static_assert(ARRAY_SIZE(scope_protocol_words) == ARRAY_SIZE(protocols) + 1, "one for each word");
 
@@ -23,6 +24,9 @@ int scope_check(const struct partition_params *p, struct err *err)
 {
     if (p->ports.n > 0 && protocols[p->protocol] == IPPROTO_ICMP)
         return err_set(err, EINVAL, "'port' is for tcp, udp and sctp: icmp has none");
+    if (p->connections == CUT_SEVER && p->protocol && protocols[p->protocol] != IPPROTO_TCP)
+        return err_set(err, EINVAL, "'connections' can be cut for tcp alone: %s has none",
+                       scope_protocol_words[p->protocol]);
     return 0;
 }
 
@@ -51,6 +55,7 @@ int scope_supported(const struct inject_env *env, const struct partition_params 
         {"nft-inet", !cut_is_at_switch(&s)},
         {"nft-reject", s.refuse},
         {"nft-ct", s.new_only},
+        {"sock-destroy", p->connections == CUT_SEVER},
     };
     for (size_t i = 0; env->caps && i < ARRAY_SIZE(needs); i++) {
         const struct hostcap *cap = hostcaps_find(env->caps, needs[i].cap);

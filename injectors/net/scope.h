@@ -20,3 +20,4 @@ int scope_supported(const struct inject_env *env, const struct partition_params 
 extern const char *const scope_kind_words[3];
 extern const char *const scope_packets_words[3];
 extern const char *const scope_protocol_words[6];
+extern const char *const scope_connections_words[3];

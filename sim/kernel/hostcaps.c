@@ -65,6 +65,9 @@ static const struct {
                             "partition can drop but not reject (load nft_reject_inet)."},
     [HOSTCAP_NFT_CT] = {"nft-ct", "partition cannot tell new connections from established ones "
                                   "(load nf_conntrack and nft_ct)."},
+    [HOSTCAP_SOCK_DESTROY] =
+        {"sock-destroy", "partition cannot end existing connections (needs a kernel built with "
+                         "CONFIG_INET_DIAG_DESTROY; load tcp_diag)."},
     [HOSTCAP_RAW_SOCKET] = {"raw-socket", "icmp probes are not possible."},
     [HOSTCAP_PACKET_SOCKET] = {"packet-socket",
                                "packets alarms and captures are not possible (load "

@@ -5,6 +5,7 @@
 #include "sim/kernel/netns.h"
 #include "sim/kernel/nft.h"
 #include "sim/kernel/rtnl.h"
+#include "sim/kernel/sockdiag.h"
 #include "sim/kernel/tc.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -213,6 +214,47 @@ static void try_socket(struct hostcap_try *t, int domain, int type, int protocol
         hostcaps_set(t, true, "opened one");
 }
 
+/* A connection over the loopback interface; both ends are closed with *ret_a and *ret_b. */
+static int connect_to_itself(struct nl *nl, int *ret_a, int *ret_b, struct err *err)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    AUTO_CLOSE int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    AUTO_CLOSE int a = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    rtnl_link_up(nl, "lo", true);
+    int r = nl_flush(nl, err);
+    if (r < 0)
+        return r;
+    if (bind(listener, (struct sockaddr *)&at, n) < 0 || listen(listener, 1) < 0 ||
+        getsockname(listener, (struct sockaddr *)&at, &n) < 0 ||
+        connect(a, (struct sockaddr *)&at, n) < 0)
+        return err_errno(err, errno, "connecting over lo");
+    *ret_b = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (*ret_b < 0)
+        return err_errno(err, errno, "connecting over lo");
+    *ret_a = steal_fd(&a);
+    return 0;
+}
+
+static void try_sock_destroy(struct hostcap_try *t, struct nl *nl)
+{
+    struct err err = ERR_INIT;
+    AUTO_CLOSE int a = -1, b = -1;
+    AUTO_FREE struct sockdiag_tcp *all = NULL;
+    size_t n = 0;
+    char byte;
+    int r = connect_to_itself(nl, &a, &b, &err);
+    if (r == 0)
+        r = sockdiag_tcp(nl, &all, &n, &err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        sockdiag_destroy(nl, &all[i]);
+    if (r == 0)
+        r = nl_flush(nl, &err);
+    if (r == 0 && (n != 2 || recv(a, &byte, 1, MSG_DONTWAIT) != -1 || errno == EAGAIN))
+        r = err_set(&err, EOPNOTSUPP, "a connection outlived it");
+    try_result(t, r, "ended a connection", &err);
+}
+
 static void try_network(struct hostcap_try *t)
 {
     CLEANUP(nl_free_p) struct nl *nl = NULL;
@@ -228,6 +270,7 @@ static void try_network(struct hostcap_try *t)
         hostcaps_set(&t[HOSTCAP_VETH], false, "%s", err.text);
         return;
     }
+    try_sock_destroy(&t[HOSTCAP_SOCK_DESTROY], nl); /* before there are rules that refuse */
     try_links(t, nl);
     try_nft(t, nl);
     try_tc(t, nl);

@@ -91,3 +91,13 @@ const char *inet_mac_text(const struct inet_mac *m, char buf[INET_MAC_TEXT_MAX])
              m->b[3], m->b[4], m->b[5]);
     return buf;
 }
+
+struct inet_prefix inet_address(uint8_t family, const void *bytes)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct inet_prefix p = {.family = family, .len = family == AF_INET ? 32 : 128};
+    memcpy(p.addr, bytes, inet_bytes(&p));
+    if (family != AF_INET6 || memcmp(p.addr, mapped, sizeof mapped) != 0)
+        return p;
+    return inet_address(AF_INET, p.addr + sizeof mapped);
+}

@@ -28,6 +28,16 @@ struct inet_prefix inet_masked(const struct inet_prefix *p);
 /* True when `addr` (of the same family) lies in `net`. */
 bool inet_contains(const struct inet_prefix *net, const struct inet_prefix *addr);
 
+/* Who speaks with whom. Addresses are single ones; an IPv4 address in an IPv6 socket (::ffff:0:0/96)
+ * is told as the IPv4 address it is. */
+struct inet_flow {
+    uint8_t protocol; /* IPPROTO_* */
+    struct inet_prefix source, target;
+    uint16_t sport, dport; /* 0: the protocol has none */
+};
+/* From the bytes of an address of this family. */
+struct inet_prefix inet_address(uint8_t family, const void *bytes);
+
 #define INET_MAC_TEXT_MAX 18
 int inet_mac_parse(const char *text, struct inet_mac *ret, struct err *err);
 const char *inet_mac_text(const struct inet_mac *m, char buf[INET_MAC_TEXT_MAX]);

@@ -75,6 +75,8 @@ void nl_write_ifindex(struct nl_writer *w, const void *at);
 const char *nl_write_verb(const struct nlmsghdr *h, bool is_new, bool is_get);
 
 void nl_text_nft(struct nl_writer *w);
+void nl_text_conntrack(struct nl_writer *w);
+void nl_text_sockdiag(struct nl_writer *w);
 /* Everything behind the verb of a qdisc, class or filter. */
 void nl_text_tc(struct nl_writer *w);
 /* One element of a set, of the answer `h`, as an object. */

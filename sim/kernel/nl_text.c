@@ -7,6 +7,7 @@
 #include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_bridge.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <stdlib.h>
@@ -604,8 +605,13 @@ void nl_text(const struct nlmsghdr *h, int protocol, const struct nl_names *name
     struct nl_writer w = {.h = h, .names = names, .mode = mode, .out = out};
     if (protocol == NETLINK_ROUTE) {
         text_route(&w);
+    } else if (protocol == NETLINK_NETFILTER &&
+               NFNL_SUBSYS_ID(h->nlmsg_type) == NFNL_SUBSYS_CTNETLINK) {
+        nl_text_conntrack(&w);
     } else if (protocol == NETLINK_NETFILTER) {
         nl_text_nft(&w);
+    } else if (protocol == NETLINK_SOCK_DIAG) {
+        nl_text_sockdiag(&w);
     } else {
         buf_printf(out, "netlink-%d type=%u ", protocol, h->nlmsg_type);
         nl_write_hex(&w, nlmsg_data(h), (size_t)nlmsg_datalen(h));

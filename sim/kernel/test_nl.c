@@ -1,15 +1,18 @@
 /* Transports and encoders without privileges: recordings, expectations, bytes. */
 #include "sim/base/buf.h"
+#include "sim/kernel/conntrack.h"
 #include "sim/kernel/inet.h"
 #include "sim/kernel/nft.h"
 #include "sim/kernel/nl.h"
 #include "sim/kernel/nl_expect.h"
 #include "sim/kernel/rtnl.h"
 #include "sim/kernel/snapshot.h"
+#include "sim/kernel/sockdiag.h"
 #include "tests/support/test.h"
 
 #include <errno.h>
 #include <linux/if.h>
+#include <linux/inet_diag.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
 
@@ -605,6 +608,51 @@ static void rules_say_what_was_asked(void **state)
     nl_free(nl);
 }
 
+/* --- Flows ------------------------------------------------------------------- */
+
+static void flows_are_ended_one_by_one(void **state)
+{
+    struct nl *nl = NULL;
+    struct sockdiag_tcp s = {.cookie = 7};
+    struct inet_diag_req_v2 exact = {.sdiag_family = AF_INET,
+                                     .sdiag_protocol = IPPROTO_TCP,
+                                     .id = {.idiag_sport = htons(80),
+                                            .idiag_dport = htons(4000),
+                                            .idiag_src = {htonl(0x0a000001)},
+                                            .idiag_dst = {htonl(0x0a000002)},
+                                            .idiag_cookie = {7, 0}}};
+    /* CTA_TUPLE_IP(1){V4_SRC(1), V4_DST(2)}, CTA_TUPLE_PROTO(2){NUM(1)=tcp} */
+    static const uint8_t tuple[] = {20, 0, 1, 0x80, 8,  0, 1, 0,    10, 0, 0, 1, 8, 0, 2, 0,
+                                    10, 0, 0, 2,    12, 0, 2, 0x80, 5,  0, 1, 0, 6, 0, 0, 0};
+    struct conntrack c = {.original.source.family = AF_INET, .n_raw = sizeof tuple, .id = htonl(9)};
+    memcpy(s.raw, &exact, sizeof exact);
+    memcpy(c.raw, tuple, sizeof tuple);
+    assert_int_equal(nl_open_recording("host web", &nl, NULL), 0);
+    sockdiag_destroy(nl, &s);
+    conntrack_delete(nl, &c);
+    assert_int_equal(nl_flush(nl, NULL), 0);
+    assert_string_equal(nl_recorded_at(nl, 0).text,
+                        "sock destroy family=2 protocol=6 local=10.0.0.1 port=80 remote=10.0.0.2 "
+                        "port=4000 cookie=0000000000000007");
+    assert_string_equal(nl_recorded_at(nl, 1).text,
+                        "conntrack delete original=(ip=(source=10.0.0.1 target=10.0.0.2) "
+                        "proto=(protocol=6)) id=9");
+    nl_free(nl);
+}
+
+static void an_ipv4_address_in_an_ipv6_socket_is_one(void **state)
+{
+    static const uint8_t mapped[16] = {[10] = 0xff, 0xff, 10, 0, 0, 1};
+    char text[INET_TEXT_MAX];
+    struct inet_prefix p = inet_address(AF_INET6, mapped),
+                       same = inet_address(AF_INET, mapped + 12);
+    assert_string_equal(inet_text(&p, text), "10.0.0.1");
+    assert_memory_equal(&p, &same, sizeof p);
+    static const uint8_t six[16] = {0xfd, [15] = 1};
+    p = inet_address(AF_INET6, six);
+    assert_string_equal(inet_text(&p, text), "fd00::1");
+}
+
 /* --- Snapshots --------------------------------------------------------------- */
 
 struct one_line {
@@ -714,6 +762,8 @@ int main(void)
         cmocka_unit_test(an_interrupted_dump_is_asked_again),
         cmocka_unit_test(a_table_without_owner_is_the_second_try),
         cmocka_unit_test(rules_say_what_was_asked),
+        cmocka_unit_test(flows_are_ended_one_by_one),
+        cmocka_unit_test(an_ipv4_address_in_an_ipv6_socket_is_one),
         cmocka_unit_test(what_changes_by_itself_is_left_out_of_snapshots),
         cmocka_unit_test(a_comparison_tells_gone_from_added),
     };

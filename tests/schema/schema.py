@@ -33,6 +33,8 @@ STRUCTURAL = {
     "condition-unknown-key", "several-errors", "more-errors-than-shown", "yaml-list", "yaml-word",
     "bridge-key-misspelt", "bridge-without-through", "grudge-against-nobody", "grudge-empty",
     "grudge-is-a-list", "partition-kind-unknown",
+    "partition-packets-unknown", "partition-protocol-unknown", "partition-too-many-ports",
+    "partition-key-misspelt", "partition-port-too-large",
     "network-bursts-incomplete", "network-direction-unknown", "network-distribution-unknown",
     "network-gap-without-share", "network-limit-zero", "network-loss-without-sign",
     "network-no-host", "network-overhead-without-unit", "network-port-not-one",

@@ -1,0 +1,23 @@
+/* What a network namespace's connection tracking remembers, by ctnetlink
+ * (linux/netfilter/nfnetlink_conntrack.h), and forgetting it.
+ *
+ * A forgotten flow is a new one to the host's own rules with its next packet. That cannot be undone.
+ */
+#pragma once
+
+#include "sim/kernel/inet.h"
+#include "sim/kernel/nl.h"
+
+#define CONNTRACK_RAW 160
+struct conntrack {
+    struct inet_flow original, reply; /* they differ by more than direction where addresses are
+                                       * translated */
+    uint32_t id;
+    uint16_t zone;
+    uint8_t raw[CONNTRACK_RAW]; /* CTA_TUPLE_ORIG as it came */
+    size_t n_raw;
+};
+/* The caller frees *ret. Nothing is tracked, or the kernel has no ctnetlink: none. */
+int conntrack_list(struct nl *nl, struct conntrack **ret, size_t *ret_n, struct err *err);
+/* Queues forgetting one; that it has gone meanwhile is fine. */
+void conntrack_delete(struct nl *nl, const struct conntrack *c);
