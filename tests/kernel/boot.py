@@ -192,7 +192,8 @@ class Guest:
                 current.status = int(rest[1])
                 if current.lines and not current.lines[-1]:
                     current.lines.pop()
-                current.lines.append("%.1f s of this machine" % (time.monotonic() - begun))
+                current.lines.append("%s: %.1f s of this machine"
+                                     % (current.name, time.monotonic() - begun))
                 ended(current)
                 current = None
             elif what == "finished":
