@@ -24,6 +24,15 @@ struct place check_place(const struct scenario *s, ...)
     return node->place;
 }
 
+struct place check_sentence_place(const struct node *map, const char *sentence,
+                                  struct place otherwise)
+{
+    const char *end = *sentence == '\'' ? strchr(sentence + 1, '\'') : NULL;
+    AUTO_FREE char *key = end ? strndup(sentence + 1, (size_t)(end - sentence - 1)) : NULL;
+    const struct node *node = key ? node_get(map, key) : NULL;
+    return node ? node->place : otherwise;
+}
+
 /* --- Files --- */
 
 /* True when following `path` word by word never leaves the folder where it begins. */

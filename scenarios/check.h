@@ -25,5 +25,8 @@ void check_script(const struct scenario *s, struct diags *diags);
 /* Where the value of a key stands: check_place(s, "services", "checkout", "rto", NULL); of the
  * deepest key that is there. */
 struct place check_place(const struct scenario *s, ...) __attribute__((sentinel));
+/* Where the value of KEY stands in `map` when the sentence begins with 'KEY'; else `otherwise`. */
+struct place check_sentence_place(const struct node *map, const char *sentence,
+                                  struct place otherwise);
 /* The probes of a service: how many, and the coarsest probe_resolution() among them. */
 size_t check_probes_of(const struct scenario *s, const struct service *service, nsec *ret_coarsest);

@@ -150,6 +150,25 @@ static void check_subnet(struct plan *p, const struct network *n, const char *te
     p->subnets[p->n_subnets++] = (struct subnet){.at = a, .network = n, .place = at};
 }
 
+/* What its delay, loss and rate must be beyond the table; a sentence that begins with 'KEY' speaks of
+ * that key. */
+static void check_standing(struct plan *p, const struct network *n)
+{
+    CLEANUP(impaired_tables_done) struct impaired_tables tables = {0};
+    struct err err = ERR_INIT;
+    int r = impaired_check(&n->impaired, &err);
+    if (r == 0)
+        r = impaired_tables_read(&n->impaired, p->s->file, &tables, &err);
+    if (r == 0)
+        return;
+    const struct node *node = node_get(node_get(p->s->tree, "networks"), n->name);
+    struct place at = check_sentence_place(node, err.text, n->place);
+    if (r < 0)
+        diags_error(p->diags, at, "%s", err.text);
+    else
+        diags_warning(p->diags, at, "%s", err.text);
+}
+
 static struct place item_place(const struct node *node, size_t i)
 {
     return node->kind == NODE_LIST && i < node->n ? node->items[i]->place : node->place;
@@ -283,6 +302,7 @@ void check_networks(const struct scenario *s, struct diags *diags)
             node_get(node_get(node_get(s->tree, "networks"), n->name), "subnet");
         for (size_t k = 0; k < n->subnets.n; k++)
             check_subnet(&p, n, n->subnets.items[k], item_place(node, k));
+        check_standing(&p, n);
     }
     if (diags->n_errors != before)
         return;

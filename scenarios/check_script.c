@@ -43,27 +43,18 @@ static struct place step_place(const struct scenario *s, size_t i, const char *k
     return node ? node->place : ((const struct step *)s->script.items[i])->place;
 }
 
-/* A sentence that begins with 'KEY' speaks of that key's value. */
-static struct place action_place(const struct scenario *s, size_t i, const char *sentence)
-{
-    const struct step *step = s->script.items[i];
-    const char *end = *sentence == '\'' ? strchr(sentence + 1, '\'') : NULL;
-    if (!end)
-        return step->action_place;
-    AUTO_FREE char *key = strndup(sentence + 1, (size_t)(end - sentence - 1));
-    const struct node *node = node_get(step_node(s, i, step->action->name), key ? key : "");
-    return node ? node->place : step->action_place;
-}
-
 static void check_action(const struct scenario *s, size_t i, struct diags *diags)
 {
     const struct step *step = s->script.items[i];
     struct err err = ERR_INIT;
+    const struct node *node = step_node(s, i, step->action->name);
     int r = injector_of(step)->check ? injector_of(step)->check(s, step, &err) : 0;
     if (r < 0)
-        diags_error(diags, action_place(s, i, err.text), "%s", err.text);
+        diags_error(diags, check_sentence_place(node, err.text, step->action_place), "%s",
+                    err.text);
     else if (r > 0)
-        diags_warning(diags, action_place(s, i, err.text), "%s", err.text);
+        diags_warning(diags, check_sentence_place(node, err.text, step->action_place), "%s",
+                      err.text);
 }
 
 static void check_step(const struct scenario *s, size_t i, struct diags *diags)

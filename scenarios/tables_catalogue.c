@@ -212,11 +212,15 @@ static const struct field network_fields[] = {
      .help = "Hosts with an address here that forward to their other networks; the first one is "
              "the way out for everybody else.",
      .example = "[gw]"},
+    IMPAIRED_FIELDS(struct network, impaired),
     {0},
 };
 const struct record tables_network = {
     .name = "network",
-    .summary = "A network of the lab: one bridge.",
+    .summary =
+        "A network of the lab: one bridge. With delay, loss, rate and the like it is a line to "
+        "another region: what each host sends into it meets them from the beginning to the "
+        "end, and is no fault.",
     .size = sizeof(struct network),
     .fields = network_fields,
     .name_offset = offsetof(struct network, name),

@@ -128,6 +128,10 @@ int here_check(const struct scenario *s, struct hostcaps **ret_caps)
             code = code ? code : c;
         }
     }
+    const struct network *network;
+    if (lab_supported(s, caps, &network, &err) < 0)
+        code = say_error(EXIT_CANNOT_RUN, "%s:%d:%d: network %s: %s", network->place.file,
+                         network->place.line, network->place.col, network->name, err.text);
     struct inject_env env = {.scenario = s, .caps = caps};
     for (size_t i = 0; i < s->script.n; i++) {
         const struct step *step = s->script.items[i];

@@ -64,12 +64,13 @@ char *plan_when(const struct step *step)
     return buf_steal(&b);
 }
 
-static int plan_lab(const struct scenario *s, json_t *texts, struct err *err)
+static int plan_lab(const struct scenario *s, const struct hostcaps *caps, json_t *texts,
+                    struct err *err)
 {
     CLEANUP(nl_free_p) struct nl *nl = NULL;
     int rc = nl_open_recording("switch", &nl, err);
     if (rc == 0)
-        rc = lab_plan(s, nl, err);
+        rc = lab_plan(s, caps, nl, err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < nl_recorded(nl); i++) {
@@ -107,7 +108,7 @@ int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t se
     char number[24];
     snprintf(number, sizeof number, "%llu", (unsigned long long)seed);
     AUTO_JSON *lab = json_array(), *steps = json_array(), *radius = json_object();
-    int rc = plan_lab(s, lab, err);
+    int rc = plan_lab(s, caps, lab, err);
     if (rc < 0)
         return rc;
     struct inject_env env = {.scenario = s, .caps = caps};

@@ -307,6 +307,14 @@ static void trial_lab_change(const struct nl_seen *seen, void *data)
     core_note(t->core, "lab", t->spec.n, e);
 }
 
+/* The networks are not as the scenario says any more: what is measured from now on shows nothing. */
+static void trial_lab_broken(const char *reason, void *data)
+{
+    struct trial *t = *(struct trial **)data;
+    if (t)
+        trial_give_up(t, TRIAL_VOID, reason, "abort");
+}
+
 static int trial_build(struct trial *t, struct err *err)
 {
     trial_enter(t, BUILD);
@@ -317,6 +325,7 @@ static int trial_build(struct trial *t, struct err *err)
                (long long)t->spec.attempt);
     struct lab_handlers h = {.event = trial_lab_event,
                              .output = trial_lab_output,
+                             .broken = trial_lab_broken,
                              .change = trial_lab_change,
                              .data = t->slot};
     int rc = warden_busy(t->core->warden, 60 * NSEC_SEC, err);

@@ -37,23 +37,31 @@ void impair_here_of(const struct hostcaps *caps, struct impair_here *ret)
     *ret = h;
 }
 
-void impair_here_try(struct nl *nl, int netns_fd, struct impair_here *ret)
+/* By a transport of its own: what is tried is no change of the lab's. */
+static int try_netem(int netns_fd, struct err *err)
 {
     static const char name[] = "bstry";
-    struct impairment nothing = {.delay = NSEC_MSEC};
-    struct impair_here h = {.known = true, .netem = true};
-    struct err err = ERR_INIT;
+    const struct impairment delay = {.delay = NSEC_MSEC};
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    int r = nl_open_kernel(netns_fd, "trying netem", &nl, err);
+    if (r < 0)
+        return r;
     tc_ifb_add(nl, name, 0);
-    tc_netem_add(nl, name, 1, &nothing);
-    int r = nl_flush(nl, &err);
-    if (r < 0) {
-        h.netem = false;
-        snprintf(h.netem_why, sizeof h.netem_why, "%.190s",
-                 r == -ENOENT ? "this kernel has none" : err.text);
-    }
+    tc_netem_add(nl, name, 1, &delay);
+    r = nl_flush(nl, err);
     rtnl_link_delete(nl, name);
     nl_forgive(nl, ENODEV);
     (void)nl_flush(nl, NULL);
+    return r == -ENOENT ? err_set(err, ENOENT, "this kernel has none") : r;
+}
+
+void impair_here_try(int netns_fd, struct impair_here *ret)
+{
+    struct impair_here h = {.known = true};
+    struct err err = ERR_INIT;
+    h.netem = try_netem(netns_fd, &err) == 0;
+    if (!h.netem)
+        snprintf(h.netem_why, sizeof h.netem_why, "%.190s", err.text);
     err = ERR_INIT;
     h.user = engine_supported(netns_fd, &err) == 0;
     if (!h.user)

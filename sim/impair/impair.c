@@ -220,7 +220,7 @@ static int choose(struct impair *m, const struct impair_order *o, struct impair_
                   struct err *err)
 {
     if (!m->tried && !nl_is_recording(o->point.nl)) {
-        impair_here_try(o->point.nl, o->point.netns_fd, &m->here);
+        impair_here_try(o->point.netns_fd, &m->here);
         m->tried = true;
     } else if (!m->tried) {
         impair_here_of(NULL, &m->here);
@@ -394,8 +394,10 @@ void impair_gone(struct impair *m, const struct nl *nl, const char *device)
         if (l->nl != nl || (device && strcmp(l->device, device) != 0))
             continue;
         /* Nothing is asked of what has gone; failures tell that alone. */
-        if (l->user)
+        if (l->user && device)
             (void)engine_disarm(l->user, NULL);
+        else if (l->user)
+            engine_forget(l->user);
         else if (device)
             (void)kernel_line_disarm(l->kernel, NULL);
         else
@@ -406,6 +408,11 @@ void impair_gone(struct impair *m, const struct nl *nl, const char *device)
 }
 
 /* --- For people ------------------------------------------------------------------------------- */
+
+pid_t impair_engine_pid(const struct impair *m)
+{
+    return m->engine ? engine_pid(m->engine) : 0;
+}
 
 enum impair_engine impair_line_engine(const struct impair_line *line)
 {

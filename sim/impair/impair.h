@@ -84,7 +84,7 @@ struct hostcaps;
 /* As `doctor` tried it; NULL: not known. */
 void impair_here_of(const struct hostcaps *caps, struct impair_here *ret);
 /* Tries it in that namespace: an ifb with netem that is taken away again. */
-void impair_here_try(struct nl *nl, int netns_fd, struct impair_here *ret);
+void impair_here_try(int netns_fd, struct impair_here *ret);
 /* Which engine AUTO becomes here, and why ("the kernel has it"); or -EOPNOTSUPP with the reason and
  * what to do when none can do it. Touches nothing. */
 #define IMPAIR_WHY_MAX 256
@@ -116,6 +116,9 @@ int impair_disarm(struct impair_line *line, struct err *err); /* frees the line 
 int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err);
 /* The lines of this label that are not retired, oldest first; NULL: none (any more). */
 struct impair_line *impair_find(struct impair *m, const char *label);
+
+/* The process of our own engine; 0: it does not run. */
+pid_t impair_engine_pid(const struct impair *m);
 
 enum impair_engine impair_line_engine(const struct impair_line *line);
 const char *impair_line_why(const struct impair_line *line); /* why this engine */

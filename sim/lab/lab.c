@@ -10,6 +10,7 @@
 #include "sim/base/jsonx.h"
 #include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
+#include "sim/lab/standing.h"
 #include "sim/lab/wire.h"
 
 #include <errno.h>
@@ -86,6 +87,13 @@ static int lab_build(struct lab *lab, struct err *err)
     return r < 0 ? r : rtnl_ports_running(lab->sw, PORTS_TIMEOUT, err);
 }
 
+static void lab_engine_died(const char *reason, void *data)
+{
+    struct lab *lab = data;
+    if (lab->handlers.broken)
+        lab->handlers.broken(reason, lab->handlers.data);
+}
+
 int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, int source_dirfd,
             int logs_dirfd, const struct lab_handlers *handlers, struct lab **ret, struct err *err)
 {
@@ -106,7 +114,7 @@ int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, in
         lab->logs_dirfd = fcntl(logs_dirfd, F_DUPFD_CLOEXEC, 3);
     int r = topo_new(s, &lab->topo, err);
     if (r == 0)
-        r = impair_new(loop, NULL, NULL, &lab->impair, err);
+        r = impair_new(loop, lab_engine_died, lab, &lab->impair, err);
     if (r < 0)
         return r;
     lab->nodes = calloc(lab->topo->hosts_n + 1, sizeof *lab->nodes);
@@ -162,13 +170,19 @@ int lab_start(struct lab *lab, struct err *err)
     return 0;
 }
 
-int lab_plan(const struct scenario *s, struct nl *recording, struct err *err)
+int lab_plan(const struct scenario *s, const struct hostcaps *caps, struct nl *recording,
+             struct err *err)
 {
     CLEANUP(topo_free_p) struct topo *t = NULL;
     CLEANUP(nl_free_p) struct nl *sw = NULL;
+    CLEANUP(impair_free_p) struct impair *impair = NULL;
+    struct impair_here here;
+    impair_here_of(caps, &here);
     int r = topo_new(s, &t, err);
     if (r == 0)
         r = nl_derive(recording, -1, "switch", &sw, err);
+    if (r == 0)
+        r = impair_new(NULL, NULL, NULL, &impair, err);
     if (r == 0)
         r = wire_switch(t, sw, err);
     for (size_t i = 0; r == 0 && i < t->hosts_n; i++) {
@@ -176,9 +190,13 @@ int lab_plan(const struct scenario *s, struct nl *recording, struct err *err)
         char where[80];
         snprintf(where, sizeof where, "host %s", t->hosts[i].host->name);
         if ((r = nl_derive(recording, -1, where, &nl, err)) == 0 &&
-            (r = wire_settings(t, i, nl, err)) == 0)
-            r = wire_host(t, i, sw, nl, (struct nl_netns){.fd = -1, .name = where}, err);
+            (r = wire_settings(t, i, nl, err)) == 0 &&
+            (r = wire_host(t, i, sw, nl, (struct nl_netns){.fd = -1, .name = where}, err)) == 0)
+            r = standing_arm(t, s, i, impair, sw, -1, &here, err);
     }
+    if (impair)
+        impair_gone(impair, sw,
+                    NULL); /* nothing is taken away one by one: the lab goes as a whole */
     return r;
 }
 

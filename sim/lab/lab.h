@@ -31,6 +31,7 @@
 #include <jansson.h>
 #include <sys/types.h>
 
+struct hostcaps;
 struct lab;
 struct lab_node; /* a host of the lab */
 
@@ -51,6 +52,8 @@ struct lab_handlers {
      */
     void (*output)(struct lab_node *n, const char *unit, const char *line, size_t len,
                    struct span at, void *data);
+    /* Networks are not impaired any more as they should be: the engine has died (impair.h). */
+    void (*broken)(const char *reason, void *data);
     /* Each change to the networks of the lab, after the kernel's acknowledgement (nl.h). */
     nl_observer *change;
     void *data;
@@ -81,8 +84,14 @@ DEFINE_CLEANUP(struct lab, lab_free);
 
 /* Starts the units of every host and watches their `ready`; events tell. LAB_READY per host. */
 int lab_start(struct lab *lab, struct err *err);
-/* The same messages as lab_new(), through another transport, for `plan`. */
-int lab_plan(const struct scenario *s, struct nl *recording, struct err *err);
+/* The same messages as lab_new(), through another transport, for `plan`. caps: by which engine this
+ * machine would impair; NULL: not known. */
+int lab_plan(const struct scenario *s, const struct hostcaps *caps, struct nl *recording,
+             struct err *err);
+/* Can this machine impair networks as the scenario says? -EOPNOTSUPP with the reason; *ret: which
+ * network. */
+int lab_supported(const struct scenario *s, const struct hostcaps *caps, const struct network **ret,
+                  struct err *err);
 
 size_t lab_count(const struct lab *lab);
 struct lab_node *lab_node_at(struct lab *lab, size_t i);

@@ -6,6 +6,7 @@
 #include "sim/kernel/netns.h"
 #include "sim/lab/init.h"
 #include "sim/lab/proto.h"
+#include "sim/lab/standing.h"
 #include "sim/lab/wire.h"
 
 #include <errno.h>
@@ -326,6 +327,7 @@ int node_clone(struct lab_node *n, struct err *err)
 int node_join(struct lab_node *n, struct err *err)
 {
     char where[80];
+    const struct impair_here here = {.known = false};
     AUTO_JSON *hello = NULL;
     snprintf(where, sizeof where, "host %s", n->host->name);
     int r;
@@ -343,6 +345,8 @@ int node_join(struct lab_node *n, struct err *err)
         (r = wire_settings(n->lab->topo, n->index, n->nl, err)) < 0 ||
         (r = wire_host(n->lab->topo, n->index, n->lab->sw, n->nl,
                        (struct nl_netns){.fd = n->netns, .name = where}, err)) < 0 ||
+        (r = standing_arm(n->lab->topo, n->lab->scenario, n->index, n->lab->impair, n->lab->sw,
+                          n->lab->switch_fd, &here, err)) < 0 ||
         (r = node_open_outputs(n, err)) < 0)
         return r;
     return loop_io_add(n->lab->loop, &n->io, n->sock, EPOLLIN, err);

@@ -200,7 +200,7 @@ static void a_plan_needs_no_kernel(void **state)
     add_host(s, "b", "10.0.0.2 fd00::2", false);
     add_host(s, "c", "10.0.0.3", false);
     assert_int_equal(nl_open_recording("plan", &nl, NULL), 0);
-    assert_int_equal(lab_plan(s, nl, NULL), 0);
+    assert_int_equal(lab_plan(s, NULL, nl, NULL), 0);
     for (size_t i = 0; i < nl_recorded(nl); i++)
         neighbours += strstr(nl_recorded_at(nl, i).text, "neigh") != NULL;
     assert_int_equal(neighbours, 3 + 2 + 3); /* everybody knows the others' four addresses */

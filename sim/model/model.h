@@ -9,6 +9,7 @@
 #include "sim/base/arena.h"
 #include "sim/base/err.h"
 #include "sim/model/field.h"
+#include "sim/model/impaired.h"
 
 enum role { ROLE_PAGE, ROLE_MONITOR, ROLE_AUTOMATION, ROLE_OWN };
 enum rto_clock { CLOCK_IMPACT, CLOCK_FAULT, CLOCK_DETECTION, CLOCK_DECLARATION };
@@ -52,9 +53,10 @@ struct service {
 struct network {
     char *name;
     struct place place;
-    struct strv subnets; /* "10.20.0.0/24", "fd00:20::/64": at most one of each family */
-    int64_t mtu;         /* 1500 */
-    struct strv routers; /* hosts that forward between their networks */
+    struct strv subnets;      /* "10.20.0.0/24", "fd00:20::/64": at most one of each family */
+    int64_t mtu;              /* 1500 */
+    struct strv routers;      /* hosts that forward between their networks */
+    struct impaired impaired; /* standing: what each host sends into it */
 };
 
 struct unit {      /* a command that a host starts */

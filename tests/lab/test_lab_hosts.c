@@ -228,7 +228,7 @@ static void a_plan_is_what_is_done(void **state)
     snprintf(dir, sizeof dir, "%s/plan", getenv("BLACKSTART_TEST_MOUNT"));
     kit_ok(lab_new(k.s, k.loop, dir, AT_FDCWD, -1, &h, &k.lab, &err), &err);
     kit_ok(nl_open_recording("plan", &recording, &err), &err);
-    kit_ok(lab_plan(k.s, recording, &err), &err);
+    kit_ok(lab_plan(k.s, NULL, recording, &err), &err);
     for (size_t i = 0; i < nl_recorded(recording); i++) {
         struct nl_seen s = nl_recorded_at(recording, i);
         collect(&s, &planned);

@@ -7,10 +7,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "injectors/injector.h"
 #include "injectors/params.h"
+#include "sim/kernel/hostcaps.h"
 #include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
 #include "tests/support/faultkit.h"
@@ -396,6 +398,110 @@ static void what_is_others_stays(void **state)
     kit_close(&k);
 }
 
+/* a and b on one network with a delay of its own, r between it and c's. */
+static struct network *regions(struct kit *k)
+{
+    kit_open(k);
+    struct network *wan = kit_network(k, "wan", "10.1.0.0/24", "fd01::/64", "r");
+    kit_network(k, "near", "10.2.0.0/24", NULL, "r");
+    wan->impaired.delay = 10 * NSEC_MSEC;
+    wan->impaired.jitter = NSEC_UNSET;
+    wan->impaired.seed = -1;
+    kit_host(k, "a", "10.1.0.1 fd01::1");
+    kit_host(k, "b", "10.1.0.2 fd01::2");
+    kit_host(k, "c", "10.2.0.3");
+    kit_host(k, "r", "10.1.0.9 fd01::9 10.2.0.9");
+    return wan;
+}
+
+static void networks_are_impaired_from_the_start(void **state)
+{
+    static struct kit k;
+    struct err err = ERR_INIT;
+    struct span at;
+    regions(&k);
+    kit_up(&k, false);
+    AUTO_FREE char *before = everything(&k);
+    is_late(&k, &(struct way){"a", "b", "10.1.0.2", 7001, 0}, 10 * NSEC_MSEC);
+    is_late(&k, &(struct way){"a", "b", "fd01::2", 7001, 0}, 10 * NSEC_MSEC);
+    is_late(&k, &(struct way){"a", "c", "10.2.0.3", 7001, 0}, 10 * NSEC_MSEC);
+    is_untouched(&k, &(struct way){"c", "r", "10.2.0.9", 7001, 0});
+    /* faults come on top, whichever way they look */
+    for (int direction = NETWORK_EGRESS; direction <= NETWORK_INGRESS; direction++) {
+        struct step *s = network_step(&k, "slow", "b");
+        struct fault f;
+        params_of(s)->impaired.delay = 15 * NSEC_MSEC;
+        params_of(s)->direction = direction;
+        bool in = direction == NETWORK_INGRESS;
+        fault_begin(&k, s, &f);
+        is_late(&k, &(struct way){"a", "b", "10.1.0.2", 7001, 0}, (in ? 25 : 10) * NSEC_MSEC);
+        is_late(&k, &(struct way){"b", "a", "10.1.0.1", 7001, 0}, (in ? 10 : 25) * NSEC_MSEC);
+        fault_end(&k, &f);
+        all_as_before(&k, before);
+    }
+    /* and a host that was switched off and on is as far away as before */
+    kit_ok(lab_node_off(lab_node(k.lab, "b"), &at, &err), &err);
+    kit_ok(lab_node_on(lab_node(k.lab, "b"), &at, &err), &err);
+    kit_turn(&k, 50 * NSEC_MSEC);
+    is_late(&k, &(struct way){"a", "b", "10.1.0.2", 7001, 0}, 10 * NSEC_MSEC);
+    is_late(&k, &(struct way){"b", "a", "10.1.0.1", 7001, 0}, 10 * NSEC_MSEC);
+    kit_close(&k);
+}
+
+/* What a lab does is what plan says, standing impairments too. */
+static void plans_tell_of_standing_impairments(void **state)
+{
+    static struct kit k;
+    struct err err = ERR_INIT;
+    CLEANUP(nl_free_p) struct nl *recording = NULL;
+    struct hostcaps *caps = NULL;
+    regions(&k);
+    kit_ok(hostcaps_probe(&caps, &err), &err);
+    kit_ok(nl_open_recording("switch", &recording, &err), &err);
+    kit_ok(lab_plan(k.s, caps, recording, &err), &err);
+    size_t told = 0, filters = 0, taken = 0;
+    for (size_t i = 0; i < nl_recorded(recording); i++) {
+        const char *text = nl_recorded_at(recording, i).text;
+        told += strstr(text, "in force while the lab stands: delay 10 ms") != NULL;
+        filters += strstr(text, "filter add dev=") && strstr(text, ".wan parent=ingress");
+        taken += strstr(text, "delete") != NULL;
+    }
+    assert_int_equal(told, 3); /* a, b, r */
+    assert_int_equal(filters, 3);
+    assert_int_equal(taken, 0);
+    hostcaps_free(caps);
+    kit_close(&k);
+}
+
+/* The path heals by itself, whoever kills the engine, and the lab says so. */
+static void a_dead_engine_leaves_the_path_open(void **state)
+{
+    static struct kit k;
+    struct err err = ERR_INIT;
+    struct network *wan = regions(&k);
+    wan->impaired.engine = IMPAIRED_USER;
+    kit_up(&k, false);
+    is_late(&k, &(struct way){"a", "b", "10.1.0.2", 7001, 0}, 10 * NSEC_MSEC);
+    struct step *s = network_step(&k, "slow", "b");
+    struct fault f;
+    params_of(s)->impaired.delay = 15 * NSEC_MSEC;
+    params_of(s)->impaired.engine = IMPAIRED_USER;
+    fault_begin(&k, s, &f);
+    pid_t engine = impair_engine_pid(lab_impair(k.lab));
+    assert_true(engine > 0);
+    kill(engine, SIGKILL);
+    for (int i = 0; i < 200 && !k.broken[0]; i++)
+        kit_turn(&k, 5 * NSEC_MSEC);
+    assert_non_null(strstr(k.broken, "engine"));
+    is_untouched(&k, &(struct way){"a", "b", "10.1.0.2", 7001, 0});
+    is_untouched(&k, &(struct way){"b", "a", "10.1.0.1", 7001, 0});
+    kit_ok(f.injector->verify(&f.env, f.state, &f.proof, &err), &err);
+    assert_false(f.proof.ok);
+    assert_non_null(strstr(f.proof.seen, "engine has died"));
+    fault_end(&k, &f);
+    kit_close(&k);
+}
+
 static int tests(void)
 {
     const struct CMUnitTest list[] = {
@@ -406,6 +512,9 @@ static int tests(void)
         cmocka_unit_test(a_share_is_lost_and_doubled),
         cmocka_unit_test(a_host_that_is_down_has_no_traffic),
         cmocka_unit_test(what_is_others_stays),
+        cmocka_unit_test(networks_are_impaired_from_the_start),
+        cmocka_unit_test(plans_tell_of_standing_impairments),
+        cmocka_unit_test(a_dead_engine_leaves_the_path_open),
     };
     return cmocka_run_group_tests(list, NULL, NULL);
 }

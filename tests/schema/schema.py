@@ -36,6 +36,7 @@ STRUCTURAL = {
     "partition-packets-unknown", "partition-protocol-unknown", "partition-too-many-ports",
     "partition-key-misspelt", "partition-port-too-large",
     "network-bursts-incomplete", "network-direction-unknown", "network-distribution-unknown",
+    "standing-rate-without-unit",
     "network-gap-without-share", "network-limit-zero", "network-loss-without-sign",
     "network-no-host", "network-overhead-without-unit", "network-port-not-one",
     "network-port-too-large", "network-rate-unknown-unit", "network-rate-without-unit",

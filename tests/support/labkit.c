@@ -148,10 +148,17 @@ static void kit_on_output(struct lab_node *n, const char *unit, const char *line
     l->at = at;
 }
 
+static void kit_on_broken(const char *reason, void *data)
+{
+    struct kit *k = data;
+    snprintf(k->broken, sizeof k->broken, "%s", reason);
+}
+
 void kit_up(struct kit *k, bool start)
 {
     struct err err = ERR_INIT;
-    struct lab_handlers handlers = {.event = kit_on_event, .output = kit_on_output, .data = k};
+    struct lab_handlers handlers = {
+        .event = kit_on_event, .output = kit_on_output, .broken = kit_on_broken, .data = k};
     char dir[PATH_MAX];
     /* By pid, too: what a killed runner started may still be executing its copy of this program. */
     snprintf(dir, sizeof dir, "%s/lab-%d-%p", getenv(KIT_MOUNT_ENV), (int)getpid(), (void *)k);

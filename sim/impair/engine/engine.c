@@ -351,6 +351,13 @@ int engine_disarm(struct engine_line *line, struct err *err)
     return first ? first : r;
 }
 
+void engine_forget(struct engine_line *line)
+{
+    if (line->known)
+        (void)engine_ask(line->engine, WIRE_REMOVE, line->id, NULL, NULL, 0, NULL, NULL);
+    line_free(line);
+}
+
 int engine_count(struct engine_line *line, struct impair_counts *ret, struct err *err)
 {
     struct wire_reply reply = {0};

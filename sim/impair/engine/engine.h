@@ -80,6 +80,8 @@ int engine_set(struct engine_line *line, bool on, struct span *ret_at, struct er
 int engine_change(struct engine_line *line, const struct impairment *what, struct err *err);
 /* Takes the devices away; frames still held are lost. Frees the line in any case. */
 int engine_disarm(struct engine_line *line, struct err *err);
+/* Its namespace goes: frees the line and asks nothing of that namespace. */
+void engine_forget(struct engine_line *line);
 /* Since it was armed. overflow: lost to a full queue anywhere on the way: the cable's or the TAP's,
  * the socket's, ours, the device's. */
 int engine_count(struct engine_line *line, struct impair_counts *ret, struct err *err);
