@@ -357,7 +357,7 @@ void netem_put(struct nl_req *q, const struct impairment *m, bool anew)
     size_t n = nl_req_header(q)->nlmsg_len - at;
     if (n > ATTRIBUTE_MAX)
         nl_req_break(q, "netem: both distribution tables together are too long for one message");
-    if (!q->broken.code)
+    if (!q->broken)
         nl_req_nest_end(q, (void *)((char *)nl_req_header(q) + at));
 }
 

@@ -127,8 +127,8 @@ static int send_queue(struct nl *nl, struct err *err)
 {
     for (size_t i = 0; i < nl->n; i++) {
         const struct nl_req *q = nl->queue[i];
-        if (q->broken.code)
-            return err_set(err, q->broken.code, "%s: %s", nl->where, q->broken.text);
+        if (q->broken)
+            return err_set(err, EINVAL, "%s: %s", nl->where, q->broken);
     }
     int r = nl->ops->send(nl, nl->queue, nl->n, err);
     const struct nl_req *failed = NULL;
@@ -161,8 +161,8 @@ int nl_flush(struct nl *nl, struct err *err)
 int nl_ask(struct nl *nl, struct nl_req *q, nl_answer_fn *fn, void *data, struct err *err)
 {
     int r = nl_flush(nl, err);
-    if (r == 0 && q->broken.code)
-        r = err_set(err, q->broken.code, "%s: %s", nl->where, q->broken.text);
+    if (r == 0 && q->broken)
+        r = err_set(err, EINVAL, "%s: %s", nl->where, q->broken);
     if (r == 0)
         r = nl->ops->ask(nl, q, fn, data, err);
     nl_req_free(q);

@@ -12,6 +12,7 @@
 
 #include "sim/base/buf.h"
 #include "sim/kernel/netns.h"
+#include "sim/kernel/nl_known.h"
 #include "sim/kernel/rtnl.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define CHUNK 64
@@ -32,12 +34,6 @@
 #define FIRST_IFINDEX 0x10000
 #define DUMP_TRIES 20
 
-struct known {
-    char name[IFNAMSIZ];
-    int ifindex;
-    bool kept; /* learned, not looked up for one flush */
-};
-
 struct kernel {
     int netns; /* -1: the caller's own */
     struct {
@@ -45,9 +41,10 @@ struct kernel {
     } socks[3];
     uint32_t seq;
     int next_ifindex; /* for NL_HOLE_NEW: above what the kernel counts up to by itself */
-    struct known *known;
-    size_t n_known;
-    char *rx; /* RECEIVE_SIZE bytes once used */
+    struct nl_known learned;
+    struct nl_known looked_up;  /* for one flush: a link may vanish with its other end */
+    struct nl_known remembered; /* looked up once: the kernel is asked whether that still holds */
+    char *rx;                   /* RECEIVE_SIZE bytes once used */
 };
 
 static int open_socket(struct kernel *k, int protocol, int *ret, struct err *err)
@@ -156,48 +153,20 @@ static void answer(struct nl_req *q, const struct nlmsghdr *h)
 
 /* --- Names ------------------------------------------------------------------- */
 
-static struct known *find_known(struct kernel *k, const char *name)
+static int find_known(const struct kernel *k, const char *name)
 {
-    for (size_t i = 0; i < k->n_known; i++)
-        if (strcmp(k->known[i].name, name) == 0)
-            return &k->known[i];
-    return NULL;
-}
-
-static void add_known(struct kernel *k, const char *name, int ifindex, bool kept)
-{
-    if (strlen(name) >= IFNAMSIZ)
-        return;
-    struct known *one = find_known(k, name);
-    if (!one) {
-        k->known = realloc(k->known, (k->n_known + 1) * sizeof *k->known);
-        if (!k->known)
-            abort();
-        one = &k->known[k->n_known++];
-        memcpy(one->name, name, strlen(name) + 1);
-    }
-    one->ifindex = ifindex;
-    one->kept = kept;
-}
-
-/* Numbers that were looked up hold for one flush: a link may vanish with its other end. */
-static void forget_looked_up(struct kernel *k)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < k->n_known; i++)
-        if (k->known[i].kept)
-            k->known[n++] = k->known[i];
-    k->n_known = n;
+    int ifindex = nl_known_find(&k->learned, name);
+    return ifindex ? ifindex : nl_known_find(&k->looked_up, name);
 }
 
 static void kernel_learn(struct nl *nl, const char *name, int ifindex)
 {
     struct kernel *k = nl->impl;
-    struct known *one = find_known(k, name);
+    nl_known_remove(&k->looked_up, name);
     if (ifindex > 0)
-        add_known(k, name, ifindex, true);
-    else if (one)
-        *one = k->known[--k->n_known];
+        nl_known_set(&k->learned, name, ifindex);
+    else
+        nl_known_remove(&k->learned, name);
 }
 
 static int ask_kernel(struct nl *nl, struct nl_req *q, nl_answer_fn *fn, void *data,
@@ -210,12 +179,28 @@ static int got_index(const struct nlmsghdr *h, void *data, struct err *err)
     return 0;
 }
 
+/* A tenth of what RTM_GETLINK costs. (SIOCGIFINDEX would not need the number, but for a name that
+ * does not exist it may start modprobe(8): net/core/dev_ioctl.c, dev_load().) */
+static int still_has(struct kernel *k, int fd, const char *name)
+{
+    struct ifreq r = {.ifr_ifindex = nl_known_find(&k->remembered, name)};
+    if (!r.ifr_ifindex)
+        return 0;
+    int ifindex = r.ifr_ifindex;
+    if (ioctl(fd, SIOCGIFNAME, &r) == 0 && strncmp(r.ifr_name, name, IFNAMSIZ) == 0)
+        return ifindex;
+    nl_known_remove(&k->remembered, name);
+    return 0;
+}
+
 static int look_up(struct nl *nl, const char *name, int *ret, struct err *err)
 {
     struct kernel *k = nl->impl;
-    const struct known *one = find_known(k, name);
-    if (one) {
-        *ret = one->ifindex;
+    int known = find_known(k, name), fd;
+    if (!known && kernel_fd(nl, NETLINK_ROUTE, &fd, NULL) == 0)
+        known = still_has(k, fd, name);
+    if (known) {
+        *ret = known;
         return 0;
     }
     struct ifinfomsg head = {0};
@@ -229,6 +214,7 @@ static int look_up(struct nl *nl, const char *name, int *ret, struct err *err)
         return err_set(err, ENODEV, "%s: there is no interface \"%s\"", nl->where, name);
     if (r < 0)
         return err_errno(err, -r, "%s: cannot look up the interface \"%s\"", nl->where, name);
+    nl_known_set(&k->remembered, name, index);
     *ret = index;
     return 0;
 }
@@ -238,7 +224,7 @@ static int kernel_ifindex(struct nl *nl, const char *name, int *ret, struct err 
     struct kernel *k = nl->impl;
     kernel_learn(nl, name, 0); /* the question is about now */
     int r = look_up(nl, name, ret, err);
-    forget_looked_up(k);
+    nl_known_clear(&k->looked_up);
     return r;
 }
 
@@ -260,8 +246,8 @@ static int fill_holes(struct nl *nl, struct nl_req *q, struct err *err)
             int r = look_up(nl, q->holes[i].name, &value, err);
             if (r < 0)
                 return r;
-            add_known(k, q->holes[i].name, value,
-                      find_known(k, q->holes[i].name) && find_known(k, q->holes[i].name)->kept);
+            if (!find_known(k, q->holes[i].name))
+                nl_known_set(&k->looked_up, q->holes[i].name, value);
         }
         memcpy((char *)nl_req_header(q) + q->holes[i].offset, &value, sizeof value);
     }
@@ -424,9 +410,20 @@ static int send_transaction(struct nl *nl, struct nl_req **queue, size_t n, stru
     return read_transaction(nl, fd, queue, n, first, err);
 }
 
+static bool changes_links(struct nl_req *const *queue, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned type = nl_req_header(queue[i])->nlmsg_type;
+        if (queue[i]->protocol == NETLINK_ROUTE && type >= RTM_NEWLINK && type <= RTM_SETLINK)
+            return true;
+    }
+    return false;
+}
+
 static int kernel_send(struct nl *nl, struct nl_req **queue, size_t n, struct err *err)
 {
     struct kernel *k = nl->impl;
+    bool links = changes_links(queue, n);
     size_t sent = 0;
     int r = 0;
     while (sent < n && r == 0) {
@@ -442,7 +439,7 @@ static int kernel_send(struct nl *nl, struct nl_req **queue, size_t n, struct er
         while (end < n && !queue[end]->transaction && end - sent < CHUNK && bytes < CHUNK_BYTES &&
                queue[end]->protocol == queue[sent]->protocol) {
             /* An unknown link may be one that is still waiting here to be made. */
-            if (end > sent && !knows_all(k, queue[end]))
+            if (links && end > sent && !knows_all(k, queue[end]))
                 break;
             if ((r = fill_holes(nl, queue[end], err)) < 0)
                 break;
@@ -454,7 +451,7 @@ static int kernel_send(struct nl *nl, struct nl_req **queue, size_t n, struct er
         }
         sent = end;
     }
-    forget_looked_up(k);
+    nl_known_clear(&k->looked_up);
     return r;
 }
 
@@ -535,7 +532,7 @@ static int kernel_ask(struct nl *nl, struct nl_req *q, nl_answer_fn *fn, void *d
     int r = fill_holes(nl, q, err);
     if (r == 0)
         r = ask_kernel(nl, q, fn, data, err);
-    forget_looked_up(nl->impl);
+    nl_known_clear(&((struct kernel *)nl->impl)->looked_up);
     return r;
 }
 
@@ -562,7 +559,9 @@ static void kernel_done(struct nl *nl)
             close(k->socks[i].fd);
     if (k->netns >= 0)
         close(k->netns);
-    free(k->known);
+    nl_known_done(&k->learned);
+    nl_known_done(&k->looked_up);
+    nl_known_done(&k->remembered);
     free(k->rx);
     free(k);
 }

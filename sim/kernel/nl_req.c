@@ -32,6 +32,7 @@ struct nl_req *nl_req_free(struct nl_req *q)
     free(q->holes);
     free(q->ext_ack);
     free(q->gone);
+    free(q->broken);
     nlmsg_free(q->msg);
     free(q);
     return NULL;
@@ -49,14 +50,15 @@ bool nl_req_is_dump(const struct nl_req *q)
 
 void nl_req_break(struct nl_req *q, const char *fmt, ...)
 {
-    if (q->broken.code)
+    if (q->broken)
         return;
     va_list ap;
     char text[512];
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    err_set(&q->broken, EINVAL, "%s", text);
+    if (!(q->broken = strdup(text)))
+        abort();
 }
 
 void nl_req_put(struct nl_req *q, int attr, const void *data, size_t n)

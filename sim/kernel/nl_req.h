@@ -28,9 +28,9 @@ struct nl_req {
     struct nl_msg *msg;
     struct nl_hole *holes;
     size_t n_holes;
-    int forgiven[2];   /* errnos that are no failure; 0: unused */
-    struct err broken; /* code 0: fine */
-    char *gone;        /* a link that does not exist any more when this succeeded */
+    int forgiven[2]; /* errnos that are no failure; 0: unused */
+    char *broken;    /* the sentence; NULL: fine */
+    char *gone;      /* a link that does not exist any more when this succeeded */
     /* set by the transport */
     uint32_t seq;
     bool answered;

@@ -171,7 +171,7 @@ void tc_filter_add(struct nl *nl, const struct tc_filter *f)
         nl_req_break(q, "a filter redirects or drops, not both");
     nl_req_put_str(q, TCA_KIND, "bpf");
     struct nlattr *options = nl_req_nest(q, TCA_OPTIONS);
-    if (!q->broken.code)
+    if (!q->broken)
         put_classifier(q, f);
     nl_req_nest_end(q, options);
     nl_queue(nl, q);

@@ -5,7 +5,7 @@
 
 static int tests(void)
 {
-    return test_kernel_links() + test_kernel_cuts() + test_kernel_host();
+    return test_kernel_links() + test_kernel_cuts() + test_kernel_host() + test_kernel_tc();
 }
 
 int main(void)

@@ -4,3 +4,4 @@
 int test_kernel_links(void);
 int test_kernel_cuts(void);
 int test_kernel_host(void);
+int test_kernel_tc(void);
