@@ -21,10 +21,11 @@ MAY = {
     "sim/model": "sim/base",
     "sim/judge": "sim/base sim/model",
     "sim/record": "sim/base",
-    "sim/lab": "sim/base sim/loop sim/kernel sim/model",
+    "sim/impair": "sim/base sim/loop sim/kernel",
+    "sim/lab": "sim/base sim/loop sim/kernel sim/model sim/impair",
     "sim/http": "sim/base sim/loop",
     "sim/watch": "sim/base sim/loop sim/kernel sim/model sim/judge sim/lab sim/http",
-    "injectors": "sim/base sim/loop sim/kernel sim/model sim/lab",
+    "injectors": "sim/base sim/loop sim/kernel sim/model sim/impair sim/lab",
     "scenarios": "sim/base sim/model sim/watch injectors",
     "reports": "sim/base sim/loop sim/model sim/judge sim/record scenarios",
     "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/lab sim/http "
