@@ -15,7 +15,7 @@
 #define SIZE_MAX_ 65536
 
 struct stamp {
-    uint32_t magic, stream, seq, unused;
+    uint32_t magic, stream, seq, check; /* of seq: damage must not make it another's */
     nsec sent;
 };
 
@@ -42,7 +42,7 @@ static void sleep_until(nsec t)
 
 static void send_one(const struct stream *s, uint32_t stream, uint32_t seq, unsigned char *buf)
 {
-    struct stamp stamp = {MAGIC, stream, seq, 0, 0};
+    struct stamp stamp = {MAGIC, stream, seq, ~seq, 0};
     for (size_t i = sizeof stamp; i < s->size; i++)
         buf[i] = pattern(i, seq);
     stamp.sent = now();
@@ -92,15 +92,15 @@ static nsec stamp_of(struct msghdr *m, nsec offset)
     return now();
 }
 
-static void take(struct stream *s, size_t n, const unsigned char *buf, size_t len, nsec got)
+static void take(struct stream *mine, size_t which, const unsigned char *buf, size_t len, nsec got)
 {
     struct stamp stamp;
     if (len < sizeof stamp)
         return;
     memcpy(&stamp, buf, sizeof stamp);
-    if (stamp.magic != MAGIC || stamp.stream >= n || stamp.seq >= s[stamp.stream].n)
+    if (stamp.magic != MAGIC || stamp.stream != which || stamp.seq >= mine->n ||
+        stamp.check != ~stamp.seq)
         return;
-    struct stream *mine = &s[stamp.stream];
     struct stream_packet *p = &mine->packets[stamp.seq];
     bool damaged = len != mine->size;
     for (size_t i = sizeof stamp; i < len && !damaged; i++)
@@ -116,7 +116,7 @@ static void take(struct stream *s, size_t n, const unsigned char *buf, size_t le
     mine->last_got = got;
 }
 
-static void receive(struct stream *s, size_t n, size_t i, unsigned char *buf)
+static void receive(struct stream *s, size_t which, unsigned char *buf)
 {
     for (int turn = 0; turn < 256; turn++) {
         _Alignas(struct cmsghdr) char control[128];
@@ -125,11 +125,11 @@ static void receive(struct stream *s, size_t n, size_t i, unsigned char *buf)
                            .msg_iovlen = 1,
                            .msg_control = control,
                            .msg_controllen = sizeof control};
-        ssize_t len = recvmsg(s[i].rx, &m, MSG_DONTWAIT);
+        ssize_t len = recvmsg(s->rx, &m, MSG_DONTWAIT);
         if (len < 0)
             return;
         nsec offset = nsec_now(CLOCK_REALTIME) - now();
-        take(s, n, buf, (size_t)len, stamp_of(&m, offset));
+        take(s, which, buf, (size_t)len, stamp_of(&m, offset));
     }
 }
 
@@ -157,7 +157,7 @@ int stream_run(struct stream *s, size_t n, nsec grace)
         poll(p, (nfds_t)n, 20);
         for (size_t i = 0; i < n; i++)
             if (p[i].revents & POLLIN)
-                receive(s, n, i, buf);
+                receive(&s[i], i, buf);
         if (end == NSEC_INF && waitpid(child, NULL, WNOHANG) == child)
             end = now() + grace;
     }

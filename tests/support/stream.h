@@ -26,7 +26,7 @@ struct stream {
     size_t came; /* datagrams, copies included */
     nsec first_got, last_got;
 };
-#define STREAM_SIZE_MIN 32
+#define STREAM_SIZE_MIN 32 /* damage within these bytes makes a datagram a lost one */
 
 /* 0, or -1 with errno. Ends `grace` after the last datagram was sent. */
 int stream_run(struct stream *s, size_t n, nsec grace);

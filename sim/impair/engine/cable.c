@@ -2,6 +2,7 @@
 #include "sim/impair/engine/cable.h"
 
 #include "sim/impair/engine/fate.h"
+#include "sim/impair/engine/offload.h"
 #include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
 #include "sim/kernel/tc.h"
@@ -153,7 +154,9 @@ int cable_arm(struct engine_line *line, const struct engine_spec *spec,
     memcpy(line->ops, not_ours, more * sizeof *not_ours);
     memcpy(line->ops + more, spec->ops, spec->n_ops * sizeof *spec->ops);
     line->n_ops = spec->n_ops + more;
-    line->cuts = fate_is_per_packet(what);
+    line->must_cut = !line->ingress && !line->recording &&
+                     !offload_takes_all(spec->point.netns_fd, line->device);
+    line->cuts = line->must_cut || fate_is_per_packet(what);
     snprintf(line->outer, sizeof line->outer, "%.14sa", line->tag);
     snprintf(line->inner, sizeof line->inner, "%.14sb", line->tag);
     int r = cable_plug(line, err);
@@ -181,7 +184,7 @@ void cable_filter(struct engine_line *line, bool on)
 
 int cable_change(struct engine_line *line, const struct impairment *what, struct err *err)
 {
-    bool cuts = fate_is_per_packet(what);
+    bool cuts = line->must_cut || fate_is_per_packet(what);
     if (cuts == line->cuts)
         return 0;
     rtnl_link_gso_max_segs(line->nl, line->outer, cuts ? 1 : RTNL_GSO_MAX_SEGS);

@@ -13,8 +13,8 @@ struct engine {
     void *data;
     pid_t pid; /* 0: does not run */
     int pidfd, control;
-    struct loop_io io;
-    bool lost; /* it ran, and died */
+    struct loop_io hangup, exit; /* of the control socket; of the process */
+    bool lost;                   /* it ran, and died */
     struct engine_line *lines[WIRE_LINES];
     struct tap *tap; /* NULL until ENGINE_TAP is used */
 };
@@ -32,7 +32,8 @@ struct engine_line {
     char outer[16], inner[16]; /* "": no cable yet */
     struct sock_filter *ops;
     size_t n_ops;
-    bool cuts; /* large frames are cut */
+    bool cuts;     /* large frames are cut */
+    bool must_cut; /* whatever is asked for: the device does not take them */
     /* ENGINE_TAP */
     struct tap_line *tap;
 };

@@ -53,8 +53,8 @@ struct keeper {
     struct line *lines[WIRE_LINES]; /* the first n */
     size_t n;
     bool spin;
-    nsec wakes_late, spins_from; /* mean lateness; window */
-    nsec budget, budget_at;      /* of spinning */
+    nsec late, late_by;     /* of wake-ups: mean, and mean distance from it */
+    nsec budget, budget_at; /* of spinning */
     struct frame *batch[BATCH];
     uint8_t request[WIRE_REQUEST_MAX];
 };
@@ -466,12 +466,23 @@ static void keeper_earn(struct keeper *k, nsec now)
         k->budget = 100 * KEEPER_SPIN;
 }
 
-/* Four times the mean lateness covers nearly all wake-ups. */
+/* Mean lateness of wake-ups and mean distance from it, over some 16 of them. */
 static void keeper_learn(struct keeper *k, nsec late)
 {
     late = between(late, 0, KEEPER_SPIN);
-    k->wakes_late += (late - k->wakes_late) / 16;
-    k->spins_from = between(4 * k->wakes_late, 20 * NSEC_USEC, KEEPER_SPIN);
+    nsec off = late - k->late;
+    k->late += off / 16;
+    k->late_by += ((off < 0 ? -off : off) - k->late_by) / 16;
+}
+
+/* How long before the next frame to be woken: nearly always early enough, or, when it has spun
+ * enough, so that it wakes in time on average. */
+static nsec keeper_window(const struct keeper *k)
+{
+    if (!k->spin)
+        return 0;
+    nsec window = k->budget > 0 ? k->late + 4 * k->late_by + 10 * NSEC_USEC : k->late - k->late_by;
+    return between(window, 0, KEEPER_SPIN);
 }
 
 /* Until something is there to read (how many) or `next` has come (0). */
@@ -479,7 +490,7 @@ static int keeper_wait(struct keeper *k, nsec next, struct epoll_event *events)
 {
     nsec now = nsec_now(CLOCK_MONOTONIC);
     keeper_earn(k, now);
-    nsec window = k->spin && k->budget > 0 ? k->spins_from : 0;
+    nsec window = keeper_window(k);
     if (next > now + window) {
         nsec until = next - window;
         struct timespec ts = nsec_to_timespec(until - now);
@@ -546,8 +557,8 @@ int keeper_run(int control, bool spin)
         return -ENOMEM;
     k->control = (struct source){SOURCE_CONTROL, control, 0, NULL, NULL};
     k->spin = spin;
-    k->spins_from = KEEPER_SPIN;
-    k->wakes_late = KEEPER_SPIN / 4;
+    k->late = KEEPER_SPIN / 4;
+    k->late_by = KEEPER_SPIN / 8;
     k->budget_at = nsec_now(CLOCK_MONOTONIC);
     k->epoll = epoll_create1(EPOLL_CLOEXEC);
     k->pool = frame_pool_new(KEEPER_MEMORY);

@@ -2,8 +2,8 @@
  *
  * It waits in ppoll(2) until shortly before the next frame is due and spins for the rest, because a
  * sleeper wakes tens of microseconds late. How long it spins follows how late it was woken lately,
- * at most KEEPER_SPIN; over time it spins no more than KEEPER_SPIN_SHARE of a processor, and only
- * sleeps when that is used up. Times of arrival are the kernel's.
+ * at most KEEPER_SPIN; when it has spun for more than KEEPER_SPIN_SHARE of the time, it only sleeps,
+ * so long that it wakes in time on average. Times of arrival are the kernel's.
  *
  * One thread, no namespaces, no files: it works with the descriptors it is given.
  */

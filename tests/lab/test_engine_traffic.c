@@ -1,0 +1,354 @@
+/* Real traffic through the user-space engine is unharmed, and outlives it. */
+#include "tests/support/bed.h"
+#include "tests/support/labkit.h"
+
+#include "sim/base/file.h"
+#include "sim/base/text.h"
+#include "sim/kernel/netns.h"
+#include "sim/kernel/rtnl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define US NSEC_USEC
+#define MS NSEC_MSEC
+
+static enum engine_intake intake(void **state)
+{
+    return *(const enum engine_intake *)*state;
+}
+
+/* --- TCP -------------------------------------------------------------------------- */
+
+static unsigned char octet(size_t at)
+{
+    uint64_t z = (at >> 3) * 0x9e3779b97f4a7c15ull;
+    z ^= z >> 29;
+    return (unsigned char)(z >> (8 * (at & 7)));
+}
+
+static void send_octets(int fd, size_t n)
+{
+    static unsigned char buf[1 << 16];
+    for (size_t at = 0; at < n;) {
+        size_t want = n - at < sizeof buf ? n - at : sizeof buf;
+        for (size_t i = 0; i < want; i++)
+            buf[i] = octet(at + i);
+        for (size_t i = 0; i < want;) {
+            ssize_t k = send(fd, buf + i, want - i, MSG_NOSIGNAL);
+            if (k <= 0)
+                return;
+            i += (size_t)k;
+        }
+        at += want;
+    }
+    shutdown(fd, SHUT_WR);
+}
+
+/* n octets from one namespace to the other, each compared; how long it took. */
+static nsec transfer(struct bed *b, const char *address, uint16_t port, size_t n)
+{
+    static unsigned char buf[1 << 16];
+    int from, to;
+    duo_tcp(&b->p, address, port, &from, &to);
+    struct timeval patience = {.tv_sec = 5};
+    setsockopt(to, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    alarm(30);
+    nsec start = nsec_now(CLOCK_MONOTONIC);
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        send_octets(from, n);
+        _exit(0);
+    }
+    size_t at = 0, wrong = 0;
+    ssize_t k;
+    while ((k = recv(to, buf, sizeof buf, 0)) > 0) {
+        for (ssize_t i = 0; i < k; i++)
+            wrong += buf[i] != octet(at + (size_t)i);
+        at += (size_t)k;
+    }
+    alarm(0);
+    nsec took = nsec_now(CLOCK_MONOTONIC) - start;
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    close(from);
+    close(to);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(at, n);
+    return took;
+}
+
+/* Segments with a wrong checksum that the namespace has seen. */
+static unsigned long checksum_errors(int netns)
+{
+    struct err err = ERR_INIT;
+    AUTO_NETNS netns_scope back = NETNS_OUTSIDE;
+    kit_ok(netns_enter(netns, &back, &err), &err);
+    FILE *f = fopen("/proc/thread-self/net/snmp", "re");
+    assert_non_null(f);
+    char names[1024], values[1024];
+    unsigned long bad = 0;
+    while (fgets(names, sizeof names, f) && fgets(values, sizeof values, f)) {
+        char *n = NULL, *v = NULL;
+        char *name = strtok_r(names, " \n", &n), *value = strtok_r(values, " \n", &v);
+        for (; name && value; name = strtok_r(NULL, " \n", &n), value = strtok_r(NULL, " \n", &v))
+            if (!strcmp(name, "InCsumErrors"))
+                bad += strtoul(value, NULL, 10);
+    }
+    fclose(f);
+    return bad;
+}
+
+/* Also what needs it: cutting of large frames. */
+static void checksum_offload(struct bed *b, bool on)
+{
+    struct err err = ERR_INIT;
+    AUTO_CLOSE int fd = -1;
+    kit_ok(netns_socket(b->p.a_fd, AF_INET, SOCK_DGRAM, 0, &fd, &err), &err);
+    struct ethtool_value v = {.cmd = ETHTOOL_STXCSUM, .data = on};
+    struct ifreq r = {.ifr_data = (void *)&v};
+    memcpy(r.ifr_name, "eth0", 5);
+    assert_int_equal(ioctl(fd, SIOCETHTOOL, &r), 0);
+}
+
+static void tcp_passes(void **state, bool offload)
+{
+    const struct impairment asked[] = {
+        {.delay = 1 * MS},
+        {.delay = 1 * MS, .jitter = 200 * US, .keep_order = true},
+        {.rate = 25000000},
+        {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.002}, .duplicate = 0.01},
+        {.corrupt = 0.002},
+    };
+    struct bed b;
+    bed_open(&b, intake(state), 0);
+    checksum_offload(&b, offload);
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+        bed_port_line(&b, false, (uint16_t)(7001 + i), &asked[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+        for (int six = 0; six < 2; six++) {
+            unsigned long before = checksum_errors(b.p.b_fd);
+            size_t n = i == 0 ? 32 << 20 : 4 << 20;
+            nsec took = transfer(&b, six ? "fd09::2" : "10.9.0.2", (uint16_t)(7001 + i), n);
+            unsigned long bad = checksum_errors(b.p.b_fd) - before;
+            struct impair_counts c = bed_count(b.lines[i]);
+            fprintf(stderr,
+                    "# line %zu, IPv%d, offload %d: %.0f MB/s, %lu wrong checksums, %lu "
+                    "frames, %lu overflow\n",
+                    i, six ? 6 : 4, offload, (double)n / ((double)took / 1e3), bad,
+                    (unsigned long)c.matched, (unsigned long)c.overflow);
+            if (i < 4)
+                assert_int_equal(bad, 0);
+            else
+                assert_true(c.corrupted > 0);
+        }
+    bed_close(&b);
+}
+
+static void tcp_is_unharmed(void **state)
+{
+    tcp_passes(state, true);
+}
+
+/* The device neither cuts nor sums: frames are cut before, and sums written from the places that we
+ * name. */
+static void tcp_is_unharmed_without_offloads(void **state)
+{
+    tcp_passes(state, false);
+}
+
+static void arriving_tcp_is_unharmed(void **state)
+{
+    const struct impairment asked[] = {{.delay = 1 * MS}, {.delay = 1 * MS, .jitter = 100 * US}};
+    struct bed b;
+    bed_open(&b, intake(state), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+        bed_port_line(&b, true, (uint16_t)(7001 + i), &asked[i]);
+        bed_port_line(&b, false, (uint16_t)(7001 + i), &asked[i]);
+        nsec took = transfer(&b, "10.9.0.2", (uint16_t)(7001 + i), 8 << 20);
+        fprintf(stderr, "# both ways: %.0f MB/s\n", (double)(8 << 20) / ((double)took / 1e3));
+        assert_int_equal(checksum_errors(b.p.b_fd) + checksum_errors(b.p.a_fd), 0);
+    }
+    bed_close(&b);
+}
+
+/* --- Sizes ---------------------------------------------------------------------------- */
+
+static void datagrams_of_any_size_are_unharmed(void **state)
+{
+    static const uint32_t mtus[] = {1500, 9000};
+    static const size_t sizes[] = {32, 1472, 8972, 30000, 65000};
+    for (size_t m = 0; m < ARRAY_SIZE(mtus); m++) {
+        const struct impairment ten = {.delay = 10 * MS};
+        const struct impairment jitter = {.delay = 10 * MS, .jitter = 5 * MS};
+        struct bed b;
+        bed_open(&b, intake(state), mtus[m]);
+        struct inet_prefix third = {AF_INET, 32, {10, 9, 0, 3}};
+        /* Fragments have no ports: by peer. */
+        struct impair_scope peer = {.protocol = -1, .peers = &third, .n_peers = 1};
+        /* While a neighbour is asked for, the kernel keeps 208 kB for it and drops the rest. */
+        struct stream one = {.n = 1, .size = 32};
+        bed_stream(&b, "10.9.0.2", 7000, false, &one);
+        bed_stream(&b, "fd09::2", 7000, false, &one);
+        bed_stream(&b, "10.9.0.3", 7000, false, &one);
+        bed_run(&b, 5 * MS);
+        bed_forget(&b);
+        bed_line(&b, false, &peer, &jitter);
+        bed_line(&b, false, NULL, &ten);
+        for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+            struct stream spec = {.n = 100, .size = sizes[i], .interval = 5137 * US};
+            bed_stream(&b, "10.9.0.2", (uint16_t)(7001 + i), false, &spec);
+            bed_stream(&b, "fd09::2", (uint16_t)(7001 + i), false, &spec);
+            bed_stream(&b, "10.9.0.3", (uint16_t)(7001 + i), false, &spec);
+        }
+        bed_run(&b, 100 * MS);
+        for (size_t i = 0; i < b.n_streams; i++) {
+            assert_int_equal(stream_lost(&b.streams[i]), 0);
+            assert_int_equal(stream_damaged(&b.streams[i]), 0);
+            assert_int_equal(stream_doubled(&b.streams[i]), 0);
+        }
+        bed_print("65000 bytes", &b.streams[b.n_streams - 2]);
+        bed_close(&b);
+    }
+}
+
+static void floods_lose_nothing_in_silence(void **state)
+{
+    const struct impairment ten = {.delay = 10 * MS};
+    const struct impairment narrow = {.delay = 50 * MS, .limit = 100};
+    struct bed b;
+    bed_open(&b, intake(state), 0);
+    bed_port_line(&b, false, 7001, &ten);
+    bed_port_line(&b, false, 7002, &narrow);
+    struct stream flood = {.n = 40000, .size = 100, .interval = 25 * US};
+    struct stream slow = {.n = 1000, .size = 100, .interval = 1 * MS};
+    bed_stream(&b, "10.9.0.2", 7001, false, &flood);
+    bed_stream(&b, "10.9.0.2", 7002, false, &flood);
+    bed_stream(&b, "10.9.0.2", 7003, false, &slow);
+    bed_run(&b, 200 * MS);
+    for (size_t i = 0; i < 3; i++) {
+        const struct stream *s = &b.streams[i];
+        bed_print(i == 0 ? "flood" : i == 1 ? "limit 100" : "other", s);
+        assert_int_equal(stream_damaged(s), 0);
+        if (i == 2)
+            break;
+        struct impair_counts c = bed_count(b.lines[i]);
+        assert_int_equal(c.matched, s->n);
+        assert_int_equal(c.overflow, stream_lost(s));
+    }
+    assert_true(stream_lost(&b.streams[1]) > 0);
+    assert_int_equal(stream_lost(&b.streams[2]), 0);
+    /* A user namespace has small buffers; what they lose is counted, above. */
+    if (!kit_is_rootless())
+        assert_true(stream_lost(&b.streams[0]) <= 40);
+    bed_close(&b);
+}
+
+/* --- Death ---------------------------------------------------------------------------- */
+
+static void heals_when_the_process_dies(void **state)
+{
+    const struct impairment ten = {.delay = 10 * MS},
+                            cut = {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 1}};
+    struct err err = ERR_INIT;
+    struct bed b;
+    bed_open(&b, intake(state), 0);
+    bed_port_line(&b, false, 7001, &ten);
+    bed_port_line(&b, true, 7002, &ten);
+    bed_port_line(&b, false, 7003, &cut);
+    struct stream spec = {.n = 50, .size = 100, .interval = 1137 * US};
+    bed_stream(&b, "10.9.0.2", 7001, false, &spec);
+    bed_run(&b, 50 * MS);
+    bed_near(&b.streams[0], 10 * MS, 1 * MS);
+    pid_t pid = engine_pid(b.engine);
+    assert_true(pid > 0);
+    nsec start = nsec_now(CLOCK_MONOTONIC);
+    kill(pid, SIGKILL);
+    while (!b.deaths && nsec_now(CLOCK_MONOTONIC) < start + NSEC_SEC)
+        kit_ok(loop_turn(b.loop, nsec_now(CLOCK_MONOTONIC) + 100 * MS, &err), &err);
+    nsec took = nsec_now(CLOCK_MONOTONIC) - start;
+    fprintf(stderr, "# healed after %.2f ms: %s\n", (double)took / 1e6, b.reason);
+    assert_int_equal(b.deaths, 1);
+    assert_true(took < 50 * MS);
+    bed_forget(&b);
+    bed_stream(&b, "10.9.0.2", 7001, false, &spec);
+    bed_stream(&b, "10.9.0.1", 7002, true, &spec);
+    bed_stream(&b, "10.9.0.2", 7003, false, &spec);
+    bed_run(&b, 50 * MS);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(stream_lost(&b.streams[i]), 0);
+        bed_near(&b.streams[i], 0, 1 * MS);
+    }
+    assert_int_equal(engine_set(b.lines[0], true, NULL, &err), -EPIPE);
+    bed_close(&b);
+}
+
+/* The runner is killed: the process must not stay behind. */
+static void dies_with_its_maker(void **state)
+{
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        const struct impairment ten = {.delay = 10 * MS};
+        struct bed b;
+        bed_open(&b, intake(state), 0);
+        bed_port_line(&b, false, 7001, &ten);
+        pid_t pid = engine_pid(b.engine);
+        (void)!write(pipe_fds[1], &pid, sizeof pid);
+        pause();
+        _exit(0);
+    }
+    pid_t pid = 0;
+    assert_int_equal(read(pipe_fds[0], &pid, sizeof pid), sizeof pid);
+    assert_int_equal(kill(pid, 0), 0);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    int left = 200;
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    while (left-- && kill(pid, 0) == 0) {
+        AUTO_FREE char *stat = NULL;
+        size_t n;
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+        if (file_read(AT_FDCWD, path, 4096, &stat, &n, NULL) < 0 || strstr(stat, ") Z"))
+            break; /* dead, and waiting for whoever inherited it */
+        usleep(5000);
+    }
+    assert_true(left > 0);
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+}
+
+static int tests(void)
+{
+    static const enum engine_intake veth = ENGINE_VETH;
+    if (kit_is_rootless() && kit_has_ids())
+        return 0; /* a range of ids changes nothing here */
+#define T(f) cmocka_unit_test_prestate(f, (void *)(uintptr_t)&veth)
+    const struct CMUnitTest all[] = {
+        T(tcp_is_unharmed),
+        T(tcp_is_unharmed_without_offloads),
+        T(arriving_tcp_is_unharmed),
+        T(datagrams_of_any_size_are_unharmed),
+        T(floods_lose_nothing_in_silence),
+        T(heals_when_the_process_dies),
+        T(dies_with_its_maker),
+    };
+    return cmocka_run_group_tests(all, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    return kit_main(argc, argv, tests);
+}

@@ -1,0 +1,164 @@
+/* The engine's test bed. See bed.h. */
+#include "tests/support/bed.h"
+
+#include "sim/base/buf.h"
+#include "sim/impair/scope.h"
+#include "sim/kernel/rtnl.h"
+#include "sim/kernel/tc.h"
+#include "tests/support/labkit.h"
+
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#define Z 3.89 /* 99.99 %, two-sided */
+
+static void bed_died(const char *reason, void *data)
+{
+    struct bed *b = data;
+    b->deaths++;
+    snprintf(b->reason, sizeof b->reason, "%s", reason);
+}
+
+static void describe_line(const char *line, void *data)
+{
+    buf_printf(data, "%s\n", line);
+}
+
+static char *describe(struct nl *nl, enum rtnl_what what)
+{
+    struct err err = ERR_INIT;
+    AUTO_BUF text = BUF_INIT;
+    kit_ok(rtnl_describe(nl, what, describe_line, &text, &err), &err);
+    return buf_steal(&text);
+}
+
+void bed_open(struct bed *b, enum engine_intake intake, uint32_t mtu)
+{
+    struct err err = ERR_INIT;
+    *b = (struct bed){0};
+    duo_open(&b->p, mtu);
+    kit_ok(loop_new(LOOP_REAL, &b->loop, &err), &err);
+    kit_ok(engine_new(b->loop, intake, bed_died, b, &b->engine, &err), &err);
+    tc_clsact_add(b->p.a, "eth0");
+    kit_ok(nl_flush(b->p.a, &err), &err);
+    b->links = describe(b->p.a, RTNL_LINKS);
+    b->qdiscs = describe(b->p.a, RTNL_FILTERS);
+}
+
+void bed_close(struct bed *b)
+{
+    struct err err = ERR_INIT;
+    for (size_t i = 0; i < b->n; i++)
+        kit_ok(engine_disarm(b->lines[i], &err), &err);
+    bed_forget(b);
+    engine_free(b->engine);
+    AUTO_FREE char *links = describe(b->p.a, RTNL_LINKS);
+    AUTO_FREE char *qdiscs = describe(b->p.a, RTNL_FILTERS);
+    assert_string_equal(links, b->links);
+    assert_string_equal(qdiscs, b->qdiscs);
+    free(b->links);
+    free(b->qdiscs);
+    loop_free(b->loop);
+    duo_close(&b->p);
+}
+
+struct engine_line *bed_line(struct bed *b, bool ingress, const struct impair_scope *scope,
+                             const struct impairment *what)
+{
+    struct err err = ERR_INIT;
+    AUTO_FREE struct sock_filter *ops = NULL;
+    const struct impair_scope all = {.protocol = -1};
+    size_t n_ops;
+    char tag[16];
+    scope = scope ? scope : &all;
+    kit_ok(scope_program(scope, ingress, &ops, &n_ops, &err), &err);
+    snprintf(tag, sizeof tag, "bs%zu", b->n);
+    struct engine_spec spec = {
+        .point = {.nl = b->p.a, .netns_fd = b->p.a_fd, .device = "eth0", .ingress = ingress},
+        .scope = scope,
+        .ops = ops,
+        .n_ops = n_ops,
+        .pref = (uint16_t)(100 + b->n),
+        .tag = tag};
+    kit_ok(engine_arm(b->engine, &spec, what, &b->lines[b->n], &err), &err);
+    kit_ok(engine_set(b->lines[b->n], true, NULL, &err), &err);
+    return b->lines[b->n++];
+}
+
+struct engine_line *bed_port_line(struct bed *b, bool ingress, uint16_t port,
+                                  const struct impairment *what)
+{
+    struct impair_ports ports = {port, port};
+    struct impair_scope scope = {.protocol = -1, .ports = &ports, .n_ports = 1};
+    return bed_line(b, ingress, &scope, what);
+}
+
+struct impair_counts bed_count(const struct engine_line *line)
+{
+    struct err err = ERR_INIT;
+    struct impair_counts c;
+    kit_ok(engine_count((struct engine_line *)(uintptr_t)line, &c, &err), &err);
+    return c;
+}
+
+struct stream *bed_stream(struct bed *b, const char *address, uint16_t port, bool back,
+                          const struct stream *spec)
+{
+    struct stream *s = &b->streams[b->n_streams++];
+    *s = *spec;
+    (back ? duo_udp_back : duo_udp)(&b->p, address, port, &s->tx, &s->rx);
+    return s;
+}
+
+void bed_unchecked(struct stream *s)
+{
+    int one = 1;
+    assert_int_equal(setsockopt(s->tx, SOL_SOCKET, SO_NO_CHECK, &one, sizeof one), 0);
+}
+
+void bed_run(struct bed *b, nsec grace)
+{
+    assert_int_equal(stream_run(b->streams, b->n_streams, grace), 0);
+}
+
+void bed_forget(struct bed *b)
+{
+    for (size_t i = 0; i < b->n_streams; i++) {
+        stream_done(&b->streams[i]);
+        close(b->streams[i].tx);
+        close(b->streams[i].rx);
+    }
+    b->n_streams = 0;
+}
+
+void bed_print(const char *name, const struct stream *s)
+{
+    size_t n;
+    AUTO_FREE double *d = stream_delays(s, true, &n);
+    fprintf(stderr,
+            "# %s: %zu sent, %zu lost, %zu doubled, %zu damaged, %zu overtaken, delay us p1 %.1f "
+            "p50 %.1f p99 %.1f max %.1f\n",
+            name, s->n, stream_lost(s), stream_doubled(s), stream_damaged(s), stream_overtaken(s),
+            stream_quantile(d, n, 0.01) / 1e3, stream_quantile(d, n, 0.5) / 1e3,
+            stream_quantile(d, n, 0.99) / 1e3, stream_quantile(d, n, 1) / 1e3);
+}
+
+void bed_near(const struct stream *s, nsec delay, nsec within)
+{
+    size_t n;
+    AUTO_FREE double *d = stream_delays(s, true, &n);
+    double median = stream_quantile(d, n, 0.5);
+    if (!(fabs(median - (double)delay) <= (double)within))
+        fail_msg("the median delay is %.1f us, not %.1f", median / 1e3, (double)delay / 1e3);
+}
+
+void bed_share(const char *what, size_t k, size_t n, double p)
+{
+    double mean = (double)n * p, sd = sqrt((double)n * p * (1 - p));
+    fprintf(stderr, "# %s: %zu of %zu, %.3f %%, asked %.3f %% ± %.3f\n", what, k, n,
+            100.0 * (double)k / (double)n, 100 * p, 100 * Z * sd / (double)n);
+    if (fabs((double)k - mean) > Z * sd + 1)
+        fail_msg("%s: %zu of %zu, where %.0f ± %.0f were due", what, k, n, mean, Z * sd);
+}

@@ -1,0 +1,48 @@
+/* A test bed of the user-space engine: two namespaces, a cable (duo.h), lines at a's eth0.
+ *
+ * Ownership: bed_open() … bed_close(), which disarms what is armed and holds that nothing of it is
+ * left in the namespaces. A failure ends the test.
+ */
+#pragma once
+
+#include "sim/impair/engine/engine.h"
+#include "tests/support/duo.h"
+#include "tests/support/stream.h"
+
+#define BED_LINES 16
+#define BED_STREAMS 16
+
+struct bed {
+    struct duo p;
+    struct loop *loop;
+    struct engine *engine;
+    struct engine_line *lines[BED_LINES];
+    size_t n;
+    struct stream streams[BED_STREAMS];
+    size_t n_streams;
+    int deaths;
+    char reason[128];
+    char *links, *qdiscs; /* as they were */
+};
+
+void bed_open(struct bed *b, enum engine_intake intake, uint32_t mtu);
+void bed_close(struct bed *b);
+/* Armed and on; scope NULL: everything. */
+struct engine_line *bed_line(struct bed *b, bool ingress, const struct impair_scope *scope,
+                             const struct impairment *what);
+/* For what goes to (egress), or comes from (ingress), this UDP or TCP port. */
+struct engine_line *bed_port_line(struct bed *b, bool ingress, uint16_t port,
+                                  const struct impairment *what);
+struct impair_counts bed_count(const struct engine_line *line);
+/* A stream from a to ADDRESS:port in b, or (back) from b to a. Unchecked: without UDP checksums. */
+struct stream *bed_stream(struct bed *b, const char *address, uint16_t port, bool back,
+                          const struct stream *spec);
+void bed_unchecked(struct stream *s);
+void bed_run(struct bed *b, nsec grace); /* all streams at once */
+void bed_forget(struct bed *b);          /* the streams */
+void bed_print(const char *name, const struct stream *s);
+
+/* The median delay of a stream is `delay`, give or take. */
+void bed_near(const struct stream *s, nsec delay, nsec within);
+/* k of n happened with probability p, at 99.99 % (normal approximation). */
+void bed_share(const char *what, size_t k, size_t n, double p);
