@@ -193,6 +193,9 @@ static void datagrams_of_any_size_are_unharmed(void **state)
         const struct impairment jitter = {.delay = 10 * MS, .jitter = 5 * MS};
         struct bed b;
         bed_open(&b, intake(state), mtus[m]);
+        /* Else the kernel gives a datagram up when 64 other fragments come between its own. */
+        struct err err = ERR_INIT;
+        kit_ok(nl_sysctl(b.p.b, "net/ipv4/ipfrag_max_dist", "0", &err), &err);
         struct inet_prefix third = {AF_INET, 32, {10, 9, 0, 3}};
         /* Fragments have no ports: by peer. */
         struct impair_scope peer = {.protocol = -1, .peers = &third, .n_peers = 1};
@@ -213,11 +216,18 @@ static void datagrams_of_any_size_are_unharmed(void **state)
         }
         bed_run(&b, 100 * MS);
         for (size_t i = 0; i < b.n_streams; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "MTU %u, %zu bytes, to %s", mtus[m], b.streams[i].size,
+                     i % 3 == 0   ? "10.9.0.2"
+                     : i % 3 == 1 ? "fd09::2"
+                                  : "10.9.0.3, jitter");
+            bed_print(name, &b.streams[i]);
+        }
+        for (size_t i = 0; i < b.n_streams; i++) {
             assert_int_equal(stream_lost(&b.streams[i]), 0);
             assert_int_equal(stream_damaged(&b.streams[i]), 0);
             assert_int_equal(stream_doubled(&b.streams[i]), 0);
         }
-        bed_print("65000 bytes", &b.streams[b.n_streams - 2]);
         bed_close(&b);
     }
 }
