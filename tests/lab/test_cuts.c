@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "injectors/injector.h"
 #include "injectors/net/crossing.h"
@@ -408,6 +411,234 @@ static void existing_connections_are_ended_where_asked(void **state)
     kit_close(&k);
 }
 
+/* All that can be said beside the shape. */
+static void every_combination_bites(void **state)
+{
+    static struct kit k;
+    struct port_range range = {5000, 5003};
+    size_t n = 0, refused = 0;
+    five_hosts(&k);
+    for (unsigned i = 0; i < 2 * 2 * 2 * 2 * 5; i++) {
+        struct partition_params *p;
+        struct step *s = a_from_b(&k, "all", &p);
+        struct err err = ERR_INIT;
+        struct fault f;
+        p->kind = i & 1;
+        p->packets = i >> 1 & 1;
+        p->connections = i >> 2 & 1;
+        p->protocol = (int)(i >> 4);
+        if (i >> 3 & 1)
+            p->ports = (struct port_ranges){&range, 1};
+        if (injector_of(s)->check(k.s, s, &err) < 0) {
+            refused++;
+            continue;
+        }
+        fault_begin(&k, s, &f);
+        if (p->protocol != 3 && !strstr(f.proof.seen, "of 2 of our own 0 arrived"))
+            fail_msg("%u: %s", i, f.proof.seen);
+        fault_end(&k, &f);
+        n++;
+    }
+    /* icmp has no ports, and of udp, sctp and icmp no connections can be cut */
+    assert_int_equal(refused, 8 + 8 + 8 + 4);
+    assert_int_equal(n + refused, 80);
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+/* --- Rules of others ----------------------------------------------------------------------------
+ */
+
+/* A firewall as hosts have it, by nft and by both kinds of iptables, before its server starts. */
+static const char firewall[] =
+    "sh -c \"nft add table inet own; nft 'add set inet own s { type ipv4_addr; elements = { "
+    "10.9.9.9 } }'; nft 'add chain inet own in { type filter hook input priority -200; }'; "
+    "nft add rule inet own in ct state established,related counter accept; "
+    "nft add rule inet own in ip saddr @s drop; nft add rule inet own in tcp dport 81 counter "
+    "drop; "
+    "if command -v iptables >/dev/null; then iptables -A INPUT -p tcp --dport 82 -j DROP; "
+    "ip6tables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT; "
+    "iptables-legacy -t raw -A PREROUTING -p udp --dport 83 -j NOTRACK; fi; "
+    "exec ./test_cuts server tcp 80\"";
+
+static const char firewall_as_it_is[] =
+    "nft -s list table inet own; if command -v iptables >/dev/null; then iptables-save; "
+    "ip6tables-save; iptables-legacy-save; fi | grep -v '^[#:]'";
+
+static void must_stand(struct kit *k, const char *before)
+{
+    AUTO_FREE char *now = NULL;
+    assert_int_equal(kit_run(k, "b", firewall_as_it_is, &now), 0);
+    assert_string_equal(now, before);
+}
+
+static void rules_of_others_stay_and_let_nothing_through(void **state)
+{
+    static struct kit k;
+    static char port[] = "80";
+    kit_open(&k);
+    kit_host(&k, "a", "10.0.0.1/24 fd00::1/64");
+    struct host *b = kit_host(&k, "b", "10.0.0.2/24 fd00::2/64");
+    kit_unit(&k, b, "web", firewall);
+    kit_ready(&k, b)->tcp = port;
+    kit_up(&k, true);
+    AUTO_FREE char *before = NULL;
+    assert_int_equal(kit_run(&k, "b", firewall_as_it_is, &before), 0);
+    assert_non_null(strstr(before, "tcp dport 81 counter drop"));
+    if (!strstr(before, "--dport 83"))
+        print_message("without iptables: it is not installed\n");
+    for (int way = 0; way < 3; way++) {
+        struct talk t = talk_open(&k, "a", "b", way == 1 ? "fd00::2" : "10.0.0.2", 5000);
+        struct partition_params *p;
+        struct step *s = a_from_b(&k, "beside", &p);
+        struct fault f;
+        p->kind = way == 1 ? CUT_REJECT : CUT_DROP;
+        p->packets = way == 2 ? CUT_NEW_CONNECTIONS : CUT_ALL_PACKETS;
+        p->connections = way == 2 ? CUT_SEVER : CUT_KEEP;
+        assert_true(talk_works(&t));
+        fault_begin(&k, s, &f);
+        must_stand(&k, before);
+        assert_false(talk_works(&t)); /* though the host accepts what is established */
+        fault_holds(&k, &f);
+        fault_end(&k, &f);
+        talk_close(&t);
+    }
+    must_stand(&k, before);
+    assert_int_equal(dial(&k, "a", "10.0.0.2", 80, NULL), 0);
+    assert_int_equal(dial(&k, "a", "10.0.0.2", 81, NULL), ETIMEDOUT);
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
+/* --- A hundred hosts ----------------------------------------------------------------------------
+ */
+
+enum { MANY = 100, ROUNDS = 20000 };
+
+/* A process of its own that sends on one way to each host, round about, and sees what arrives: the
+ * order of its sends is the order in which they meet the rules. */
+struct stream {
+    atomic_bool stop;
+    size_t rounds;
+    nsec sent[ROUNDS][MANY]; /* before each send */
+    uint32_t last[MANY];     /* the last round of each way that arrived */
+};
+
+struct datagram {
+    uint32_t way, round;
+};
+
+static void open_ways(struct kit *k, int out[MANY], int in[MANY])
+{
+    for (int i = 0; i < MANY; i++) {
+        char from[16], to[16], address[32];
+        socklen_t n = sizeof(struct sockaddr_storage);
+        snprintf(from, sizeof from, "h%d", (i + MANY / 2) % MANY);
+        snprintf(to, sizeof to, "h%d", i);
+        snprintf(address, sizeof address, "10.0.0.%d", i + 1);
+        struct sockaddr_storage where = at(address, 9000, &n);
+        in[i] = socket_of(k, to, AF_INET, SOCK_DGRAM);
+        out[i] = socket_of(k, from, AF_INET, SOCK_DGRAM);
+        assert_int_equal(bind(in[i], (struct sockaddr *)&where, n), 0);
+        assert_int_equal(connect(out[i], (struct sockaddr *)&where, n), 0);
+    }
+}
+
+static void note_arrivals(struct stream *s, const int in[MANY], size_t way)
+{
+    struct datagram d;
+    while (recv(in[way], &d, sizeof d, MSG_DONTWAIT) == (ssize_t)sizeof d)
+        if (d.way == way && d.round > s->last[way])
+            s->last[way] = d.round;
+}
+
+static _Noreturn void send_all_the_time(struct stream *s, const int out[MANY], const int in[MANY])
+{
+    uint32_t round = 0;
+    for (; round < ROUNDS && !atomic_load(&s->stop); round++)
+        for (uint32_t i = 0; i < MANY; i++) {
+            struct datagram d = {i, round};
+            s->sent[round][i] = nsec_now(CLOCK_MONOTONIC);
+            /* a refusal of the one before is told here, and nothing sent */
+            for (int t = 0; t < 3 && send(out[i], &d, sizeof d, MSG_NOSIGNAL) < 0; t++)
+                ;
+            note_arrivals(s, in, i);
+        }
+    usleep(20000);
+    for (size_t i = 0; i < MANY; i++)
+        note_arrivals(s, in, i);
+    s->rounds = round;
+    _exit(0);
+}
+
+/* How much later the last packet got through anywhere than the first was lost anywhere; not above
+ * zero: all ways were cut at one instant. */
+static nsec skew_of(const struct stream *s)
+{
+    nsec last_through = 0, first_lost = INT64_MAX;
+    for (size_t i = 0; i < MANY; i++) {
+        assert_true(s->last[i] > 0);             /* it was open */
+        assert_true(s->last[i] + 1 < s->rounds); /* and was cut */
+        nsec through = s->sent[s->last[i]][i], lost = s->sent[s->last[i] + 1][i];
+        last_through = through > last_through ? through : last_through;
+        first_lost = lost < first_lost ? lost : first_lost;
+    }
+    return last_through - first_lost;
+}
+
+static void a_hundred_hosts_are_cut_together(void **state)
+{
+    static struct kit k;
+    char half[2][512] = {"", ""}, address[64], name[16];
+    int out[MANY], in[MANY];
+    kit_open(&k);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "h%d", i);
+        snprintf(address, sizeof address, "10.0.0.%d/24", i + 1);
+        kit_host(&k, name, address);
+        size_t len = strlen(half[i < MANY / 2]);
+        snprintf(half[i < MANY / 2] + len, sizeof half[0] - len, "%s ", name);
+    }
+    kit_up(&k, false);
+    open_ways(&k, out, in);
+    for (int kind = CUT_DROP; kind <= CUT_REJECT; kind++) {
+        struct stream *s =
+            mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        assert_ptr_not_equal(s, MAP_FAILED);
+        struct step *step = fault_step(&k, "half", "partition");
+        struct partition_params *p = step->params;
+        struct fault f;
+        p->kind = kind;
+        fault_group(&k, &p->cut, half[0]);
+        fault_group(&k, &p->cut, half[1]);
+        pid_t pid = fork();
+        if (pid == 0)
+            send_all_the_time(s, out, in);
+        usleep(20000);
+        fault_begin(&k, step, &f);
+        usleep(20000);
+        atomic_store(&s->stop, true);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        nsec skew = skew_of(s), told = f.result.at.hi - f.result.at.lo;
+        char text[2][NSEC_TEXT_MAX];
+        print_message("%s: measured %s, told %s; %s\n", kind == CUT_DROP ? "drop" : "reject",
+                      nsec_text(skew, text[0]), nsec_text(told, text[1]), f.proof.seen);
+        assert_non_null(strstr(f.proof.seen, kind == CUT_DROP
+                                                 ? "took effect as one, within "
+                                                 : "took effect on 100 hosts within "));
+        /* a packet that was under way when its rule came is no skew */
+        assert_true(skew <= (kind == CUT_DROP ? 0 : told) + NSEC_MSEC);
+        fault_end(&k, &f);
+        munmap(s, sizeof *s);
+    }
+    for (int i = 0; i < MANY; i++) {
+        close(out[i]);
+        close(in[i]);
+    }
+    fault_nothing_left(&k);
+    kit_close(&k);
+}
+
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
@@ -416,7 +647,14 @@ static int tests(void)
         cmocka_unit_test(a_port_alone_is_cut),
         cmocka_unit_test(a_protocol_alone_is_cut),
         cmocka_unit_test(existing_connections_are_ended_where_asked),
+        cmocka_unit_test(every_combination_bites),
+        cmocka_unit_test(rules_of_others_stay_and_let_nothing_through),
+        cmocka_unit_test(a_hundred_hosts_are_cut_together),
     };
+    const struct CMUnitTest shapes[] = {cmocka_unit_test(every_shape_loses_what_it_says)};
+    /* more users make no difference to the network: the third time would show nothing new */
+    if (kit_is_rootless() && kit_has_ids())
+        return cmocka_run_group_tests(shapes, NULL, NULL);
     return cmocka_run_group_tests(all, NULL, NULL);
 }
 

@@ -610,33 +610,6 @@ static void what_is_restarted_by_its_host_was_killed_all_the_same(void **state)
     kit_close(&k);
 }
 
-/* Thirty hosts against thirty: 1,800 pairs in one transaction, and back. */
-static void a_large_cut_is_one_transaction(void **state)
-{
-    static struct kit k;
-    kit_open(&k);
-    struct step *s = fault_step(&k, "half", "partition");
-    struct partition_params *p = s->params;
-    char half[2][512] = {"", ""}, address[32], name[8];
-    for (int i = 0; i < 60; i++) {
-        snprintf(name, sizeof name, "h%d", i);
-        snprintf(address, sizeof address, "10.0.0.%d", i + 1);
-        kit_host(&k, name, address);
-        size_t len = strlen(half[i % 2]);
-        snprintf(half[i % 2] + len, sizeof half[0] - len, "%s ", name);
-    }
-    kit_up(&k, false);
-    fault_group(&k, &p->cut, half[0]);
-    fault_group(&k, &p->cut, half[1]);
-    struct fault f;
-    fault_begin(&k, s, &f);
-    assert_non_null(strstr(f.proof.seen, "1801 of 1801 rules in force"));
-    assert_non_null(strstr(f.proof.seen, "of 64 of our own 0 arrived"));
-    fault_end(&k, &f);
-    fault_nothing_left(&k);
-    kit_close(&k);
-}
-
 /* --- plan says what run does --------------------------------------------------------------------
  */
 
@@ -712,7 +685,7 @@ static void plan_and_run_send_the_same(void **state)
 static _Noreturn void doomed_runner(int tell)
 {
     static struct kit k;
-    static struct fault f[4];
+    static struct fault f[5];
     three_hosts(&k);
     struct step *s = fault_step(&k, "cut", "partition");
     struct partition_params *p = s->params;
@@ -725,6 +698,13 @@ static _Noreturn void doomed_runner(int tell)
     fault_group(&k, &p->cut, "a");
     fault_group(&k, &p->cut, "c");
     fault_begin(&k, s, &f[1]);
+    s = fault_step(&k, "new", "partition");
+    p = s->params;
+    p->packets = CUT_NEW_CONNECTIONS;
+    p->connections = CUT_SEVER;
+    fault_group(&k, &p->cut, "b");
+    fault_group(&k, &p->cut, "c");
+    fault_begin(&k, s, &f[4]);
     s = fault_step(&k, "hang", "stop");
     ((struct stop_params *)s->params)->whom.host = fault_target(&k, "c");
     fault_begin(&k, s, &f[2]);
@@ -799,7 +779,6 @@ static int tests(void)
         cmocka_unit_test(targets_are_chosen_at_run_time),
         cmocka_unit_test(a_fault_ended_by_others_is_seen),
         cmocka_unit_test(what_is_restarted_by_its_host_was_killed_all_the_same),
-        cmocka_unit_test(a_large_cut_is_one_transaction),
         cmocka_unit_test(plan_and_run_send_the_same),
         cmocka_unit_test(nothing_outlives_a_killed_runner),
     };
