@@ -54,6 +54,10 @@ struct inject_proof {
 #define INJECT_AGAIN 1
 #define INJECT_AGAIN_EVERY (10 * NSEC_MSEC)
 
+/* revert: what was changed has gone by itself, with what it was changed in (err says what has gone);
+ * nothing was touched. */
+#define INJECT_GONE 1
+
 /* What an action that ends later reports, in this order: for each host a COMMAND_START and a
  * COMMAND_END (`run` only; an END alone: it could not be run, `output` says why), then once ENDED. Texts are borrowed for the call. */
 enum inject_event_kind { INJECT_COMMAND_START, INJECT_COMMAND_END, INJECT_ENDED };
@@ -78,7 +82,8 @@ struct injector {
     bool is_fault; /* false: an action of people or of the system (`run`) */
     bool lasts;    /* has something to undo: `for:` and `until:` make sense */
     bool holds; /* what it did must still be there when we take it away; if not, others ended it */
-    bool kept;  /* what it changes outlives us: prepare when the trial is armed, and the undo
+    bool attaches; /* works on hosts that others made, too; there what it changes is kept */
+    bool kept;     /* what it changes outlives us: prepare when the trial is armed, and the undo
                  * record goes to disk before; else prepare just before apply */
     /* Rules that tables cannot say (exactly one of two keys …), for `blackstart check`; NULL: none.
      * -errno, or 1 for a warning, both with a sentence; one that begins with a key in quotes is
@@ -103,7 +108,7 @@ struct injector {
                  struct err *err);
     /* 0 or INJECT_AGAIN; NULL: there is nothing to verify (`run`). */
     int (*verify)(struct inject_env *env, void *state, struct inject_proof *ret, struct err *err);
-    /* NULL when !lasts. ret->targets and ret->chosen stay NULL. */
+    /* 0 or INJECT_GONE. NULL when !lasts. ret->targets and ret->chosen stay NULL. */
     int (*revert)(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                   struct err *err);
     void (*done)(void *state);

@@ -121,6 +121,8 @@ static json_t *entry_line(uint64_t n, const struct journal_entry *e)
 {
     json_t *line = json_pack("{s:I, s:s, s:s, s:O, s:b}", "entry", (json_int_t)n, "step", e->step,
                              "injector", e->injector, "undo", e->undo, "persistent", e->persistent);
+    if (e->armed)
+        json_object_set_new(line, "armed", json_true());
     if (e->netns)
         json_object_set_new(line, "netns", json_integer((json_int_t)e->netns));
     if (e->pid) {
@@ -171,19 +173,46 @@ int journal_sync(struct journal *j, struct err *err)
     return 0;
 }
 
-int journal_done_entry(struct journal *j, uint64_t n, struct err *err)
+static json_t *find_pending(const struct journal *j, uint64_t n, size_t *ret_i)
 {
     size_t i;
     json_t *entry;
-    json_array_foreach (j->pending, i, entry) {
-        if ((uint64_t)jsonx_int(entry, "entry", -1) != n)
-            continue;
-        bool tied = jsonx_bool(entry, "tied", false);
-        json_array_remove(j->pending, i);
-        AUTO_JSON *line = json_pack("{s:I}", "done", (json_int_t)n);
-        return tied ? 0 : write_line(j, j->fd, line, err);
-    }
-    return 0; /* undone twice is undone */
+    json_array_foreach (j->pending, i, entry)
+        if ((uint64_t)jsonx_int(entry, "entry", -1) == n) {
+            *ret_i = i;
+            return entry;
+        }
+    return NULL;
+}
+
+int journal_begin(struct journal *j, uint64_t n, struct err *err)
+{
+    size_t i;
+    json_t *entry = find_pending(j, n, &i);
+    if (j->failed)
+        return err_set(err, -j->failed, "the journal failed before: nothing more may be changed");
+    if (!entry)
+        return err_set(err, ENOENT, "the journal has no entry %llu", (unsigned long long)n);
+    json_object_set_new(entry, "begun", json_true());
+    if (jsonx_bool(entry, "tied", false))
+        return 0;
+    AUTO_JSON *line = json_pack("{s:I}", "begin", (json_int_t)n);
+    int r = write_line(j, j->fd, line, err);
+    if (r < 0)
+        j->failed = r;
+    return r;
+}
+
+int journal_done_entry(struct journal *j, uint64_t n, struct err *err)
+{
+    size_t i;
+    json_t *entry = find_pending(j, n, &i);
+    if (!entry)
+        return 0; /* undone twice is undone */
+    bool tied = jsonx_bool(entry, "tied", false);
+    json_array_remove(j->pending, i);
+    AUTO_JSON *line = json_pack("{s:I}", "done", (json_int_t)n);
+    return tied ? 0 : write_line(j, j->fd, line, err);
 }
 
 json_t *journal_pending(const struct journal *j)

@@ -7,6 +7,7 @@
  *         <folder>/<run id>.ndjson, one JSON object a line:
  *           {"journal":1,"run":…,"boot":…,"netns":…}              the first line
  *           {"entry":N,"step":…,"injector":…,"undo":{…},"persistent":bool,"netns":…,"pid":…,"start":…}
+ *           {"begin":N}                                            before its apply, if "armed"
  *           {"done":N}                                             after its revert
  * The file is there exactly as long as an entry of it is not done.
  *
@@ -19,6 +20,10 @@
  * container paused); the others are void. An entry that names a process (pid and start time) or a
  * network namespace (inode, which must be the one we are in) is void when that is no longer there:
  * a pid that was used again, a foreign namespace, are never touched.
+ *
+ * An entry may be armed: written long before its change. Until its "begin" is there nothing was
+ * changed, and it is void. (That line is not synced: what a power loss can take with it is void after
+ * it anyway, but for persistent entries, which are undone whether they began or not.)
  *
  * Torn last lines (a crash during write) are ignored: a change is made after its line is whole. Any
  * other line that cannot be read is reported and keeps the file.
@@ -39,6 +44,7 @@ struct journal_entry {
     const char *step, *injector; /* its name in the registry */
     const json_t *undo;
     bool persistent; /* survives a reboot */
+    bool armed;      /* journal_begin() comes before the change */
     /* Identities; 0: none. */
     uint64_t netns;           /* inode of the network namespace it was made in */
     pid_t pid;                /* a process that it is about */
@@ -59,6 +65,8 @@ int journal_append(struct journal *j, const struct journal_entry *e, uint64_t *r
 /* All kept entries are on the disk when this returns (fdatasync of the file, fsync of its folder).
  */
 int journal_sync(struct journal *j, struct err *err);
+/* An armed entry's change is made next. */
+int journal_begin(struct journal *j, uint64_t n, struct err *err);
 int journal_done_entry(struct journal *j, uint64_t n, struct err *err);
 /* Entries that are not done, tied ones included, oldest first: [{entry,step,injector,undo,…}]. For
  * the warden, who undoes them through journal_undo_open(). New reference. */

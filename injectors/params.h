@@ -45,6 +45,7 @@ struct link_flap {
 struct link_params {
     struct target *host;
     char *network; /* NULL: all of the host's ports */
+    char *device;  /* of a host that others made; else NULL */
     bool down;
     struct link_flap *flap;
 };

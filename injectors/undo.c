@@ -100,6 +100,8 @@ static const char *why_void(const struct journal_run *run, const json_t *entry)
     int64_t netns = jsonx_int(entry, "netns", 0);
     if (!persistent && netns && (uint64_t)netns != f->netns)
         return "its network namespace is not this one";
+    if (!persistent && jsonx_bool(entry, "armed", false) && !jsonx_bool(entry, "begun", false))
+        return "it had not begun, nothing was changed";
     int64_t pid = jsonx_int(entry, "pid", 0);
     if (pid) {
         /* A persistent one of another boot: pids and start times of then mean nothing now. */
@@ -149,9 +151,10 @@ enum journal_outcome journal_undo_entry(const struct journal_run *run, const jso
         report(run, entry, JOURNAL_FAILED, err.text, NULL);
         return JOURNAL_FAILED;
     }
-    report(run, entry, JOURNAL_UNDONE, "undone", &result);
+    enum journal_outcome outcome = r == INJECT_GONE ? JOURNAL_VOID : JOURNAL_UNDONE;
+    report(run, entry, outcome, r == INJECT_GONE ? err.text : "undone", &result);
     inject_result_done(&result);
-    return JOURNAL_UNDONE;
+    return outcome;
 }
 
 /* --- A file -------------------------------------------------------------------------------------
@@ -189,6 +192,16 @@ static bool mark_done(json_t *entries, int64_t n)
     return false;
 }
 
+static bool mark_begun(json_t *entries, int64_t n)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (entries, i, e)
+        if (jsonx_int(e, "entry", -1) == n)
+            return json_object_set_new(e, "begun", json_true()) == 0;
+    return false;
+}
+
 /* A line that is whole. The first must be the head; false: cannot be read. */
 static bool take_line(struct journal_content *c, const char *text, size_t n, bool first)
 {
@@ -200,6 +213,8 @@ static bool take_line(struct journal_content *c, const char *text, size_t n, boo
         c->has_head = jsonx_int(line, "journal", 0) == JOURNAL_VERSION;
         return c->has_head;
     }
+    if (jsonx_int(line, "begin", -1) >= 0)
+        return mark_begun(c->entries, jsonx_int(line, "begin", -1));
     if (jsonx_int(line, "done", -1) >= 0)
         return mark_done(c->entries, jsonx_int(line, "done", -1));
     if (!is_entry(line))

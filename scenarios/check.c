@@ -352,6 +352,7 @@ static void check_host(const struct scenario *s, const struct host *h, struct di
     }
     if (h->ready)
         check_ready(s, h, diags);
+    check_host_kind(s, h, diags);
 }
 
 void check_scenario(const struct scenario *s, struct diags *diags)

@@ -22,6 +22,12 @@ void check_trials(const struct scenario *s, int64_t trials, struct diags *diags)
 void check_networks(const struct scenario *s, struct diags *diags); /* and hosts' addresses */
 void check_script(const struct scenario *s, struct diags *diags);
 
+/* A host is of one kind, and has what belongs to that kind. */
+void check_host_kind(const struct scenario *s, const struct host *h, struct diags *diags);
+/* What a step does to hosts that others made is possible and allowed. True: it names none, or all is
+ * well. */
+bool check_attached(const struct scenario *s, const struct step *step, struct diags *diags);
+
 /* Where the value of a key stands: check_place(s, "services", "checkout", "rto", NULL); of the
  * deepest key that is there. */
 struct place check_place(const struct scenario *s, ...) __attribute__((sentinel));

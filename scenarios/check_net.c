@@ -284,13 +284,20 @@ static void check_routers(const struct plan *p, const struct network *n)
     }
 }
 
+/* Those that others made have addresses of their own, which are not ours to plan. */
+static const struct strv *addresses_of(const struct host *h)
+{
+    static const struct strv none;
+    return h->lab ? &h->lab->addresses : &none;
+}
+
 void check_networks(const struct scenario *s, struct diags *diags)
 {
     size_t before = diags->n_errors, n_subnets = 2, n_taken = 0;
     for (size_t i = 0; i < s->networks.n; i++)
         n_subnets += ((const struct network *)s->networks.items[i])->subnets.n;
     for (size_t i = 0; i < s->hosts.n; i++)
-        n_taken += ((const struct host *)s->hosts.items[i])->lab->addresses.n;
+        n_taken += addresses_of(s->hosts.items[i])->n;
     struct plan p = {.s = s,
                      .diags = diags,
                      .subnets = arena_alloc(s->arena, n_subnets * sizeof *p.subnets),
@@ -309,8 +316,9 @@ void check_networks(const struct scenario *s, struct diags *diags)
     for (size_t i = 0; i < s->hosts.n && !diags_is_full(diags); i++) {
         const struct host *h = s->hosts.items[i];
         const struct node *node = address_node(&p, h);
-        for (size_t k = 0; k < h->lab->addresses.n; k++)
-            check_address(&p, h, h->lab->addresses.items[k], item_place(node, k));
+        const struct strv *addresses = addresses_of(h);
+        for (size_t k = 0; k < addresses->n; k++)
+            check_address(&p, h, addresses->items[k], item_place(node, k));
     }
     if (diags->n_errors != before)
         return;

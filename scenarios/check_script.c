@@ -48,6 +48,8 @@ static void check_action(const struct scenario *s, size_t i, struct diags *diags
     const struct step *step = s->script.items[i];
     struct err err = ERR_INIT;
     const struct node *node = step_node(s, i, step->action->name);
+    if (!check_attached(s, step, diags))
+        return;
     int r = injector_of(step)->check ? injector_of(step)->check(s, step, &err) : 0;
     if (r < 0)
         diags_error(diags, check_sentence_place(node, err.text, step->action_place), "%s",

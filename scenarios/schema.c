@@ -206,14 +206,26 @@ static void add_required(json_t *object, const struct record *r)
         json_object_set(object, "required", keys);
 }
 
+/* [{required: [lab]}, {required: [netns]}]; NULL: this record has no such choice. */
+static json_t *kinds_of(const struct record *r)
+{
+    json_t *one = NULL;
+    for (const struct field *f = r->fields; f->key; f++)
+        if (f->flags & FIELD_ONE_OF) {
+            one = one ? one : json_array();
+            json_array_append_new(one, json_pack("{s:[s]}", "required", f->key));
+        }
+    return one;
+}
+
 static json_t *record_schema(struct schema *c, const struct record *r)
 {
     json_t *properties = json_object();
     json_t *object = json_pack("{s:s}", "type", "object");
     for (const struct field *f = r->fields; f->key; f++)
         json_object_set_new(properties, f->key, field_schema(c, f));
-    json_t *one = r->variants ? json_array() : NULL;
-    for (size_t i = 0; one && r->variants[i]; i++) {
+    json_t *one = r->variants ? json_array() : kinds_of(r);
+    for (size_t i = 0; r->variants && r->variants[i]; i++) {
         const struct variant *v = r->variants[i];
         json_t *j = json_pack("{s:[o]}", "allOf", schema_ref(c, v->params));
         if (v->summary)

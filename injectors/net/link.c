@@ -1,6 +1,8 @@
 /* link: a host's cable is pulled at the switch, once or again and again. Both ends lose their
  * carrier; frames in both directions are lost; the host and its processes go on.
  *
+ * Of a host that others made, a device is set down inside (link_device.h).
+ *
  * Flapping is driven by one timer of the loop on an absolute schedule (down, up, down …), so a late
  * callback shifts one edge and not those after it. A port that was down before is not ours.
  */
@@ -12,6 +14,7 @@
 
 #include "injectors/actions.h"
 #include "injectors/injector.h"
+#include "injectors/net/link_device.h"
 #include "injectors/net/ports.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
@@ -22,7 +25,8 @@ struct link_state {
     const struct link_params *params;
     struct targets targets;
     struct ports ports;
-    struct inject_env env; /* flapping: the caller's env need not live that long */
+    struct link_device *device; /* of a host that others made: instead of ports */
+    struct inject_env env;      /* flapping: the caller's env need not live that long */
     struct loop_timer timer;
     bool is_down;
     nsec next;         /* when the timer is due */
@@ -56,7 +60,10 @@ static int link_check(const struct scenario *s, const struct step *step, struct 
     int r = inject_target_check(p->host, "host", err);
     if (r == 0)
         r = link_check_stable(s, p, err);
-    return r < 0 ? r : ports_check(s, p->host, p->network, err);
+    const struct host *attached = link_device_host(s, p);
+    if (r == 0)
+        r = link_device_check(attached, p, err);
+    return r < 0 || attached ? r : ports_check(s, p->host, p->network, err);
 }
 
 static int link_supported(const struct inject_env *env, const struct step *step, struct err *err)
@@ -76,19 +83,22 @@ static int link_plan(const struct inject_env *env, const struct step *step, json
 {
     const struct link_params *p = step->params;
     AUTO_FREE char *host = inject_target_text(p->host);
+    const struct host *attached = link_device_host(env->scenario, p);
+    const char *what = attached ? "its device" : "its port at the switch";
     AUTO_BUF text = BUF_INIT;
-    buf_printf(&text, "host %s: ", host);
+    buf_printf(&text, "host %s: %s%s%s down", host, what, attached ? " " : "",
+               attached ? p->device : "");
     if (p->flap) {
         char down[NSEC_TEXT_MAX], up[NSEC_TEXT_MAX];
-        buf_printf(&text, "its port at the switch down for %s, up for %s, and so on",
-                   nsec_text(p->flap->down, down), nsec_text(p->flap->up, up));
-    } else {
-        buf_adds(&text, "its port at the switch down");
+        buf_printf(&text, " for %s, up for %s, and so on", nsec_text(p->flap->down, down),
+                   nsec_text(p->flap->up, up));
     }
     if (p->network)
         buf_printf(&text, " (network %s)", p->network);
     buf_adds(&text, "; undone by setting it up");
     json_array_append_new(texts, json_string(buf_text(&text)));
+    if (attached)
+        return link_device_plan(p, texts, err);
     AUTO_PORTS ports = {0};
     CLEANUP(topo_free_p) struct topo *topo = NULL;
     CLEANUP(nl_free_p) struct nl *rec = NULL;
@@ -123,6 +133,7 @@ static void link_done(void *state)
         loop_timer_cancel(st->env.loop, &st->timer);
     targets_done(&st->targets);
     ports_done(&st->ports);
+    link_device_done(st->device);
     free(st);
 }
 
@@ -154,6 +165,28 @@ static int read_ports(struct inject_env *env, const struct ports *ports, json_t 
     return 0;
 }
 
+/* Those of the chosen hosts, and what their undo record says of them. */
+static int prepare_ports(struct inject_env *env, const struct link_params *p,
+                         const struct targets *t, struct ports *ports, json_t **ret_undo,
+                         struct err *err)
+{
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    AUTO_JSON *list = NULL;
+    int r = topo_new(env->scenario, &topo, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < t->n; i++) {
+        struct lab_node *n = lab_node(env->lab, t->hosts[i]);
+        if (!n || !lab_node_is_up(n))
+            return err_set(err, ESRCH, "host '%s' is down: its cable carries nothing", t->hosts[i]);
+        ports_of_host(topo, t->hosts[i], p->network, ports);
+    }
+    r = read_ports(env, ports, &list, err);
+    if (r == 0)
+        *ret_undo = json_pack("{s:O}", "ports", list);
+    return r;
+}
+
 static int link_prepare(struct inject_env *env, const struct step *step, void **ret_state,
                         json_t **ret_undo, struct err *err)
 {
@@ -163,36 +196,36 @@ static int link_prepare(struct inject_env *env, const struct step *step, void **
     if (r < 0)
         return r;
     AUTO_PORTS ports = {0};
-    CLEANUP(topo_free_p) struct topo *topo = NULL;
-    r = topo_new(env->scenario, &topo, err);
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < t.n; i++) {
-        struct lab_node *n = lab_node(env->lab, t.hosts[i]);
-        if (!n || !lab_node_is_up(n))
-            return err_set(err, ESRCH, "host '%s' is down: its cable carries nothing", t.hosts[i]);
-        ports_of_host(topo, t.hosts[i], p->network, &ports);
-    }
     AUTO_JSON *undo = NULL;
-    r = read_ports(env, &ports, &undo, err);
+    struct link_device *device = NULL;
+    r = link_device_host(env->scenario, p) ? link_device_prepare(env, p, &device, &undo, err)
+                                           : prepare_ports(env, p, &t, &ports, &undo, err);
     if (r < 0)
         return r;
     struct link_state *st = calloc(1, sizeof *st);
-    if (!st)
+    if (!st) {
+        link_device_done(device);
         return err_errno(err, ENOMEM, "preparing link");
-    *st = (struct link_state){.params = p, .targets = t, .ports = ports, .env = *env};
+    }
+    *st = (struct link_state){
+        .params = p, .targets = t, .ports = ports, .device = device, .env = *env};
     t = (struct targets){0};
     ports = (struct ports){0};
     *ret_state = st;
-    *ret_undo = json_pack("{s:O}", "ports", undo);
+    *ret_undo = json_incref(undo);
     return 0;
 }
 
 static int set_ports(struct link_state *st, bool up, struct err *err)
 {
     struct nl *sw = lab_switch_nl(st->env.lab);
-    link_encode(sw, &st->ports, up);
-    int r = nl_flush(sw, err);
+    int r;
+    if (st->device) {
+        r = link_device_set(st->device, up, err);
+    } else {
+        link_encode(sw, &st->ports, up);
+        r = nl_flush(sw, err);
+    }
     if (r < 0)
         return r;
     st->is_down = !up;
@@ -230,6 +263,9 @@ static int link_apply(struct inject_env *env, void *state, struct inject_result 
         loop_timer_set(env->loop, &st->timer, st->next);
     }
     json_t *changes = json_array();
+    if (st->device)
+        json_array_append_new(changes, json_sprintf("%s %s", link_device_text(st->device),
+                                                    st->params->flap ? "flaps" : "down"));
     for (size_t i = 0; i < st->ports.n; i++)
         json_array_append_new(
             changes, json_sprintf("host %s, network %s: port %s at the switch %s",
@@ -253,10 +289,34 @@ static int has_carrier(struct inject_env *env, const struct port *port, bool *re
     return 0;
 }
 
+static int verify_device(struct link_state *st, struct inject_proof *ret, struct err *err)
+{
+    struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}};
+    const char *moment = st->params->flap ? " at this moment of the flap" : "";
+    bool up = false;
+    int r = link_device_is_up(st->device, &up, err);
+    if (r < 0)
+        return r;
+    p.at.hi = nsec_now(CLOCK_MONOTONIC);
+    p.ok = st->failed.code == 0 && up == !st->is_down;
+    snprintf(p.asked, sizeof p.asked, "%s %s%s", link_device_text(st->device),
+             st->is_down ? "down" : "up", moment);
+    if (st->failed.code)
+        snprintf(p.seen, sizeof p.seen, "the flap stopped: %.200s", st->failed.text);
+    else
+        snprintf(p.seen, sizeof p.seen, "it is %s, %llu edge(s) so far", up ? "up" : "down",
+                 (unsigned long long)st->edges);
+    snprintf(p.how, sizeof p.how, "its flags inside the host, by rtnetlink");
+    *ret = p;
+    return 0;
+}
+
 static int link_verify(struct inject_env *env, void *state, struct inject_proof *ret,
                        struct err *err)
 {
     struct link_state *st = state;
+    if (st->device)
+        return verify_device(st, ret, err);
     nsec before = nsec_now(CLOCK_MONOTONIC);
     size_t up = 0, carrier = 0, n = 0;
     for (size_t i = 0; i < st->ports.n; i++) {
@@ -318,6 +378,9 @@ static int link_revert(struct inject_env *env, const json_t *undo, struct inject
     AUTO_JSON *changes = json_array();
     size_t i;
     const json_t *entry;
+    int rc = json_object_get(undo, "device") ? link_device_revert(env, undo, changes, err) : 0;
+    if (rc != 0)
+        return rc;
     json_array_foreach (json_object_get(undo, "ports"), i, entry) {
         if (!targets_node_up(env, entry))
             continue; /* powering it on sets its ports up */
@@ -378,6 +441,15 @@ static const struct field link_fields[] = {
      .ref = REF_NETWORK,
      .help = "The network whose cable is meant; without it, all cables of the host.",
      .example = "front"},
+    {.key = "device",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct link_params, device),
+     .help =
+         "Of a host that others made: the device inside of it that is set down. Routes over it, "
+         "its IPv6 addresses and permanent neighbours, which the kernel forgets then, are put "
+         "back.",
+     .example = "eth0"},
     {.key = "down",
      .type = FIELD_BOOL,
      .offset = offsetof(struct link_params, down),
@@ -407,6 +479,7 @@ static const struct injector link_injector = {
     .is_fault = true,
     .lasts = true,
     .holds = true,
+    .attaches = true,
     .check = link_check,
     .supported = link_supported,
     .plan = link_plan,

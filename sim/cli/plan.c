@@ -3,6 +3,7 @@
 
 #include "sim/base/jsonx.h"
 #include "sim/cli/command.h"
+#include "sim/cli/targets.h"
 #include "sim/kernel/hostcaps.h"
 
 static const struct option_spec plan_options[] = {
@@ -28,6 +29,11 @@ static int plan_run(const struct command *self, struct args *a)
     CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
     if (hostcaps_probe(&caps, &err) < 0 || plan_make(s, caps, seed, trials, &plan, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    CLEANUP(attached_free_p) struct attached *attached = NULL;
+    AUTO_JSON *described = NULL;
+    if (attached_open(s, &attached, &err) < 0 || targets_describe(attached, &described, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    json_object_set(plan, "attached", described);
     AUTO_BUF text = BUF_INIT;
     if (args_has(a, "json"))
         jsonx_dump_pretty(plan, &text);

@@ -11,6 +11,7 @@
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
 #include "sim/cli/here.h"
+#include "sim/cli/targets.h"
 #include "sim/drill/control.h"
 #include "sim/drill/drill.h"
 #include "sim/drill/folder.h"
@@ -36,7 +37,7 @@ static const struct option_spec run_options[] = {
     {"metrics", 0, "FILE", "also writes the OpenMetrics text there"},
     {"max-duration", 0, "D", "stops (and undoes) when the whole run takes longer, like 10m"},
     {"json", 0, NULL, "prints result.json on stdout instead of the sentences"},
-    {"yes", 'y', NULL, "confirms targets outside of a lab (this version has none)"},
+    {"yes", 'y', NULL, "confirms that hosts which others made (`netns:`) may be touched"},
     {"verbose", 'v', NULL, "shows every event"},
     {"quiet", 'q', NULL, "prints the sentence alone"},
     {NULL, 0, NULL, NULL},
@@ -61,7 +62,8 @@ struct run {
     char *operator_name;
     uid_t operator_uid;
     int control;
-    struct snapshot *before;
+    struct compare *before;
+    struct attached *attached;
     char *journal_folder;
 };
 
@@ -150,10 +152,14 @@ static int run_report(struct run *r)
 static int run_drill(struct run *r)
 {
     struct err err = ERR_INIT;
-    AUTO_JSON *plan = NULL, *steps = json_array(), *environment = folder_environment(r->rootless);
+    AUTO_JSON *plan = NULL, *described = NULL, *steps = json_array(),
+              *environment = folder_environment(r->rootless);
     AUTO_JSON *command = json_array();
     if (plan_make(r->scenario, r->caps, r->seed, r->trials, &plan, &err) < 0)
         return say_error(EXIT_BAD_INPUT, "%s", err.text);
+    if (targets_describe(r->attached, &described, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    json_object_set(plan, "attached", described);
     AUTO_BUF text = BUF_INIT;
     plan_text(plan, &text);
     for (char *line = text.text, *end; line && *line; line = end ? end + 1 : NULL) {
@@ -174,7 +180,8 @@ static int run_drill(struct run *r)
         .operator_name = r->operator_name,
         .control_fd = r->control,
         .journal_folder = r->journal_folder,
-        .before = r->rootless ? NULL : r->before,
+        .before = r->before,
+        .attached = r->attached->n ? r->attached : NULL,
         .command = command,
         .attempt = r->folder.attempt,
         .environment = environment,
@@ -241,11 +248,12 @@ static int run_prepared(struct run *r)
     if (journal_folder(&r->journal_folder, &err) < 0 ||
         control_listen(r->operator_uid, r->folder.id, &r->control, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
-    if (snapshot_take(-1, &r->before, &err) < 0)
-        return say_error(EXIT_CANNOT_RUN, "cannot note how this machine's network is now: %s",
-                         err.text);
+    if (compare_new(r->attached, &r->before, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "cannot note how the network is now: %s", err.text);
     if (lab_prepare_process(r->lab_folder, &r->rootless, &ids, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    if (r->rootless)
+        compare_not_here(r->before);
     r->lab_mounted = true;
     return run_drill(r);
 }
@@ -272,6 +280,11 @@ static int run_run(const struct command *self, struct args *a)
     if (code)
         return code;
     r.caps = caps;
+    code = targets_agreed(self, s, args_has(a, "yes"), &r.attached);
+    if (code) {
+        attached_free(r.attached);
+        return code;
+    }
     r.source = here_open_source(path);
     /* Who closed the pipe that progress goes to wanted less to read, not the drill to die. */
     signal(SIGPIPE, SIG_IGN);
@@ -279,7 +292,8 @@ static int run_run(const struct command *self, struct args *a)
     r.operator_name = folder_operator(&r.operator_uid);
     code = run_prepared(&r);
     free(r.operator_name);
-    snapshot_free(r.before);
+    compare_free(r.before);
+    attached_free(r.attached);
     free(r.journal_folder);
     if (r.control >= 0)
         close(r.control);

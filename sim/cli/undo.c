@@ -50,7 +50,15 @@ static void undo_told(const struct journal_undone *u, void *data)
     buf_printf(text, "run %s", u->run);
     if (u->step)
         buf_printf(text, ", step %s, %s", u->step, u->injector);
-    buf_printf(text, ": %s%s%s\n", words[u->outcome], u->text ? ": " : "", u->text ? u->text : "");
+    buf_printf(text, ": %s", words[u->outcome]);
+    if (u->text && u->outcome != JOURNAL_UNDONE)
+        buf_printf(text, ": %s", u->text);
+    size_t i;
+    const json_t *change;
+    if (u->result)
+        json_array_foreach (u->result->changes, i, change)
+            buf_printf(text, "%s%s", i ? "; " : ": ", json_string_value(change));
+    buf_addc(text, '\n');
 }
 
 static int undo_run(const struct command *self, struct args *a)

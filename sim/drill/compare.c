@@ -5,36 +5,144 @@
 #include "sim/base/jsonx.h"
 #include "sim/lab/lab.h"
 
+#include <poll.h>
 #include <string.h>
 
 #define COMPARE_OURS "blackstart" /* stands in every name that we give to the kernel */
 
-void compare_network(const struct snapshot *before, json_t *left, json_t *others)
+/* Addresses of IPv6 are checked for duplicates after their device came up: a second, or two. */
+#define COMPARE_PATIENCE (4 * NSEC_SEC)
+#define COMPARE_AGAIN 100 /* ms */
+
+struct compare_place {
+    const struct attached_host *host; /* NULL: this machine */
+    struct snapshot *before;          /* NULL: out of reach */
+};
+
+struct compare {
+    struct compare_place *items; /* the first is this machine */
+    size_t n;
+};
+
+int compare_new(const struct attached *attached, struct compare **ret, struct err *err)
+{
+    size_t hosts = attached ? attached->n : 0;
+    CLEANUP(compare_free_p) struct compare *c = calloc(1, sizeof *c);
+    if (!c || !(c->items = calloc(hosts + 1, sizeof *c->items)))
+        abort();
+    for (c->n = 0; c->n <= hosts; c->n++) {
+        struct compare_place *p = &c->items[c->n];
+        p->host = c->n ? &attached->items[c->n - 1] : NULL;
+        int r = snapshot_take(p->host ? p->host->fd : -1, &p->before, err);
+        if (r < 0 && p->host)
+            err_prefix(err, "host %s", p->host->host->name);
+        if (r < 0)
+            return r;
+    }
+    *ret = steal_ptr(c);
+    return 0;
+}
+
+struct compare *compare_free(struct compare *c)
+{
+    if (!c)
+        return NULL;
+    for (size_t i = 0; i < c->n; i++)
+        snapshot_free(c->items[i].before);
+    free(c->items);
+    free(c);
+    return NULL;
+}
+
+void compare_not_here(struct compare *c)
+{
+    c->items[0].before = snapshot_free(c->items[0].before);
+}
+
+size_t compare_fds(const struct compare *c, int *ret, size_t max)
+{
+    size_t n = 0;
+    for (size_t i = 1; c && i < c->n; i++) {
+        int fds[] = {c->items[i].host->fd, c->items[i].host->lock_fd};
+        for (size_t k = 0; k < ARRAY_SIZE(fds); k++)
+            if (fds[k] >= 0 && n < max)
+                ret[n++] = fds[k];
+    }
+    return n;
+}
+
+/* "host edge: new: …" */
+static void compare_add(const struct compare_place *p, const char *what, const char *line,
+                        json_t *list)
+{
+    AUTO_BUF text = BUF_INIT;
+    if (p->host)
+        buf_printf(&text, "host %s: ", p->host->host->name);
+    buf_printf(&text, "%s: %s", what, line);
+    json_array_append_new(list, jsonx_new_text(buf_text(&text)));
+}
+
+/* True when nothing differs. */
+static bool compare_place(const struct compare_place *p, json_t *left, json_t *others)
 {
     CLEANUP(snapshot_free_p) struct snapshot *after = NULL;
     struct err err = ERR_INIT;
-    if (!before)
-        return;
-    if (snapshot_take(-1, &after, &err) < 0) {
+    if (snapshot_take(p->host ? p->host->fd : -1, &after, &err) < 0) {
         AUTO_BUF text = BUF_INIT;
-        buf_printf(&text, "this machine's network could not be compared: %s", err.text);
+        buf_printf(&text, "%s%s network could not be compared: %s",
+                   p->host ? p->host->host->name : "this machine", "'s", err.text);
         json_array_append_new(others, jsonx_new_text(buf_text(&text)));
-        return;
+        return true;
     }
     struct snapshot_diff d;
-    snapshot_compare(before, after, &d);
-    for (size_t i = 0; i < d.n_added; i++) {
-        AUTO_BUF text = BUF_INIT;
-        buf_printf(&text, "new: %s", d.added[i]);
-        json_array_append_new(strstr(d.added[i], COMPARE_OURS) ? left : others,
-                              jsonx_new_text(buf_text(&text)));
-    }
-    for (size_t i = 0; i < d.n_gone; i++) {
-        AUTO_BUF text = BUF_INIT;
-        buf_printf(&text, "gone: %s", d.gone[i]);
-        json_array_append_new(others, jsonx_new_text(buf_text(&text)));
-    }
+    snapshot_compare(p->before, after, &d);
+    for (size_t i = 0; i < d.n_added; i++)
+        compare_add(p, "new", d.added[i], strstr(d.added[i], COMPARE_OURS) ? left : others);
+    for (size_t i = 0; i < d.n_gone; i++)
+        compare_add(p, "gone", d.gone[i], others);
+    bool same = !d.n_added && !d.n_gone;
     snapshot_diff_done(&d);
+    return same;
+}
+
+/* A host that others made: as a whole, again and again until it is as it was. */
+static void compare_host(const struct compare_place *p, json_t *left, json_t *others)
+{
+    struct err gone = ERR_INIT;
+    nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), COMPARE_PATIENCE);
+    for (;;) {
+        AUTO_JSON *now_left = json_array(), *now_others = json_array();
+        bool same = compare_place(p, now_left, now_others);
+        if (same || nsec_now(CLOCK_MONOTONIC) > until) {
+            json_array_extend(left, now_left);
+            json_array_extend(others, now_others);
+            break;
+        }
+        (void)poll(NULL, 0, COMPARE_AGAIN); /* no one event tells of all that may still come back */
+    }
+    if (attached_is_there(p->host, &gone) < 0)
+        json_array_append_new(others, jsonx_new_text(gone.text));
+}
+
+void compare_network(const struct compare *c, json_t *left, json_t *others)
+{
+    for (size_t i = 0; c && i < c->n; i++) {
+        if (c->items[i].host)
+            compare_host(&c->items[i], left, others);
+        else if (c->items[i].before)
+            compare_place(&c->items[i], left, others);
+    }
+}
+
+void compare_network_words(const struct compare *c, json_t *checked)
+{
+    bool here = c && c->items[0].before;
+    json_array_append_new(
+        checked, json_string(here ? "this machine's network, before and after"
+                                  : "this machine's network: out of reach, this ran without root"));
+    for (size_t i = 1; c && i < c->n; i++)
+        json_array_append_new(checked, json_sprintf("the network of host %s, before and after",
+                                                    c->items[i].host->host->name));
 }
 
 /* Borrowed texts of a JSON array; the caller frees the array of them. */
@@ -72,10 +180,4 @@ void compare_kill_processes(const json_t *ids)
     AUTO_FREE const char **texts = compare_ids(ids, &n);
     if (n)
         lab_kill_leftovers(texts, n);
-}
-
-const char *compare_network_words(const struct snapshot *before)
-{
-    return before ? "this machine's network, before and after"
-                  : "this machine's network: out of reach, this ran without root";
 }

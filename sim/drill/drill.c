@@ -287,10 +287,11 @@ static void drill_finish(struct drill *d, const struct drill_outcome *out)
     AUTO_JSON *left = json_array(), *others = json_array();
     compare_network(d->o->before, left, others);
     d->clean = d->clean && !json_array_size(left);
+    json_t *checked = json_pack("[s,s]", "processes of the labs", "the journal");
+    compare_network_words(d->o->before, checked);
     core_note(&d->core, "clean", 0,
-              json_pack("{s:b,s:[s,s,s],s:O,s:O}", "clean", d->clean, "checked",
-                        "processes of the labs", compare_network_words(d->o->before), "the journal",
-                        "left", left, "others", others));
+              json_pack("{s:b,s:o,s:O,s:O}", "clean", d->clean, "checked", checked, "left", left,
+                        "others", others));
     char iso[NSEC_TEXT_MAX];
     nsec wall = nsec_now(CLOCK_REALTIME), mono = loop_fresh(d->core.loop);
     const char *status = d->core.failed                 ? "failed"

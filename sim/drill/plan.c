@@ -92,14 +92,24 @@ static void plan_radius(const struct scenario *s, const json_t *steps, json_t *r
             json_array_append_new(services, json_pack("{s:s,s:s}", "service", v->name, "expected",
                                                       expectation_words[v->expect]));
     }
-    for (size_t i = 0; i < s->hosts.n; i++)
-        json_array_append_new(hosts, json_string(((struct host *)s->hosts.items[i])->name));
+    AUTO_BUF outside = BUF_INIT;
+    for (size_t i = 0; i < s->hosts.n; i++) {
+        const struct host *h = s->hosts.items[i];
+        if (h->lab)
+            json_array_append_new(hosts, json_string(h->name));
+        else if (h->netns)
+            buf_printf(&outside, "%s%s (network namespace %s)", outside.len ? ", " : "", h->name,
+                       h->netns);
+    }
+    size_t made = json_array_size(hosts);
     json_object_set_new(radius, "services", services);
-    json_object_set_new(radius, "namespaces_made", json_integer((json_int_t)s->hosts.n + 1));
+    json_object_set_new(radius, "namespaces_made", json_integer(made ? (json_int_t)made + 1 : 0));
     json_object_set_new(radius, "hosts", hosts);
-    json_object_set_new(radius, "outside_the_lab",
-                        json_string("nothing: this machine's own network, processes and files stay "
-                                    "untouched"));
+    buf_adds(&outside, outside.len
+                           ? "; nothing else of this machine is touched"
+                           : "nothing: this machine's own network, processes and files stay "
+                             "untouched");
+    json_object_set_new(radius, "outside_the_lab", json_string(buf_text(&outside)));
 }
 
 int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t seed, int64_t trials,
@@ -138,6 +148,8 @@ void plan_text(const json_t *plan, struct buf *out)
                jsonx_str(plan, "scenario", ""), (long long)jsonx_int(plan, "trials", 0),
                jsonx_int(plan, "trials", 0) == 1 ? "" : "s", jsonx_str(plan, "seed", ""));
     buf_adds(out, "\nblast radius\n  hosts of the lab: ");
+    if (!json_array_size(json_object_get(radius, "hosts")))
+        buf_adds(out, "none");
     json_array_foreach (json_object_get(radius, "hosts"), i, v)
         buf_printf(out, "%s%s", i ? ", " : "", json_string_value(v));
     buf_adds(out, "\n  services: ");
@@ -145,7 +157,17 @@ void plan_text(const json_t *plan, struct buf *out)
         buf_printf(out, "%s%s (%s)", i ? ", " : "", jsonx_str(v, "service", ""),
                    jsonx_str(v, "expected", ""));
     buf_printf(out, "\n  outside the lab: %s\n", jsonx_str(radius, "outside_the_lab", ""));
-    buf_adds(out, "\nthe lab, built for each trial; it goes with its processes and namespaces\n");
+    json_array_foreach (json_object_get(plan, "attached"), i, v) {
+        buf_printf(out, "\nhost %s, made by others%s\n", jsonx_str(v, "host", ""),
+                   jsonx_int(plan, "trials", 0) > 1
+                       ? "; it is not built afresh between trials, so they are no independent ones"
+                       : "");
+        json_array_foreach (json_object_get(v, "texts"), k, t)
+            buf_printf(out, "  %s\n", json_string_value(t));
+    }
+    if (json_array_size(json_object_get(plan, "lab")))
+        buf_adds(out,
+                 "\nthe lab, built for each trial; it goes with its processes and namespaces\n");
     json_array_foreach (json_object_get(plan, "lab"), i, v)
         buf_printf(out, "  %s\n", json_string_value(v));
     json_array_foreach (json_object_get(plan, "steps"), i, v) {

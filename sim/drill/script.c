@@ -17,6 +17,9 @@ struct step_run {
     const struct injector *injector;
     enum run_state state;
     bool triggered, until_met;
+    bool kept;      /* outlives us: prepared when the trial is armed */
+    bool ready;     /* prepared, and its undo record is in the journal (if it lasts) */
+    bool journaled; /* there is an entry of it that is not done */
     void *istate;
     json_t *undo, *targets;
     uint64_t entry; /* in the journal */
@@ -229,6 +232,7 @@ static void step_ended(const struct inject_event *e, void *data)
     step_event(r, "action", a);
 }
 
+/* Chooses, reads what will change, and notes how it is undone. */
 static int step_prepare(struct step_run *r, struct err *err)
 {
     struct script *s = r->script;
@@ -238,23 +242,42 @@ static int step_prepare(struct step_run *r, struct err *err)
     if (rc == 0)
         rc = r->injector->prepare(&r->env, r->step, &r->istate, &r->undo, err);
     warden_beat(s->core->warden);
-    if (rc < 0 || !r->injector->lasts)
+    if (rc < 0)
         return rc;
-    /* Undo before do: whoever comes after us knows of it before anything is changed. */
-    struct journal_entry e = {.life = r->injector->kept ? JOURNAL_KEPT : JOURNAL_TIED,
+    r->ready = true;
+    if (!r->injector->lasts || !s->core->journal)
+        return 0;
+    struct journal_entry e = {.life = r->kept ? JOURNAL_KEPT : JOURNAL_TIED,
                               .step = r->step->id,
                               .injector = r->injector->name,
+                              .armed = r->kept,
                               .undo = r->undo};
-    rc = warden_fault(s->core->warden, s->trial, r->step->id, r->step->action->name, true, err);
-    if (rc < 0)
-        return rc;
-    if (s->core->journal)
-        rc = journal_append(s->core->journal, &e, &r->entry, err);
-    if (rc == 0 && r->injector->kept)
-        rc = journal_sync(s->core->journal, err);
-    if (rc < 0)
-        (void)warden_fault(s->core->warden, s->trial, r->step->id, "", false, NULL);
+    rc = journal_append(s->core->journal, &e, &r->entry, err);
+    r->journaled = rc == 0;
     return rc;
+}
+
+/* Undo before do: whoever comes after us knows of it before anything is changed. */
+static int step_announce(struct step_run *r, struct err *err)
+{
+    struct script *s = r->script;
+    if (!r->injector->lasts)
+        return 0;
+    int rc = warden_fault(s->core->warden, s->trial, r->step->id, r->step->action->name, true, err);
+    if (rc == 0 && r->kept && s->core->journal) {
+        rc = journal_begin(s->core->journal, r->entry, err);
+        if (rc < 0)
+            (void)warden_fault(s->core->warden, s->trial, r->step->id, "", false, NULL);
+    }
+    return rc;
+}
+
+/* Nothing of it is in force, and nobody needs to undo it any more. */
+static void step_forget_entry(struct step_run *r)
+{
+    if (r->journaled)
+        (void)journal_done_entry(r->script->core->journal, r->entry, NULL);
+    r->journaled = false;
 }
 
 static void step_begin(struct step_run *r)
@@ -265,7 +288,9 @@ static void step_begin(struct step_run *r)
         return;
     r->state = RUN_APPLYING;
     r->order = ++s->orders;
-    int rc = step_prepare(r, &err);
+    int rc = r->ready ? 0 : step_prepare(r, &err);
+    if (rc == 0)
+        rc = step_announce(r, &err);
     bool prepared = rc == 0;
     if (rc == 0 && r->injector->start) {
         rc = r->injector->start(&r->env, r->istate, step_ended, r, &err);
@@ -285,6 +310,8 @@ static void step_begin(struct step_run *r)
         if (half) { /* a failed apply may have done a part */
             r->state = RUN_IN_FORCE;
             step_undo(r, "abort");
+        } else {
+            step_forget_entry(r);
         }
     }
 }
@@ -330,6 +357,11 @@ static bool step_undo(struct step_run *r, const char *cause)
     r->istate = NULL;
     nsec before = loop_fresh(s->core->loop);
     int rc = r->injector->revert(&r->env, r->undo, &result, &err);
+    if (rc == INJECT_GONE) {
+        inject_result_done(&result);
+        result.changes = json_pack("[o]", jsonx_new_text(err.text));
+        rc = 0;
+    }
     if (!span_is_set(result.at))
         result.at = (struct span){before, loop_fresh(s->core->loop)};
     step_event(r, "undo",
@@ -340,8 +372,7 @@ static bool step_undo(struct step_run *r, const char *cause)
     r->state = RUN_UNDONE;
     if (rc == 0) {
         (void)warden_fault(s->core->warden, s->trial, r->step->id, "", false, NULL);
-        if (s->core->journal)
-            (void)journal_done_entry(s->core->journal, r->entry, NULL);
+        step_forget_entry(r);
     }
     s->handlers.changed(s->handlers.data);
     return rc == 0;
@@ -373,6 +404,9 @@ struct script *script_new(struct core *c, struct lab *lab, int64_t trial,
         r->script = s;
         r->step = sc->script.items[i];
         r->injector = injector_of(r->step);
+        const struct host *attached;
+        r->kept = r->injector->lasts &&
+                  (r->injector->kept || step_attached(sc, r->step, &attached, 1) > 0);
         r->rng = rng_stream(c->o->seed, "step", (uint64_t)trial, i);
         r->env = (struct inject_env){
             .scenario = sc, .lab = lab, .loop = c->loop, .rng = &r->rng, .run_id = c->o->id};
@@ -394,6 +428,8 @@ struct script *script_free(struct script *s)
         loop_timer_cancel(s->core->loop, &r->again);
         if (r->istate)
             r->injector->done(r->istate);
+        if (r->state == RUN_WAITING) /* armed, and it never came to it */
+            step_forget_entry(r);
         json_decref(r->undo);
         json_decref(r->targets);
     }
@@ -404,6 +440,21 @@ struct script *script_free(struct script *s)
     free(s->runs);
     free(s);
     return NULL;
+}
+
+int script_arm(struct script *s, struct err *err)
+{
+    bool some = false;
+    for (size_t i = 0; i < s->n; i++) {
+        struct step_run *r = &s->runs[i];
+        if (!r->kept)
+            continue;
+        int rc = step_prepare(r, err);
+        if (rc < 0)
+            return err_prefix(err, "step %s", r->step->id);
+        some = true;
+    }
+    return some && s->core->journal ? journal_sync(s->core->journal, err) : 0;
 }
 
 void script_go(struct script *s, nsec zero)

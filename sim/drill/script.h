@@ -5,6 +5,10 @@
  *      │                 └─▶ done     (steps that do not)
  *      └─ condition ─ after ─▶ due
  *
+ * What outlives us (a change in a host that others made) is prepared for all steps when the trial is
+ * armed, and its undo records are synced, so that nothing delays an injection; a line in the journal
+ * says that it begins.
+ *
  * Invariants: the undo record of a step is with the warden (or, when it outlives us, on disk)
  * before apply is called; a step is undone at most once; steps are undone in the reverse order of
  * their beginning.
@@ -31,6 +35,9 @@ struct script *script_new(struct core *c, struct lab *lab, int64_t trial,
 struct script *script_free(struct script *s);
 DEFINE_CLEANUP(struct script, script_free);
 
+/* Before the clock starts: what outlives us is prepared, and how to undo it stands on the disk. Changes
+ * nothing. -ESRCH: a target has gone; any other failure: nothing may be injected in this run. */
+int script_arm(struct script *s, struct err *err);
 /* The clock of the script starts. */
 void script_go(struct script *s, nsec zero);
 /* Facts for `when` and `until`. */

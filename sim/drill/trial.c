@@ -335,6 +335,8 @@ static int trial_build(struct trial *t, struct err *err)
     }
     rc = lab_new(t->scenario, t->core->loop, buf_text(&workdir), t->core->o->source_dirfd,
                  t->spec.logs_dirfd, &h, &t->lab, err);
+    if (rc == 0 && t->core->o->attached)
+        rc = lab_attach(t->lab, t->core->o->attached, err);
     if (rc < 0)
         return rc;
     trial_tell_warden(t);
@@ -385,6 +387,17 @@ static void trial_arm(struct trial *t)
     struct script_handlers h = {
         .spoilt = script_spoilt_trial, .changed = script_changed_lab, .data = t};
     t->script = script_new(t->core, t->lab, t->spec.n, &h);
+    struct err err = ERR_INIT;
+    int rc = script_arm(t->script, &err);
+    if (rc == -ESRCH || rc == -EALREADY || rc == -ENODEV || rc == -EOPNOTSUPP) {
+        trial_give_up(t, TRIAL_VOID, err.text, "abort");
+        return;
+    }
+    if (rc <
+        0) { /* the journal, or the warden: what was done could not be undone after our death */
+        t->core->stop(t->core, "journal", err.text);
+        return;
+    }
     t->zero = loop_fresh(t->core->loop);
     trial_enter(t, INJECT);
     loop_timer_set(t->core->loop, &t->horizon, nsec_add(t->zero, t->scenario->horizon));

@@ -30,6 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define WARDEN_HOSTS 512 /* made by others, of which it holds descriptors */
 #define WARDEN_CHUNK 65536
 #define WARDEN_HEARD 'k' /* its answer */
 /* Inits die with the runner; this long the kernel may take to tear their namespaces down. */
@@ -48,6 +49,7 @@ struct watchman {
     int fd, runner_pidfd, timer;
     json_t *labs;     /* lab_ids() of the lab that stands */
     json_t *faults;   /* {trial, step, text} in force */
+    json_t *undone;   /* what the journal kept of them: {step: {ok, changes, error}} */
     struct buf heard; /* since the last end of a line */
     bool farewell;
 };
@@ -327,20 +329,25 @@ static void watchman_record(struct watchman *m, const char *reason, struct span 
     size_t i;
     json_t *f;
     json_array_foreach (m->faults, i, f) {
+        const json_t *kept = json_object_get(m->undone, jsonx_str(f, "step", ""));
         json_t *changes =
-            json_pack("[s]", "the lab and every fault in it ended with its processes");
+            kept ? json_incref(json_object_get(kept, "changes"))
+                 : json_pack("[s]", "the lab and every fault in it ended with its processes");
         record_write(r, "undo", now,
-                     json_pack("{s:I,s:s,s:s,s:o,s:b,s:o}", "trial",
+                     json_pack("{s:I,s:s,s:s,s:o,s:b,s:o,s:o*}", "trial",
                                (json_int_t)jsonx_int(f, "trial", 0), "step",
                                jsonx_str(f, "step", ""), "cause", "warden", "at",
-                               record_new_span(r, at), "ok", 1, "changes", changes),
+                               record_new_span(r, at), "ok", jsonx_bool(kept, "ok", true),
+                               "changes", changes, "error",
+                               jsonx_new_text(jsonx_str(kept, "error", NULL))),
                      NULL);
     }
     bool clean = !json_array_size(left);
+    json_t *checked = json_pack("[s,s]", "processes of the lab", "the journal");
+    compare_network_words(m->spec.before, checked);
     record_write(r, "clean", now,
-                 json_pack("{s:b,s:[s,s,s],s:O,s:O}", "clean", clean, "checked",
-                           "processes of the lab", compare_network_words(m->spec.before),
-                           "the journal", "left", left, "others", others),
+                 json_pack("{s:b,s:o,s:O,s:O}", "clean", clean, "checked", checked, "left", left,
+                           "others", others),
                  NULL);
     char wall[NSEC_TEXT_MAX];
     record_write(r, "run-end", now,
@@ -350,23 +357,42 @@ static void watchman_record(struct watchman *m, const char *reason, struct span 
     record_sync(r, NULL);
 }
 
+struct watchman_undoing {
+    struct watchman *m;
+    json_t *left;
+};
+
 static void watchman_undone(const struct journal_undone *u, void *data)
 {
+    struct watchman_undoing *w = data;
     AUTO_BUF text = BUF_INIT;
-    if (u->outcome != JOURNAL_FAILED)
+    bool ok = u->outcome != JOURNAL_FAILED;
+    if (u->step) {
+        json_t *changes =
+            u->result && u->result->changes ? json_incref(u->result->changes) : json_array();
+        if (ok && !json_array_size(changes) && u->text)
+            json_array_append_new(changes, jsonx_new_text(u->text));
+        json_t *one = json_pack("{s:b,s:o}", "ok", ok, "changes", changes);
+        if (!ok)
+            json_object_set_new(one, "error", jsonx_new_text(u->text));
+        json_object_set_new(w->m->undone, u->step, one);
+    }
+    if (ok)
         return;
     buf_printf(&text, "step %s, %s: %s", u->step ? u->step : "?", u->injector ? u->injector : "?",
                u->text);
-    json_array_append_new(data, jsonx_new_text(buf_text(&text)));
+    json_array_append_new(w->left, jsonx_new_text(buf_text(&text)));
 }
 
 /* What the dead runner changed outside of its lab: its journal's lock went with it. */
-static void watchman_journal(const struct watchman *m, json_t *left)
+static void watchman_journal(struct watchman *m, json_t *left)
 {
     struct journal_world world = {.actions = injector_actions};
+    struct watchman_undoing undoing = {.m = m, .left = left};
     struct err err = ERR_INIT;
     size_t failed = 0;
-    if (journal_undo_all(m->spec.journal_folder, &world, watchman_undone, left, &failed, &err) < 0)
+    if (journal_undo_all(m->spec.journal_folder, &world, watchman_undone, &undoing, &failed, &err) <
+        0)
         json_array_append_new(left, jsonx_new_text(err.text));
 }
 
@@ -399,15 +425,17 @@ static void watchman_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* The warden keeps its three descriptors and the standard ones; what else the runner had open
+/* The warden keeps its three descriptors, the standard ones, and those of hosts that others made (with
+ * their locks: until all is undone nobody else may begin); what else the runner had open
  * (sockets that hold a lab alive!) must not live on in it. */
 static void watchman_close_others(const struct watchman *m)
 {
-    int keep[] = {m->fd, m->runner_pidfd, m->timer, m->spec.dirfd};
+    int keep[4 + 2 * WARDEN_HOSTS] = {m->fd, m->runner_pidfd, m->timer, m->spec.dirfd};
+    size_t n_keep = 4 + compare_fds(m->spec.before, keep + 4, 2 * WARDEN_HOSTS);
     int last = 2;
     for (;;) {
         int next = -1;
-        for (size_t i = 0; i < ARRAY_SIZE(keep); i++)
+        for (size_t i = 0; i < n_keep; i++)
             if (keep[i] > last && (next < 0 || keep[i] < next))
                 next = keep[i];
         if (next < 0) {
@@ -449,7 +477,8 @@ int warden_start(const struct warden_spec *spec, struct warden **ret, struct err
                              .runner_pidfd = runner,
                              .timer = timer,
                              .labs = json_array(),
-                             .faults = json_array()};
+                             .faults = json_array(),
+                             .undone = json_object()};
         watchman_close_others(&m);
         watchman_main(&m);
         _exit(0);

@@ -18,7 +18,7 @@
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
 #include "sim/base/nsec.h"
-#include "sim/kernel/snapshot.h"
+#include "sim/drill/compare.h"
 #include <jansson.h>
 #include <sys/types.h>
 
@@ -26,12 +26,11 @@ struct warden_spec {
     int dirfd;          /* of the run's folder */
     const char *record; /* name of the record in it */
     const char *journal_folder;
-    nsec origin;   /* the record's */
-    nsec deadline; /* without a beat */
-    nsec patience; /* of the runner, for the warden's answer */
-    const struct snapshot
-        *before;               /* the caller's network before the run; NULL: could not be read */
-    void (*after)(void *data); /* runs in the warden when all is undone: the reports */
+    nsec origin;                  /* the record's */
+    nsec deadline;                /* without a beat */
+    nsec patience;                /* of the runner, for the warden's answer */
+    const struct compare *before; /* the networks before the run; NULL: none is compared */
+    void (*after)(void *data);    /* runs in the warden when all is undone: the reports */
     void *data;
 };
 

@@ -9,10 +9,12 @@
 #include "sim/base/file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -119,5 +121,34 @@ int netns_sysctl(int fd, const char *key, const char *value, struct err *err)
         return err_errno(err, errno, "cannot open %s", path);
     if (write(file, value, strlen(value)) < 0)
         return err_errno(err, errno, "cannot write \"%s\" to %s", value, path);
+    return 0;
+}
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+int netns_cookie(int fd, uint64_t *ret, struct err *err)
+{
+    uint64_t cookie = 0;
+    socklen_t n = sizeof cookie;
+    AUTO_CLOSE int sock = -1;
+    int r = netns_socket(fd, AF_UNIX, SOCK_DGRAM, 0, &sock, err);
+    if (r < 0)
+        return r;
+    if (getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &n) < 0 && errno != ENOPROTOOPT)
+        return err_errno(err, errno, "cannot read the cookie of a network namespace");
+    *ret = cookie;
+    return 0;
+}
+
+int netns_open(const char *path, int *ret_fd, struct err *err)
+{
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return err_errno(err, errno, "cannot open the network namespace %s", path);
+    if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+        return err_set(err, EINVAL, "%s is not a network namespace", path);
+    *ret_fd = steal_fd(&fd);
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "sim/base/err.h"
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 int netns_new(int *ret_fd, struct err *err);               /* loopback down, nothing else in it */
@@ -21,6 +22,11 @@ struct netns_id {
 };
 int netns_identity(int fd, struct netns_id *ret, struct err *err);
 bool netns_same(struct netns_id a, struct netns_id b);
+/* A number that no other network namespace has or had since the machine was started (SO_NETNS_COOKIE,
+ * Linux 5.14): inodes are used again. 0 where the kernel knows none. */
+int netns_cookie(int fd, uint64_t *ret, struct err *err);
+/* A network namespace by a path. -EINVAL: it leads to something else. */
+int netns_open(const char *path, int *ret_fd, struct err *err);
 
 /* For the rest of a scope:  AUTO_NETNS netns_scope back = NETNS_OUTSIDE; netns_enter(fd, &back, …)
  */

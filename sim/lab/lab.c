@@ -75,6 +75,8 @@ static int lab_make_switch(struct lab *lab, struct err *err)
 
 static int lab_build(struct lab *lab, struct err *err)
 {
+    if (!lab->topo->hosts_n)
+        return 0; /* all hosts are others' */
     int r = lab_make_switch(lab, err);
     for (size_t i = 0; r == 0 && i < lab->topo->hosts_n; i++) {
         r = node_init(lab, i, err);
@@ -117,7 +119,8 @@ int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, in
         r = impair_new(loop, lab_engine_died, lab, &lab->impair, err);
     if (r < 0)
         return r;
-    lab->nodes = calloc(lab->topo->hosts_n + 1, sizeof *lab->nodes);
+    /* With room for attached ones: nodes are never moved. */
+    lab->nodes = calloc(s->hosts.n + 1, sizeof *lab->nodes);
     if (!lab->nodes || !lab->workdir)
         return err_errno(err, ENOMEM, "cannot make a lab");
     r = lab_build(lab, err);
@@ -125,6 +128,17 @@ int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, in
         return r;
     loop_timer_set(loop, &lab->look, loop_now(loop));
     *ret = steal_ptr(lab);
+    return 0;
+}
+
+int lab_attach(struct lab *lab, const struct attached *a, struct err *err)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        int r = node_attach(lab, lab->nodes_n, &a->items[i], a->mounts, err);
+        lab->nodes_n++;
+        if (r < 0)
+            return r;
+    }
     return 0;
 }
 
@@ -161,7 +175,7 @@ int lab_start(struct lab *lab, struct err *err)
 {
     for (size_t i = 0; i < lab->nodes_n; i++) {
         struct lab_node *n = &lab->nodes[i];
-        int r = node_start(n, NULL, NULL, err);
+        int r = n->attached ? 0 : node_start(n, NULL, NULL, err);
         if (r == 0)
             r = ready_begin(n, err);
         if (r < 0)
@@ -179,6 +193,8 @@ int lab_plan(const struct scenario *s, const struct hostcaps *caps, struct nl *r
     struct impair_here here;
     impair_here_of(caps, &here);
     int r = topo_new(s, &t, err);
+    if (r == 0 && !t->hosts_n)
+        return 0;
     if (r == 0)
         r = nl_derive(recording, -1, "switch", &sw, err);
     if (r == 0)
@@ -235,6 +251,16 @@ bool lab_node_is_up(const struct lab_node *n)
     return n->up;
 }
 
+const struct attached_host *lab_node_attached(const struct lab_node *n)
+{
+    return n->attached;
+}
+
+int lab_node_mounts(const struct lab_node *n)
+{
+    return n->mounts;
+}
+
 bool lab_node_is_ready(const struct lab_node *n)
 {
     return n->ready;
@@ -282,7 +308,7 @@ struct impair *lab_impair(struct lab *lab)
 
 size_t lab_node_ports(const struct lab_node *n)
 {
-    return n->lab->topo->hosts[n->index].cables;
+    return n->attached ? 0 : n->lab->topo->hosts[n->index].cables;
 }
 
 const char *lab_node_port_at(const struct lab_node *n, size_t i)
@@ -294,6 +320,8 @@ const char *lab_node_port_at(const struct lab_node *n, size_t i)
 const char *lab_node_port(const struct lab_node *n, const char *network)
 {
     const struct topo *t = n->lab->topo;
+    if (n->attached)
+        return NULL;
     const struct topo_host *h = &t->hosts[n->index];
     for (size_t c = h->cable; c < h->cable + h->cables; c++)
         if (!network || !strcmp(t->nets[t->cables[c].net].name, network))
@@ -401,6 +429,8 @@ int lab_node_off(struct lab_node *n, struct span *ret_at, struct err *err)
 {
     if (!n->up)
         return node_is_down(n, err);
+    if (n->attached)
+        return node_is_others(n, err);
     struct lab *lab = n->lab;
     struct span at = {.lo = loop_fresh(lab->loop)};
     /* The cable first: a process that dies must not say farewell. */

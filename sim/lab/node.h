@@ -32,8 +32,11 @@ struct ready_watch {
 struct lab_node {
     struct lab *lab;
     const struct host *host;
-    size_t index; /* in the topology */
-    char *dir;    /* working directory, as the runner sees it */
+    const struct attached_host
+        *attached; /* made by others: no init, no directory; NULL: of the lab */
+    int mounts;    /* attached: borrowed */
+    size_t index;  /* in the topology; not of attached ones */
+    char *dir;     /* working directory, as the runner sees it */
     int dir_fd;
     bool up, ready;
     pid_t pid;
@@ -69,6 +72,8 @@ struct lab {
 /* node.c */
 int node_init(struct lab *lab, size_t index, struct err *err); /* working directory and files */
 void node_done(struct lab_node *n);
+int node_attach(struct lab *lab, size_t at, const struct attached_host *h, int mounts,
+                struct err *err); /* in place of node_init(), for one that others made */
 int node_clone(struct lab_node *n, struct err *err); /* the init only */
 int node_join(struct lab_node *n, struct err *err);  /* waits for it and connects its network */
 void node_kill(struct lab_node *n);                  /* SIGKILL only */
@@ -83,6 +88,8 @@ int node_call(struct lab_node *n, const json_t *ask, const int *fds, size_t n_fd
 int node_listen(struct lab_node *n, int also_fd, nsec until, json_t **ret, struct err *err);
 void node_emit(struct lab_node *n, struct lab_event e);
 int node_is_down(const struct lab_node *n, struct err *err); /* sets the error */
+
+int node_is_others(const struct lab_node *n, struct err *err); /* the same of an attached one */
 
 /* ready.c */
 int ready_begin(struct lab_node *n, struct err *err);

@@ -1,13 +1,18 @@
 /* Commands in a host: the runner's half. The agent starts them below /bin/sh and tells their end;
  * their output comes through a pipe of their own, of which the first RUN_OUTPUT_MAX bytes are kept.
  * A command's end is its process's end: what it leaves behind may keep the pipe open.
+ *
+ * Where a host was made by others there is no agent: the command is a child of the runner, in the
+ * host's network namespace and the machine's mount namespace, in the scenario's folder.
  */
 #include "sim/lab/node.h"
 
 #include "sim/base/jsonx.h"
+#include "sim/loop/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +27,7 @@ struct lab_run {
     void *data;
     int fd;
     struct loop_io io;
+    struct child *child;    /* on a host that others made; NULL when ended */
     bool over;              /* told; what is left of it may still write, and must not get SIGPIPE */
     struct loop_timer tell; /* the host went down: told from the loop */
     struct buf output;
@@ -57,6 +63,7 @@ static void run_free(struct lab_run *run)
             break;
         }
     loop_timer_cancel(loop, &run->tell);
+    child_free(run->child);
     if (run->fd >= 0) {
         loop_io_remove(loop, &run->io);
         close(run->fd);
@@ -138,6 +145,51 @@ void run_drop_all(struct lab_node *n, bool tell)
     }
 }
 
+/* --- Where there is no agent ------------------------------------------------------------------ */
+
+/* In the child: async-signal-safe. */
+static int run_enter(void *data)
+{
+    const struct lab_node *n = data;
+    if (setns(n->netns, CLONE_NEWNET) < 0)
+        return errno;
+    if (n->mounts >= 0 && setns(n->mounts, CLONE_NEWNS) < 0)
+        return errno;
+    return n->lab->source_dirfd >= 0 && fchdir(n->lab->source_dirfd) < 0 ? errno : 0;
+}
+
+static void run_exited(struct child *c, const struct child_exit *e, void *data)
+{
+    struct lab_run *run = data;
+    run->result.end = (struct span){e->at, e->at};
+    run->result.code = e->code;
+    run->result.signo = e->signo;
+    run->result.timed_out = e->timed_out;
+    run->child = child_free(c);
+    run_finish(run);
+}
+
+static int run_child(struct lab_run *run, const char *command, nsec timeout, int write_fd,
+                     struct err *err)
+{
+    struct lab_node *n = run->node;
+    const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    struct child_spec spec = {.argv = argv,
+                              .stdin_fd = -1,
+                              .stdout_fd = write_fd,
+                              .timeout = timeout,
+                              .prepare = run_enter,
+                              .prepare_data = n,
+                              .on_exit = run_exited,
+                              .data = run};
+    nsec before = loop_fresh(n->lab->loop);
+    int r = child_start(n->lab->loop, &spec, &run->child, err);
+    if (r < 0)
+        return err_prefix(err, "host %s", n->host->name);
+    run->result.start = (struct span){before, loop_fresh(n->lab->loop)};
+    return 0;
+}
+
 static int run_start(struct lab_node *n, const char *command, nsec timeout, struct lab_run **ret,
                      struct err *err)
 {
@@ -165,13 +217,16 @@ static int run_start(struct lab_node *n, const char *command, nsec timeout, stru
                                "command", command, "timeout", (json_int_t)timeout);
     int r = ask ? loop_io_add(n->lab->loop, &run->io, run->fd, EPOLLIN, err)
                 : err_set(err, EINVAL, "the command is not valid UTF-8");
-    if (r == 0)
+    if (r == 0 && n->attached)
+        r = run_child(run, command, timeout, write_fd, err);
+    else if (r == 0)
         r = node_call(n, ask, &write_fd, 1, 0, &answer, err);
     if (r < 0) {
         run_free(run);
         return r;
     }
-    run->result.start = jsonx_span(json_object_get(answer, "at"));
+    if (!n->attached)
+        run->result.start = jsonx_span(json_object_get(answer, "at"));
     *ret = run;
     return 0;
 }
@@ -216,7 +271,8 @@ static int run_wait(struct lab_run *run, const char *command, nsec timeout, nsec
 {
     struct lab_node *n = run->node;
     AUTO_JSON *unasked = NULL;
-    int r = 0;
+    int r =
+        n->attached ? node_is_others(n, err) : 0; /* a child's end comes through the loop alone */
     while (r == 0 && !run_take_end(run)) {
         run_read(run);
         r = node_listen(n, run->fd, until, &unasked, err);

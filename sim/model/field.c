@@ -27,3 +27,57 @@ const char *field_number_text(const struct field *f, int64_t v, char buf[FIELD_N
     snprintf(buf, FIELD_NUMBER_MAX, "%" PRId64, v);
     return buf;
 }
+
+/* --- Hosts ------------------------------------------------------------------------------------ */
+
+struct hosts_walk {
+    field_host_fn *fn;
+    void *data;
+};
+
+static void walk_object(const struct record *r, const void *object, const struct hosts_walk *w);
+
+static void walk_texts(const struct field *f, const struct strv *v, const struct hosts_walk *w)
+{
+    bool peers = f->type == FIELD_PEERS;
+    for (size_t i = 0; i < v->n; i++)
+        if (!peers || !field_peer_is_address(v->items[i]))
+            w->fn(v->items[i], peers, true, w->data);
+}
+
+static void walk_objects(const struct field *f, const struct objects *v, const struct hosts_walk *w)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        if (f->type == FIELD_GROUPS) {
+            const struct objects *group = v->items[i];
+            for (size_t k = 0; k < group->n; k++)
+                walk_object(f->record, group->items[k], w);
+            continue;
+        }
+        if (f->type == FIELD_MAP && f->ref == REF_HOST)
+            w->fn(*(char *const *)((const char *)v->items[i] + f->record->name_offset), false, true,
+                  w->data);
+        walk_object(f->record, v->items[i], w);
+    }
+}
+
+static void walk_object(const struct record *r, const void *object, const struct hosts_walk *w)
+{
+    for (const struct field *f = r->fields; object && f->key; f++) {
+        const void *m = (const char *)object + f->offset;
+        if (f->type == FIELD_REF && f->ref == REF_HOST && *(char *const *)m)
+            w->fn(*(char *const *)m, false, false, w->data);
+        else if ((f->type == FIELD_REFS && f->ref == REF_HOST) || f->type == FIELD_PEERS)
+            walk_texts(f, m, w);
+        else if (f->type == FIELD_OBJECT)
+            walk_object(f->record, *(void *const *)m, w);
+        else if (f->type == FIELD_OBJECTS || f->type == FIELD_MAP || f->type == FIELD_GROUPS)
+            walk_objects(f, m, w);
+    }
+}
+
+void field_hosts(const struct record *r, const void *object, field_host_fn *fn, void *data)
+{
+    const struct hosts_walk w = {.fn = fn, .data = data};
+    walk_object(r, object, &w);
+}

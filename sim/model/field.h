@@ -92,6 +92,7 @@ enum field_ref {
 #define FIELD_REGEX 16u     /* of texts: a POSIX extended regular expression */
 #define FIELD_FILE 32u      /* of texts: a path below the scenario's folder that can be read */
 #define FIELD_ELSEWHERE 64u /* dealt with before decoding (include:); has no member */
+#define FIELD_ONE_OF 128u   /* of a record's fields with this flag exactly one is given */
 
 struct field {
     const char *key;
@@ -110,6 +111,11 @@ struct field {
 /* True when a text of FIELD_PEERS is meant as an address or a prefix; names begin with a letter and
  * hold no colon. */
 bool field_peer_is_address(const char *text);
+
+/* Calls fn for each host that an object of this record names, in the order of its fields. `peer`: as
+ * somebody's counterpart (FIELD_PEERS); `listed`: among others (FIELD_REFS). */
+typedef void field_host_fn(const char *host, bool peer, bool listed, void *data);
+void field_hosts(const struct record *r, const void *object, field_host_fn *fn, void *data);
 
 /* A bound or value of a field of numbers as one would write it. Returns buf. */
 #define FIELD_NUMBER_MAX 64

@@ -129,6 +129,33 @@ const struct alarm *scenario_alarm(const struct scenario *s, const char *name)
     return objects_named(&s->alarms, name);
 }
 
+struct attached_walk {
+    const struct scenario *s;
+    const struct host **hosts;
+    size_t n, max;
+};
+
+static void add_attached(const char *name, bool peer, bool listed, void *data)
+{
+    struct attached_walk *w = data;
+    const struct host *h = peer ? NULL : scenario_host(w->s, name);
+    if (!h || !h->netns || w->n == w->max)
+        return;
+    for (size_t i = 0; i < w->n; i++)
+        if (w->hosts[i] == h)
+            return;
+    w->hosts[w->n++] = h;
+}
+
+size_t step_attached(const struct scenario *s, const struct step *step, const struct host **ret,
+                     size_t max)
+{
+    struct attached_walk w = {.s = s, .hosts = ret, .max = max};
+    if (step->action && step->action->params && step->params)
+        field_hosts(step->action->params, step->params, add_attached, &w);
+    return w.n;
+}
+
 bool scenario_has_fault(const struct scenario *s)
 {
     for (size_t i = 0; i < s->script.n; i++) {

@@ -81,7 +81,10 @@ struct lab_host {
 struct host {
     char *name;
     struct place place;
-    struct lab_host *lab; /* NULL: not a lab host (no other kind in this version) */
+    /* Exactly one of these two says what kind of host it is. */
+    struct lab_host *lab; /* made by us */
+    char *netns;          /* attached: a network namespace that others made; name or path */
+    bool allow;           /* attached: faults may touch it */
     struct strv files;    /* copied into the working directory for each trial */
     struct objects start; /* struct unit */
     struct ready *ready;  /* NULL: ready when its commands were started */
@@ -187,6 +190,9 @@ const struct host *scenario_host(const struct scenario *s, const char *name);
 const struct probe *scenario_probe(const struct scenario *s, const char *name);
 const struct alarm *scenario_alarm(const struct scenario *s, const char *name);
 
+/* The attached hosts (`netns:`) that a step would change: not peers. Borrowed; up to max. */
+size_t step_attached(const struct scenario *s, const struct step *step, const struct host **ret,
+                     size_t max);
 /* True when the script has a fault (not only `run` actions). */
 bool scenario_has_fault(const struct scenario *s);
 /* How finely a probe can see an outage before anything was measured: down_after × every +

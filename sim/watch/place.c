@@ -26,6 +26,23 @@ static size_t place_macs(const void *data, const char *host, const char *network
     return n;
 }
 
+/* In a host that others made everything but the network is the machine's. */
+static int start_attached(const struct scenario *s, struct lab_node *node, struct loop *loop,
+                          const nsec *first, int pcap_fd, const struct watch_handlers *handlers,
+                          const struct topo *topo, struct watch **ret, struct err *err)
+{
+    struct watch_place place = {.host = lab_node_name(node),
+                                .pidfd = -1,
+                                .netns_fd = lab_node_netns(node),
+                                .mounts_fd = lab_node_mounts(node),
+                                .dir_fd = lab_node_source(node),
+                                .source_fd = lab_node_source(node),
+                                .own_pids = true,
+                                .macs = place_macs,
+                                .macs_data = topo};
+    return watch_start_at(s, &place, loop, first, pcap_fd, handlers, ret, err);
+}
+
 int watch_start(const struct scenario *s, struct lab_node *node, struct loop *loop,
                 const nsec *first, int pcap_fd, const struct watch_handlers *handlers,
                 struct watch **ret, struct err *err)
@@ -33,16 +50,18 @@ int watch_start(const struct scenario *s, struct lab_node *node, struct loop *lo
     if (!lab_node_is_up(node))
         return err_set(err, EHOSTDOWN, "host %s is down: nothing can be probed from it",
                        lab_node_name(node));
+    CLEANUP(topo_free_p) struct topo *topo = NULL;
+    int r = topo_new(s, &topo, err);
+    if (r < 0)
+        return r;
+    if (lab_node_attached(node))
+        return start_attached(s, node, loop, first, pcap_fd, handlers, topo, ret, err);
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/cwd", lab_node_pid(node));
     AUTO_CLOSE int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return err_errno(err, errno, "cannot find the working directory of host %s",
                          lab_node_name(node));
-    CLEANUP(topo_free_p) struct topo *topo = NULL;
-    int r = topo_new(s, &topo, err);
-    if (r < 0)
-        return r;
     struct watch_place place = {.host = lab_node_name(node),
                                 .pidfd = lab_node_pidfd(node),
                                 .dir_fd = dir,

@@ -8,9 +8,11 @@
 
 struct watch_place {
     const char *host; /* name in the scenario; lives as long as the watch */
-    int pidfd;  /* of a process whose network, mount, UTS and IPC namespaces to enter; -1: stay here
+    int pidfd; /* of a process whose network, mount, UTS and IPC namespaces to enter; -1: stay here
                  */
-    int dir_fd; /* the working directory; -1: stay */
+    int netns_fd;  /* of a host that others made, with pidfd -1: its network namespace; 0: none */
+    int mounts_fd; /* and the mount namespace to look things up in */
+    int dir_fd;    /* the working directory; -1: stay */
     int source_fd; /* the scenario's folder, for secrets of `{file: PATH}`; -1: none */
     const char
         *env_file; /* inside: NUL-separated environment of commands; NULL or absent: inherited */

@@ -90,6 +90,10 @@ static int enter(const struct watch_place *place, struct err *err)
     if (place->pidfd >= 0 &&
         setns(place->pidfd, CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) < 0)
         return err_errno(err, errno, "cannot enter the namespaces of host %s", place->host);
+    if (place->netns_fd > 0 && setns(place->netns_fd, CLONE_NEWNET) < 0)
+        return err_errno(err, errno, "cannot enter the network namespace of host %s", place->host);
+    if (place->mounts_fd > 0 && setns(place->mounts_fd, CLONE_NEWNS) < 0)
+        return err_errno(err, errno, "cannot enter the machine's mount namespace");
     if (place->own_pids)
         enter_own_proc();
     if (place->dir_fd >= 0 && fchdir(place->dir_fd) < 0)
@@ -128,7 +132,13 @@ static __attribute__((noreturn)) void vantage_main(const struct scenario *s,
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
     }
-    int keep[] = {sock, pcap_fd, place->pidfd, place->dir_fd, place->source_fd};
+    int keep[] = {sock,
+                  pcap_fd,
+                  place->pidfd,
+                  place->dir_fd,
+                  place->netns_fd,
+                  place->mounts_fd,
+                  place->source_fd};
     close_all_but(keep, ARRAY_SIZE(keep));
     struct err err = ERR_INIT;
     struct vantage v = {

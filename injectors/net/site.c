@@ -1,0 +1,47 @@
+/* Network namespaces of others, by their undo records. See site.h. */
+#include "injectors/net/site.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "sim/base/jsonx.h"
+
+void site_done(struct site *s)
+{
+    nl_free(s->own);
+    *s = (struct site){0};
+}
+
+json_t *site_record(const struct lab_node *n)
+{
+    return json_pack("{s:s,s:o}", "host", lab_node_name(n), "netns",
+                     attached_identity(lab_node_attached(n)));
+}
+
+int site_find(struct inject_env *env, const json_t *record, struct site *ret, struct err *err)
+{
+    const char *host = jsonx_str(record, "host", "?");
+    struct lab_node *n = env->lab ? lab_node(env->lab, host) : NULL;
+    if (n) { /* held by us, whatever others did to its name */
+        *ret = (struct site){.nl = lab_node_nl(n)};
+        return 0;
+    }
+    AUTO_CLOSE int fd = -1;
+    const json_t *netns = json_object_get(record, "netns");
+    char where[80];
+    int r = attached_find(netns, &fd, err);
+    if (r < 0)
+        return r;
+    if (fd < 0) {
+        err_set(err, ESRCH,
+                "host %s has gone: its network namespace %s is not there any more, and what was "
+                "changed in it went along",
+                host, jsonx_str(netns, "path", "?"));
+        return INJECT_GONE;
+    }
+    snprintf(where, sizeof where, "host %s", host);
+    r = nl_open_kernel(fd, where, &ret->own, err);
+    if (r == 0)
+        ret->nl = ret->own;
+    return r;
+}

@@ -1,0 +1,77 @@
+/* Targets besides the lab. See targets.h. */
+#include "sim/cli/targets.h"
+
+#include "sim/base/buf.h"
+#include "sim/base/jsonx.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* "host edge (/run/netns/edge): link, run" of each host that a step touches. */
+static void touched(const struct scenario *s, const struct attached *a, struct buf *out)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        bool any = false;
+        for (size_t k = 0; k < s->script.n; k++) {
+            const struct step *step = s->script.items[k];
+            const struct host *hosts[64];
+            size_t n = step_attached(s, step, hosts, ARRAY_SIZE(hosts));
+            bool here = false;
+            for (size_t m = 0; m < n; m++)
+                here = here || hosts[m] == a->items[i].host;
+            if (!here)
+                continue;
+            if (!any)
+                buf_printf(out, "%shost %s (the network namespace %s): ", out->len ? "; " : "",
+                           a->items[i].host->name, a->items[i].path);
+            buf_printf(out, "%s%s in step %s", any ? ", " : "", step->action->name, step->id);
+            any = true;
+        }
+    }
+}
+
+/* True when the person at the terminal says so. */
+static bool asked(const char *what)
+{
+    char line[16] = "";
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+        return false;
+    fprintf(stderr, "blackstart: this touches what others made: %s\ntype yes to go on: ", what);
+    if (!fgets(line, sizeof line, stdin))
+        return false;
+    return !strcmp(line, "yes\n");
+}
+
+int targets_agreed(const struct command *self, const struct scenario *s, bool yes,
+                   struct attached **ret)
+{
+    struct err err = ERR_INIT;
+    AUTO_BUF what = BUF_INIT;
+    if (attached_open(s, ret, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    touched(s, *ret, &what);
+    if (what.len && !yes && !asked(buf_text(&what)))
+        return say_error(EXIT_BAD_INPUT,
+                         "this touches what others made: %s; 'blackstart plan' shows what would be "
+                         "done there, '%s --yes' does it",
+                         buf_text(&what), self->name);
+    if (attached_lock(*ret, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    return 0;
+}
+
+int targets_describe(const struct attached *a, json_t **ret, struct err *err)
+{
+    AUTO_JSON *all = json_array();
+    for (size_t i = 0; i < a->n; i++) {
+        AUTO_JSON *texts = json_array();
+        int r = attached_describe(&a->items[i], texts, err);
+        if (r < 0)
+            return r;
+        json_array_append_new(
+            all, json_pack("{s:s,s:O}", "host", a->items[i].host->name, "texts", texts));
+    }
+    *ret = json_incref(all);
+    return 0;
+}

@@ -1,0 +1,13 @@
+/* Targets besides the lab, on the command line: what they are, and the operator's yes. */
+#pragma once
+
+#include "sim/cli/command.h"
+#include "sim/lab/attach.h"
+
+/* Opens the hosts that others made. Where a step touches one, `yes` must be given, or be said when
+ * asked on a terminal; then they are locked. 0, or the exit code after the sentence. *ret: the
+ * caller frees, also then (may be NULL). */
+int targets_agreed(const struct command *self, const struct scenario *s, bool yes,
+                   struct attached **ret);
+/* For plan: [{host, texts}] of each; a new reference. */
+int targets_describe(const struct attached *a, json_t **ret, struct err *err);

@@ -1,0 +1,126 @@
+/* What lives in a network namespace that others made, for people who are about to break it. */
+#include "sim/lab/attach.h"
+
+#include "sim/base/buf.h"
+#include "sim/kernel/inet.h"
+#include "sim/kernel/rtnl.h"
+#include "sim/kernel/snapshot.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NAMED_AT_MOST 8
+#define TCP_ESTABLISHED_HEX 0x01
+
+static int describe_processes(const struct attached_host *h, json_t *texts, struct err *err)
+{
+    AUTO_FREE struct snapshot_process *all = NULL;
+    size_t n = 0, unseen = 0;
+    AUTO_BUF text = BUF_INIT;
+    int r = snapshot_processes(&h->id, 1, &all, &n, &unseen, err);
+    if (r < 0)
+        return r;
+    buf_printf(&text, "%zu process%s live%s in it", n, n == 1 ? "" : "es", n == 1 ? "s" : "");
+    for (size_t i = 0; i < n && i < NAMED_AT_MOST; i++)
+        buf_printf(&text, "%s%s (%d)", i ? ", " : ": ", all[i].name, (int)all[i].pid);
+    if (n > NAMED_AT_MOST)
+        buf_printf(&text, " and %zu more", n - NAMED_AT_MOST);
+    json_array_append_new(texts, json_string(buf_text(&text)));
+    return 0;
+}
+
+static int describe_addresses(struct nl *nl, json_t *texts, struct err *err)
+{
+    AUTO_FREE struct rtnl_link *links = NULL;
+    AUTO_FREE struct rtnl_address *addresses = NULL;
+    size_t n_links = 0, n_addresses = 0;
+    int r = rtnl_links(nl, &links, &n_links, err);
+    if (r == 0)
+        r = rtnl_addresses(nl, &addresses, &n_addresses, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n_links; i++) {
+        AUTO_BUF text = BUF_INIT;
+        bool any = false;
+        buf_printf(&text, "device %s (%s)", links[i].name, links[i].flags & IFF_UP ? "up" : "down");
+        for (size_t k = 0; k < n_addresses; k++) {
+            char address[INET_TEXT_MAX];
+            if (addresses[k].ifindex != links[i].ifindex)
+                continue;
+            buf_printf(&text, "%s%s", any ? ", " : ": ", inet_text(&addresses[k].prefix, address));
+            any = true;
+        }
+        json_array_append_new(texts, json_string(buf_text(&text)));
+    }
+    return 0;
+}
+
+/* "0100007F:1F90" as proc_net_tcp(5) writes it: words in the byte order of the machine. */
+static bool end_text(const char *hex, char *out, size_t size)
+{
+    unsigned char bytes[16];
+    char text[INET6_ADDRSTRLEN];
+    size_t n = strcspn(hex, ":");
+    unsigned port;
+    if ((n != 8 && n != 32) || sscanf(hex + n, ":%4X", &port) != 1)
+        return false;
+    for (size_t i = 0; i < n / 8; i++) {
+        uint32_t word;
+        if (sscanf(hex + 8 * i, "%8" SCNx32, &word) != 1)
+            return false;
+        memcpy(bytes + 4 * i, &word, 4);
+    }
+    if (!inet_ntop(n == 8 ? AF_INET : AF_INET6, bytes, text, sizeof text))
+        return false;
+    snprintf(out, size, n == 8 ? "%s:%u" : "[%s]:%u", text, port);
+    return true;
+}
+
+/* /proc/thread-self/net is that of the namespace in which the thread is at that moment. */
+static int describe_connections(const struct attached_host *h, json_t *texts, struct err *err)
+{
+    static const char *const files[] = {"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"};
+    AUTO_NETNS netns_scope scope = NETNS_OUTSIDE;
+    AUTO_BUF text = BUF_INIT;
+    size_t n = 0;
+    int r = netns_enter(h->fd, &scope, err);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
+        AUTO_FCLOSE FILE *f = fopen(files[i], "re");
+        char line[512], from[48], to[48], here[64], there[64];
+        unsigned state;
+        while (f && fgets(line, sizeof line, f)) {
+            if (sscanf(line, "%*d: %47s %47s %X", from, to, &state) != 3 ||
+                state != TCP_ESTABLISHED_HEX || !end_text(from, here, sizeof here) ||
+                !end_text(to, there, sizeof there))
+                continue;
+            if (n++ < NAMED_AT_MOST)
+                buf_printf(&text, "%s%s - %s", n > 1 ? ", " : ": ", here, there);
+        }
+    }
+    if (r < 0)
+        return r;
+    if (n > NAMED_AT_MOST)
+        buf_printf(&text, " and %zu more", n - NAMED_AT_MOST);
+    json_array_append_new(texts, json_sprintf("%zu TCP connection%s end in it%s", n,
+                                              n == 1 ? "" : "s", buf_text(&text)));
+    return 0;
+}
+
+int attached_describe(const struct attached_host *h, json_t *texts, struct err *err)
+{
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    json_array_append_new(texts, json_sprintf("the network namespace %s (inode %" PRIu64 ")",
+                                              h->path, (uint64_t)h->id.ino));
+    int r = nl_open_kernel(h->fd, h->host->name, &nl, err);
+    if (r == 0)
+        r = describe_processes(h, texts, err);
+    if (r == 0)
+        r = describe_addresses(nl, texts, err);
+    if (r == 0)
+        r = describe_connections(h, texts, err);
+    return r < 0 ? err_prefix(err, "host %s", h->host->name) : 0;
+}
