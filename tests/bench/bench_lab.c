@@ -11,6 +11,7 @@
 #include "sim/kernel/netns.h"
 #include "sim/lab/lab.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/bench_hosts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,25 +113,6 @@ static struct bench_time by_us(const struct scenario *s, const char *dir)
     return t;
 }
 
-static struct scenario *make_scenario(void)
-{
-    struct arena *a = arena_new();
-    struct scenario *s = arena_alloc(a, sizeof *s);
-    s->arena = a;
-    s->hosts.items = arena_alloc(a, HOSTS * sizeof(void *));
-    for (int i = 0; i < HOSTS; i++) {
-        struct host *h = arena_alloc(a, sizeof *h);
-        h->name = arena_printf(a, "h%d", i);
-        h->lab = arena_alloc(a, sizeof *h->lab);
-        h->lab->addresses.items = arena_alloc(a, sizeof(char *));
-        h->lab->addresses.items[0] = arena_printf(a, "10.0.0.%d", i + 1);
-        h->lab->addresses.n = 1;
-        s->hosts.items[s->hosts.n++] = h;
-    }
-    return s;
-}
-
-/* In a child: its mounts and namespaces go with it. */
 static void measure(const char *mountpoint)
 {
     struct bench_series programs = {.name = "100 hosts, unshare and ip"};
@@ -142,7 +124,7 @@ static void measure(const char *mountpoint)
     if (lab_prepare_process(mountpoint, &rootless, &ids, &err) < 0)
         bench_skip(err.text);
     snprintf(dir, sizeof dir, "%s/lab", mountpoint);
-    struct scenario *s = make_scenario();
+    struct scenario *s = bench_hosts(HOSTS);
     by_us(s, dir); /* warms up */
     for (size_t i = 0; i < bench_rounds(); i++) {
         bench_add(&ours, by_us(s, dir));
@@ -155,16 +137,5 @@ static void measure(const char *mountpoint)
 
 int main(void)
 {
-    char mountpoint[] = "/tmp/blackstart-bench-XXXXXX";
-    int status = 1;
-    if (!mkdtemp(mountpoint))
-        return 2;
-    pid_t pid = fork();
-    if (pid == 0) {
-        measure(mountpoint);
-        exit(0);
-    }
-    waitpid(pid, &status, 0);
-    rmdir(mountpoint);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+    return bench_with_mountpoint(measure);
 }
