@@ -81,17 +81,31 @@ static bool message_of_tc(const struct tap *t, const char *words, char **ret, si
 
 /* --- Comparison -------------------------------------------------------------- */
 
-static struct buf options_of(const void *message, size_t n)
+/* The attribute at *at, before `end`, which moves on to the next; false at the end. */
+static bool next_attribute(const char **at, const char *end, struct rtattr *ret,
+                           const char **ret_bytes)
+{
+    if (end - *at < (ptrdiff_t)sizeof *ret)
+        return false;
+    memcpy(ret, *at, sizeof *ret);
+    assert_true(ret->rta_len >= sizeof *ret && ret->rta_len <= end - *at);
+    *ret_bytes = *at;
+    ptrdiff_t step = RTA_ALIGN(ret->rta_len);
+    *at = step < end - *at ? *at + step : end;
+    return true;
+}
+
+static struct buf options_of(const char *message, size_t n)
 {
     struct buf options = BUF_INIT;
     struct nlmsghdr h;
+    struct rtattr a;
     memcpy(&h, message, sizeof h);
     assert_true(h.nlmsg_len <= n);
-    int left = (int)(h.nlmsg_len - NLMSG_LENGTH(sizeof(struct tcmsg)));
-    const char *at = (const char *)message + NLMSG_LENGTH(sizeof(struct tcmsg));
-    for (const struct rtattr *a = (const void *)at; RTA_OK(a, left); a = RTA_NEXT(a, left))
-        if (a->rta_type == TCA_OPTIONS)
-            buf_add(&options, RTA_DATA(a), RTA_PAYLOAD(a));
+    const char *at = message + NLMSG_LENGTH(sizeof(struct tcmsg)), *bytes;
+    while (next_attribute(&at, message + h.nlmsg_len, &a, &bytes))
+        if (a.rta_type == TCA_OPTIONS)
+            buf_add(&options, bytes + RTA_LENGTH(0), RTA_PAYLOAD(&a));
     assert_true(options.len >= sizeof(struct tc_netem_qopt));
     return options;
 }
@@ -100,12 +114,12 @@ static struct buf options_of(const void *message, size_t n)
 static struct buf without(const struct buf *from, int type, int other)
 {
     struct buf b = BUF_INIT;
-    int left = (int)(from->len - sizeof(struct tc_netem_qopt));
-    const char *at = from->text + sizeof(struct tc_netem_qopt);
+    struct rtattr a;
+    const char *at = from->text + sizeof(struct tc_netem_qopt), *bytes;
     buf_add(&b, from->text, sizeof(struct tc_netem_qopt));
-    for (const struct rtattr *a = (const void *)at; RTA_OK(a, left); a = RTA_NEXT(a, left))
-        if (a->rta_type != type && a->rta_type != other)
-            buf_add(&b, a, RTA_ALIGN(a->rta_len));
+    while (next_attribute(&at, from->text + from->len, &a, &bytes))
+        if (a.rta_type != type && a.rta_type != other)
+            buf_add(&b, bytes, RTA_ALIGN(a.rta_len));
     return b;
 }
 
