@@ -413,7 +413,10 @@ int tc_netem_check(struct nl *nl, const char *dev, uint16_t handle, const struct
     if (a.result < 0)
         return err_set(err, -a.result, "%s: what the kernel tells of netem on %s cannot be read",
                        nl_where(nl), dev);
+    bool no_seed = asked.has_seed && !a.seen.has_seed;
+    if (no_seed)
+        asked.has_seed = false;
     if (!netem_same(&asked, &a.seen, &why))
         return err_set(err, EOPNOTSUPP, "%s: netem on %s: %s", nl_where(nl), dev, why.text);
-    return 0;
+    return no_seed ? TC_NETEM_NO_SEED : 0;
 }

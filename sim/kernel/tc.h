@@ -36,8 +36,9 @@ void tc_netem_add(struct nl *nl, const char *dev, uint16_t handle, const struct 
 /* The same qdisc with other parameters; every parameter is given anew. */
 void tc_netem_change(struct nl *nl, const char *dev, uint16_t handle, const struct impairment *m);
 /* Reads back what the kernel holds: 0 when it is what m asks for (distribution tables are not told
- * by the kernel). -ENOENT: no such netem. -EOPNOTSUPP names what differs (Linux before 6.6 takes no
- * notice of a seed, and says nothing). A recording: 0. */
+ * by the kernel). TC_NETEM_NO_SEED: all but the seed, of which Linux before 6.6 takes no notice and
+ * says nothing. -ENOENT: no such netem. -EOPNOTSUPP names what differs. A recording: 0. */
+#define TC_NETEM_NO_SEED 1
 int tc_netem_check(struct nl *nl, const char *dev, uint16_t handle, const struct impairment *m,
                    struct err *err);
 /* The root of dev if it has this handle; EINVAL when another has taken its place. */
