@@ -13,6 +13,8 @@ each of the cases that it tells as cmocka does or in TAP. README.md tells more, 
   --env NAME=VALUE for all tests (again for each)
   --deadline S     seconds of this machine's clock after which a guest is given up; 400 without
 
+With KERNEL_TESTS=NAME,NAME in the environment only these run.
+
 A test's SECONDS are of the guest's clock. Beside the kernel's folder stay console.log and
 report.log, what the guest said last.
 """
@@ -33,7 +35,8 @@ import fetch
 import image
 
 PACKAGES = ("bash", "coreutils", "dash", "findutils", "grep", "iproute2", "kmod", "mount", "nftables",
-            "procps", "python3", "python3-jsonschema", "sed", "uidmap", "util-linux")
+            "procps", "python3", "python3-jsonschema", "sed", "sysvinit-utils", "uidmap",
+            "util-linux")
 QEMU = "qemu-system-x86_64"
 # A virtual clock: a nanosecond for each instruction, and no waiting while the guest sleeps. Where the
 # processor boasts of fast string instructions (erms, rep_good), the kernel copies and clears memory
@@ -247,8 +250,10 @@ def skip(reason):
 
 def main():
     options, tests = arguments(sys.argv[1:])
-    only = os.environ.get("KERNEL_TESTS", "").split()
+    only = [n for n in os.environ.get("KERNEL_TESTS", "").split(",") if n]
     tests = [t for t in tests if not only or t.name in only]
+    if only and not tests:
+        sys.exit("boot.py: no test is called " + " or ".join(only))
     folder = options["--kernel"][-1]
     if not shutil.which(QEMU):
         return skip("%s is not installed (package qemu-system-x86)" % QEMU)

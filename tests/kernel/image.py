@@ -2,8 +2,8 @@
 
 It holds Debian packages as they are installed here (named ones and what they depend on), programs
 that were built here with the libraries that they need, folders of sources, and the kernel's modules.
-Everything lies where it lies on this machine, owned by root: a path that works here works there. Two
-calls on the same machine with the same build write the same bytes.
+Everything lies where it lies on this machine, owned by root: a path that works here works there. The
+same files give the same bytes.
 """
 import os
 import re
@@ -14,7 +14,7 @@ import sys
 # Not needed in the guest, although the packages hold it or depend on it.
 WITHOUT_PACKAGES = {"adduser", "debconf", "dpkg", "gcc-12-base", "install-info", "libperl5.36",
                     "lsb-base", "passwd", "perl", "perl-base", "perl-modules-5.36",
-                    "sysvinit-utils", "ucf"}
+                    "ucf"}
 WITHOUT_PATHS = re.compile(r"/usr/share/(doc|man|locale|lintian|info|bash-completion|bug|i18n)/"
                            r"|/usr/lib/x86_64-linux-gnu/gconv/|/(boot|dev|proc|sys|run|tmp)/"
                            r"|/etc/(passwd|group|shadow|hosts|hostname|resolv.conf|fstab|sub[ug]id)$")

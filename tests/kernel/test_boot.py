@@ -1,4 +1,5 @@
 """boot.py tells the truth about what happens in the guest: passed, failed, too long, died, given up."""
+import hashlib
 import os
 import pathlib
 import shutil
@@ -8,7 +9,7 @@ import tempfile
 import unittest
 
 import fetch
-from boot import QEMU
+from boot import QEMU, build
 
 HERE = pathlib.Path(__file__).resolve().parent
 KERNEL, SOURCE = sys.argv[1:3]
@@ -20,7 +21,7 @@ def boot(*tests, deadline="120", **env):
             "--deadline", deadline]
     for name, *command in tests:
         argv += ["--test", name, "5"] + command
-    done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **env})
+    done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, "KERNEL_TESTS": "", **env})
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 
@@ -67,6 +68,17 @@ class Boot(unittest.TestCase):
         self.assertIn("not ok 1 - one", out)
         self.assertIn("# the guest was given up after 1.5 s; the last lines of its console:", out)
         self.assertEqual(set(os.listdir(FOLDER)), {"kernel", "console.log", "report.log"})
+
+    def test_the_same_files_give_the_same_root(self):
+        there = fetch.find(FOLDER)
+        digests = set()
+        for n in range(2):
+            path = os.path.join(FOLDER, "initrd")
+            build(path, "word", there[1], {"--program": [], "--source": [SOURCE], "--env": []}, [])
+            with open(path, "rb") as file:
+                digests.add(hashlib.file_digest(file, "sha256").hexdigest())
+            os.unlink(path)
+        self.assertEqual(len(digests), 1)
 
     def test_a_machine_without_the_emulator_skips_or_fails(self):
         empty = {"PATH": "/nonexistent", "BLACKSTART_TESTS_MUST_RUN": ""}
