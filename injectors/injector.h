@@ -32,6 +32,7 @@ struct inject_env {
     struct loop *loop;
     struct rng *rng;    /* this trial's and step's stream: target choice is seeded */
     const char *run_id; /* part of every name we give to the kernel */
+    bool decide;        /* verify: it is now or never (the fault is about to be undone) */
 };
 
 struct inject_result {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/net/bite.h"
 #include "injectors/net/network.h"
 #include "injectors/process/targets.h"
 #include "sim/base/jsonx.h"
@@ -34,6 +35,10 @@ struct network_state {
     struct impaired_tables tables;
     struct impairment what;
     char *label;
+    const struct step *step;
+    struct bite *bite; /* NULL before the first look */
+    nsec began;        /* that look */
+    bool told;         /* what it saw */
 };
 
 static enum impair_engine engine_of(const struct network_params *p)
@@ -172,6 +177,7 @@ static void network_done(void *state)
     struct network_state *st = state;
     if (!st)
         return;
+    bite_free(st->bite);
     targets_done(&st->targets);
     for (size_t i = 0; i < st->n_reaches; i++)
         reach_done(&st->reaches[i]);
@@ -268,6 +274,7 @@ static int network_prepare(struct inject_env *env, const struct step *step, void
     CLEANUP(network_done_p) void *owner = st;
     if (!st || !(st->label = strdup(step->id)))
         return err_errno(err, ENOMEM, "preparing network");
+    st->step = step;
     st->params = step->params;
     int r = impaired_tables_read(&st->params->impaired, env->scenario->file, &st->tables, err);
     if (r == 0)
@@ -343,14 +350,15 @@ static int network_revert(struct inject_env *env, const json_t *undo, struct inj
 
 /* --- Verify ----------------------------------------------------------------------------------- */
 
-static int network_verify(struct inject_env *env, void *state, struct inject_proof *ret,
-                          struct err *err)
+struct standing { /* what stands in the kernel, and has been counted */
+    bool ok;
+    uint64_t matched, overflow;
+    struct buf missing;
+};
+
+static void look(const struct network_state *st, struct standing *ret)
 {
-    struct network_state *st = state;
-    struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}, .ok = true};
-    AUTO_BUF asked = BUF_INIT, seen = BUF_INIT;
-    impairment_text(&st->what, &asked);
-    uint64_t matched = 0, lost = 0;
+    ret->ok = true;
     for (size_t i = 0; i < st->n_lines; i++) {
         struct impair_counts c;
         struct err why = ERR_INIT;
@@ -358,21 +366,85 @@ static int network_verify(struct inject_env *env, void *state, struct inject_pro
         if (r == 0)
             r = impair_count(st->lines[i].line, &c, &why);
         if (r < 0) {
-            p.ok = false;
-            buf_printf(&seen, "%shost %s: %s", seen.len ? "; " : "", st->lines[i].at->port->host,
-                       why.text);
+            buf_printf(&ret->missing, "%shost %s: %s", ret->missing.len ? "; " : "",
+                       st->lines[i].at->port->host, why.text);
+            ret->ok = false;
             continue;
         }
-        matched += c.matched;
-        lost += c.lost;
+        ret->matched += c.matched;
+        ret->overflow += c.overflow;
     }
-    if (p.ok)
-        buf_printf(&seen, "in force at %zu point%s, %llu packets met it, %llu were lost",
-                   st->n_lines, st->n_lines == 1 ? "" : "s", (unsigned long long)matched,
-                   (unsigned long long)lost);
-    snprintf(p.asked, sizeof p.asked, "%s", buf_text(&asked));
-    snprintf(p.seen, sizeof p.seen, "%s", buf_text(&seen));
-    snprintf(p.how, sizeof p.how, "parameters and counters read back");
+}
+
+static void standing_done(struct standing *s)
+{
+    buf_done(&s->missing);
+}
+
+static int begin_bite(struct inject_env *env, struct network_state *st, struct err *err)
+{
+    AUTO_FREE struct bite_point *points = calloc(st->n_lines + 1, sizeof *points);
+    if (!points)
+        return err_errno(err, ENOMEM, "looking whether a fault bites");
+    for (size_t i = 0; i < st->n_lines; i++)
+        points[i] = (struct bite_point){st->lines[i].reach, st->lines[i].at};
+    nsec lasting = nsec_is_set(st->step->lasting) ? st->step->lasting : NSEC_INF;
+    return bite_begin(env, points, st->n_lines, &st->what, lasting, &st->bite, err);
+}
+
+static void tell(const struct network_state *st, const struct standing *s,
+                 const struct bite_seen *seen, bool measured, struct inject_proof *p)
+{
+    AUTO_BUF asked = BUF_INIT, text = BUF_INIT;
+    impairment_text(&st->what, &asked);
+    if (!s->ok)
+        buf_adds(&text, buf_text(&s->missing));
+    else if (measured)
+        bite_text(&st->what, seen, &text);
+    else
+        buf_printf(&text, "in force at %zu point%s", st->n_lines, st->n_lines == 1 ? "" : "s");
+    if (s->ok && measured)
+        buf_printf(&text, "; %zu packets of our own along %zu way%s", seen->sent, seen->ways,
+                   seen->ways == 1 ? "" : "s");
+    if (s->ok)
+        buf_printf(&text, "; %llu packets met it so far", (unsigned long long)s->matched);
+    if (s->ok && s->overflow)
+        buf_printf(&text, ", of which %llu found its queue full", (unsigned long long)s->overflow);
+    snprintf(p->asked, sizeof p->asked, "%s", buf_text(&asked));
+    snprintf(p->seen, sizeof p->seen, "%s", buf_text(&text));
+    snprintf(p->how, sizeof p->how, "%s",
+             measured
+                 ? "filters, parameters and counters read back; one way, stamped where they were "
+                   "sent and by the kernel where they arrived"
+                 : "filters, parameters and counters read back");
+}
+
+/* The first time packets of our own are sent, which takes a while; then the kernel alone is asked. */
+static int network_verify(struct inject_env *env, void *state, struct inject_proof *ret,
+                          struct err *err)
+{
+    struct network_state *st = state;
+    struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}};
+    CLEANUP(standing_done) struct standing s = {0};
+    struct bite_seen seen = {0};
+    look(st, &s);
+    if (s.ok && !st->bite) {
+        int r = begin_bite(env, st, err);
+        if (r < 0)
+            return r;
+        st->began = p.at.lo;
+    }
+    bool over = st->bite && bite_is_over(st->bite);
+    if (s.ok && !over && !env->decide)
+        return INJECT_AGAIN;
+    p.ok = s.ok;
+    bool first = over && !st->told;
+    if (first) {
+        p.ok &= bite_tell(st->bite, &seen);
+        p.at.lo = st->began;
+    }
+    st->told |= over;
+    tell(st, &s, &seen, first && seen.sent > 0, &p);
     p.at.hi = nsec_now(CLOCK_MONOTONIC);
     *ret = p;
     return 0;

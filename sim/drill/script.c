@@ -148,18 +148,17 @@ static void step_failed(struct step_run *r, const struct err *err)
     script_spoilt(r->script, buf_text(&reason));
 }
 
-static void step_verify(struct step_run *r)
+/* Asks, and records what comes out. False: it did not bite, with the reason. */
+static bool step_bites(struct step_run *r, struct buf *reason)
 {
     struct script *s = r->script;
     struct inject_proof proof = {0};
     struct err err = ERR_INIT;
-    if (!r->injector->verify || r->state == RUN_UNDONE)
-        return;
     int rc = r->injector->verify(&r->env, r->istate, &proof, &err);
     if (rc == INJECT_AGAIN) {
         loop_timer_set(s->core->loop, &r->again,
                        nsec_add(loop_fresh(s->core->loop), INJECT_AGAIN_EVERY));
-        return;
+        return true;
     }
     if (rc < 0) {
         proof = (struct inject_proof){.ok = false, .at = SPAN_UNSET};
@@ -169,12 +168,17 @@ static void step_verify(struct step_run *r)
                json_pack("{s:b,s:o,s:o,s:s,s:o}", "ok", proof.ok, "asked",
                          jsonx_new_text(proof.asked), "seen", jsonx_new_text(proof.seen), "how",
                          proof.how, "at", core_span(s->core, proof.at)));
-    if (!proof.ok) {
-        AUTO_BUF reason = BUF_INIT;
-        buf_printf(&reason, "step %s: the fault did not bite: asked %s, seen %s", r->step->id,
+    if (!proof.ok)
+        buf_printf(reason, "step %s: the fault did not bite: asked %s, seen %s", r->step->id,
                    proof.asked, proof.seen);
-        script_spoilt(s, buf_text(&reason));
-    }
+    return proof.ok;
+}
+
+static void step_verify(struct step_run *r)
+{
+    AUTO_BUF reason = BUF_INIT;
+    if (r->injector->verify && r->state != RUN_UNDONE && !step_bites(r, &reason))
+        script_spoilt(r->script, buf_text(&reason));
 }
 
 static void step_verify_again(struct loop_timer *t, void *data)
@@ -349,7 +353,11 @@ static bool step_undo(struct step_run *r, const char *cause)
     struct script *s = r->script;
     struct inject_result result = INJECT_RESULT_INIT;
     struct err err = ERR_INIT;
-    step_still_holds(r);
+    AUTO_BUF reason = BUF_INIT;
+    r->env.decide = loop_timer_is_set(&r->again); /* whether it bites was open up to now */
+    bool bites = !r->env.decide || step_bites(r, &reason);
+    if (!r->env.decide)
+        step_still_holds(r);
     loop_timer_cancel(s->core->loop, &r->over);
     loop_timer_cancel(s->core->loop, &r->again);
     if (r->istate)
@@ -375,6 +383,8 @@ static bool step_undo(struct step_run *r, const char *cause)
         step_forget_entry(r);
     }
     s->handlers.changed(s->handlers.data);
+    if (!bites)
+        script_spoilt(s, buf_text(&reason));
     return rc == 0;
 }
 

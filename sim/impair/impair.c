@@ -26,7 +26,8 @@ struct impair_line {
     struct impair_line *next;
     struct nl *nl;
     char device[IFNAMSIZ];
-    bool ingress;
+    bool ingress, on;
+    uint16_t pref;
     bool dead;                 /* the engine's process died under it */
     struct impair_scope scope; /* a copy */
     struct impairment what;    /* tables: copies */
@@ -256,6 +257,7 @@ static int arm_engine(struct impair_line *line, const struct impair_order *o, st
     snprintf(tag, sizeof tag, "bs%u", m->made);
     spec.ops = ops;
     spec.pref = (uint16_t)(PREF_FIRST + m->made % (PREF_LAST - PREF_FIRST));
+    line->pref = spec.pref;
     m->made++;
     return line->engine == IMPAIR_USER ? arm_user(line, &spec, o->what, err)
                                        : kernel_line_arm(&spec, o->what, &line->kernel, err);
@@ -304,10 +306,13 @@ static int refuse_dead(const struct impair_line *line, struct err *err)
 
 int impair_set(struct impair_line *line, bool on, struct span *ret_at, struct err *err)
 {
-    if (!line->user)
-        return kernel_line_set(line->kernel, on, ret_at, err);
     int r = on ? refuse_dead(line, err) : 0;
-    return r < 0 ? r : engine_set(line->user, on, ret_at, err);
+    if (r == 0)
+        r = line->user ? engine_set(line->user, on, ret_at, err)
+                       : kernel_line_set(line->kernel, on, ret_at, err);
+    if (r == 0)
+        line->on = on;
+    return r;
 }
 
 int impair_change(struct impair_line *line, const struct impairment *what, struct err *err)
@@ -339,14 +344,29 @@ int impair_count(struct impair_line *line, struct impair_counts *ret, struct err
                       : kernel_line_count(line->kernel, ret, err);
 }
 
+/* What leads its packets aside. */
+static int check_filter(const struct impair_line *line, struct err *err)
+{
+    AUTO_FREE struct tc_filter_seen *seen = NULL;
+    size_t n = 0;
+    int r =
+        tc_filters(line->nl, line->device, line->ingress ? TC_INGRESS : TC_EGRESS, &seen, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (seen[i].pref == line->pref && strcmp(seen[i].kind, "bpf") == 0)
+            return 0;
+    return r < 0 ? r : err_set(err, ENOENT, "the filter on %s is not there any more", line->device);
+}
+
 int impair_check(struct impair_line *line, struct err *err)
 {
     struct impair_counts c;
     int r = refuse_dead(line, err);
-    if (r < 0)
-        return r;
-    return line->user ? engine_count(line->user, &c, err)
-                      : kernel_line_check(line->kernel, &line->what, err);
+    if (r == 0)
+        r = line->user ? engine_count(line->user, &c, err)
+                       : kernel_line_check(line->kernel, &line->what, err);
+    if (r == 0 && line->on)
+        r = check_filter(line, err);
+    return r;
 }
 
 /* --- Retiring --------------------------------------------------------------------------------- */

@@ -26,5 +26,5 @@ int kernel_line_change(struct kernel_line *l, const struct impairment *what, str
 int kernel_line_disarm(struct kernel_line *l, struct err *err);
 void kernel_line_forget(struct kernel_line *l); /* its namespace has gone: nothing is sent */
 int kernel_line_count(struct kernel_line *l, struct impair_counts *ret, struct err *err);
-/* -ENOENT: it is not in the kernel as it was put there (the filter while it is on, the ifb, netem). */
+/* -ENOENT, -EOPNOTSUPP: its netem does not stand in the kernel as it was put there. */
 int kernel_line_check(struct kernel_line *l, const struct impairment *what, struct err *err);

@@ -15,6 +15,7 @@
 #include "sim/kernel/hostcaps.h"
 #include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
+#include "sim/kernel/tc.h"
 #include "tests/support/faultkit.h"
 
 /* --- Scenarios -------------------------------------------------------------------------------- */
@@ -502,6 +503,119 @@ static void a_dead_engine_leaves_the_path_open(void **state)
     kit_close(&k);
 }
 
+/* --- Does it bite? ----------------------------------------------------------------------------- */
+
+static struct impaired_shape *shape_of(struct kit *k, int shape)
+{
+    struct impaired_shape *s = arena_alloc(k->s->arena, sizeof *s);
+    s->shape = shape;
+    return s;
+}
+
+/* The fault's own packets, of every protocol and both families and directions, see what was asked. */
+static void proofs_tell_what_was_seen(void **state)
+{
+    static struct kit k;
+    three_hosts(&k);
+    AUTO_FREE char *before = everything(&k);
+    struct impaired_rate slow = {.bandwidth = 2000000};
+    const struct {
+        int protocol, family, direction;
+        struct impaired what;
+        const char *seen;
+    } cases[] = {
+        {NETWORK_TCP,
+         NETWORK_IPV4,
+         NETWORK_EGRESS,
+         {.delay = 20 * NSEC_MSEC, .jitter = 3 * NSEC_MSEC, .distribution = shape_of(&k, 1)},
+         "delay "},
+        {NETWORK_ICMP, NETWORK_IPV6, NETWORK_INGRESS, {.loss = loss_of(&k, 0.3)}, "loss "},
+        {NETWORK_ICMP, NETWORK_IPV4, NETWORK_EGRESS, {.duplicate = share_of(&k, 0.3)}, "doubled "},
+        {NETWORK_SCTP, NETWORK_IPV4, NETWORK_EGRESS, {.loss = loss_of(&k, 0.3)}, "loss "},
+        {NETWORK_UDP, NETWORK_IPV6, NETWORK_BOTH, {.corrupt = share_of(&k, 0.3)}, "damaged "},
+        {NETWORK_TCP,
+         NETWORK_IPV6,
+         NETWORK_EGRESS,
+         {.delay = 10 * NSEC_MSEC, .reorder = share_of(&k, 0.3)},
+         "delay "},
+        {NETWORK_ANY_PROTOCOL, NETWORK_ANY_FAMILY, NETWORK_INGRESS, {.rate = &slow}, "rate "},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct step *s = network_step(&k, "bites", "a");
+        struct fault f;
+        params_of(s)->protocol = cases[i].protocol;
+        params_of(s)->family = cases[i].family;
+        params_of(s)->direction = cases[i].direction;
+        params_of(s)->impaired = cases[i].what;
+        params_of(s)->impaired.seed = -1;
+        if (cases[i].protocol == NETWORK_TCP)
+            ports_are(&k, &params_of(s)->port, 80, 80);
+        fault_begin(&k, s, &f);
+        if (strncmp(f.proof.seen, cases[i].seen, strlen(cases[i].seen)) != 0 ||
+            !strstr(f.proof.seen, "packets of our own along"))
+            fail_msg("asked %s, seen %s", f.proof.asked, f.proof.seen);
+        print_message("# asked %s, seen %s\n", f.proof.asked, f.proof.seen);
+        fault_holds(&k, &f);
+        fault_end(&k, &f);
+    }
+    all_as_before(&k, before);
+    kit_close(&k);
+}
+
+/* Filters of ours at eth0 of the host, taken away as somebody else would. */
+static void take_filters_away(struct kit *k, const char *host)
+{
+    AUTO_FREE struct tc_filter_seen *seen = NULL;
+    struct nl *nl = lab_node_nl(lab_node(k->lab, host));
+    struct err err = ERR_INIT;
+    size_t n = 0;
+    kit_ok(tc_filters(nl, "eth0", TC_EGRESS, &seen, &n, &err), &err);
+    assert_int_equal(n, 1);
+    tc_filter_delete(
+        nl, &(struct tc_filter){
+                .dev = "eth0", .hook = TC_EGRESS, .pref = seen[0].pref, .handle = seen[0].handle});
+    kit_ok(nl_flush(nl, &err), &err);
+}
+
+static void what_does_not_bite_is_told(void **state)
+{
+    static struct kit k;
+    struct err err = ERR_INIT;
+    three_hosts(&k);
+    struct step *s = network_step(&k, "slow", "a");
+    struct fault f;
+    params_of(s)->impaired.delay = 10 * NSEC_MSEC;
+    fault_begin(&k, s, &f);
+    take_filters_away(&k, "a");
+    kit_ok(f.injector->verify(&f.env, f.state, &f.proof, &err), &err);
+    assert_false(f.proof.ok);
+    assert_non_null(strstr(f.proof.seen, "is not there any more"));
+    fault_end(&k, &f);
+    kit_close(&k);
+}
+
+/* Undone before enough was seen: what stands in the kernel decides. */
+static void a_short_fault_is_decided_by_the_kernel(void **state)
+{
+    static struct kit k;
+    struct err err = ERR_INIT;
+    three_hosts(&k);
+    struct step *s = network_step(&k, "blink", "a");
+    struct fault f = {.step = s, .injector = injector_of(s), .result = INJECT_RESULT_INIT};
+    params_of(s)->impaired.delay = 500 * NSEC_MSEC;
+    f.env = (struct inject_env){.scenario = k.s, .lab = k.lab, .loop = k.loop, .run_id = "test"};
+    kit_ok(f.injector->prepare(&f.env, s, &f.state, &f.undo, &err), &err);
+    kit_ok(f.injector->apply(&f.env, f.state, &f.result, &err), &err);
+    assert_int_equal(f.injector->verify(&f.env, f.state, &f.proof, &err), INJECT_AGAIN);
+    kit_turn(&k, 20 * NSEC_MSEC);
+    f.env.decide = true;
+    assert_int_equal(f.injector->verify(&f.env, f.state, &f.proof, &err), 0);
+    assert_true(f.proof.ok);
+    assert_non_null(strstr(f.proof.seen, "in force at 1 point"));
+    fault_end(&k, &f);
+    kit_close(&k);
+}
+
 static int tests(void)
 {
     const struct CMUnitTest list[] = {
@@ -512,6 +626,9 @@ static int tests(void)
         cmocka_unit_test(a_share_is_lost_and_doubled),
         cmocka_unit_test(a_host_that_is_down_has_no_traffic),
         cmocka_unit_test(what_is_others_stays),
+        cmocka_unit_test(proofs_tell_what_was_seen),
+        cmocka_unit_test(what_does_not_bite_is_told),
+        cmocka_unit_test(a_short_fault_is_decided_by_the_kernel),
         cmocka_unit_test(networks_are_impaired_from_the_start),
         cmocka_unit_test(plans_tell_of_standing_impairments),
         cmocka_unit_test(a_dead_engine_leaves_the_path_open),

@@ -1,0 +1,309 @@
+/* The pure parts of the `network` fault: which packets it reaches, which way packets of our own can take
+ * through it, and what is made of those that arrived.
+ */
+#include <errno.h>
+#include <math.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "injectors/net/bite.h"
+#include "injectors/net/reach.h"
+#include "injectors/net/tracer.h"
+#include "sim/base/rng.h"
+#include "tests/support/faultkit.h"
+#include "tests/support/test.h"
+
+/* --- Reach ------------------------------------------------------------------------------------- */
+
+/* a, b and r on "front", r and c on "back". */
+static struct topo *shape(struct kit *k)
+{
+    struct topo *topo = NULL;
+    struct err err = ERR_INIT;
+    kit_open(k);
+    kit_network(k, "front", "10.1.0.0/24", "fd01::/64", "r");
+    kit_network(k, "back", "10.2.0.0/24", NULL, "r");
+    kit_host(k, "a", "10.1.0.1 fd01::1");
+    kit_host(k, "b", "10.1.0.2 fd01::2");
+    kit_host(k, "r", "10.1.0.9 10.2.0.9");
+    kit_host(k, "c", "10.2.0.3");
+    kit_ok(topo_new(k->s, &topo, &err), &err);
+    return topo;
+}
+
+static const char *const to_b[] = {"b", NULL};
+static const char *const to_c[] = {"c", NULL};
+static const char *const to_many[] = {"b", "10.1.0.0/24", "fd01::/64", "10.1.0.100", NULL};
+static const char *const to_itself[] = {"a", NULL};
+
+static struct network_params towards(const char *const *to)
+{
+    struct network_params p = {.direction = NETWORK_EGRESS};
+    while (to && to[p.to.n])
+        p.to.n++;
+    p.to.items = (char **)(uintptr_t)to;
+    return p;
+}
+
+static void hosts_stand_for_all_their_addresses(void **state)
+{
+    static struct kit k;
+    CLEANUP(topo_free_p) struct topo *topo = shape(&k);
+    struct network_params p = towards(to_b);
+    AUTO_BUF text = BUF_INIT;
+    AUTO_REACH r = {0};
+    p.direction = NETWORK_BOTH;
+    assert_int_equal(reach_find(topo, &p, "a", &r, NULL), 0);
+    assert_int_equal(r.n, 2);
+    assert_int_equal(r.scope.n_peers, 2);
+    assert_string_equal(reach_device(&r.points[0]), "eth0");
+    assert_string_equal(reach_device(&r.points[1]), "a.front");
+    reach_text(&r, &r.points[0], &text);
+    assert_string_equal(buf_text(&text),
+                        "host a, network front, what it sends: to 10.1.0.2, fd01::2");
+    buf_clear(&text);
+    reach_text(&r, &r.points[1], &text);
+    assert_string_equal(buf_text(&text),
+                        "host a, network front, what it is sent: from 10.1.0.2, fd01::2");
+    kit_close(&k);
+}
+
+static void what_is_named_twice_counts_once(void **state)
+{
+    static struct kit k;
+    CLEANUP(topo_free_p) struct topo *topo = shape(&k);
+    struct network_params p = towards(to_many);
+    struct err err = ERR_INIT;
+    AUTO_REACH r = {0};
+    assert_int_equal(reach_find(topo, &p, "a", &r, NULL), 0);
+    assert_int_equal(r.scope.n_peers, 4); /* b's two, and the prefixes; 10.1.0.100 is in one */
+    reach_done(&r);
+    p.family = NETWORK_IPV6;
+    assert_int_equal(reach_find(topo, &p, "a", &r, NULL), 0);
+    assert_int_equal(r.scope.n_peers, 2);
+    reach_done(&r);
+    p = towards(to_itself);
+    assert_int_equal(reach_find(topo, &p, "a", &r, &err), -ESRCH);
+    reach_done(&r);
+    p = towards(to_c);
+    p.family = NETWORK_IPV6;
+    assert_int_equal(reach_find(topo, &p, "a", &r, &err), -EINVAL);
+    kit_close(&k);
+}
+
+static void routers_have_a_point_on_each_network(void **state)
+{
+    static struct kit k;
+    CLEANUP(topo_free_p) struct topo *topo = shape(&k);
+    struct network_params p = towards(NULL), q = towards(NULL);
+    char back[] = "back";
+    AUTO_REACH all = {0};
+    AUTO_REACH one = {0};
+    assert_int_equal(reach_find(topo, &p, "r", &all, NULL), 0);
+    assert_int_equal(all.n, 2);
+    q.network = back;
+    assert_int_equal(reach_find(topo, &q, "r", &one, NULL), 0);
+    assert_int_equal(one.n, 1);
+    assert_true(reach_overlaps(&all, &one));
+    reach_done(&one);
+    q.direction = NETWORK_INGRESS;
+    assert_int_equal(reach_find(topo, &q, "r", &one, NULL), 0);
+    assert_false(reach_overlaps(&all, &one));
+    kit_close(&k);
+}
+
+/* --- Ways -------------------------------------------------------------------------------------- */
+
+static bool not_b(const char *host, void *data)
+{
+    return strcmp(host, "b") != 0;
+}
+
+static int choose(const struct topo *topo, const struct network_params *p, const char *host,
+                  size_t point, bool (*up)(const char *, void *), struct tracer_way *ret)
+{
+    AUTO_REACH r = {0};
+    assert_int_equal(reach_find(topo, p, host, &r, NULL), 0);
+    assert_true(point < r.n);
+    return tracer_choose(topo, &r, &r.points[point], up, NULL, ret, NULL);
+}
+
+static void ways_go_through_the_scope(void **state)
+{
+    static struct kit k;
+    CLEANUP(topo_free_p) struct topo *topo = shape(&k);
+    struct port_range web = {80, 80}, high = {8000, 8010};
+    struct tracer_way w;
+    struct network_params p = towards(to_b);
+    p.direction = NETWORK_BOTH;
+    p.protocol = NETWORK_TCP;
+    p.port = (struct port_ranges){&web, 1};
+    p.own_port = (struct port_ranges){&high, 1};
+    p.family = NETWORK_IPV6;
+    assert_int_equal(choose(topo, &p, "a", 0, NULL, &w), 0);
+    assert_string_equal(w.from, "a");
+    assert_string_equal(w.to, "b");
+    assert_int_equal(w.source.family, AF_INET6);
+    assert_int_equal(w.protocol, IPPROTO_TCP);
+    assert_int_equal(w.target_port, 80); /* its own is taken by the other list */
+    assert_int_equal(w.source_port, 8010);
+    assert_int_equal(choose(topo, &p, "a", 1, NULL, &w), 0);
+    assert_string_equal(w.from, "b");
+    assert_string_equal(w.to, "a");
+    assert_int_equal(w.source_port, 80);
+    assert_int_equal(w.target_port, 8010);
+    assert_int_equal(choose(topo, &p, "a", 0, not_b, &w), -EADDRNOTAVAIL);
+    kit_close(&k);
+}
+
+static void ways_may_lead_over_a_router(void **state)
+{
+    static struct kit k;
+    CLEANUP(topo_free_p) struct topo *topo = shape(&k);
+    struct tracer_way w;
+    struct network_params p = towards(to_c);
+    assert_int_equal(choose(topo, &p, "a", 0, NULL, &w), 0);
+    assert_string_equal(w.to, "c");
+    assert_string_equal(w.networks[0], "front");
+    assert_string_equal(w.networks[1], "back");
+    p = towards(NULL); /* a neighbour is better */
+    assert_int_equal(choose(topo, &p, "a", 0, NULL, &w), 0);
+    assert_string_equal(w.networks[1], "front");
+    kit_close(&k);
+}
+
+/* --- Sums -------------------------------------------------------------------------------------- */
+
+static void arrivals_are_counted_as_what_they_are(void **state)
+{
+    const struct tracer_seen seen[] = {
+        {.seq = 0, .sent = 1000, .arrived = 2000, .intact = true},
+        {.seq = 2, .sent = 3000, .arrived = 5000, .intact = true},
+        {.seq = 1, .sent = 2000, .arrived = 5000, .intact = true},
+        {.seq = 1, .sent = 2000, .arrived = 9000, .intact = true}, /* twice */
+        {.seq = 4, .sent = 9, .arrived = 9000, .intact = false},   /* its stamp may be what broke */
+        {.seq = 6, .sent = 0, .arrived = 9000, .intact = true},    /* of the burst */
+    };
+    struct bite_seen s;
+    bite_sum(seen, ARRAY_SIZE(seen), 6, 1500, &s);
+    assert_int_equal(s.sent, 6);
+    assert_int_equal(s.arrived, 4);
+    assert_int_equal(s.lost, 2); /* 3 and 5 */
+    assert_int_equal(s.doubled, 1);
+    assert_int_equal(s.damaged, 1);
+    assert_int_equal(s.at_once, 1);
+    assert_int_equal(s.mean, 2000);
+    assert_int_equal(s.median, 2000);
+    assert_true(fabs(s.spread - 1000) < 1);
+    bite_sum(NULL, 0, 6, 0, &s);
+    assert_int_equal(s.lost, 6);
+    assert_false(nsec_is_set(s.mean));
+}
+
+/* Against chains that are run step by step. */
+static void average_losses_are_those_of_the_chains(void **state)
+{
+    struct rng rng = rng_stream(20261122, "chain", 0, 0);
+    struct impair_loss ge = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT,
+                             .p = 0.02,
+                             .r = 0.2,
+                             .one_minus_h = 0.8,
+                             .one_minus_k = 0.01};
+    struct impair_loss states = {
+        .kind = IMPAIR_LOSS_STATE, .p13 = 0.03, .p31 = 0.3, .p32 = 0.2, .p23 = 0.4, .p14 = 0.02};
+    const size_t n = 400000;
+    size_t lost = 0, lost4 = 0;
+    bool bad = false;
+    int at = 1;
+    for (size_t i = 0; i < n; i++) {
+        bad = bad ? rng_unit(&rng) >= ge.r : rng_unit(&rng) < ge.p;
+        lost += rng_unit(&rng) < (bad ? ge.one_minus_h : ge.one_minus_k);
+        double u = rng_unit(&rng);
+        at = at == 1   ? (u < 0.03   ? 3
+                          : u < 0.05 ? 4
+                                     : 1)
+             : at == 2 ? (u < 0.4 ? 3 : 2)
+             : at == 3 ? (u < 0.3   ? 1
+                          : u < 0.5 ? 2
+                                    : 3)
+                       : 1;
+        lost4 += at == 3 || at == 4;
+    }
+    assert_true(fabs(bite_loss(&ge) - (double)lost / (double)n) < 0.005);
+    assert_true(fabs(bite_loss(&states) - (double)lost4 / (double)n) < 0.005);
+    assert_true(bite_loss(&(struct impair_loss){.kind = IMPAIR_LOSS_NONE}) == 0);
+}
+
+static void what_contradicts_is_no_bite(void **state)
+{
+    struct impairment m = {.delay = 50 * NSEC_MSEC, .jitter = 5 * NSEC_MSEC};
+    struct bite_seen s = {.ways = 1, .sent = 100, .arrived = 100, .median = 50 * NSEC_MSEC};
+    assert_true(bite_bites(&m, &s));
+    s.median = 40 * NSEC_USEC;
+    assert_false(bite_bites(&m, &s));
+    s.median = NSEC_UNSET; /* nothing arrived: somebody else's doing, the counters must tell */
+    s.arrived = 0;
+    s.lost = 100;
+    assert_true(bite_bites(&m, &s));
+
+    m = (struct impairment){.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.05}};
+    s = (struct bite_seen){.sent = 600, .arrived = 570, .lost = 30, .median = 1};
+    assert_true(bite_bites(&m, &s));
+    s.lost = 0;
+    assert_false(bite_bites(&m, &s));
+    s.sent = 60; /* as few as that may all arrive */
+    assert_true(bite_bites(&m, &s));
+
+    m = (struct impairment){.rate = 125000};
+    s = (struct bite_seen){.sent = 100, .arrived = 100, .rate = 124000, .median = 1};
+    assert_true(bite_bites(&m, &s));
+    s.rate = 12400000;
+    assert_false(bite_bites(&m, &s));
+    m = (struct impairment){.duplicate = 0.3};
+    s = (struct bite_seen){.sent = 200, .arrived = 200, .median = 1};
+    assert_false(bite_bites(&m, &s));
+    s.doubled = 60;
+    assert_true(bite_bites(&m, &s));
+    assert_true(bite_bites(&m, &(struct bite_seen){.sent = 0})); /* no way to look */
+}
+
+static void what_was_seen_stands_beside_what_was_asked(void **state)
+{
+    AUTO_BUF text = BUF_INIT;
+    struct impairment m = {.delay = 50 * NSEC_MSEC,
+                           .jitter = 5 * NSEC_MSEC,
+                           .loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.01}};
+    struct bite_seen s = {.ways = 1,
+                          .sent = 1000,
+                          .arrived = 990,
+                          .lost = 10,
+                          .mean = 50123456,
+                          .median = 50 * NSEC_MSEC,
+                          .spread = 2.83e6};
+    bite_text(&m, &s, &text);
+    assert_string_equal(buf_text(&text), "delay 50.1 ms ± 4.9 ms, loss 1 % [0.54, 1.8]");
+    buf_clear(&text);
+    m = (struct impairment){.rate = 1250000};
+    s.rate = 1240000;
+    bite_text(&m, &s, &text);
+    assert_string_equal(buf_text(&text), "rate 9.92mbit/s");
+    buf_clear(&text);
+    bite_text(&(struct impairment){.has_slot = true}, &s, &text);
+    assert_string_equal(buf_text(&text), "990 of 1000 arrived");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hosts_stand_for_all_their_addresses),
+        cmocka_unit_test(what_is_named_twice_counts_once),
+        cmocka_unit_test(routers_have_a_point_on_each_network),
+        cmocka_unit_test(ways_go_through_the_scope),
+        cmocka_unit_test(ways_may_lead_over_a_router),
+        cmocka_unit_test(arrivals_are_counted_as_what_they_are),
+        cmocka_unit_test(average_losses_are_those_of_the_chains),
+        cmocka_unit_test(what_contradicts_is_no_bite),
+        cmocka_unit_test(what_was_seen_stands_beside_what_was_asked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
