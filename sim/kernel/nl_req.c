@@ -28,8 +28,8 @@ struct nl_req *nl_req_free(struct nl_req *q)
     if (!q)
         return NULL;
     for (size_t i = 0; i < q->n_holes; i++)
-        free(q->holes[i].name);
-    free(q->holes);
+        if (q->holes[i].name != q->holes[i].own)
+            free(q->holes[i].name);
     free(q->ext_ack);
     free(q->gone);
     free(q->broken);
@@ -147,13 +147,17 @@ void nl_req_nest_end(struct nl_req *q, struct nlattr *nest)
 static void add_hole(struct nl_req *q, uint32_t offset, enum nl_hole_kind kind, int fd,
                      const char *name)
 {
-    struct nl_hole *more = realloc(q->holes, (q->n_holes + 1) * sizeof *more);
-    char *copy = strdup(name);
-    if (!more || !copy)
+    if (q->n_holes == NL_HOLES_MAX) {
+        nl_req_break(q, "a netlink message names more than %d interfaces", NL_HOLES_MAX);
+        return;
+    }
+    struct nl_hole *hole = &q->holes[q->n_holes++];
+    size_t n = strlen(name) + 1;
+    *hole = (struct nl_hole){.offset = offset, .kind = kind, .fd = fd};
+    hole->name = n <= sizeof hole->own ? hole->own : malloc(n);
+    if (!hole->name)
         abort();
-    q->holes = more;
-    q->holes[q->n_holes++] =
-        (struct nl_hole){.offset = offset, .kind = kind, .fd = fd, .name = copy};
+    memcpy(hole->name, name, n);
 }
 
 static uint32_t last_word(const struct nl_req *q)

@@ -19,14 +19,16 @@ struct nl_hole {
     uint32_t offset; /* of the 32 bits, from the start of the netlink header */
     enum nl_hole_kind kind;
     int fd;
-    char *name;
+    char *name;   /* `own`, or allocated if it is longer */
+    char own[16]; /* an interface's fits (IFNAMSIZ) */
 };
+#define NL_HOLES_MAX 4 /* more than any message has */
 
 struct nl_req {
     int protocol;     /* NETLINK_ROUTE … */
     bool transaction; /* belongs into a batch of nf_tables */
     struct nl_msg *msg;
-    struct nl_hole *holes;
+    struct nl_hole holes[NL_HOLES_MAX];
     size_t n_holes;
     int forgiven[2]; /* errnos that are no failure; 0: unused */
     char *broken;    /* the sentence; NULL: fine */

@@ -10,6 +10,12 @@
  * dev_queue_xmit, from ingress by netif_receive_skb), where tc_skip_classify keeps the action from
  * being executed again. The root of the impaired device stays what it was, whatever it was:
  * replacing it would be an outage of our own making, and would need the old tree replayed.
+ *
+ * What else the matched packets miss on their second way (seen on 6.18): filters of others at the
+ * same hook with a greater preference, and at ingress the chains of nf_tables' netdev family
+ * (net/core/dev.c, __netif_receive_skb_core(): skip_classify), captures too, which see them when they
+ * arrive, not when they are handed on. Filters of a smaller preference see them, once; the queues of
+ * the device, and all of nf_tables' other families, as ever.
  */
 #pragma once
 

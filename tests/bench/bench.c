@@ -94,6 +94,11 @@ void bench_print(const struct bench_series *s, const struct bench_series *base)
     fflush(stdout);
 }
 
+double bench_ratio(const struct bench_series *s, const struct bench_series *base)
+{
+    return spread(s, base, true).median;
+}
+
 void bench_ok(int r, const struct err *err)
 {
     if (r >= 0)

@@ -30,6 +30,9 @@ void bench_add(struct bench_series *s, struct bench_time t);
 /* A line: medians (and extremes) over rounds; with `base` the medians of each round's ratio to it. */
 void bench_print(const struct bench_series *s, const struct bench_series *base);
 
+/* The median of each round's ratio to `base`, of processors: steady on a busy machine, too. */
+double bench_ratio(const struct bench_series *s, const struct bench_series *base);
+
 /* Runs argv to its end, without a shell. Ends the benchmark when it fails. input NULL: /dev/null.
  */
 void bench_run(const char *const *argv, const char *input);

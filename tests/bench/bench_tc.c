@@ -236,14 +236,23 @@ struct side {
     struct bench_series on, off;
 };
 
+enum { BLACKSTART, ONE_BY_ONE, BARE, TC_BATCH, TC_EACH };
+
+static void goal(const char *what, double ratio, double want, bool at_least)
+{
+    bool met = at_least ? ratio >= want : ratio <= want;
+    printf("goal: %s %.0f times %s: %.2f, %s\n", at_least ? "at least" : "at most", want, what,
+           ratio, met ? "met" : "NOT met");
+}
+
 int main(void)
 {
     struct side sides[] = {
-        {by_blackstart, "blackstart", {0}, {0}},
-        {by_blackstart_each, "blackstart, one after the other", {0}, {0}},
-        {by_bare_messages, "bare messages", {0}, {0}},
-        {by_tc_batch, "tc -batch", {0}, {0}},
-        {by_tc_each, "tc, one process each (50 x 20)", {0}, {0}},
+        [BLACKSTART] = {by_blackstart, "blackstart", {0}, {0}},
+        [ONE_BY_ONE] = {by_blackstart_each, "blackstart, one after the other", {0}, {0}},
+        [BARE] = {by_bare_messages, "bare messages", {0}, {0}},
+        [TC_BATCH] = {by_tc_batch, "tc -batch", {0}, {0}},
+        [TC_EACH] = {by_tc_each, "tc, one process each (50 x 20)", {0}, {0}},
     };
     static struct world w;
     size_t rounds = bench_rounds();
@@ -264,6 +273,11 @@ int main(void)
     printf("1,000 faults switched off\n");
     for (size_t i = 0; i < ARRAY_SIZE(sides); i++)
         bench_print(&sides[i].off, i ? &sides[0].off : NULL);
+    const struct bench_series *on = &sides[BLACKSTART].on, *off = &sides[BLACKSTART].off;
+    goal("one tc each", bench_ratio(&sides[TC_EACH].on, on), 300, true);
+    goal("tc -batch", bench_ratio(&sides[TC_BATCH].on, on), 2, true);
+    goal("of the bare messages, on", bench_ratio(on, &sides[BARE].on), 2, false);
+    goal("of the bare messages, off", bench_ratio(off, &sides[BARE].off), 3, false);
     nl_free(w.nl);
     return 0;
 }
