@@ -70,7 +70,7 @@ static struct nl_req *change(const char *name, unsigned flags, unsigned mask)
 
 /* For a new link IFLA_AF_SPEC is EAFNOSUPPORT (6.18), for a host without IPv6 nothing to switch off.
  */
-static void link_without_addresses(struct nl *nl, const char *name)
+void rtnl_link_quiet(struct nl *nl, const char *name)
 {
     struct nl_req *q = change(name, 0, 0);
     struct nlattr *all = nl_req_nest(q, IFLA_AF_SPEC);
@@ -124,9 +124,9 @@ void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v)
     nl_req_nest_end(q, info);
     nl_queue(nl, q);
     if (v->quiet) {
-        link_without_addresses(nl, v->name);
+        rtnl_link_quiet(nl, v->name);
         if (!v->peer_netns.name)
-            link_without_addresses(nl, v->peer_name);
+            rtnl_link_quiet(nl, v->peer_name);
     }
 }
 

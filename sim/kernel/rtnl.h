@@ -47,6 +47,8 @@ struct rtnl_veth {
 void rtnl_veth_add(struct nl *nl, const struct rtnl_veth *v);
 
 void rtnl_link_up(struct nl *nl, const char *name, bool up);
+/* The kernel makes no IPv6 addresses on it when it goes up. */
+void rtnl_link_quiet(struct nl *nl, const char *name);
 void rtnl_link_mtu(struct nl *nl, const char *name, uint32_t mtu);
 #define RTNL_GSO_MAX_SEGS 65535 /* the kernel's default */
 void rtnl_link_gso_max_segs(struct nl *nl, const char *name, uint32_t segs);

@@ -340,12 +340,9 @@ static void dies_with_its_maker(void **state)
     close(pipe_fds[1]);
 }
 
-static int tests(void)
+static int tests_of(enum engine_intake which)
 {
-    static const enum engine_intake veth = ENGINE_VETH;
-    if (kit_is_rootless() && kit_has_ids())
-        return 0; /* a range of ids changes nothing here */
-#define T(f) cmocka_unit_test_prestate(f, (void *)(uintptr_t)&veth)
+#define T(f) cmocka_unit_test_prestate(f, &which)
     const struct CMUnitTest all[] = {
         T(tcp_is_unharmed),
         T(tcp_is_unharmed_without_offloads),
@@ -355,7 +352,18 @@ static int tests(void)
         T(heals_when_the_process_dies),
         T(dies_with_its_maker),
     };
+    fprintf(stderr, "# intake: %s\n", which == ENGINE_VETH ? "veth" : "TAP");
     return cmocka_run_group_tests(all, NULL, NULL);
+}
+
+static int tests(void)
+{
+    if (kit_is_rootless() && kit_has_ids())
+        return 0; /* a range of ids changes nothing here */
+    int veth = tests_of(ENGINE_VETH);
+    if (veth || !bed_has_tap())
+        return veth;
+    return tests_of(ENGINE_TAP);
 }
 
 int main(int argc, char **argv)

@@ -40,6 +40,7 @@ LIBRARIES = {
     "netlink/": ("sim/kernel", 0),
     "curl/": ("sim/http", 0),
     "openssl/": ("sim/base", 0),
+    "bpf/": ("sim/impair", 0),
 }
 FORBIDDEN = [
     (r"\b(system|popen)\s*\(", "starts a shell; use child.h", ()),

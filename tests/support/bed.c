@@ -2,6 +2,7 @@
 #include "tests/support/bed.h"
 
 #include "sim/base/buf.h"
+#include "sim/impair/engine/tap.h"
 #include "sim/impair/scope.h"
 #include "sim/kernel/rtnl.h"
 #include "sim/kernel/tc.h"
@@ -32,6 +33,18 @@ static char *describe(struct nl *nl, enum rtnl_what what)
     AUTO_BUF text = BUF_INIT;
     kit_ok(rtnl_describe(nl, what, describe_line, &text, &err), &err);
     return buf_steal(&text);
+}
+
+bool bed_has_tap(void)
+{
+    struct err err = ERR_INIT;
+    struct tap *tap = NULL;
+    if (tap_new(&tap, &err) < 0) {
+        fprintf(stderr, "# no intake by TAP here: %s\n", err.text);
+        return false;
+    }
+    tap_free(tap);
+    return true;
 }
 
 void bed_open(struct bed *b, enum engine_intake intake, uint32_t mtu)

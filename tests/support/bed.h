@@ -25,6 +25,8 @@ struct bed {
     char *links, *qdiscs; /* as they were */
 };
 
+/* Whether ENGINE_TAP is possible here; says why not. */
+bool bed_has_tap(void);
 void bed_open(struct bed *b, enum engine_intake intake, uint32_t mtu);
 void bed_close(struct bed *b);
 /* Armed and on; scope NULL: everything. */

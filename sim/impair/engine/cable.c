@@ -93,6 +93,8 @@ static struct tc_filter arrive_filter(const struct engine_line *line)
 static int cable_plug(struct engine_line *line, struct err *err)
 {
     struct rtnl_link device;
+    snprintf(line->outer, sizeof line->outer, "%.14sa", line->tag);
+    snprintf(line->inner, sizeof line->inner, "%.14sb", line->tag);
     int r = rtnl_link_get(line->nl, line->device, &device, err);
     if (r < 0)
         return r;
@@ -157,14 +159,17 @@ int cable_arm(struct engine_line *line, const struct engine_spec *spec,
     line->must_cut = !line->ingress && !line->recording &&
                      !offload_takes_all(spec->point.netns_fd, line->device);
     line->cuts = line->must_cut || fate_is_per_packet(what);
-    snprintf(line->outer, sizeof line->outer, "%.14sa", line->tag);
-    snprintf(line->inner, sizeof line->inner, "%.14sb", line->tag);
     int r = cable_plug(line, err);
     if (r == 0 && !line->recording)
         r = cable_connect(line, spec, what, err);
     if (r < 0)
         cable_remove(line, NULL);
     return r;
+}
+
+int cable_for_release(struct engine_line *line, struct err *err)
+{
+    return cable_plug(line, err);
 }
 
 void cable_filter(struct engine_line *line, bool on)
@@ -204,11 +209,17 @@ int cable_remove(struct engine_line *line, struct err *err)
     return nl_flush(line->nl, err);
 }
 
-int cable_dropped(struct engine_line *line, uint64_t *ret, struct err *err)
+int cable_count(struct engine_line *line, struct impair_counts *ret, struct err *err)
 {
     struct rtnl_link outer;
+    struct wire_reply reply;
     int r = rtnl_link_get(line->nl, line->outer, &outer, err);
     if (r == 0)
-        *ret = outer.tx_dropped;
-    return r;
+        r = engine_ask(line->engine, WIRE_COUNT, line->id, NULL, NULL, 0, &reply, err);
+    if (r < 0)
+        return r;
+    *ret = reply.counts;
+    ret->matched += outer.tx_dropped; /* the cable's own queue */
+    ret->overflow += outer.tx_dropped;
+    return 0;
 }

@@ -12,9 +12,10 @@
 /* Makes the cable and hands its sockets to the process; a recording only gets the messages. */
 int cable_arm(struct engine_line *line, const struct engine_spec *spec,
               const struct impairment *what, struct err *err);
+/* Only the way back for frames that have to arrive; nothing is taken. */
+int cable_for_release(struct engine_line *line, struct err *err);
 /* Queues the filter's message. */
 void cable_filter(struct engine_line *line, bool on);
 int cable_change(struct engine_line *line, const struct impairment *what, struct err *err);
 int cable_remove(struct engine_line *line, struct err *err);
-/* Frames that the cable itself lost. */
-int cable_dropped(struct engine_line *line, uint64_t *ret, struct err *err);
+int cable_count(struct engine_line *line, struct impair_counts *ret, struct err *err);

@@ -1,4 +1,6 @@
-/* Chance in whole numbers: the random source, odds with correlation, and the models of loss. Shared
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-2-Clause OR GPL-2.0-only
+ *
+ * Chance in whole numbers: the random source, odds with correlation, and the models of loss. Shared
  * by the eBPF program and the engine's process, so that a line loses alike in both.
  *
  * Values, nothing to free; who draws owns the state. `u32` thresholds are stored in 64 bits: an event
@@ -14,10 +16,13 @@
 
 #include <linux/types.h>
 
+/* The verifier wants no calls while a line is locked. */
+#define CHANCE_FN static inline __attribute__((always_inline))
+
 #define CHANCE_CERTAIN (1ull << 32)
 
 /* SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), upper half. */
-static inline __u32 chance_next(__u64 *source)
+CHANCE_FN __u32 chance_next(__u64 *source)
 {
     __u64 z = (*source += 0x9e3779b97f4a7c15ull);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -30,7 +35,7 @@ struct chance_odds {
     __u32 rho, last; /* correlation in 2^-32; 0: none */
 };
 
-static inline __u32 chance_draw(__u32 rho, __u32 *last, __u64 *source)
+CHANCE_FN __u32 chance_draw(__u32 rho, __u32 *last, __u64 *source)
 {
     __u64 value = chance_next(source);
     if (!rho)
@@ -42,7 +47,7 @@ static inline __u32 chance_draw(__u32 rho, __u32 *last, __u64 *source)
     return *last;
 }
 
-static inline int chance_happens(struct chance_odds *o, __u64 *source)
+CHANCE_FN int chance_happens(struct chance_odds *o, __u64 *source)
 {
     return o->below && chance_draw(o->rho, &o->last, source) < o->below;
 }
@@ -75,7 +80,7 @@ struct chance_loss {
     };
 };
 
-static inline int chance_lost_state(struct chance_loss *l, __u64 *source)
+CHANCE_FN int chance_lost_state(struct chance_loss *l, __u64 *source)
 {
     __u32 u = chance_next(source);
     switch (l->state) {
@@ -102,7 +107,7 @@ static inline int chance_lost_state(struct chance_loss *l, __u64 *source)
     return l->state == CHANCE_LOST || l->state == CHANCE_ALONE;
 }
 
-static inline int chance_lost(struct chance_loss *l, __u64 *source)
+CHANCE_FN int chance_lost(struct chance_loss *l, __u64 *source)
 {
     __u32 moves, loses;
     switch (l->kind) {

@@ -5,6 +5,7 @@
 #include "sim/impair/engine/cable.h"
 #include "sim/impair/engine/fate.h"
 #include "sim/impair/engine/keeper.h"
+#include "sim/impair/engine/tap.h"
 #include "sim/kernel/netns.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ static void engine_reap(struct engine *e)
     e->pid = 0;
 }
 
-static void line_queue(struct engine_line *line, bool on);
+static int line_put(struct engine_line *line, bool on, struct err *err);
 
 /* Traffic first: everything that redirects goes, then it is told. */
 static void engine_died(struct engine *e)
@@ -109,10 +110,8 @@ static void engine_died(struct engine *e)
         if (!line)
             continue;
         line->known = false;
-        if (!line->on)
-            continue;
-        line_queue(line, false);
-        nl_flush(line->nl, NULL); /* what cannot be taken away is on a device that is gone */
+        if (line->on)
+            line_put(line, false, NULL); /* where it fails the device is gone */
         line->on = false;
     }
     if (e->died)
@@ -253,6 +252,7 @@ struct engine *engine_free(struct engine *e)
         pidfd_send_signal(e->pidfd, SIGKILL, NULL, 0);
         engine_reap(e);
     }
+    tap_free(e->tap);
     free(e);
     return NULL;
 }
@@ -281,11 +281,16 @@ int engine_supported(int netns_fd, struct err *err)
 
 /* --- Lines ------------------------------------------------------------------------------ */
 
-static void line_queue(struct engine_line *line, bool on)
+static int line_put(struct engine_line *line, bool on, struct err *err)
 {
+    if (line->tap) {
+        tap_set(line, on);
+        return 0;
+    }
     cable_filter(line, on);
     if (!on)
         nl_forgive(line->nl, ENOENT);
+    return nl_flush(line->nl, err);
 }
 
 static struct engine_line *line_free(struct engine_line *line)
@@ -331,6 +336,18 @@ static int line_new(struct engine *e, const struct engine_spec *spec, struct eng
     return 0;
 }
 
+/* Which intake: once for all lines. */
+static int engine_choose(struct engine *e, struct err *err)
+{
+    if (e->intake != ENGINE_ANY)
+        return 0;
+    int r = e->asked == ENGINE_VETH ? -EOPNOTSUPP : tap_new(&e->tap, err);
+    if (r < 0 && e->asked == ENGINE_TAP)
+        return r;
+    e->intake = r < 0 ? ENGINE_VETH : ENGINE_TAP;
+    return 0;
+}
+
 int engine_arm(struct engine *e, const struct engine_spec *spec, const struct impairment *what,
                struct engine_line **ret, struct err *err)
 {
@@ -340,12 +357,13 @@ int engine_arm(struct engine *e, const struct engine_spec *spec, const struct im
         r = line_new(e, spec, &line, err);
     if (r == 0 && !line->recording)
         r = engine_run(e, err);
+    if (r == 0 && !line->recording)
+        r = engine_choose(e, err);
     if (r == 0)
-        r = cable_arm(line, spec, what, err);
+        r = e->tap && !line->recording ? tap_arm(line, spec, what, err)
+                                       : cable_arm(line, spec, what, err);
     if (r < 0)
         return r;
-    if (!line->recording)
-        e->intake = ENGINE_VETH;
     *ret = steal_ptr(line);
     return 0;
 }
@@ -357,8 +375,7 @@ int engine_set(struct engine_line *line, bool on, struct span *ret_at, struct er
     if (on && !line->recording && !line->known)
         return err_set(err, EPIPE, "the impairment engine's process has died");
     struct span at = {.lo = nsec_now(CLOCK_MONOTONIC)};
-    line_queue(line, on);
-    int r = nl_flush(line->nl, err);
+    int r = line_put(line, on, err);
     at.hi = nsec_now(CLOCK_MONOTONIC);
     if (r < 0)
         return r;
@@ -371,6 +388,8 @@ int engine_set(struct engine_line *line, bool on, struct span *ret_at, struct er
 int engine_change(struct engine_line *line, const struct impairment *what, struct err *err)
 {
     int r = fate_check(what, err);
+    if (r == 0 && line->tap)
+        return tap_change(line, what, err);
     if (r == 0)
         r = cable_change(line, what, err);
     if (r == 0 && !line->recording)
@@ -389,7 +408,7 @@ int engine_disarm(struct engine_line *line, struct err *err)
                         first ? NULL : err)) < 0 &&
         r != -EPIPE && !first)
         first = r;
-    r = cable_remove(line, first ? NULL : err);
+    r = (line->tap ? tap_remove : cable_remove)(line, first ? NULL : err);
     return first ? first : r;
 }
 
@@ -397,22 +416,16 @@ void engine_forget(struct engine_line *line)
 {
     if (line->known)
         (void)engine_ask(line->engine, WIRE_REMOVE, line->id, NULL, NULL, 0, NULL, NULL);
+    if (line->tap)
+        tap_forget(line);
     line_free(line);
 }
 
 int engine_count(struct engine_line *line, struct impair_counts *ret, struct err *err)
 {
-    struct wire_reply reply = {0};
-    uint64_t dropped = 0;
-    if (!line->recording) {
-        int r = engine_ask(line->engine, WIRE_COUNT, line->id, NULL, NULL, 0, &reply, err);
-        if (r == 0)
-            r = cable_dropped(line, &dropped, err);
-        if (r < 0)
-            return r;
+    if (line->recording) {
+        *ret = (struct impair_counts){0};
+        return 0;
     }
-    reply.counts.matched += dropped;
-    reply.counts.overflow += dropped;
-    *ret = reply.counts;
-    return 0;
+    return (line->tap ? tap_count : cable_count)(line, ret, err);
 }

@@ -5,6 +5,7 @@
 #include "sim/impair/engine/wire.h"
 
 struct tap;
+struct tap_line;
 
 struct engine {
     struct loop *loop;
@@ -16,7 +17,7 @@ struct engine {
     struct loop_io hangup, exit; /* of the control socket; of the process */
     bool lost;                   /* it ran, and died */
     struct engine_line *lines[WIRE_LINES];
-    struct tap *tap; /* NULL until ENGINE_TAP is used */
+    struct tap *tap; /* NULL: not ENGINE_TAP */
 };
 
 struct engine_line {
@@ -35,7 +36,7 @@ struct engine_line {
     bool cuts;     /* large frames are cut */
     bool must_cut; /* whatever is asked for: the device does not take them */
     /* ENGINE_TAP */
-    struct tap_line *tap;
+    struct tap_line *tap; /* NULL: ENGINE_VETH */
 };
 
 /* One request; what: for those that carry it, else NULL. reply may be NULL. -EPIPE: it is gone. */

@@ -5,6 +5,7 @@
 #include "sim/impair/engine/fate.h"
 #include "sim/impair/engine/frame.h"
 #include "sim/impair/engine/held.h"
+#include "sim/impair/engine/line_shared.h"
 #include "sim/impair/engine/wire.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ struct source {
     nsec drained; /* what comes now came after this */
     struct line *line;
     struct source *next; /* of TAPs */
+    uint32_t id;         /* of a TAP */
 };
 
 struct line {
@@ -259,7 +261,7 @@ static void socket_read(struct keeper *k, struct source *s)
 }
 
 /* [virtio header][stamp][frame] to [virtio header][frame]; false: not one of ours. */
-static bool strip_stamp(struct frame *f, struct wire_stamp *ret)
+static bool strip_stamp(struct frame *f, struct line_stamp *ret)
 {
     const uint32_t n = sizeof *ret;
     if (f->n < FRAME_VNET + n + 14)
@@ -274,7 +276,7 @@ static bool strip_stamp(struct frame *f, struct wire_stamp *ret)
     f->at = n;
     f->n -= n;
     memcpy(frame_start(f), &h, sizeof h);
-    return ret->id < WIRE_LINES;
+    return ret->id < LINE_MAX;
 }
 
 static void tap_read(struct keeper *k, struct source *s)
@@ -286,7 +288,7 @@ static void tap_read(struct keeper *k, struct source *s)
         if (n <= 0)
             return;
         f->n = (uint32_t)n;
-        struct wire_stamp stamp;
+        struct line_stamp stamp;
         struct line *line = strip_stamp(f, &stamp) ? k->by_id[stamp.id] : NULL;
         if (!line)
             continue;
@@ -342,7 +344,7 @@ static int keeper_line(struct keeper *k, const struct wire_request *q, int *fds,
     line->next = NSEC_INF;
     line->release = steal_fd(&fds[0]);
     line->capture =
-        (struct source){SOURCE_SOCKET, steal_fd(&fds[1]), nsec_now(CLOCK_MONOTONIC), line, NULL};
+        (struct source){SOURCE_SOCKET, steal_fd(&fds[1]), nsec_now(CLOCK_MONOTONIC), line, NULL, 0};
     int r = line_decide(line, q, err);
     if (r == 0 && line->capture.fd >= 0) {
         r = keeper_watch(k, &line->capture);
@@ -358,12 +360,12 @@ static int keeper_line(struct keeper *k, const struct wire_request *q, int *fds,
     return 0;
 }
 
-static int keeper_tap(struct keeper *k, int *fds, struct err *err)
+static int keeper_tap(struct keeper *k, uint32_t id, int *fds, struct err *err)
 {
     struct source *s = calloc(1, sizeof *s);
     if (!s)
         return err_set(err, ENOMEM, "no memory for a TAP");
-    *s = (struct source){SOURCE_TAP, steal_fd(&fds[0]), 0, NULL, k->taps};
+    *s = (struct source){SOURCE_TAP, steal_fd(&fds[0]), 0, NULL, k->taps, id};
     int r = keeper_watch(k, s);
     if (r < 0) {
         close(s->fd);
@@ -372,6 +374,20 @@ static int keeper_tap(struct keeper *k, int *fds, struct err *err)
     }
     k->taps = s;
     return 0;
+}
+
+static int keeper_untap(struct keeper *k, uint32_t id, struct err *err)
+{
+    for (struct source **at = &k->taps; *at; at = &(*at)->next) {
+        struct source *s = *at;
+        if (s->id != id)
+            continue;
+        *at = s->next;
+        close(s->fd);
+        free(s);
+        return 0;
+    }
+    return err_set(err, ENOENT, "there is no TAP %u", id);
 }
 
 static void keeper_remove(struct keeper *k, struct line *line)
@@ -400,7 +416,9 @@ static int keeper_do(struct keeper *k, const struct wire_request *q, int *fds,
                      struct wire_reply *reply, struct err *err)
 {
     if (q->op == WIRE_TAP)
-        return keeper_tap(k, fds, err);
+        return keeper_tap(k, q->id, fds, err);
+    if (q->op == WIRE_UNTAP)
+        return keeper_untap(k, q->id, err);
     if (q->id >= WIRE_LINES || (q->op != WIRE_LINE && !k->by_id[q->id]))
         return err_set(err, ENOENT, "there is no line %u", q->id);
     struct line *line = k->by_id[q->id];
@@ -416,6 +434,7 @@ static int keeper_do(struct keeper *k, const struct wire_request *q, int *fds,
         line_count(line, &reply->counts);
         return 0;
     case WIRE_TAP:
+    case WIRE_UNTAP:
         break;
     }
     return err_set(err, EINVAL, "an unknown request");
@@ -555,7 +574,7 @@ int keeper_run(int control, bool spin)
     CLEANUP(keeper_free_p) struct keeper *k = calloc(1, sizeof *k);
     if (!k)
         return -ENOMEM;
-    k->control = (struct source){SOURCE_CONTROL, control, 0, NULL, NULL};
+    k->control = (struct source){SOURCE_CONTROL, control, 0, NULL, NULL, 0};
     k->spin = spin;
     k->late = KEEPER_SPIN / 4;
     k->late_by = KEEPER_SPIN / 8;

@@ -11,7 +11,8 @@
 
 enum wire_op {
     WIRE_LINE,   /* id, what; fds: release, and with ENGINE_VETH capture */
-    WIRE_TAP,    /* fds: the TAP; frames begin with a struct wire_stamp */
+    WIRE_TAP,    /* id (of TAPs); fds: the TAP; frames begin with a struct line_stamp */
+    WIRE_UNTAP,  /* id */
     WIRE_CHANGE, /* id, what */
     WIRE_REMOVE, /* id: frames that are held are lost; closes its descriptors */
     WIRE_COUNT,  /* id */
@@ -30,11 +31,4 @@ struct wire_reply {
     int code; /* 0 or a positive errno, then with text */
     char text[256];
     struct impair_counts counts; /* WIRE_COUNT */
-};
-
-/* What the eBPF program puts in front of a frame. */
-struct wire_stamp {
-    uint64_t at; /* CLOCK_MONOTONIC */
-    uint32_t id;
-    uint32_t unused;
 };

@@ -1,0 +1,25 @@
+/* The intake of ENGINE_TAP: eBPF programs at clsact, and one TAP (or two: whole frames, cut ones) in
+ * each namespace. Private to this folder.
+ *
+ *   device ─ match ─ tail call: line.bpf.c ─ stamp ─▶ TAP ─▶ the engine's process
+ *   ingress: released through a cable (cable.h), marked; line.bpf.c lets it pass and clears the mark
+ *
+ * The programs and maps are held by the filters and by us. The TAPs are held by the process: when it
+ * dies they vanish, and what is redirected to them is lost until the switches are off.
+ */
+#pragma once
+
+#include "sim/impair/engine/engine_impl.h"
+
+/* Loads line.bpf.c. -EOPNOTSUPP: why it cannot be had here (not built in, no privilege, no TAP). */
+int tap_new(struct tap **ret, struct err *err);
+struct tap *tap_free(struct tap *t); /* takes NULL, returns NULL; after its lines are removed */
+
+int tap_arm(struct engine_line *line, const struct engine_spec *spec, const struct impairment *what,
+            struct err *err);
+void tap_set(struct engine_line *line, bool on); /* one store */
+int tap_change(struct engine_line *line, const struct impairment *what, struct err *err);
+/* Filter, cable, and the TAP of its last line. */
+int tap_remove(struct engine_line *line, struct err *err);
+void tap_forget(struct engine_line *line); /* without asking anything of its namespace */
+int tap_count(struct engine_line *line, struct impair_counts *ret, struct err *err);
