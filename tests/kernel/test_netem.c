@@ -16,7 +16,7 @@
 #define DELAY (50 * NSEC_MSEC)
 /* Two wake-ups of a sleeping receiver and the way through two stacks and a bridge, on a processor of
  * a billion instructions per second. */
-#define OWN_COST (300 * NSEC_USEC)
+#define OWN_COST NSEC_MSEC
 
 static int socket_in(struct kit *k, const char *host, const char *address)
 {
