@@ -176,65 +176,45 @@ static void remember(struct connections *c, const char *host, uint64_t cookie)
 
 /* What is to be ended in one host. */
 struct ending {
-    const char *host;
     struct nl *nl; /* NULL: it is down */
     struct sockdiag_tcp *sockets;
-    struct conntrack *entries;
-    size_t n_sockets, n_entries;
+    size_t n;
 };
 
-static void ending_done(struct ending *e)
-{
-    free(e->sockets);
-    free(e->entries);
-}
-
-/* What concerns the cut moves to the front; the rest is forgotten. */
-static int find_endings(const struct map *m, const struct cut *cut, const struct cut_scope *s,
+/* What concerns the cut moves to the front; the rest is none of it. */
+static int find_sockets(const struct map *m, const struct cut *cut, const struct cut_scope *s,
                         struct ending *e, struct err *err)
 {
-    size_t sockets = 0, entries = 0;
-    int r = conntrack_list(e->nl, &e->entries, &e->n_entries, err);
-    if (r == 0)
-        r = sockdiag_tcp(e->nl, &e->sockets, &e->n_sockets, err);
+    size_t n = 0;
+    int r = sockdiag_tcp(e->nl, &e->sockets, &e->n, err);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < e->n_sockets; i++)
+    for (size_t i = 0; i < e->n; i++)
         if (concerns(m, cut, s, &e->sockets[i].flow))
-            e->sockets[sockets++] = e->sockets[i];
-    for (size_t i = 0; i < e->n_entries; i++)
-        if (concerns(m, cut, s, &e->entries[i].original) ||
-            concerns(m, cut, s, &e->entries[i].reply))
-            e->entries[entries++] = e->entries[i];
-    e->n_sockets = sockets;
-    e->n_entries = entries;
+            e->sockets[n++] = e->sockets[i];
+    e->n = n;
     return 0;
 }
 
-static int end_all(const struct ending *e, struct connections *c, json_t *changes, struct err *err)
+static int destroy(const struct ending *e, const char *host, struct connections *c, json_t *changes,
+                   struct err *err)
 {
-    for (size_t i = 0; i < e->n_sockets; i++) {
+    for (size_t i = 0; i < e->n; i++) {
         sockdiag_destroy(e->nl, &e->sockets[i]);
-        remember(c, e->host, e->sockets[i].cookie);
+        remember(c, host, e->sockets[i].cookie);
     }
-    for (size_t i = 0; i < e->n_entries; i++)
-        conntrack_delete(e->nl, &e->entries[i]);
     int r = nl_flush(e->nl, err);
     if (r == -EOPNOTSUPP)
         err_prefix(err, "this kernel cannot end connections (CONFIG_INET_DIAG_DESTROY)");
-    if (r < 0)
-        return r;
-    c->tracked += e->n_entries;
-    if (e->n_sockets + e->n_entries > 0)
+    if (r == 0 && e->n > 0)
         json_array_append_new(changes,
-                              json_sprintf("host %s: %zu TCP sockets destroyed, %zu tracked "
-                                           "connections forgotten (not undone)",
-                                           e->host, e->n_sockets, e->n_entries));
-    return 0;
+                              json_sprintf("host %s: %zu TCP socket%s destroyed (not undone)", host,
+                                           e->n, e->n == 1 ? "" : "s"));
+    return r;
 }
 
 /* All are found before the first is ended: its end resets the other side, where that is not cut. */
-int connections_cut(struct lab *lab, const struct cut *cut, const struct cut_scope *s,
+int connections_end(struct lab *lab, const struct cut *cut, const struct cut_scope *s,
                     struct connections *ret, json_t *changes, struct err *err)
 {
     __attribute__((cleanup(map_done))) struct map m = {0};
@@ -246,17 +226,53 @@ int connections_cut(struct lab *lab, const struct cut *cut, const struct cut_sco
         return err_errno(err, ENOMEM, "ending connections");
     for (size_t i = 0; r == 0 && i < m.n; i++) {
         struct lab_node *n = up(lab, m.hosts[i]);
-        endings[i].host = m.hosts[i];
         endings[i].nl = n ? lab_node_nl(n) : NULL;
         if (n)
-            r = find_endings(&m, cut, s, &endings[i], err);
+            r = find_sockets(&m, cut, s, &endings[i], err);
     }
     for (size_t i = 0; r == 0 && i < m.n; i++)
         if (endings[i].nl)
-            r = end_all(&endings[i], ret, changes, err);
+            r = destroy(&endings[i], m.hosts[i], ret, changes, err);
     for (size_t i = 0; i < m.n; i++)
-        ending_done(&endings[i]);
+        free(endings[i].sockets);
     free(endings);
+    return r;
+}
+
+static int forget(const struct map *m, const struct cut *cut, const struct cut_scope *s,
+                  const char *host, struct nl *nl, struct connections *c, json_t *changes,
+                  struct err *err)
+{
+    AUTO_FREE struct conntrack *entries = NULL;
+    size_t n = 0, forgotten = 0;
+    int r = conntrack_list(nl, &entries, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (concerns(m, cut, s, &entries[i].original) || concerns(m, cut, s, &entries[i].reply)) {
+            conntrack_delete(nl, &entries[i]);
+            forgotten++;
+        }
+    if (r == 0)
+        r = nl_flush(nl, err);
+    if (r < 0)
+        return r;
+    c->tracked += forgotten;
+    if (forgotten > 0)
+        json_array_append_new(changes, json_sprintf("host %s: %zu tracked flow%s forgotten (not "
+                                                    "undone)",
+                                                    host, forgotten, forgotten == 1 ? "" : "s"));
+    return 0;
+}
+
+int connections_forget(struct lab *lab, const struct cut *cut, const struct cut_scope *s,
+                       struct connections *ret, json_t *changes, struct err *err)
+{
+    __attribute__((cleanup(map_done))) struct map m = {0};
+    int r = make_map(lab, cut, &m, err);
+    for (size_t i = 0; r == 0 && i < m.n; i++) {
+        struct lab_node *n = up(lab, m.hosts[i]);
+        if (n)
+            r = forget(&m, cut, s, m.hosts[i], lab_node_nl(n), ret, changes, err);
+    }
     return r;
 }
 

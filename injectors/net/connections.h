@@ -22,9 +22,12 @@ struct connections {
 };
 void connections_done(struct connections *c);
 
-/* Those of the scope's ports alone. Appends a text for each host to `changes`. `ret` must be zeroed;
- * after a failure it holds what was ended before. */
-int connections_cut(struct lab *lab, const struct cut *cut, const struct cut_scope *s,
+/* Destroys the sockets that concern the scope's ports. Appends a text for each host to `changes`. `ret`
+ * must be zeroed; after a failure it holds what was ended before. */
+int connections_end(struct lab *lab, const struct cut *cut, const struct cut_scope *s,
                     struct connections *ret, json_t *changes, struct err *err);
+/* And forgets what is tracked of such flows; takes milliseconds for each host that tracks any. */
+int connections_forget(struct lab *lab, const struct cut *cut, const struct cut_scope *s,
+                       struct connections *ret, json_t *changes, struct err *err);
 /* How many of these sockets there still are. */
 int connections_left(struct lab *lab, const struct connections *c, size_t *ret, struct err *err);

@@ -368,6 +368,13 @@ static void encode(const struct cut *c, const struct cut_scope *s, const struct 
         }
     nft_chain_add(at->nl, &(struct nft_chain){table_of(at), CUT_CHAIN, .is_plain = true});
     encode_rules(&from, &patterns, at->nl);
+    const struct cut_chain *chains;
+    size_t n = chains_of(at, &chains);
+    for (size_t i = 0; i < n; i++)
+        nft_chain_add(at->nl, &(struct nft_chain){.table = table_of(at),
+                                                  .name = chains[i].name,
+                                                  .hook = chains[i].hook,
+                                                  .priority = chains[i].priority});
 }
 
 int cut_load(const struct cut *c, const struct cut_scope *s, const struct cut_place *at,
@@ -388,15 +395,10 @@ int cut_wake(const struct cut_place *at, struct err *err)
 {
     const struct cut_chain *chains;
     size_t n = chains_of(at, &chains);
-    for (size_t i = 0; i < n; i++) {
-        struct nft_table t = table_of(at);
-        nft_chain_add(at->nl, &(struct nft_chain){.table = t,
-                                                  .name = chains[i].name,
-                                                  .hook = chains[i].hook,
-                                                  .priority = chains[i].priority});
-        nft_rule_add(at->nl,
-                     &(struct nft_rule){.table = t, .chain = chains[i].name, .jump = CUT_CHAIN});
-    }
+    for (size_t i = 0; i < n; i++)
+        nft_rule_add(
+            at->nl,
+            &(struct nft_rule){.table = table_of(at), .chain = chains[i].name, .jump = CUT_CHAIN});
     return nl_flush(at->nl, err);
 }
 

@@ -55,8 +55,9 @@ struct cut_place {
     struct nl *nl;    /* of that namespace; borrowed */
     const char *table;
 };
-/* Everything in one transaction, but not in force: no packet meets it before cut_wake(). After a
- * failure the table is taken away again. */
+/* Everything in one transaction, but not in force: the chains at the hooks are empty before
+ * cut_wake(). (The first chain at a hook makes the kernel patch its own code, a millisecond that is
+ * none of the fault's.) After a failure the table is taken away again. */
 int cut_load(const struct cut *c, const struct cut_scope *s, const struct cut_place *at,
              struct err *err);
 /* All of it takes effect at once, by one short transaction. */

@@ -4,7 +4,7 @@
  * host), named after the step, made with `flags owner`: the kernel removes it with the lab's socket,
  * whoever dies how, and several cuts in force at once never touch each other's rules.
  *
- * Taking effect together: tables are loaded first, with chains that no packet enters; then one short
+ * Taking effect together: tables are loaded first, with rules that nothing leads to; then one short
  * transaction each brings them into force. So the fault begins between the first and the last of
  * these, however long loading took.
  */
@@ -38,6 +38,7 @@ struct partition_state {
     const char **hosts; /* whose tables it stands in; NULL: the switch's */
     size_t n_hosts;
     struct connections ended;
+    size_t n_awake;  /* tables in force */
     nsec skew;       /* from the first table's waking to the last one's acknowledgement */
     json_t *targets; /* every host that was named or chosen */
     char *how;
@@ -299,9 +300,12 @@ static int wake(struct inject_env *env, struct partition_state *st, struct err *
 {
     struct cut_place at;
     for (size_t i = 0; i < st->n_hosts; i++) {
-        int r = place_of(env, st, i, &at) ? cut_wake(&at, err) : 0;
+        if (!place_of(env, st, i, &at))
+            continue;
+        int r = cut_wake(&at, err);
         if (r < 0)
             return r;
+        st->n_awake++;
     }
     return 0;
 }
@@ -317,11 +321,14 @@ static int partition_apply(struct inject_env *env, void *state, struct inject_re
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
     r = wake(env, st, err);
     st->skew = nsec_now(CLOCK_MONOTONIC) - at.lo;
-    if (r == 0 && st->params->connections == CUT_SEVER)
-        r = connections_cut(env->lab, &st->cut, &st->scope, &st->ended, changes, err);
+    bool sever = st->params->connections == CUT_SEVER;
+    if (r == 0 && sever)
+        r = connections_end(env->lab, &st->cut, &st->scope, &st->ended, changes, err);
+    at.hi = nsec_now(CLOCK_MONOTONIC);
+    if (r == 0 && sever) /* of no effect while it is cut */
+        r = connections_forget(env->lab, &st->cut, &st->scope, &st->ended, changes, err);
     if (r < 0)
         return r;
-    at.hi = nsec_now(CLOCK_MONOTONIC);
     *ret = (struct inject_result){.at = at,
                                   .targets = json_incref(st->targets),
                                   .changes = json_incref(changes),
@@ -388,12 +395,13 @@ static void say(const struct partition_state *st, const struct cut_seen *before,
     if (own->tried > 0 && st->scope.refuse)
         buf_printf(&b, ", %zu told the sender so", own->refused);
     if (st->params->connections == CUT_SEVER)
-        buf_printf(&b, "; of %zu destroyed sockets %zu left", st->ended.n, left);
+        buf_printf(&b, "; of %zu destroyed sockets %zu left, %zu tracked flows forgotten",
+                   st->ended.n, left, st->ended.tracked);
     if (cut_is_at_switch(&st->scope))
         buf_printf(&b, "; took effect as one, within %s", nsec_text(st->skew, skew));
     else
-        buf_printf(&b, "; took effect on %zu host%s within %s", st->n_hosts,
-                   st->n_hosts == 1 ? "" : "s", nsec_text(st->skew, skew));
+        buf_printf(&b, "; took effect on %zu host%s within %s", st->n_awake,
+                   st->n_awake == 1 ? "" : "s", nsec_text(st->skew, skew));
     snprintf(p->seen, sizeof p->seen, "%s", buf_text(&b));
     snprintf(p->how, sizeof p->how,
              "rules and counters read back %s; packets of our own sent along the cut paths",

@@ -84,11 +84,25 @@ static int on_entry(const struct nlmsghdr *h, void *data, struct err *err)
     return 0;
 }
 
+static int on_count(const struct nlmsghdr *h, void *data, struct err *err)
+{
+    uint32_t *count = data;
+    const struct nlattr *entries = find(h, CTA_STATS_GLOBAL_ENTRIES);
+    if (entries && nla_len(entries) >= 4) {
+        memcpy(count, nla_data(entries), 4);
+        *count = ntohl(*count);
+    }
+    return 0;
+}
+
 int conntrack_list(struct nl *nl, struct conntrack **ret, size_t *ret_n, struct err *err)
 {
     struct list l = {0};
     struct err why = ERR_INIT;
-    int r = nl_ask(nl, ct_req(AF_UNSPEC, IPCTNL_MSG_CT_GET, NLM_F_DUMP), on_entry, &l, &why);
+    uint32_t count = 0;
+    int r = nl_ask(nl, ct_req(AF_UNSPEC, IPCTNL_MSG_CT_GET_STATS, 0), on_count, &count, &why);
+    if (r == 0 && count > 0)
+        r = nl_ask(nl, ct_req(AF_UNSPEC, IPCTNL_MSG_CT_GET, NLM_F_DUMP), on_entry, &l, &why);
     if (r == -EINVAL || r == -EOPNOTSUPP) /* how nfnetlink says that it has no such part */
         r = 0;
     if (r < 0) {

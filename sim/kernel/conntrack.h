@@ -17,7 +17,8 @@ struct conntrack {
     uint8_t raw[CONNTRACK_RAW]; /* CTA_TUPLE_ORIG as it came */
     size_t n_raw;
 };
-/* The caller frees *ret. Nothing is tracked, or the kernel has no ctnetlink: none. */
+/* The caller frees *ret. Nothing is tracked, or the kernel has no ctnetlink: none. Where there are
+ * any the kernel walks through the table of all namespaces: milliseconds. */
 int conntrack_list(struct nl *nl, struct conntrack **ret, size_t *ret_n, struct err *err);
 /* Queues forgetting one; that it has gone meanwhile is fine. */
 void conntrack_delete(struct nl *nl, const struct conntrack *c);
