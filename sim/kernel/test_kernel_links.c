@@ -5,11 +5,13 @@
 #include "sim/kernel/nft.h"
 #include "sim/kernel/nl.h"
 #include "sim/kernel/rtnl.h"
+#include "sim/kernel/tc.h"
 #include "tests/support/netkit.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <linux/bpf_common.h>
 
 /* --- Reading back ------------------------------------------------------------ */
 
@@ -178,6 +180,26 @@ static void build_cuts(struct nl *nl)
     netkit_ok(nl_flush(nl, &err), &err);
 }
 
+static void build_fault(struct nl *nl)
+{
+    static const struct sock_filter all[] = {{BPF_RET | BPF_K, 0, 0, 0xffffffff}};
+    const struct tc_filter f = {.dev = "eth0",
+                                .hook = TC_INGRESS,
+                                .pref = 9,
+                                .handle = 1,
+                                .ops = all,
+                                .n_ops = 1,
+                                .redirect_to = "ifb0"};
+    struct err err = ERR_INIT;
+    tc_ifb_add(nl, "ifb0", 3);
+    rtnl_link_up(nl, "ifb0", true);
+    tc_clsact_add(nl, "eth0");
+    tc_filter_add(nl, &f);
+    tc_filter_delete(nl, &f);
+    tc_clsact_delete(nl, "eth0");
+    netkit_ok(nl_flush(nl, &err), &err);
+}
+
 static void what_plan_records_is_what_run_sends(void **state)
 {
     struct netkit t;
@@ -190,12 +212,14 @@ static void what_plan_records_is_what_run_sends(void **state)
     nl_observe(t.host, collect, c);
     netkit_build(t.sw, t.host, t.host_fd);
     build_cuts(t.sw);
+    build_fault(t.host);
     netkit_ok(nl_open_recording("switch", &plan_switch, &err), &err);
     netkit_ok(nl_derive(plan_switch, -1, "host web", &plan_host, &err), &err);
     netkit_build(plan_switch, plan_host, -1);
     build_cuts(plan_switch);
+    build_fault(plan_host);
     assert_int_equal(nl_recorded(plan_switch), c->n);
-    assert_true(c->n > 15);
+    assert_true(c->n > 22);
     for (size_t i = 0; i < c->n; i++) {
         struct nl_seen s = nl_recorded_at(plan_switch, i);
         assert_string_equal(s.where, c->seen[i].where);

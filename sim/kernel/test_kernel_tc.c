@@ -3,7 +3,9 @@
  */
 #include "sim/kernel/test_kernel.h"
 
+#include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
+#include "sim/kernel/snapshot.h"
 #include "sim/kernel/tc.h"
 #include "tests/support/netkit.h"
 
@@ -12,8 +14,6 @@
 #include <linux/pkt_cls.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-
-#include "sim/kernel/netns.h"
 
 /* UDP over IPv4 */
 static const struct sock_filter udp[] = {
@@ -215,6 +215,35 @@ static void a_name_that_changed_hands_is_noticed(void **state)
     netkit_close(&t);
 }
 
+/* Queues, filters and actions of others count what passes; that is no change. */
+static void counters_are_no_change(void **state)
+{
+    static const char *const theirs[] = {
+        "tc qdisc add dev eth0 root handle 8: htb", /* without a default: counts in its options */
+        "tc class add dev eth0 parent 8: classid 8:1 htb rate 1gbit",
+        "tc filter add dev eth0 parent 8: protocol ip u32 match ip dport 1 0xffff flowid 8:1",
+        "tc filter add dev eth0 egress pref 7 handle 3 bpf bytecode '1,6 0 0 4294967295' action "
+        "mirred egress mirror dev ifb0",
+    };
+    CLEANUP(snapshot_free_p) struct snapshot *before = NULL, *after = NULL;
+    struct netkit t;
+    struct err err = ERR_INIT;
+    open_host(&t);
+    for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
+        assert_int_equal(netkit_run(t.host_fd, theirs[i], NULL), 0);
+    send_some(&t, 1); /* neighbours, and what appears with the first packet */
+    netkit_ok(snapshot_take(t.host_fd, &before, &err), &err);
+    send_some(&t, 20);
+    json_t *j = netkit_json(t.host_fd, "tc -s -j filter show dev eth0 egress");
+    assert_true(json_integer_value(netkit_at(j, "1.options.actions.0.stats.packets")) >= 20);
+    json_decref(j);
+    netkit_ok(snapshot_take(t.host_fd, &after, &err), &err);
+    assert_int_equal(before->n, after->n);
+    for (size_t i = 0; i < before->n; i++)
+        assert_string_equal(before->lines[i], after->lines[i]);
+    netkit_close(&t);
+}
+
 static void many_in_one_flush(void **state)
 {
     enum { N = 200 };
@@ -248,6 +277,7 @@ int test_kernel_tc(void)
         cmocka_unit_test(filters_drop_or_pass_or_turn_back),
         cmocka_unit_test(what_holds_filters_is_told),
         cmocka_unit_test(a_name_that_changed_hands_is_noticed),
+        cmocka_unit_test(counters_are_no_change),
         cmocka_unit_test(many_in_one_flush),
     };
     return cmocka_run_group_tests_name("test_kernel_tc", all, NULL, NULL);
