@@ -399,7 +399,6 @@ int engine_change(struct engine_line *line, const struct impairment *what, struc
 
 int engine_disarm(struct engine_line *line, struct err *err)
 {
-    CLEANUP(line_free_p) struct engine_line *owned = line;
     int first = 0, r;
     if (line->on && (r = engine_set(line, false, NULL, err)) < 0)
         first = r;
@@ -409,6 +408,7 @@ int engine_disarm(struct engine_line *line, struct err *err)
         r != -EPIPE && !first)
         first = r;
     r = (line->tap ? tap_remove : cable_remove)(line, first ? NULL : err);
+    line_free(line);
     return first ? first : r;
 }
 
