@@ -78,6 +78,12 @@ struct inject_event {
 };
 typedef void inject_event_fn(const struct inject_event *e, void *data);
 
+/* One way in which an action works, and what this machine must have for it (hostcaps_find()). */
+struct inject_means {
+    const char *name;    /* "netem", "drop" */
+    const char *caps[8]; /* NULL-terminated */
+};
+
 struct injector {
     const char *name;
     bool is_fault; /* false: an action of people or of the system (`run`) */
@@ -86,6 +92,7 @@ struct injector {
     bool attaches; /* works on hosts that others made, too; there what it changes is kept */
     bool kept;     /* what it changes outlives us: prepare when the trial is armed, and the undo
                  * record goes to disk before; else prepare just before apply */
+    const struct inject_means *means; /* ends with a name of NULL; NULL: all it needs is a lab */
     /* Rules that tables cannot say (exactly one of two keys …), for `blackstart check`; NULL: none.
      * -errno, or 1 for a warning, both with a sentence; one that begins with a key in quotes is
      * placed there. */

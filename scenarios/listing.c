@@ -201,7 +201,61 @@ static void field_text(const struct field *f, size_t indent, struct buf *out)
         record_text(f->record, indent + 4, out);
 }
 
-int listing_text(enum listing_kind kind, const char *name, struct buf *out, struct err *err)
+/* --- Does it work here? --- */
+
+/* The first that is missing; NULL: none. */
+static const struct hostcap *missing(const struct hostcaps *caps, const char *const *names)
+{
+    for (; *names; names++) {
+        const struct hostcap *cap = hostcaps_find(caps, *names);
+        if (cap && !cap->ok)
+            return cap;
+    }
+    return NULL;
+}
+
+static json_t *one_way(const char *by, const struct hostcap *lacks)
+{
+    return json_pack("{s:s*, s:b, s:o*, s:s*}", "by", by, "works", lacks == NULL, "why",
+                     lacks ? json_sprintf("%s: %s", lacks->name, lacks->detail) : NULL, "cure",
+                     lacks ? lacks->consequence : NULL);
+}
+
+/* [{by, works, why, cure}…]: one for each means of the injector. */
+static json_t *here_json(const struct injector *injector, const struct hostcaps *caps)
+{
+    json_t *list = json_array();
+    const struct hostcap *no_lab = NULL;
+    for (size_t i = 0; !caps->lab_possible && i < caps->n && !no_lab; i++)
+        if (!caps->items[i].ok && strstr(caps->items[i].consequence, "o lab is possible"))
+            no_lab = &caps->items[i];
+    if (no_lab || !injector->means)
+        json_array_append_new(list, one_way(NULL, no_lab));
+    for (const struct inject_means *m = injector->means; !no_lab && m && m->name; m++)
+        json_array_append_new(list, one_way(m->name, missing(caps, m->caps)));
+    return list;
+}
+
+static void here_text(const struct injector *injector, const struct hostcaps *caps, struct buf *out)
+{
+    AUTO_JSON *list = here_json(injector, caps);
+    size_t i;
+    const json_t *way;
+    json_array_foreach (list, i, way) {
+        AUTO_BUF line = BUF_INIT;
+        const char *by = jsonx_str(way, "by", NULL);
+        buf_printf(&line, "Here%s%s: ", by ? ", by " : "", by ? by : "");
+        if (json_is_true(json_object_get(way, "works")))
+            buf_adds(&line, "works.");
+        else
+            buf_printf(&line, "not possible: %s. %s", jsonx_str(way, "why", ""),
+                       jsonx_str(way, "cure", ""));
+        wrap(out, buf_text(&line), 4, 0);
+    }
+}
+
+int listing_text(enum listing_kind kind, const char *name, const struct hostcaps *caps,
+                 struct buf *out, struct err *err)
 {
     const struct variant *const *all = listing_registry(kind), *one = NULL;
     size_t width = 0;
@@ -214,6 +268,10 @@ int listing_text(enum listing_kind kind, const char *name, struct buf *out, stru
         if (one->detail) {
             buf_addc(out, '\n');
             wrap(out, one->detail, 0, 0);
+        }
+        if (caps && kind == LISTING_INJECTORS) {
+            buf_addc(out, '\n');
+            here_text(one->impl, caps, out);
         }
         buf_addc(out, '\n');
         record_text(one->params, 2, out);
@@ -252,16 +310,19 @@ static json_t *record_json(const struct record *r, unsigned depth)
     return list;
 }
 
-static json_t *variant_json(const struct variant *v)
+static json_t *variant_json(const struct variant *v, const struct hostcaps *caps)
 {
     json_t *j = json_pack("{s:s, s:s}", "name", v->name, "summary", v->summary);
     if (v->detail)
         json_object_set_new(j, "detail", json_string(v->detail));
+    if (caps)
+        json_object_set_new(j, "here", here_json(v->impl, caps));
     json_object_set_new(j, "parameters", record_json(v->params, 0));
     return j;
 }
 
-int listing_json(enum listing_kind kind, const char *name, json_t **ret, struct err *err)
+int listing_json(enum listing_kind kind, const char *name, const struct hostcaps *caps,
+                 json_t **ret, struct err *err)
 {
     const struct variant *const *all = listing_registry(kind), *one = NULL;
     if (name) {
@@ -272,7 +333,8 @@ int listing_json(enum listing_kind kind, const char *name, json_t **ret, struct 
     json_t *list = json_array();
     for (size_t i = 0; all[i]; i++)
         if (!one || all[i] == one)
-            json_array_append_new(list, variant_json(all[i]));
+            json_array_append_new(list,
+                                  variant_json(all[i], kind == LISTING_INJECTORS ? caps : NULL));
     *ret = list;
     return 0;
 }

@@ -150,17 +150,17 @@ static void the_catalogue_fits_on_a_terminal(void **state)
     for (int kind = LISTING_INJECTORS; kind <= LISTING_ALARMS; kind++) {
         AUTO_BUF out = BUF_INIT;
         AUTO_JSON *json = NULL;
-        assert_int_equal(listing_text((enum listing_kind)kind, NULL, &out, NULL), 0);
-        assert_int_equal(listing_json((enum listing_kind)kind, NULL, &json, NULL), 0);
+        assert_int_equal(listing_text((enum listing_kind)kind, NULL, NULL, &out, NULL), 0);
+        assert_int_equal(listing_json((enum listing_kind)kind, NULL, NULL, &json, NULL), 0);
         size_t n = 0;
         for (; all[kind][n]; n++) {
             const char *name = all[kind][n]->name;
             assert_non_null(strstr(out.text, name));
             AUTO_BUF one = BUF_INIT;
             AUTO_JSON *one_json = NULL;
-            assert_int_equal(listing_text((enum listing_kind)kind, name, &one, NULL), 0);
+            assert_int_equal(listing_text((enum listing_kind)kind, name, NULL, &one, NULL), 0);
             assert_narrow(one.text);
-            assert_int_equal(listing_json((enum listing_kind)kind, name, &one_json, NULL), 0);
+            assert_int_equal(listing_json((enum listing_kind)kind, name, NULL, &one_json, NULL), 0);
             assert_int_equal(json_array_size(one_json), 1);
         }
         assert_narrow(out.text);
@@ -168,9 +168,37 @@ static void the_catalogue_fits_on_a_terminal(void **state)
     }
     struct err err = ERR_INIT;
     AUTO_BUF out = BUF_INIT;
-    assert_int_equal(listing_text(LISTING_INJECTORS, "kil", &out, &err), -ENOENT);
+    assert_int_equal(listing_text(LISTING_INJECTORS, "kil", NULL, &out, &err), -ENOENT);
     assert_non_null(strstr(err.text, "did you mean 'kill'?"));
     assert_int_equal(out.len, 0);
+}
+
+/* As on a kernel without netem. */
+static void injectors_say_whether_they_work_here(void **state)
+{
+    char no[] = "no such thing", yes[] = "made one";
+    struct hostcap items[] = {{"netem", false, no, "Load sch_netem."},
+                              {"ifb", true, yes, ""},
+                              {"cls-bpf", true, yes, ""},
+                              {"mirred", true, yes, ""},
+                              {"veth", true, yes, ""},
+                              {"packet-socket", true, yes, ""}};
+    struct hostcaps caps = {.items = items, .n = ARRAY_SIZE(items), .lab_possible = true};
+    AUTO_BUF text = BUF_INIT;
+    AUTO_JSON *json = NULL;
+    assert_int_equal(listing_text(LISTING_INJECTORS, "network", &caps, &text, NULL), 0);
+    assert_non_null(strstr(buf_text(&text), "Here, by netem: not possible: netem: no such thing. "
+                                            "Load sch_netem.\n"));
+    assert_non_null(strstr(buf_text(&text), "Here, by user: works.\n"));
+    assert_int_equal(listing_json(LISTING_INJECTORS, "kill", &caps, &json, NULL), 0);
+    const json_t *here = json_object_get(json_array_get(json, 0), "here");
+    assert_int_equal(json_array_size(here), 1);
+    assert_true(json_is_true(json_object_get(json_array_get(here, 0), "works")));
+    items[4] = (struct hostcap){"veth", false, no, "No lab is possible: cables are veth pairs."};
+    caps.lab_possible = false;
+    buf_clear(&text);
+    assert_int_equal(listing_text(LISTING_INJECTORS, "kill", &caps, &text, NULL), 0);
+    assert_non_null(strstr(buf_text(&text), "Here: not possible: veth: no such thing."));
 }
 
 /* With BLACKSTART_UPDATE set the part is written instead. */
@@ -226,6 +254,7 @@ static void the_examples_of_the_manual_pass(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(injectors_say_whether_they_work_here),
         cmocka_unit_test(shipped_scenarios_pass_and_are_written_as_they_are),
         cmocka_unit_test(every_key_and_way_of_writing_passes_and_is_written_as_it_is),
         cmocka_unit_test(everything_yaml_has_every_key),

@@ -450,11 +450,18 @@ static int network_verify(struct inject_env *env, void *state, struct inject_pro
     return 0;
 }
 
+static const struct inject_means network_means[] = {
+    {"netem", {"netem", "ifb", "cls-bpf", "mirred", NULL}},
+    {"user", {"cls-bpf", "mirred", "veth", "packet-socket", NULL}},
+    {NULL, {NULL}},
+};
+
 static const struct injector network_injector = {
     .name = "network",
     .is_fault = true,
     .lasts = true,
     .holds = true,
+    .means = network_means,
     .check = network_check,
     .supported = network_supported,
     .plan = network_plan,

@@ -483,11 +483,18 @@ static int partition_revert(struct inject_env *env, const json_t *undo, struct i
     return 0;
 }
 
+static const struct inject_means partition_means[] = {
+    {"drop", {"nft-bridge", NULL}},
+    {"reject", {"nft-inet", "nft-reject", NULL}},
+    {NULL, {NULL}},
+};
+
 static const struct injector partition_injector = {
     .name = "partition",
     .is_fault = true,
     .lasts = true,
     .holds = true,
+    .means = partition_means,
     .check = partition_check,
     .supported = partition_supported,
     .plan = partition_plan,

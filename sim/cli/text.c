@@ -2,6 +2,7 @@
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
 #include "sim/cli/command.h"
+#include "sim/kernel/hostcaps.h"
 
 #include "scenarios/listing.h"
 #include "scenarios/new.h"
@@ -35,8 +36,14 @@ static int list_run(const struct command *self, struct args *a)
                          near ? near : "injectors");
     }
     AUTO_JSON *all = NULL;
-    int rc = args_has(a, "json") ? listing_json((enum listing_kind)kind, name, &all, &err)
-                                 : listing_text((enum listing_kind)kind, name, &text, &err);
+    CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
+    bool json = args_has(a, "json");
+    int rc = 0;
+    if (kind == LISTING_INJECTORS && (name || json)) /* a mere list of names needs no trying */
+        rc = hostcaps_probe(&caps, &err);
+    if (rc == 0)
+        rc = json ? listing_json((enum listing_kind)kind, name, caps, &all, &err)
+                  : listing_text((enum listing_kind)kind, name, caps, &text, &err);
     if (rc < 0)
         return say_usage(self, "%s", err.text);
     if (all)
