@@ -64,6 +64,11 @@ static void prepare(struct world *w)
     for (unsigned i = 0; i < FAULTS; i++)
         tc_clsact_add(w->nl, w->names[i]);
     bench_ok(nl_flush(w->nl, &err), &err);
+    for (unsigned i = 0; i < FAULTS; i++) { /* as a lab, which gives its devices their numbers */
+        int ifindex = 0;
+        bench_ok(nl_ifindex(w->nl, w->names[i], &ifindex, &err), &err);
+        nl_learn(w->nl, w->names[i], ifindex);
+    }
 }
 
 /* The kernel frees filters and their programs later and by itself. */
@@ -149,11 +154,13 @@ static struct bare make_bare(const struct world *w, bool on)
     }
     bench_ok(nl_flush(nl, &err), &err);
     nl_free(nl);
-    bench_ok(nl_ifindex(w->nl, "ifb0", &ifb, &err), &err);
+    bench_ok(nl_open_kernel(-1, "here", &nl, &err), &err);
+    bench_ok(nl_ifindex(nl, "ifb0", &ifb, &err), &err);
     for (unsigned i = 0; i < FAULTS; i++) {
-        bench_ok(nl_ifindex(w->nl, w->names[i], &dev, &err), &err);
+        bench_ok(nl_ifindex(nl, w->names[i], &dev, &err), &err);
         fill(b.bytes.text + b.at[i], b.at[i + 1] - b.at[i], dev, ifb, on);
     }
+    nl_free(nl);
     return b;
 }
 
