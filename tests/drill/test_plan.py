@@ -27,6 +27,8 @@ script:
   - {id: two, at: 700ms, for: 200ms, partition: {isolate: [client], direction: both, kind: drop}}
   - {id: three, at: 1000ms, for: 200ms, partition: {cut: [[client], [r]], direction: both, kind: reject}}
   - {id: four, at: 1300ms, for: 200ms, link: {host: srv, network: b, down: true}}
+  - {id: five, at: 1600ms, for: 200ms, partition: {grudge: {srv: [client, r]}, packets: new-connections, port: [80, 8000-8010]}}
+  - {id: six, at: 1900ms, for: 200ms, partition: {majorities-ring: [client, r, srv], protocol: icmp}}
 expect: {web: either}
 settle: 300ms
 horizon: 5s
@@ -127,10 +129,11 @@ class Plan(unittest.TestCase):
         self.addCleanup(d.remove)
         built = next(e["seq"] for e in d.events("lab", event="built"))
         undone = {e["step"]: e["seq"] for e in d.events("undo")}
-        self.assertEqual(sorted(undone), ["four", "one", "three", "two"])
+        steps = ["one", "two", "three", "four", "five", "six"]
+        self.assertEqual(sorted(undone), sorted(steps))
         sent = ["%s: %s" % (e["where"], e["text"]) for e in d.events("lab", event="change")
                 if e["seq"] > built and e["seq"] < max(undone.values())]
-        planned = [t for step in ("one", "two", "three", "four") for t in plan[step]]
+        planned = [t for step in steps for t in plan[step]]
         # A step's texts are sentences, and below each, indented, the messages it stands for.
         planned = sorted(t.strip() for t in planned if t.startswith("  "))
         self.assertEqual([m for m in sent if m not in planned], [], "sent, but not planned")
