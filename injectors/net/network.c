@@ -73,6 +73,7 @@ struct plan {
     struct impair *impair;
     const char *label, *prefix;
     json_t *texts;
+    uint64_t points;
 };
 
 static int plan_arm(struct plan *p, struct nl *nl, const struct reach *reach,
@@ -84,6 +85,7 @@ static int plan_arm(struct plan *p, struct nl *nl, const struct reach *reach,
                                  .scope = &scope,
                                  .what = &p->what,
                                  .engine = p->engine,
+                                 .number = p->points++,
                                  .label = p->label};
     AUTO_BUF text = BUF_INIT;
     buf_printf(&text, "%s", p->prefix);
@@ -204,6 +206,7 @@ static int arm_point(struct inject_env *env, struct network_state *st, struct re
                                  .scope = &scope,
                                  .what = &st->what,
                                  .engine = engine_of(st->params),
+                                 .number = st->n_lines,
                                  .label = st->label};
     order.point.nl = transport(env, at, &order.point.netns_fd);
     struct network_line *l = &st->lines[st->n_lines];

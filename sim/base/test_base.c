@@ -63,10 +63,41 @@ static void percentages_and_sizes(void **state)
     assert_int_equal(units_size("1GiB", &n, NULL), 0);
     assert_int_equal(n, 1 << 30);
     assert_int_equal(units_size("12", &n, NULL), -EINVAL);
+    assert_int_equal(units_size("-4B", &n, NULL), 0);
+    assert_int_equal(n, -4);
+    assert_int_equal(units_size("--4B", &n, NULL), -EINVAL);
     assert_int_equal(units_integer("-12", &n, NULL), 0);
     assert_int_equal(n, -12);
     assert_int_equal(units_integer("12x", &n, NULL), -EINVAL);
     assert_int_equal(units_integer("99999999999999999999", &n, NULL), -ERANGE);
+}
+
+static void rates(void **state)
+{
+    static const struct {
+        const char *text, *again;
+        int64_t n;
+    } good[] = {{"10mbit", "10mbit", 10000000},
+                {"1.5mbit", "1500kbit", 1500000},
+                {"512kbit", "512kbit", 512000},
+                {"8bit", "8bit", 8},
+                {"1tbit", "1tbit", INT64_C(1000000000000)}};
+    static const char *const bad[] = {"", "10", "10mbps", "mbit", "10 mbit", "-1mbit", "1mbit "};
+    char text[UNITS_TEXT_MAX];
+    int64_t n = -1;
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        assert_int_equal(units_rate(good[i].text, &n, NULL), 0);
+        assert_int_equal(n, good[i].n);
+        assert_string_equal(units_rate_text(n, text), good[i].again);
+    }
+    n = 7;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(units_rate(bad[i], &n, NULL), -EINVAL);
+    assert_int_equal(units_rate("99999999999999999tbit", &n, NULL), -ERANGE);
+    assert_int_equal(n, 7);
+    assert_string_equal(units_size_text(64000, text), "64kB");
+    assert_string_equal(units_size_text(-4, text), "-4B");
+    assert_string_equal(units_size_text(0, text), "0B");
 }
 
 static void intervals_saturate(void **state)
@@ -268,6 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(durations_are_exact_and_need_a_unit),
+        cmocka_unit_test(rates),
         cmocka_unit_test(percentages_and_sizes),
         cmocka_unit_test(intervals_saturate),
         cmocka_unit_test(times_read_well),

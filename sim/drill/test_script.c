@@ -97,7 +97,7 @@ static int fake_verify(struct inject_env *env, void *state, struct inject_proof 
 {
     struct plan *p = state;
     p->verified++;
-    if (p->verify_again-- > 0)
+    if (p->verify_again-- > 0 && !env->decide)
         return INJECT_AGAIN;
     *ret =
         (struct inject_proof){.ok = p->verify_ok, .at = {loop_now(env->loop), loop_now(env->loop)}};
@@ -336,6 +336,29 @@ static void a_fault_that_did_not_bite_spoils_the_trial(void **state)
     assert_non_null(strstr(w->spoilt, "did not bite: asked broken, seen whole"));
 }
 
+/* Undone before it was decided whether it bites: asked once more, and the answer counts. */
+static void an_open_question_is_decided_before_undoing(void **state)
+{
+    struct world *w = *state;
+    for (int bites = 1; bites >= 0; bites--) {
+        w->steps[!bites].at = NSEC_SEC;
+        w->steps[!bites].lasting = 25 * NSEC_MSEC;
+        w->plans[!bites].verify_again = 100;
+        w->plans[!bites].verify_ok = bites;
+    }
+    begin(w, 2);
+    until(w, NSEC_SEC + 20 * NSEC_MSEC);
+    assert_string_equal(w->spoilt, "");
+    until(w, 2 * NSEC_SEC);
+    AUTO_JSON *verified = recorded(w, "verify");
+    assert_int_equal(json_array_size(verified), 2);
+    assert_true(jsonx_bool(json_array_get(verified, 0), "ok", false));
+    assert_false(jsonx_bool(json_array_get(verified, 1), "ok", true));
+    assert_int_equal(w->plans[0].reverted, 1);
+    assert_int_equal(w->plans[1].reverted, 1);
+    assert_non_null(strstr(w->spoilt, "step b: the fault did not bite"));
+}
+
 static void a_fault_that_others_ended_is_told(void **state)
 {
     struct world *w = *state;
@@ -437,6 +460,7 @@ int main(void)
         T(a_target_that_has_gone_spoils_the_trial),
         T(a_fault_applied_by_half_is_reverted),
         T(a_fault_that_did_not_bite_spoils_the_trial),
+        T(an_open_question_is_decided_before_undoing),
         T(a_fault_that_others_ended_is_told),
         T(an_action_that_ends_later_is_recorded_with_its_exit),
         T(a_halted_script_begins_nothing_more),

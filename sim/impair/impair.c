@@ -205,6 +205,14 @@ static void line_free(struct impair_line *line)
     free(line);
 }
 
+/* Fates at several points are not to be the same ones. */
+static struct impairment with_seed(const struct impair_order *o)
+{
+    struct impairment what = *o->what;
+    what.seed += what.has_seed ? o->number : 0;
+    return what;
+}
+
 static int refuse_overlap(const struct impair *m, const struct impair_order *o, struct err *err)
 {
     for (const struct impair_line *l = m->lines; l; l = l->next)
@@ -259,8 +267,8 @@ static int arm_engine(struct impair_line *line, const struct impair_order *o, st
     spec.pref = (uint16_t)(PREF_FIRST + m->made % (PREF_LAST - PREF_FIRST));
     line->pref = spec.pref;
     m->made++;
-    return line->engine == IMPAIR_USER ? arm_user(line, &spec, o->what, err)
-                                       : kernel_line_arm(&spec, o->what, &line->kernel, err);
+    return line->engine == IMPAIR_USER ? arm_user(line, &spec, &line->what, err)
+                                       : kernel_line_arm(&spec, &line->what, &line->kernel, err);
 }
 
 int impair_arm(struct impair *m, const struct impair_order *o, struct impair_line **ret,
@@ -279,7 +287,8 @@ int impair_arm(struct impair *m, const struct impair_order *o, struct impair_lin
     line->ingress = o->point.ingress;
     snprintf(line->device, sizeof line->device, "%s", o->point.device);
     line->scope = scope_copy(o->scope);
-    set_what(line, o->what);
+    struct impairment what = with_seed(o);
+    set_what(line, &what);
     r = choose(m, o, line, err);
     if (r == 0 && (r = hold_take(m, line->nl, line->device, err)) == 0 &&
         (r = arm_engine(line, o, err)) < 0)

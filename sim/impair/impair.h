@@ -97,7 +97,9 @@ struct impair_order {
     struct impair_point point;
     const struct impair_scope *scope; /* borrowed for the call */
     const struct impairment *what;    /* borrowed for the call */
-    enum impair_engine engine;        /* AUTO: as impair_choose(), by what was tried once */
+    uint64_t
+        number; /* of the point, among those of one impairment: each draws from seed + number */
+    enum impair_engine engine; /* AUTO: as impair_choose(), by what was tried once */
     const char *label; /* whose line it is ("step slow", "network back"); borrowed for the call */
 };
 /* 0: armed and off. -EBUSY: it shares packets with another line at this point, which is named; lines

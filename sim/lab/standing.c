@@ -14,7 +14,7 @@ static enum impair_engine engine_asked(const struct impaired *m)
     return engines[m->engine];
 }
 
-static int arm_cable(const struct topo_cable *c, const struct network *n,
+static int arm_cable(const struct topo_cable *c, size_t number, const struct network *n,
                      const struct impairment *what, struct impair *m, struct nl *sw, int sw_fd,
                      const struct impair_here *here, struct err *err)
 {
@@ -28,6 +28,7 @@ static int arm_cable(const struct topo_cable *c, const struct network *n,
         .scope = &everything,
         .what = what,
         .engine = engine_asked(&n->impaired),
+        .number = (uint64_t)number,
         .label = label};
     int r = 0;
     if (here->known)
@@ -56,7 +57,7 @@ int standing_arm(const struct topo *t, const struct scenario *s, size_t h, struc
         int r = impaired_tables_read(&n->impaired, s->file, &tables, err);
         if (r == 0) {
             impaired_make(&n->impaired, &tables, &what);
-            r = arm_cable(&t->cables[i], n, &what, m, sw, sw_fd, here, err);
+            r = arm_cable(&t->cables[i], i, n, &what, m, sw, sw_fd, here, err);
         }
         if (r < 0)
             return err_prefix(err, "network '%s', cable of host '%s'", n->name, host->host->name);

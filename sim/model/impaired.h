@@ -156,8 +156,8 @@ extern const struct record impaired_shape_record, impaired_share_record, impaire
          .min = -1,                                                                                \
          .max = INT64_MAX,                                                                         \
          .offset = offsetof(TYPE, M.seed),                                                         \
-         .help = "Of the random draws; -1: another in each trial (netem heeds it since Linux "     \
-                 "6.6).",                                                                          \
+         .help = "Of the random draws, each point by its own; -1: another in each trial (netem "   \
+                 "heeds it since Linux 6.6).",                                                     \
          .example = "7"},                                                                          \
         {.key = "keep_order",                                                                      \
          .type = FIELD_BOOL,                                                                       \

@@ -1,0 +1,178 @@
+/* Lines on transports that record: what would be sent, that lines which share packets are refused, and
+ * that whatever was made is taken away.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "sim/impair/impair.h"
+#include "tests/support/test.h"
+
+static const struct impair_scope everything = {.protocol = -1};
+static const struct impairment slow = {.delay = 50 * NSEC_MSEC};
+
+static struct impair_order order(struct nl *nl, const char *device,
+                                 const struct impair_scope *scope, enum impair_engine engine,
+                                 const char *label)
+{
+    return (struct impair_order){.point = {.nl = nl, .netns_fd = -1, .device = device},
+                                 .scope = scope,
+                                 .what = &slow,
+                                 .engine = engine,
+                                 .label = label};
+}
+
+static void is_recorded(const struct nl *nl, const char *const *texts, size_t n)
+{
+    for (size_t i = 0; i < nl_recorded(nl) || i < n; i++) {
+        const char *text = i < nl_recorded(nl) ? nl_recorded_at(nl, i).text : "(nothing)";
+        if (i >= n || strcmp(text, texts[i]) != 0)
+            fail_msg("%zu: %s instead of %s", i, text, i < n ? texts[i] : "nothing");
+    }
+}
+
+static void open_both(struct nl **nl, struct impair **m)
+{
+    assert_int_equal(nl_open_recording("host a", nl, NULL), 0);
+    assert_int_equal(impair_new(NULL, NULL, NULL, m, NULL), 0);
+}
+
+static void netem_stands_behind_a_filter(void **state)
+{
+    static const char *const texts[] = {
+        "qdisc add dev=eth0 parent=hooks handle=ffff: kind=clsact",
+        "link add name=bs0e info=(kind=ifb)",
+        "link set name=bs0e families=(inet6=(addr-gen-mode=none))",
+        "link set up name=bs0e",
+        "qdisc add dev=bs0e parent=root handle=1: kind=netem options=(limit=75000 delay=50ms)",
+        "filter add dev=eth0 parent=egress pref=100 protocol=all handle=0x1 kind=bpf options=(n=2 "
+        "ops=[6,0,0,ffffffff 6,0,0,0] actions=[kind=mirred options=(parms=(redirect-to=bs0e "
+        "action=stolen))])",
+        "filter delete dev=eth0 parent=egress pref=100 protocol=all handle=0x1 kind=bpf",
+        "link delete name=bs0e",
+        "qdisc delete dev=eth0 parent=hooks handle=ffff: kind=clsact",
+    };
+    struct nl *nl;
+    struct impair *m;
+    struct impair_line *line;
+    struct span at = SPAN_UNSET;
+    open_both(&nl, &m);
+    struct impair_order o = order(nl, "eth0", &everything, IMPAIR_AUTO, "slow");
+    assert_int_equal(impair_arm(m, &o, &line, NULL), 0);
+    assert_int_equal(nl_recorded(nl), 5); /* armed: no filter, no packet notices */
+    assert_int_equal(impair_line_engine(line), IMPAIR_NETEM);
+    assert_int_equal(impair_set(line, true, &at, NULL), 0);
+    assert_true(span_is_set(at));
+    assert_int_equal(nl_recorded(nl), 6); /* on: one message */
+    assert_ptr_equal(impair_find(m, "slow"), line);
+    assert_int_equal(impair_retire(line, NULL, NULL), 0); /* without a loop: at once */
+    assert_null(impair_find(m, "slow"));
+    is_recorded(nl, texts, ARRAY_SIZE(texts));
+    impair_free(m);
+    nl_free(nl);
+}
+
+static void clsact_goes_with_its_last_line(void **state)
+{
+    struct nl *nl;
+    struct impair *m;
+    struct impair_line *a, *b;
+    struct impair_scope tcp = {.protocol = IPPROTO_TCP}, udp = {.protocol = IPPROTO_UDP};
+    open_both(&nl, &m);
+    struct impair_order first = order(nl, "eth0", &tcp, IMPAIR_NETEM, "one");
+    struct impair_order second = order(nl, "eth0", &udp, IMPAIR_USER, "two");
+    assert_int_equal(impair_arm(m, &first, &a, NULL), 0);
+    assert_int_equal(impair_arm(m, &second, &b, NULL), 0);
+    assert_int_equal(impair_line_engine(b), IMPAIR_USER);
+    assert_int_equal(impair_disarm(a, NULL), 0);
+    size_t clsacts = 0, taken = 0;
+    for (size_t i = 0; i < nl_recorded(nl); i++) {
+        clsacts += strncmp(nl_recorded_at(nl, i).text, "qdisc add dev=eth0", 18) == 0;
+        taken += strncmp(nl_recorded_at(nl, i).text, "qdisc delete dev=eth0", 21) == 0;
+    }
+    assert_int_equal(clsacts, 1);
+    assert_int_equal(taken, 0);
+    impair_free(m); /* disarms what is left */
+    assert_string_equal(nl_recorded_at(nl, nl_recorded(nl) - 1).text,
+                        "qdisc delete dev=eth0 parent=hooks handle=ffff: kind=clsact");
+    nl_free(nl);
+}
+
+static void shared_packets_are_refused(void **state)
+{
+    struct nl *nl;
+    struct impair *m;
+    struct impair_line *line, *other = NULL;
+    struct impair_scope tcp = {.protocol = IPPROTO_TCP};
+    struct err err = ERR_INIT;
+    open_both(&nl, &m);
+    struct impair_order first = order(nl, "eth0", &everything, IMPAIR_NETEM, "one");
+    struct impair_order again = order(nl, "eth0", &tcp, IMPAIR_NETEM, "two");
+    assert_int_equal(impair_arm(m, &first, &line, NULL), 0);
+    size_t before = nl_recorded(nl);
+    assert_int_equal(impair_arm(m, &again, &other, &err), -EBUSY);
+    assert_string_equal(err.text, "one impairs some of these packets already (host a, eth0): give "
+                                  "both scopes that share none");
+    assert_null(other);
+    assert_int_equal(nl_recorded(nl), before);
+    again.point.ingress = true; /* another hook, another device: other packets */
+    assert_int_equal(impair_arm(m, &again, &other, NULL), 0);
+    again.point.ingress = false;
+    again.point.device = "eth1";
+    assert_int_equal(impair_arm(m, &again, &other, NULL), 0);
+    impair_disarm(line, NULL);
+    again.point.device = "eth0"; /* and it is free again */
+    assert_int_equal(impair_arm(m, &again, &other, NULL), 0);
+    impair_free(m);
+    nl_free(nl);
+}
+
+static void a_namespace_that_goes_takes_its_lines_along(void **state)
+{
+    struct nl *nl;
+    struct impair *m;
+    struct impair_line *line;
+    open_both(&nl, &m);
+    struct impair_order a = order(nl, "eth0", &everything, IMPAIR_NETEM, "one");
+    struct impair_order b = order(nl, "eth1", &everything, IMPAIR_USER, "one");
+    assert_int_equal(impair_arm(m, &a, &line, NULL), 0);
+    assert_int_equal(impair_arm(m, &b, &line, NULL), 0);
+    size_t before = nl_recorded(nl);
+    impair_gone(m, nl, NULL);
+    assert_null(impair_find(m, "one"));
+    assert_int_equal(nl_recorded(nl), before);
+    assert_int_equal(impair_arm(m, &a, &line, NULL), 0); /* a new one of the same name */
+    impair_free(m);
+    nl_free(nl);
+}
+
+static void points_draw_from_seeds_of_their_own(void **state)
+{
+    const struct impairment lossy = {
+        .loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.5}, .has_seed = true, .seed = 40};
+    struct nl *nl;
+    struct impair *m;
+    struct impair_line *line;
+    open_both(&nl, &m);
+    struct impair_order o = order(nl, "eth0", &everything, IMPAIR_NETEM, "lossy");
+    o.what = &lossy;
+    o.number = 2;
+    assert_int_equal(impair_arm(m, &o, &line, NULL), 0);
+    bool found = false;
+    for (size_t i = 0; i < nl_recorded(nl); i++)
+        found |= strstr(nl_recorded_at(nl, i).text, "seed=42") != NULL;
+    assert_true(found);
+    impair_free(m);
+    nl_free(nl);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(netem_stands_behind_a_filter),
+        cmocka_unit_test(clsact_goes_with_its_last_line),
+        cmocka_unit_test(shared_packets_are_refused),
+        cmocka_unit_test(a_namespace_that_goes_takes_its_lines_along),
+        cmocka_unit_test(points_draw_from_seeds_of_their_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
