@@ -7,9 +7,10 @@
 
 #include "sim/base/buf.h"
 #include "sim/base/err.h"
-#include "sim/kernel/hostcaps.h"
 #include "sim/model/field.h"
 #include <jansson.h>
+
+struct hostcaps; /* sim/kernel */
 
 enum listing_kind { LISTING_INJECTORS, LISTING_PROBES, LISTING_ALARMS };
 extern const char *const listing_words[]; /* "injectors", "probes", "alarms", NULL */

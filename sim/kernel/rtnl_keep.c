@@ -68,10 +68,14 @@ static uint32_t u32_of(const struct nlattr *a)
 static bool ways_include(const struct nlattr *ways, int ifindex)
 {
     int left = ways ? nla_len(ways) : 0;
-    for (const struct rtnexthop *way = ways ? nla_data(ways) : NULL; way && RTNH_OK(way, left);
-         left -= RTNH_ALIGN(way->rtnh_len), way = RTNH_NEXT(way))
+    const struct rtnexthop *way = ways ? nla_data(ways) : NULL;
+    while (way && RTNH_OK(way, left)) {
         if (way->rtnh_ifindex == ifindex)
             return true;
+        size_t n = RTNH_ALIGN(way->rtnh_len); /* netlink aligns every way */
+        left -= (int)n;
+        way = (const void *)((const char *)way + n);
+    }
     return false;
 }
 

@@ -222,8 +222,8 @@ static void counters_are_no_change(void **state)
         "tc qdisc add dev eth0 root handle 8: htb", /* without a default: counts in its options */
         "tc class add dev eth0 parent 8: classid 8:1 htb rate 1gbit",
         "tc filter add dev eth0 parent 8: protocol ip u32 match ip dport 1 0xffff flowid 8:1",
-        "tc filter add dev eth0 egress pref 7 handle 3 bpf bytecode '1,6 0 0 4294967295' action "
-        "mirred egress mirror dev ifb0",
+        ("tc filter add dev eth0 egress pref 7 handle 3 bpf bytecode '1,6 0 0 4294967295' action "
+         "mirred egress mirror dev ifb0"),
     };
     CLEANUP(snapshot_free_p) struct snapshot *before = NULL, *after = NULL;
     struct netkit t;

@@ -55,8 +55,9 @@ static void walk_objects(const struct field *f, const struct objects *v, const s
             continue;
         }
         if (f->type == FIELD_MAP && f->ref == REF_HOST)
-            w->fn(*(char *const *)((const char *)v->items[i] + f->record->name_offset), false, true,
-                  w->data);
+            w->fn(
+                *(char *const *)(const void *)((const char *)v->items[i] + f->record->name_offset),
+                false, true, w->data);
         walk_object(f->record, v->items[i], w);
     }
 }
