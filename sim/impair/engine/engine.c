@@ -51,7 +51,7 @@ static void engine_hurry(void)
 
 /* Forked, not executed: nothing of ours has to be found again. Held frames would be lost with a
  * Ctrl-C meant for the runner, so signals of the terminal do not reach it. */
-static __attribute__((noreturn)) void engine_main(int control, pid_t parent)
+static __attribute__((noreturn)) void engine_main(int control, pid_t parent, bool spin)
 {
     static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -74,7 +74,7 @@ static __attribute__((noreturn)) void engine_main(int control, pid_t parent)
     int fd = fcntl(control, F_DUPFD_CLOEXEC, ENGINE_CONTROL_FD);
     close_range(3, fd < 0 ? ~0U : (unsigned)fd - 1, 0);
     close_range((unsigned)fd + 1, ~0U, 0);
-    _exit(keeper_run(fd, true) < 0);
+    _exit(keeper_run(fd, spin) < 0);
 }
 
 static void engine_hang_up(struct engine *e)
@@ -149,7 +149,7 @@ static int engine_run(struct engine *e, struct err *err)
     if (pid < 0)
         return err_errno(err, errno, "cannot start the impairment engine");
     if (pid == 0)
-        engine_main(theirs, parent);
+        engine_main(theirs, parent, !e->sleeps);
     int pidfd = pidfd_open(pid, 0), r = pidfd < 0 ? -errno : 0;
     if (r == 0)
         r = loop_io_add(e->loop, &e->exit, pidfd, EPOLLIN, err);
@@ -255,6 +255,11 @@ struct engine *engine_free(struct engine *e)
     tap_free(e->tap);
     free(e);
     return NULL;
+}
+
+void engine_set_spin(struct engine *e, bool spin)
+{
+    e->sleeps = !spin;
 }
 
 enum engine_intake engine_intake(const struct engine *e)

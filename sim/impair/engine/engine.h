@@ -49,6 +49,10 @@ int engine_new(struct loop *loop, enum engine_intake intake,
 struct engine *engine_free(struct engine *e); /* takes NULL, returns NULL; ends the process */
 DEFINE_CLEANUP(struct engine, engine_free);
 
+/* false: its process only sleeps, and frames leave some tens of microseconds late; before the first
+ * line. */
+void engine_set_spin(struct engine *e, bool spin);
+
 /* Whether lines can be armed in that namespace at all: -EOPNOTSUPP with the reason. Changes nothing.
  */
 int engine_supported(int netns_fd, struct err *err);

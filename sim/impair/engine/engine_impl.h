@@ -16,6 +16,7 @@ struct engine {
     int pidfd, control;
     struct loop_io hangup, exit; /* of the control socket; of the process */
     bool lost;                   /* it ran, and died */
+    bool sleeps;                 /* and never spins */
     struct engine_line *lines[WIRE_LINES];
     struct tap *tap; /* NULL: not ENGINE_TAP */
 };
