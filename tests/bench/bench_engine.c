@@ -147,7 +147,7 @@ static void world_open(struct world *w, enum side side, nsec delay)
 {
     w->side = side;
     w->address = "10.9.0.2";
-    bed_open(&w->b, side == TAP ? ENGINE_TAP : ENGINE_VETH, 0);
+    bed_open(&w->b, side == TAP ? BED_TAP : BED_VETH, 0);
     if (side == WIREFILTER) {
         char text[24];
         snprintf(text, sizeof text, "%d", (int)(delay / MS));
@@ -201,6 +201,8 @@ static double throughput_of(enum side side, nsec delay)
     int from, to;
     world_open(&w, side, delay);
     duo_tcp(&w.b.p, w.address, 7001, &from, &to);
+    int window = 64 << 20; /* the default of tcp_wmem would be the bound at 10 ms */
+    setsockopt(from, SOL_SOCKET, SO_SNDBUFFORCE, &window, sizeof window);
     pid_t child = fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -254,7 +256,7 @@ static double processor_of(enum side side, bool spin)
 {
     struct world w;
     w.side = side;
-    bed_open(&w.b, side == TAP ? ENGINE_TAP : ENGINE_VETH, 0);
+    bed_open(&w.b, side == TAP ? BED_TAP : BED_VETH, 0);
     engine_set_spin(w.b.engine, spin);
     struct impairment ten = {.delay = 10 * MS};
     bed_port_line(&w.b, false, 7001, &ten);

@@ -22,9 +22,9 @@
 #define US NSEC_USEC
 #define MS NSEC_MSEC
 
-static enum engine_intake intake(void **state)
+static enum bed_way way(void **state)
 {
-    return *(const enum engine_intake *)*state;
+    return *(const enum bed_way *)*state;
 }
 
 /* --- TCP -------------------------------------------------------------------------- */
@@ -131,7 +131,7 @@ static void tcp_passes(void **state, bool offload)
         {.corrupt = 0.002},
     };
     struct bed b;
-    bed_open(&b, intake(state), 0);
+    bed_open(&b, way(state), 0);
     checksum_offload(&b, offload);
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
         bed_port_line(&b, false, (uint16_t)(7001 + i), &asked[i]);
@@ -141,7 +141,7 @@ static void tcp_passes(void **state, bool offload)
             size_t n = i == 0 ? 32 << 20 : 4 << 20;
             nsec took = transfer(&b, six ? "fd09::2" : "10.9.0.2", (uint16_t)(7001 + i), n);
             unsigned long bad = checksum_errors(b.p.b_fd) - before;
-            struct impair_counts c = bed_count(b.lines[i]);
+            struct impair_counts c = bed_count(&b, i);
             fprintf(stderr,
                     "# line %zu, IPv%d, offload %d: %.0f MB/s, %lu wrong checksums, %lu "
                     "frames, %lu overflow\n",
@@ -171,7 +171,7 @@ static void arriving_tcp_is_unharmed(void **state)
 {
     const struct impairment asked[] = {{.delay = 1 * MS}, {.delay = 1 * MS, .jitter = 100 * US}};
     struct bed b;
-    bed_open(&b, intake(state), 0);
+    bed_open(&b, way(state), 0);
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
         bed_port_line(&b, true, (uint16_t)(7001 + i), &asked[i]);
         bed_port_line(&b, false, (uint16_t)(7001 + i), &asked[i]);
@@ -192,7 +192,7 @@ static void datagrams_of_any_size_are_unharmed(void **state)
         const struct impairment ten = {.delay = 10 * MS};
         const struct impairment jitter = {.delay = 10 * MS, .jitter = 5 * MS};
         struct bed b;
-        bed_open(&b, intake(state), mtus[m]);
+        bed_open(&b, way(state), mtus[m]);
         /* Else the kernel gives a datagram up when 64 other fragments come between its own. */
         struct err err = ERR_INIT;
         kit_ok(nl_sysctl(b.p.b, "net/ipv4/ipfrag_max_dist", "0", &err), &err);
@@ -237,7 +237,7 @@ static void floods_lose_nothing_in_silence(void **state)
     const struct impairment ten = {.delay = 10 * MS};
     const struct impairment narrow = {.delay = 50 * MS, .limit = 100};
     struct bed b;
-    bed_open(&b, intake(state), 0);
+    bed_open(&b, way(state), 0);
     bed_port_line(&b, false, 7001, &ten);
     bed_port_line(&b, false, 7002, &narrow);
     struct stream flood = {.n = 40000, .size = 100, .interval = 25 * US};
@@ -252,7 +252,7 @@ static void floods_lose_nothing_in_silence(void **state)
         assert_int_equal(stream_damaged(s), 0);
         if (i == 2)
             break;
-        struct impair_counts c = bed_count(b.lines[i]);
+        struct impair_counts c = bed_count(&b, i);
         assert_int_equal(c.matched, s->n);
         assert_int_equal(c.overflow, stream_lost(s));
     }
@@ -272,7 +272,7 @@ static void heals_when_the_process_dies(void **state)
                             cut = {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 1}};
     struct err err = ERR_INIT;
     struct bed b;
-    bed_open(&b, intake(state), 0);
+    bed_open(&b, way(state), 0);
     bed_port_line(&b, false, 7001, &ten);
     bed_port_line(&b, true, 7002, &ten);
     bed_port_line(&b, false, 7003, &cut);
@@ -312,7 +312,7 @@ static void dies_with_its_maker(void **state)
     if (child == 0) {
         const struct impairment ten = {.delay = 10 * MS};
         struct bed b;
-        bed_open(&b, intake(state), 0);
+        bed_open(&b, way(state), 0);
         bed_port_line(&b, false, 7001, &ten);
         pid_t pid = engine_pid(b.engine);
         (void)!write(pipe_fds[1], &pid, sizeof pid);
@@ -340,7 +340,7 @@ static void dies_with_its_maker(void **state)
     close(pipe_fds[1]);
 }
 
-static int tests_of(enum engine_intake which)
+static int tests_of(enum bed_way which)
 {
 #define T(f) cmocka_unit_test_prestate(f, &which)
     const struct CMUnitTest all[] = {
@@ -352,7 +352,8 @@ static int tests_of(enum engine_intake which)
         T(heals_when_the_process_dies),
         T(dies_with_its_maker),
     };
-    fprintf(stderr, "# intake: %s\n", which == ENGINE_VETH ? "veth" : "TAP");
+    static const char *const names[] = {"veth", "TAP", "netem"};
+    fprintf(stderr, "# by %s\n", names[which]);
     return cmocka_run_group_tests(all, NULL, NULL);
 }
 
@@ -360,10 +361,10 @@ static int tests(void)
 {
     if (kit_is_rootless() && kit_has_ids())
         return 0; /* a range of ids changes nothing here */
-    int veth = tests_of(ENGINE_VETH);
+    int veth = tests_of(BED_VETH);
     if (veth || !bed_has_tap())
         return veth;
-    return tests_of(ENGINE_TAP);
+    return tests_of(BED_TAP);
 }
 
 int main(int argc, char **argv)

@@ -47,15 +47,20 @@ bool bed_has_tap(void)
     return true;
 }
 
-void bed_open(struct bed *b, enum engine_intake intake, uint32_t mtu)
+void bed_open(struct bed *b, enum bed_way way, uint32_t mtu)
 {
     struct err err = ERR_INIT;
-    *b = (struct bed){0};
+    *b = (struct bed){.way = way};
     duo_open(&b->p, mtu);
     kit_ok(loop_new(LOOP_REAL, &b->loop, &err), &err);
-    kit_ok(engine_new(b->loop, intake, bed_died, b, &b->engine, &err), &err);
-    tc_clsact_add(b->p.a, "eth0");
-    kit_ok(nl_flush(b->p.a, &err), &err);
+    if (way == BED_NETEM)
+        kit_ok(impair_new(b->loop, bed_died, b, &b->impair, &err), &err);
+    else {
+        enum engine_intake intake = way == BED_TAP ? ENGINE_TAP : ENGINE_VETH;
+        kit_ok(engine_new(b->loop, intake, bed_died, b, &b->engine, &err), &err);
+        tc_clsact_add(b->p.a, "eth0");
+        kit_ok(nl_flush(b->p.a, &err), &err);
+    }
     b->links = describe(b->p.a, RTNL_LINKS);
     b->qdiscs = describe(b->p.a, RTNL_FILTERS);
 }
@@ -64,9 +69,11 @@ void bed_close(struct bed *b)
 {
     struct err err = ERR_INIT;
     for (size_t i = 0; i < b->n; i++)
-        kit_ok(engine_disarm(b->lines[i], &err), &err);
+        kit_ok(b->impair ? impair_disarm(b->netem[i], &err) : engine_disarm(b->lines[i], &err),
+               &err);
     bed_forget(b);
     engine_free(b->engine);
+    impair_free(b->impair);
     AUTO_FREE char *links = describe(b->p.a, RTNL_LINKS);
     AUTO_FREE char *qdiscs = describe(b->p.a, RTNL_FILTERS);
     assert_string_equal(links, b->links);
@@ -77,42 +84,75 @@ void bed_close(struct bed *b)
     duo_close(&b->p);
 }
 
-struct engine_line *bed_line(struct bed *b, bool ingress, const struct impair_scope *scope,
-                             const struct impairment *what)
+static void arm_engine(struct bed *b, const struct impair_point *point,
+                       const struct impair_scope *scope, const struct impairment *what)
 {
     struct err err = ERR_INIT;
     AUTO_FREE struct sock_filter *ops = NULL;
-    const struct impair_scope all = {.protocol = -1};
     size_t n_ops;
     char tag[16];
-    scope = scope ? scope : &all;
-    kit_ok(scope_program(scope, ingress, &ops, &n_ops, &err), &err);
+    kit_ok(scope_program(scope, point->ingress, &ops, &n_ops, &err), &err);
     snprintf(tag, sizeof tag, "bs%zu", b->n);
-    struct engine_spec spec = {
-        .point = {.nl = b->p.a, .netns_fd = b->p.a_fd, .device = "eth0", .ingress = ingress},
-        .scope = scope,
-        .ops = ops,
-        .n_ops = n_ops,
-        .pref = (uint16_t)(100 + b->n),
-        .tag = tag};
+    struct engine_spec spec = {.point = *point,
+                               .scope = scope,
+                               .ops = ops,
+                               .n_ops = n_ops,
+                               .pref = (uint16_t)(100 + b->n),
+                               .tag = tag};
     kit_ok(engine_arm(b->engine, &spec, what, &b->lines[b->n], &err), &err);
-    kit_ok(engine_set(b->lines[b->n], true, NULL, &err), &err);
-    return b->lines[b->n++];
 }
 
-struct engine_line *bed_port_line(struct bed *b, bool ingress, uint16_t port,
-                                  const struct impairment *what)
+size_t bed_line(struct bed *b, bool ingress, const struct impair_scope *scope,
+                const struct impairment *what)
+{
+    struct err err = ERR_INIT;
+    const struct impair_scope all = {.protocol = -1};
+    struct impair_order o = {
+        .point = {.nl = b->p.a, .netns_fd = b->p.a_fd, .device = "eth0", .ingress = ingress},
+        .scope = scope ? scope : &all,
+        .what = what,
+        .engine = IMPAIR_NETEM,
+        .label = "test"};
+    if (b->impair)
+        kit_ok(impair_arm(b->impair, &o, &b->netem[b->n], &err), &err);
+    else
+        arm_engine(b, &o.point, o.scope, what);
+    bed_set(b, b->n, true);
+    return b->n++;
+}
+
+size_t bed_port_line(struct bed *b, bool ingress, uint16_t port, const struct impairment *what)
 {
     struct impair_ports ports = {port, port};
     struct impair_scope scope = {.protocol = -1, .ports = &ports, .n_ports = 1};
     return bed_line(b, ingress, &scope, what);
 }
 
-struct impair_counts bed_count(const struct engine_line *line)
+void bed_set(struct bed *b, size_t line, bool on)
+{
+    struct err err = ERR_INIT;
+    struct span at = SPAN_UNSET;
+    kit_ok(b->impair ? impair_set(b->netem[line], on, &at, &err)
+                     : engine_set(b->lines[line], on, &at, &err),
+           &err);
+    assert_true(span_is_set(at) && at.hi >= at.lo);
+}
+
+void bed_change(struct bed *b, size_t line, const struct impairment *what)
+{
+    struct err err = ERR_INIT;
+    kit_ok(b->impair ? impair_change(b->netem[line], what, &err)
+                     : engine_change(b->lines[line], what, &err),
+           &err);
+}
+
+struct impair_counts bed_count(const struct bed *b, size_t line)
 {
     struct err err = ERR_INIT;
     struct impair_counts c;
-    kit_ok(engine_count((struct engine_line *)(uintptr_t)line, &c, &err), &err);
+    kit_ok(b->impair ? impair_count(b->netem[line], &c, &err)
+                     : engine_count(b->lines[line], &c, &err),
+           &err);
     return c;
 }
 

@@ -1,4 +1,5 @@
-/* A test bed of the user-space engine: two namespaces, a cable (duo.h), lines at a's eth0.
+/* A test bed of impairments: two namespaces, a cable (duo.h), lines at a's eth0, by one of the ways
+ * in which a line can be made.
  *
  * Ownership: bed_open() … bed_close(), which disarms what is armed and holds that nothing of it is
  * left in the namespaces. A failure ends the test.
@@ -12,11 +13,16 @@
 #define BED_LINES 16
 #define BED_STREAMS 16
 
+enum bed_way { BED_VETH, BED_TAP, BED_NETEM };
+
 struct bed {
+    enum bed_way way;
     struct duo p;
     struct loop *loop;
-    struct engine *engine;
+    struct engine *engine; /* NULL: BED_NETEM */
     struct engine_line *lines[BED_LINES];
+    struct impair *impair;
+    struct impair_line *netem[BED_LINES];
     size_t n;
     struct stream streams[BED_STREAMS];
     size_t n_streams;
@@ -27,15 +33,16 @@ struct bed {
 
 /* Whether ENGINE_TAP is possible here; says why not. */
 bool bed_has_tap(void);
-void bed_open(struct bed *b, enum engine_intake intake, uint32_t mtu);
+void bed_open(struct bed *b, enum bed_way way, uint32_t mtu);
 void bed_close(struct bed *b);
-/* Armed and on; scope NULL: everything. */
-struct engine_line *bed_line(struct bed *b, bool ingress, const struct impair_scope *scope,
-                             const struct impairment *what);
+/* Armed and on; scope NULL: everything. Lines are told by their number, from 0. */
+size_t bed_line(struct bed *b, bool ingress, const struct impair_scope *scope,
+                const struct impairment *what);
 /* For what goes to (egress), or comes from (ingress), this UDP or TCP port. */
-struct engine_line *bed_port_line(struct bed *b, bool ingress, uint16_t port,
-                                  const struct impairment *what);
-struct impair_counts bed_count(const struct engine_line *line);
+size_t bed_port_line(struct bed *b, bool ingress, uint16_t port, const struct impairment *what);
+void bed_set(struct bed *b, size_t line, bool on);
+void bed_change(struct bed *b, size_t line, const struct impairment *what);
+struct impair_counts bed_count(const struct bed *b, size_t line);
 /* A stream from a to ADDRESS:port in b, or (back) from b to a. Unchecked: without UDP checksums. */
 struct stream *bed_stream(struct bed *b, const char *address, uint16_t port, bool back,
                           const struct stream *spec);

@@ -212,6 +212,14 @@ size_t stream_overtaken(const struct stream *s)
     return n;
 }
 
+size_t stream_sooner(const struct stream *s, nsec delay)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        n += s->packets[i].copies && s->packets[i].got - s->packets[i].sent < delay;
+    return n;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

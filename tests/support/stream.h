@@ -37,6 +37,8 @@ size_t stream_doubled(const struct stream *s);
 size_t stream_damaged(const struct stream *s);
 /* Datagrams that came after one that was sent later. */
 size_t stream_overtaken(const struct stream *s);
+/* Datagrams whose delay was less than that. */
+size_t stream_sooner(const struct stream *s, nsec delay);
 /* Delays of those that came, sorted or in order of sending; the caller frees. */
 double *stream_delays(const struct stream *s, bool sorted, size_t *ret_n);
 /* At share q in [0, 1] of sorted values. */
