@@ -1,7 +1,7 @@
 /* Writing the journal of a run. See journal.h; what happens after its death: undo.c.
  *
- * The file is born complete: written and locked under a name that nobody looks at, then renamed. So
- * whoever finds it finds its lock taken while we live.
+ * The file is born complete: written and locked before it gets its name. So whoever finds it finds its
+ * lock taken while we live.
  */
 #include "injectors/journal.h"
 
@@ -86,6 +86,25 @@ static int first_line(struct journal *j, int fd, struct err *err)
     return write_line(j, fd, head, err);
 }
 
+/* Without a name, where the file system can: a death before it has one leaves nothing. Else under one
+ * that nobody looks at. */
+static int create_nameless(int dirfd, const char *hidden, bool *ret_hidden)
+{
+    int fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+    *ret_hidden = fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT);
+    if (*ret_hidden)
+        fd = openat(dirfd, hidden, O_CREAT | O_EXCL | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+    return fd;
+}
+
+static int give_name(int dirfd, int fd, const char *hidden, bool is_hidden, const char *name)
+{
+    char itself[40];
+    snprintf(itself, sizeof itself, "/proc/self/fd/%d", fd); /* open(2), O_TMPFILE */
+    return is_hidden ? renameat2(dirfd, hidden, dirfd, name, RENAME_NOREPLACE)
+                     : linkat(AT_FDCWD, itself, dirfd, name, AT_SYMLINK_FOLLOW);
+}
+
 /* Folder and file, with the lock taken before the file has its name. */
 static int create_file(struct journal *j, struct err *err)
 {
@@ -96,20 +115,21 @@ static int create_file(struct journal *j, struct err *err)
     if (dirfd < 0)
         return err_errno(err, errno, "the journal's folder %s", j->folder);
     AUTO_BUF hidden = BUF_INIT, name = BUF_INIT;
+    bool is_hidden = false;
     buf_printf(&hidden, ".%s.new", j->run);
     buf_printf(&name, "%s" JOURNAL_SUFFIX, j->run);
-    AUTO_CLOSE int fd =
-        openat(dirfd, buf_text(&hidden), O_CREAT | O_EXCL | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+    AUTO_CLOSE int fd = create_nameless(dirfd, buf_text(&hidden), &is_hidden);
     if (fd < 0)
-        return err_errno(err, errno, "making the journal %s/%s", j->folder, buf_text(&hidden));
+        return err_errno(err, errno, "making the journal %s/%s", j->folder, buf_text(&name));
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        r = err_errno(err, errno, "locking the journal %s/%s", j->folder, buf_text(&hidden));
+        r = err_errno(err, errno, "locking the journal %s/%s", j->folder, buf_text(&name));
     if (r == 0)
         r = first_line(j, fd, err);
-    if (r == 0 && renameat2(dirfd, buf_text(&hidden), dirfd, buf_text(&name), RENAME_NOREPLACE) < 0)
+    if (r == 0 && give_name(dirfd, fd, buf_text(&hidden), is_hidden, buf_text(&name)) < 0)
         r = err_errno(err, errno, "making the journal %s/%s", j->folder, buf_text(&name));
     if (r < 0) {
-        unlinkat(dirfd, buf_text(&hidden), 0);
+        if (is_hidden)
+            unlinkat(dirfd, buf_text(&hidden), 0);
         return r;
     }
     j->dirfd = steal_fd(&dirfd);

@@ -3,8 +3,10 @@
 
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
+#include "sim/kernel/rtnl.h"
 #include "sim/lab/lab.h"
 
+#include <linux/if_addr.h>
 #include <poll.h>
 #include <string.h>
 
@@ -105,15 +107,31 @@ static bool compare_place(const struct compare_place *p, json_t *left, json_t *o
     return same;
 }
 
-/* A host that others made: as a whole, again and again until it is as it was. */
+/* True while an address in it is still being checked for duplicates. */
+static bool compare_settling(const struct compare_place *p)
+{
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    AUTO_FREE struct rtnl_address *all = NULL;
+    size_t n = 0;
+    bool any = false;
+    if (nl_open_kernel(p->host->fd, p->host->host->name, &nl, NULL) < 0 ||
+        rtnl_addresses(nl, &all, &n, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        any = any || (all[i].flags & IFA_F_TENTATIVE);
+    return any;
+}
+
+/* A host that others made: as a whole, again while something in it is still settling. */
 static void compare_host(const struct compare_place *p, json_t *left, json_t *others)
 {
     struct err gone = ERR_INIT;
     nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), COMPARE_PATIENCE);
     for (;;) {
         AUTO_JSON *now_left = json_array(), *now_others = json_array();
+        bool settling = compare_settling(p);
         bool same = compare_place(p, now_left, now_others);
-        if (same || nsec_now(CLOCK_MONOTONIC) > until) {
+        if (same || !settling || nsec_now(CLOCK_MONOTONIC) > until) {
             json_array_extend(left, now_left);
             json_array_extend(others, now_others);
             break;

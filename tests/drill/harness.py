@@ -193,14 +193,14 @@ def check_record(record):
 
 # ---- the machine, before and after ----
 
-def _mask(value):
+def masked(value):
     if isinstance(value, dict):
-        return {k: _mask(v) for k, v in value.items()
+        return {k: masked(v) for k, v in value.items()
                 if k not in ("stats", "stats64", "bytes", "packets", "drops", "backlog", "qlen",
                              "valid_life_time", "preferred_life_time", "handle", "expires",
                              "overlimits", "requeues", "metainfo")}
     if isinstance(value, list):
-        return [_mask(v) for v in value]
+        return [masked(v) for v in value]
     return value
 
 
@@ -210,7 +210,7 @@ def _tool(*argv):
         return None
     out = subprocess.run((tool,) + argv[1:], capture_output=True, text=True)
     try:
-        return _mask(json.loads(out.stdout or "null"))
+        return masked(json.loads(out.stdout or "null"))
     except json.JSONDecodeError:
         return out.stdout
 

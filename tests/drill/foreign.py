@@ -1,0 +1,240 @@
+"""Network namespaces of somebody else, as a drill finds them: a server with a connection to it, routes
+in several tables, a tree of queues with filters, nft tables, iptables rules. And what the tools of
+others say of all this, before and after.
+
+The test stands in a mount namespace of its own, in which /run/netns and the journal's folder are its own
+and empty: nothing of it is seen by others, and it sees nothing of theirs.
+"""
+import ctypes
+import json
+import os
+import shutil
+import socket
+import subprocess
+
+import harness
+
+JOURNALS = "/var/lib/blackstart"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
+MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 4096, 16384, 1 << 18, 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _must(result, what):
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, what + ": " + os.strerror(code))
+
+
+def mount(source, target, kind=None, flags=0, data=None):
+    texts = [t.encode() if t else None for t in (source, target, kind)]
+    _must(_libc.mount(*texts, ctypes.c_ulong(flags), data.encode() if data else None),
+          "mount on " + target)
+
+
+def unmount(target):
+    _must(_libc.umount2(target.encode(), MNT_DETACH), "umount " + target)
+
+
+def own_mounts():
+    """Once per process, before anything else."""
+    _must(_libc.unshare(CLONE_NEWNS), "unshare")
+    mount(None, "/", flags=MS_REC | MS_PRIVATE)
+    for d in ("/run/netns", JOURNALS):
+        os.makedirs(d, exist_ok=True)
+        mount("test", d, "tmpfs", data="mode=0755")
+
+
+def run(*argv, ok=True):
+    p = subprocess.run(argv, capture_output=True, text=True)
+    if ok and p.returncode != 0:
+        raise AssertionError("%s: %s%s" % (" ".join(argv), p.stdout, p.stderr))
+    return p.stdout
+
+
+class Inside:
+    """This thread in that network namespace, for a while."""
+
+    def __init__(self, name):
+        self.path = "/run/netns/" + name
+
+    def __enter__(self):
+        self.back = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        fd = os.open(self.path, os.O_RDONLY)
+        _must(_libc.setns(fd, CLONE_NEWNET), "setns")
+        os.close(fd)
+
+    def __exit__(self, *args):
+        _must(_libc.setns(self.back, CLONE_NEWNET), "setns")
+        os.close(self.back)
+
+
+ECHO = """
+import select, socket
+s = socket.socket(socket.AF_INET)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("", 8080))
+s.listen(64)
+print("up", flush=True)
+all = [s]
+while True:
+    for one in select.select(all, [], [])[0]:
+        if one is s:
+            all.append(s.accept()[0])
+            continue
+        try:
+            text = one.recv(65536)
+        except OSError:
+            text = b""
+        if text:
+            one.sendall(text)
+        else:
+            all.remove(one)
+            one.close()
+"""
+
+NFT = """
+table inet theirs {
+  set known { type ipv4_addr; elements = { 10.99.0.2, 10.99.0.3 } }
+  counter passed { }
+  chain input { type filter hook input priority filter; policy accept;
+    ct state established,related accept
+    ip saddr @known tcp dport 8080 counter name "passed" accept
+  }
+}
+table netdev watch {
+  chain in { type filter hook ingress device "e0" priority 0; policy accept
+    counter
+  }
+}
+"""
+
+
+class Pair:
+    """Two namespaces with a cable e0 - e0; all the furniture stands in the first."""
+
+    def __init__(self, base, dad=False):
+        self.dad = dad  # duplicates of IPv6 addresses are looked for, as usual: it takes a second
+        self.edge, self.far = base + "-edge", base + "-far"
+        self.server = None
+        self.connection = None
+        try:
+            self._build()
+        except BaseException:
+            self.end()
+            raise
+
+    def _build(self):
+        for n in (self.edge, self.far):
+            run("ip", "netns", "add", n)
+            run("ip", "-n", n, "link", "set", "lo", "up")
+        run("ip", "-n", self.edge, "link", "add", "e0", "type", "veth", "peer", "name", "e0", "netns",
+            self.far)
+        for n, i in ((self.edge, 1), (self.far, 2)):
+            run("ip", "-n", n, "address", "add", "10.99.0.%d/24" % i, "dev", "e0")
+            run("ip", "-n", n, "address", "add", "fd99::%d/64" % i, "dev", "e0")
+            with Inside(n):
+                run("sysctl", "-q", "net.ipv6.conf.e0.dad_transmits=%d" % self.dad)
+            run("ip", "-n", n, "link", "set", "e0", "up")
+        self._furnish()
+        self.server = subprocess.Popen(["ip", "netns", "exec", self.edge, "python3", "-c", ECHO],
+                                       stdout=subprocess.PIPE, text=True)
+        self.server.stdout.readline()
+        with Inside(self.far):
+            self.connection = socket.create_connection(("10.99.0.1", 8080), timeout=5)
+        harness.wait_until(lambda: not any("tentative" in run("ip", "-n", n, "address")
+                                           for n in (self.edge, self.far)))
+        self.before = self.state()
+
+    def _furnish(self):
+        e = self.edge
+        for route in ("default via 10.99.0.2", "192.168.7.0/24 dev e0 metric 7",
+                      "192.168.8.0/24 via 10.99.0.2 table 77", "unreachable 192.168.9.0/24",
+                      "192.168.10.0/24 via 10.1.1.1 dev e0 onlink mtu 1400"):
+            run("ip", "-n", e, "route", "add", *route.split())
+        for route in ("default via fd99::2", "fd77::/64 via fd99::2 metric 33"):
+            run("ip", "-n", e, "-6", "route", "add", *route.split())
+        run("ip", "-n", e, "rule", "add", "from", "10.99.0.1", "lookup", "77", "priority", "500")
+        run("ip", "-n", e, "neighbour", "add", "10.99.0.77", "lladdr", "02:00:00:00:00:77", "dev",
+            "e0", "nud", "permanent")
+        for line in ("qdisc add dev e0 root handle 5: htb default 20",
+                     "class add dev e0 parent 5: classid 5:10 htb rate 10mbit",
+                     "class add dev e0 parent 5: classid 5:20 htb rate 100mbit",
+                     "qdisc add dev e0 parent 5:20 handle 50: pfifo limit 500",
+                     "filter add dev e0 parent 5: protocol ip prio 3 u32 match ip dport 22 0xffff"
+                     " flowid 5:10",
+                     "qdisc add dev e0 clsact"):
+            run("tc", "-n", e, *line.split())
+        with Inside(e):
+            subprocess.run(["nft", "-f", "-"], input=NFT, text=True, check=True)
+            if shutil.which("iptables-nft"):
+                run("iptables-nft", "-A", "INPUT", "-p", "tcp", "--dport", "9", "-j", "DROP")
+                run("iptables-nft", "-A", "FORWARD", "-s", "10.99.0.2", "-j", "ACCEPT")
+
+    def state(self):
+        """What ip, tc, nft and iptables say of the first, counters and the like masked."""
+        e, found = self.edge, {}
+        for name, argv in {"link": "ip -n %s -d -j link", "address": "ip -n %s -j address",
+                           "route": "ip -n %s -j route show table all",
+                           "route6": "ip -n %s -6 -j route show table all",
+                           "rule": "ip -n %s -j rule",
+                           "neighbour": "ip -n %s -j neighbour show nud permanent",
+                           "qdisc": "tc -n %s -j qdisc", "class": "tc -n %s class show dev e0",
+                           "filter": "tc -n %s filter show dev e0"}.items():
+            text = run(*(argv % e).split())
+            found[name] = harness.masked(json.loads(text or "null")) if "-j" in argv else text
+        for route in ("route", "route6"):  # their order is that of making
+            found[route] = sorted(found[route], key=lambda r: json.dumps(r, sort_keys=True))
+        with Inside(e):
+            found["nft"] = harness.masked(json.loads(run("nft", "-j", "list", "ruleset")))
+            if shutil.which("iptables-nft-save"):
+                found["iptables"] = [l.split("[")[0] for l in run("iptables-nft-save").split("\n")
+                                     if not l.startswith("#")]
+        return found
+
+    def differences(self):
+        now = self.state()
+        return {k: (self.before[k], now[k]) for k in now if now[k] != self.before[k]}
+
+    def is_down(self):
+        return "UP" not in json.loads(run("ip", "-n", self.edge, "-j", "link", "show", "e0"))[0]["flags"]
+
+    def connection_lives(self):
+        """The connection that was there before still carries bytes, unbroken."""
+        self.connection.settimeout(10)
+        self.connection.sendall(b"still there?")
+        return self.connection.recv(100) == b"still there?"
+
+    def end(self):
+        if self.connection:
+            self.connection.close()
+        if self.server:
+            self.server.kill()
+            self.server.wait()
+            self.server.stdout.close()
+        for n in (self.edge, self.far):
+            run("ip", "netns", "del", n, ok=False)
+
+
+def journals():
+    return sorted(os.listdir(JOURNALS))
+
+
+def undo(*options):
+    p = subprocess.run([harness.BLACKSTART, "undo", *options], capture_output=True, text=True)
+    return p.returncode, p.stdout + p.stderr
+
+
+class OtherBoot:
+    """As if the machine had been started again."""
+
+    def __enter__(self):
+        self.file = os.path.join(harness.folder(), "boot_id")
+        with open(self.file, "w") as f:
+            f.write("00000000-1111-2222-3333-444444444444\n")
+        mount(self.file, BOOT_ID, flags=MS_BIND)
+
+    def __exit__(self, *args):
+        unmount(BOOT_ID)
+        shutil.rmtree(os.path.dirname(self.file))

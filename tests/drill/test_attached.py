@@ -1,0 +1,490 @@
+"""Drills in network namespaces of somebody else: whatever dies how, everything reads the same again,
+and what others had there is never touched.
+"""
+import collections
+import os
+import random
+import signal
+import unittest
+
+import foreign
+import harness
+from foreign import Inside, OtherBoot, Pair, journals, run, undo
+from halt import Halt
+from harness import Drill, processes_of, stat_of, wait_until
+
+SCENE = """
+blackstart: 1
+name: edge
+services:
+  web: {rto: 300ms}
+hosts:
+  edge: {netns: %(edge)s%(allow)s}
+  far: {netns: /run/netns/%(far)s}
+probes:
+  web:
+    service: web
+    host: far
+    tcp: "10.99.0.1:8080"
+    every: 25ms
+    timeout: 60ms
+    stable: 200ms
+script:%(script)s
+settle: 100ms
+horizon: %(horizon)s
+trials: %(trials)d
+"""
+LINK = """
+  - {id: cable, at: 200ms, %slink: {host: edge, device: e0, down: true}}"""
+IN_FORCE = {"kind": "inject", "ok": True}
+
+
+def alive(pid):
+    stat = stat_of(pid)
+    return bool(stat) and stat[1] not in ("Z", "X")
+
+
+class Attached(unittest.TestCase):
+    def setUp(self):
+        self.pair = Pair("a%d" % os.getpid())
+        self.addCleanup(self.pair.end)
+
+    def scene(self, script=LINK % "for: 300ms, ", trials=1, allow=", allow: true", horizon="1s"):
+        return SCENE % {"edge": self.pair.edge, "far": self.pair.far, "script": script,
+                        "trials": trials, "allow": allow, "horizon": horizon}
+
+    def drill(self, *args, options=("--yes",), **kwargs):
+        d = Drill(self.scene(*args, **kwargs), *options)
+        self.addCleanup(d.remove)
+        return d
+
+    def as_before(self):
+        wait_until(lambda: not self.pair.differences(), timeout=5)
+        self.assertEqual(self.pair.differences(), {})
+        self.assertTrue(self.pair.connection_lives())
+
+    def nothing_left(self, drill):
+        wait_until(lambda: not processes_of(drill.token))
+        self.assertEqual(processes_of(drill.token), [])
+        self.assertEqual(journals(), [])
+
+    def in_force(self, **kwargs):
+        """A drill whose fault is in force; its runner stands still."""
+        kwargs.setdefault("script", LINK % "")
+        d = self.drill(**kwargs).start()
+        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
+        self.halt.at(lambda e, state: IN_FORCE.items() <= e.items())
+        self.assertTrue(self.pair.is_down())
+        self.assertEqual(len(journals()), 1)
+        return d
+
+    def warden(self, d):
+        return wait_until(lambda: [p for p, name in processes_of(d.token)
+                                   if name == "blackstart-ward"])[0]
+
+    def kill_all(self, d):
+        """The warden first: it must not come to undo."""
+        warden = self.warden(d)
+        os.kill(warden, signal.SIGKILL)
+        self.halt.kill()
+        d.finish()
+        wait_until(lambda: not processes_of(d.token))
+        self.assertTrue(self.pair.is_down())
+
+
+class Normal(Attached):
+    def test_a_drill_where_addresses_take_their_time(self):
+        self.pair.end()
+        self.pair = Pair("b%d" % os.getpid(), dad=True)
+        self.addCleanup(self.pair.end)
+        d = self.drill().run()
+        clean = d.events("clean")[-1]
+        self.assertEqual((clean["clean"], clean["left"], clean["others"]), (True, [], []))
+        self.as_before()
+
+    def test_a_drill_to_its_end(self):
+        d = self.drill().run()
+        self.assertIn(d.code, (1, 4), d.explain())  # it came back by our undo alone, or too late
+        self.assertTrue(d.events("verify")[0]["ok"])
+        self.assertIn("put back", d.events("undo")[0]["changes"][0])
+        clean = d.events("clean")[-1]
+        self.assertEqual((clean["clean"], clean["left"], clean["others"]), (True, [], []))
+        self.assertIn("the network of host %s, before and after" % "edge", clean["checked"])
+        harness.check_record(d.record)
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_flapping_keeps_what_was_there(self):
+        script = """
+  - {at: 200ms, for: 700ms, link: {host: edge, device: e0, flap: {down: 100ms, up: 200ms}}}"""
+        scene = self.scene(script, horizon="1500ms").replace("stable: 200ms", "stable: 400ms")
+        d = Drill(scene, "--yes")
+        self.addCleanup(d.remove)
+        d.run()
+        self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_trials_follow_each_other_on_the_same_target(self):
+        d = self.drill(trials=2).run()
+        self.assertEqual(len(d.events("undo", ok=True)), 2, d.explain())
+        self.as_before()
+        self.nothing_left(d)
+        plan = Drill(self.scene(trials=2), command="plan").run()
+        self.addCleanup(plan.remove)
+        self.assertIn("not built afresh between trials", plan.stdout)
+
+    def test_a_command_runs_inside_with_the_machines_files(self):
+        script = """
+  - {id: look, at: 100ms, run: {host: edge, command: "ip -br link show e0; test -f scenario.yaml && echo here"}}
+  - {id: slow, at: 100ms, run: {host: edge, command: "sleep 60", timeout: 200ms}}"""
+        d = self.drill(script, horizon="800ms").run()
+        ends = {e["step"]: e for e in d.events("action", event="end")}
+        self.assertEqual(ends["look"]["code"], 0, d.explain())
+        self.assertIn("e0@", ends["look"]["output"])
+        self.assertIn("here", ends["look"]["output"])
+        self.assertTrue(ends["slow"]["timed_out"])
+        self.as_before()
+
+    def test_packets_are_watched_from_inside(self):
+        scene = self.scene().replace("script:", """alarms:
+  syn: {service: web, role: automation, packets: {host: edge, filter: "tcp[tcpflags] & tcp-syn != 0 and dst port 8080"}}
+script:""")
+        d = Drill(scene, "--yes")
+        self.addCleanup(d.remove)
+        d.run()
+        self.assertTrue(d.events("alarm", alarm="syn"), d.explain())
+
+    def test_a_lab_stands_beside_it(self):
+        scene = self.scene().replace("hosts:", "hosts:\n  own: {lab: {address: 10.99.0.9/24}}", 1)
+        d = Drill(scene, "--yes")
+        self.addCleanup(d.remove)
+        d.run()
+        self.assertIn(d.code, (1, 4), d.explain())
+        self.as_before()
+        self.nothing_left(d)
+
+
+class Asked(Attached):
+    def refused(self, code, *words, **kwargs):
+        d = self.drill(**kwargs).run()
+        self.assertEqual(d.code, code, d.explain())
+        for w in words:
+            self.assertIn(w, d.stderr)
+        self.assertFalse(os.path.exists(d.out))
+        self.assertEqual(self.pair.differences(), {})
+
+    def test_without_yes_nothing_is_touched(self):
+        self.refused(2, "touches what others made", self.pair.edge, "link in step cable", "--yes",
+                     options=())
+
+    def test_without_allow_nothing_is_touched(self):
+        self.refused(2, "allow: true", allow="")
+
+    def test_plan_names_who_lives_there(self):
+        plan = Drill(self.scene(), command="plan").run()
+        self.addCleanup(plan.remove)
+        self.assertEqual(plan.code, 0, plan.explain())
+        for w in ("1 process lives in it: python3 (%d)" % self.pair.server.pid, "10.99.0.1/24",
+                  "10.99.0.1:8080 - 10.99.0.2:", "1 TCP connection"):
+            self.assertIn(w, plan.stdout)
+
+    def test_the_machines_own_namespace_is_refused(self):
+        for path in ("/proc/1/ns/net", "/proc/self/ns/net"):
+            scene = self.scene().replace("netns: " + self.pair.edge, "netns: " + path)
+            d = Drill(scene, "--yes")
+            self.addCleanup(d.remove)
+            d.run()
+            self.assertEqual(d.code, 3, d.explain())
+            if path.startswith("/proc/self") or os.access("/proc/1/ns/net", os.R_OK):
+                self.assertIn("cannot be a target", d.stderr)
+
+    def test_what_is_no_namespace_is_refused(self):
+        for path, word in (("/run/netns/nobody", "No such file"), ("/etc/passwd", "not a network")):
+            d = Drill(self.scene().replace("netns: " + self.pair.edge, "netns: " + path), "--yes")
+            self.addCleanup(d.remove)
+            d.run()
+            self.assertEqual(d.code, 3, d.explain())
+            self.assertIn(word, d.stderr)
+
+    def test_without_root_it_says_so(self):
+        d = Drill(self.scene(), "--yes", user=65534)
+        self.addCleanup(d.remove)
+        d.run()
+        self.assertEqual(d.code, 3, d.explain())
+        self.assertIn("needs root", d.stderr)
+
+    def test_a_device_that_is_down_already_is_not_ours(self):
+        run("ip", "-n", self.pair.far, "link", "add", "d0", "type", "bridge")
+        scene = self.scene("""
+  - {at: 100ms, link: {host: far, device: d0, down: true}}""").replace(
+            self.pair.far + "}", self.pair.far + ", allow: true}")
+        d = Drill(scene, "--yes")
+        self.addCleanup(d.remove)
+        d.run()
+        self.assertEqual(d.code, 4, d.explain())
+        self.assertEqual(d.events("inject"), [])
+        self.assertIn("is down already", d.events("trial-end")[0]["reason"])
+
+    def test_two_at_once_on_one_target(self):
+        d = self.in_force()
+        # By another name: it is the namespace that is locked.
+        scene = self.scene().replace("netns: " + self.pair.edge,
+                                     "netns: /proc/%d/ns/net" % self.pair.server.pid)
+        second = Drill(scene, "--yes")
+        self.addCleanup(second.remove)
+        second.run()
+        self.assertEqual(second.code, 3, second.explain())
+        self.assertIn("another drill holds", second.stderr)
+        self.assertIn("process %d (blackstart)" % d.process.pid, second.stderr)
+        self.halt.go()
+        d.process.send_signal(signal.SIGINT)
+        d.finish()
+        self.as_before()
+        self.nothing_left(d)
+
+
+class Dying(Attached):
+    def test_ctrl_c(self):
+        d = self.in_force()
+        self.halt.go()
+        d.process.send_signal(signal.SIGINT)
+        d.finish()
+        self.assertEqual(d.code, 5, d.explain())
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_the_runner_dies(self):
+        d = self.in_force()
+        self.halt.kill()
+        d.finish()
+        self.nothing_left(d)
+        self.as_before()
+        undone = d.events("undo")[0]
+        self.assertEqual((undone["cause"], undone["ok"]), ("warden", True))
+        self.assertIn("device e0 up", undone["changes"][0])
+        self.assertTrue(d.events("clean")[-1]["clean"])
+        harness.check_record(d.record)
+
+    def test_the_warden_dies(self):
+        d = self.in_force()
+        warden = self.warden(d)
+        os.kill(warden, signal.SIGKILL)
+        self.halt.go()
+        d.finish()
+        self.assertEqual(d.code, 5, d.explain())
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_both_die_and_undo_undoes_once(self):
+        d = self.in_force()
+        self.kill_all(d)
+        code, text = undo("--list")
+        self.assertEqual(code, 0)
+        self.assertIn("step cable, link", text)
+        self.assertTrue(self.pair.is_down())
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("step cable, link: undone: host edge: device e0 up", text)
+        self.as_before()
+        self.nothing_left(d)
+        self.assertEqual(undo(), (0, "nothing to undo\n"))
+        self.as_before()
+
+    def test_an_undo_that_died_half_way_is_done_again(self):
+        d = self.in_force()
+        self.kill_all(d)
+        name, = journals()
+        path = os.path.join(foreign.JOURNALS, name)
+        with open(path) as f:
+            text = f.read()
+        self.assertEqual(undo()[0], 0)
+        with open(path, "w") as f:  # it had undone, and not yet said so
+            f.write(text)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.as_before()
+
+    @unittest.skipUnless(os.path.isdir("/sys/fs/cgroup"), harness.NEEDS_CGROUP2)
+    def test_the_whole_cgroup_dies(self):
+        import test_kill
+        if not test_kill.cgroup2():
+            self.skipTest(harness.NEEDS_CGROUP2)
+        group = os.path.join(test_kill.cgroup2(), "blackstart-attached-%d" % os.getpid())
+        os.mkdir(group)
+        self.addCleanup(os.rmdir, group)
+        d = self.in_force()
+        for pid, _ in processes_of(d.token):
+            with open(os.path.join(group, "cgroup.procs"), "w") as f:
+                f.write(str(pid))
+        with open(os.path.join(group, "cgroup.kill"), "w") as f:
+            f.write("1")
+        d.finish()
+        wait_until(lambda: not processes_of(d.token))
+        self.assertTrue(self.pair.is_down())
+        self.assertEqual(undo()[0], 0)
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_after_another_start_of_the_machine_nothing_is_touched(self):
+        d = self.in_force()
+        self.kill_all(d)
+        with OtherBoot():
+            code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("gone already: the machine was started again since", text)
+        self.assertTrue(self.pair.is_down())
+        self.assertEqual(journals(), [])
+
+    def test_what_was_armed_and_had_not_begun_is_not_undone(self):
+        d = self.drill().start()
+        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
+        self.halt.at(lambda e, state: e["kind"] == "state" and state == "inject")
+        warden = self.warden(d)
+        os.kill(warden, signal.SIGKILL)
+        self.halt.kill()
+        d.finish()
+        wait_until(lambda: not processes_of(d.token))
+        run("ip", "-n", self.pair.edge, "link", "set", "e0", "down")  # by somebody else
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("it had not begun", text)
+        self.assertTrue(self.pair.is_down())
+
+    def test_the_target_has_gone(self):
+        d = self.in_force()
+        self.kill_all(d)
+        self.pair.server.kill()
+        self.pair.server.wait()
+        run("ip", "netns", "del", self.pair.edge)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("has gone", text)
+        self.assertEqual(journals(), [])
+
+    def test_another_has_the_targets_name_now(self):
+        d = self.in_force()
+        self.kill_all(d)
+        self.pair.server.kill()
+        self.pair.server.wait()
+        run("ip", "netns", "del", self.pair.edge)
+        run("ip", "netns", "add", self.pair.edge)
+        run("ip", "-n", self.pair.edge, "link", "add", "e0", "type", "veth", "peer", "name", "e1")
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("has gone", text)
+        self.assertTrue(self.pair.is_down())
+
+    def test_a_target_that_lost_its_name_is_found(self):
+        d = self.in_force()
+        self.kill_all(d)
+        run("ip", "netns", "del", self.pair.edge)  # its server still lives in it
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("device e0 up", text)
+        run("ip", "netns", "attach", self.pair.edge, str(self.pair.server.pid))
+        self.as_before()
+
+    def test_the_target_is_deleted_during_the_fault(self):
+        d = self.in_force(script=LINK % "for: 300ms, ")
+        run("ip", "netns", "del", self.pair.edge)
+        self.halt.go()
+        d.finish()
+        self.assertIn(d.code, (1, 4), d.explain())
+        self.assertTrue(d.events("undo")[0]["ok"])
+        self.assertIn("taken away", str(d.events("clean")[-1]["others"]))
+        run("ip", "netns", "attach", self.pair.edge, str(self.pair.server.pid))
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_the_device_is_deleted_during_the_fault(self):
+        d = self.in_force(script=LINK % "for: 300ms, ")
+        run("ip", "-n", self.pair.edge, "link", "del", "e0")
+        self.halt.go()
+        d.finish()
+        self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+        self.assertIn("has gone", d.events("undo")[0]["changes"][0])
+        self.nothing_left(d)
+
+    def test_what_others_change_meanwhile_is_theirs(self):
+        d = self.in_force(script=LINK % "for: 300ms, ")
+        with Inside(self.pair.edge):
+            run("nft", "add", "table", "inet", "later")
+        self.halt.go()
+        d.finish()
+        clean = d.events("clean")[-1]
+        self.assertTrue(clean["clean"], clean)
+        self.assertIn("later", str(clean["others"]))
+        self.assertEqual(clean["left"], [])
+
+    def test_no_room_for_the_journal(self):
+        foreign.mount("full", foreign.JOURNALS, "tmpfs", data="size=4k,mode=0755")
+        self.addCleanup(foreign.unmount, foreign.JOURNALS)
+        with open(os.path.join(foreign.JOURNALS, "filler"), "w") as f:
+            f.write("x" * 4096)
+        d = self.drill().run()
+        self.assertEqual(d.code, 5, d.explain())
+        self.assertEqual(d.events("inject"), [])
+        self.assertIn("No space left", d.events("stop")[0]["detail"])
+        self.assertEqual(journals(), ["filler"])
+        self.as_before()
+
+
+class AtRandom(Attached):
+    """SIGKILL after a random number of system calls since the trial was armed: to the runner, to its
+    warden, to all of them at once. Then `undo`, whether there is something to undo or not."""
+
+    KILLS = int(os.environ.get("ATTACHED_KILLS", "50"))
+    # Numbers of calls: from just before the change to just after it is undone; of a whole trial.
+    BUSY, ALL = (35, 115), (0, 450)
+
+    def test_killed_at_random_instants(self):
+        seed = int(os.environ.get("ATTACHED_SEED", str(random.SystemRandom().randrange(1 << 32))))
+        rng = random.Random(seed)
+        states = collections.Counter()
+        for i in range(self.KILLS):
+            with self.subTest(kill=i, seed=seed):
+                states.update(self.one(rng))
+        self.assertTrue(self.pair.connection_lives())
+        print("ATTACHED_SEED=%d: %d kills, %s" % (
+            seed, self.KILLS, ", ".join("%s %d" % s for s in sorted(states.items()))))
+
+    def one(self, rng):
+        script = LINK.replace("200ms", "0s") % "for: 20ms, "
+        d = Drill(self.scene(script).replace("settle: 100ms", "settle: 0s"), "--yes").start()
+        victims = rng.choice(["all"] * 6 + ["runner", "warden"])
+        calls = rng.randrange(*rng.choice([self.BUSY, self.BUSY, self.ALL]))
+        try:
+            halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
+            halt.at(lambda e, state: state == "arm")
+            warden = self.warden(d)
+            ended = not halt.calls(calls)
+            state = halt.state
+            if not ended and victims != "runner":
+                os.kill(warden, signal.SIGKILL)
+            if not ended and victims == "warden":
+                halt.go()
+            elif not ended:
+                halt.kill()
+            d.finish()
+            wait_until(lambda: not processes_of(d.token))
+            left = self.pair.is_down()
+            if victims != "all":
+                self.assertFalse(left, "who was left did not undo")
+            code, text = undo()
+            self.assertEqual(code, 0, text)
+            wait_until(lambda: not self.pair.differences(), timeout=5)
+            self.assertEqual(self.pair.differences(), {})
+            self.assertEqual(journals(), [])
+            return ["of %s" % victims, "in " + ("no state: it had ended" if ended else state)] + (
+                ["with work for undo"] if left else [])
+        finally:
+            d.remove()
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        harness.skip(harness.NEEDS_ROOT)
+    harness.need_programs("ip", "tc", "nft")
+    foreign.own_mounts()
+    harness.main()
