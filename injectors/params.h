@@ -90,6 +90,8 @@ struct partition_hosts {
 
 /* Exactly one of the first six is given. */
 struct partition_params {
+    char *host;        /* one that others made, cut from `peers`: then nothing of the next six */
+    struct strv peers;
     struct objects cut;     /* of struct objects of struct target */
     struct objects isolate; /* struct target */
     struct objects grudge;  /* struct partition_grudge */

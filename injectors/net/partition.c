@@ -13,6 +13,7 @@
 
 #include "injectors/actions.h"
 #include "injectors/injector.h"
+#include "injectors/net/barrier.h"
 #include "injectors/net/connections.h"
 #include "injectors/net/crossing.h"
 #include "injectors/net/cut.h"
@@ -30,6 +31,7 @@
 
 struct partition_state {
     const struct partition_params *params;
+    struct barrier *barrier; /* in a host that others made: instead of all that follows */
     char table[CUT_TABLE_MAX];
     struct cut cut;
     struct cut_scope scope;
@@ -46,7 +48,8 @@ struct partition_state {
 static int partition_supported(const struct inject_env *env, const struct step *step,
                                struct err *err)
 {
-    return scope_supported(env, step->params, err);
+    const struct partition_params *p = step->params;
+    return p->host ? barrier_supported(env, p, err) : scope_supported(env, p, err);
 }
 
 /* --- Plan ------------------------------------------------------------------------------------- */
@@ -146,6 +149,15 @@ static int check_paths(const struct scenario *s, const struct partition_params *
 static int partition_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct partition_params *p = step->params;
+    if (p->host)
+        return barrier_check(s, p, err);
+    if (p->peers.n)
+        return err_set(err, EINVAL, "'peers' goes with 'host', a host that others made");
+    const struct host *attached;
+    if (step_attached(s, step, &attached, 1))
+        return err_set(err, EINVAL,
+                       "%s was made by others: it is cut by 'host: %s' with 'peers: [ADDRESSES]'",
+                       attached->name, attached->name);
     int r = shape_check(p, err);
     if (r == 0)
         r = scope_check(p, err);
@@ -163,6 +175,8 @@ static int partition_plan(const struct inject_env *env, const struct step *step,
                           struct err *err)
 {
     const struct partition_params *p = step->params;
+    if (p->host)
+        return barrier_plan(env->scenario, p, step->id, texts, err);
     char table[CUT_TABLE_MAX];
     cut_table_name(step->id, table);
     AUTO_BUF text = BUF_INIT;
@@ -189,6 +203,7 @@ static void partition_done(void *state)
     struct partition_state *st = state;
     if (!st)
         return;
+    barrier_done(st->barrier);
     cut_done(&st->cut);
     connections_done(&st->ended);
     free(st->hosts);
@@ -223,12 +238,30 @@ static json_t *undo_record(const struct partition_state *st)
     return json_pack("{s:o}", "tables", tables);
 }
 
+static int prepare_barrier(struct inject_env *env, const struct step *step, void **ret_state,
+                           json_t **ret_undo, struct err *err)
+{
+    struct barrier *b = NULL;
+    int r = barrier_prepare(env, step->params, step->id, &b, ret_undo, err);
+    if (r < 0)
+        return r;
+    struct partition_state *st = calloc(1, sizeof *st);
+    if (!st)
+        abort();
+    st->params = step->params;
+    st->barrier = b;
+    *ret_state = st;
+    return 0;
+}
+
 static int partition_prepare(struct inject_env *env, const struct step *step, void **ret_state,
                              json_t **ret_undo, struct err *err)
 {
     const struct partition_params *p = step->params;
     AUTO_SHAPE shape = SHAPE_INIT;
     CLEANUP(topo_free_p) struct topo *topo = NULL;
+    if (p->host)
+        return prepare_barrier(env, step, ret_state, ret_undo, err);
     int r = shape_find(env, p, &shape, err);
     if (r == 0)
         r = topo_new(env->scenario, &topo, err);
@@ -312,6 +345,8 @@ static int partition_apply(struct inject_env *env, void *state, struct inject_re
                            struct err *err)
 {
     struct partition_state *st = state;
+    if (st->barrier)
+        return barrier_apply(st->barrier, ret, err);
     AUTO_JSON *changes = json_array();
     int r = load(env, st, changes, err);
     if (r < 0)
@@ -410,6 +445,8 @@ static int partition_verify(struct inject_env *env, void *state, struct inject_p
                             struct err *err)
 {
     struct partition_state *st = state;
+    if (st->barrier)
+        return barrier_verify(st->barrier, ret, err);
     CLEANUP(crossing_free_p) struct crossing *x = NULL;
     struct cut_seen before = {0}, seen = {0};
     struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}};
@@ -472,6 +509,9 @@ static int partition_revert(struct inject_env *env, const json_t *undo, struct i
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
     size_t i;
     const json_t *entry;
+    int gone = json_object_get(undo, "barrier") ? barrier_revert(env, undo, changes, err) : 0;
+    if (gone != 0)
+        return gone;
     if (env->lab)
         json_array_foreach (json_object_get(undo, "tables"), i, entry) {
             int r = remove_table(env, entry, changes, err);
@@ -495,6 +535,7 @@ static const struct injector partition_injector = {
     .lasts = true,
     .holds = true,
     .means = partition_means,
+    .attaches = true,
     .check = partition_check,
     .supported = partition_supported,
     .plan = partition_plan,

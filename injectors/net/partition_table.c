@@ -92,6 +92,20 @@ static const struct record halves_record = {
 };
 
 static const struct field partition_fields[] = {
+    {.key = "host",
+     .type = FIELD_REF,
+     .ref = REF_HOST,
+     .offset = offsetof(struct partition_params, host),
+     .help = "A host that others made (`netns:`), cut from `peers` by a table of our own inside of "
+             "it; instead of the shapes below.",
+     .example = "edge"},
+    {.key = "peers",
+     .type = FIELD_PEERS,
+     .ref = REF_HOST,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct partition_params, peers),
+     .help = "With `host`: the addresses, prefixes and hosts of the lab from which it is cut.",
+     .example = "[10.9.0.2, 10.10.0.0/16]"},
     {.key = "cut",
      .type = FIELD_GROUPS,
      .offset = offsetof(struct partition_params, cut),

@@ -53,6 +53,15 @@ def run(*argv, ok=True):
     return p.stdout
 
 
+def batch(tool, netns, *lines):
+    for line in lines:
+        if line.startswith("-6 "):
+            run(tool, "-n", netns, *line.split())
+    rest = [l for l in lines if not l.startswith("-6 ")]
+    subprocess.run([tool, "-n", netns, "-batch", "-"], input="\n".join(rest) + "\n", text=True,
+                   check=True)
+
+
 class Inside:
     """This thread in that network namespace, for a while."""
 
@@ -128,17 +137,16 @@ class Pair:
     def _build(self):
         for n in (self.edge, self.far):
             run("ip", "netns", "add", n)
-            run("ip", "-n", n, "link", "set", "lo", "up")
         run("ip", "-n", self.edge, "link", "add", "e0", "type", "veth", "peer", "name", "e0", "netns",
             self.far)
         for n, i in ((self.edge, 1), (self.far, 2)):
-            run("ip", "-n", n, "address", "add", "10.99.0.%d/24" % i, "dev", "e0")
-            run("ip", "-n", n, "address", "add", "fd99::%d/64" % i, "dev", "e0")
             with Inside(n):
-                run("sysctl", "-q", "net.ipv6.conf.e0.dad_transmits=%d" % self.dad)
-            run("ip", "-n", n, "link", "set", "e0", "up")
+                with open("/proc/sys/net/ipv6/conf/e0/dad_transmits", "w") as f:
+                    f.write("%d" % self.dad)
+            batch("ip", n, "link set lo up", "address add 10.99.0.%d/24 dev e0" % i,
+                  "address add fd99::%d/64 dev e0" % i, "link set e0 up")
         self._furnish()
-        self.server = subprocess.Popen(["ip", "netns", "exec", self.edge, "python3", "-c", ECHO],
+        self.server = subprocess.Popen(["ip", "netns", "exec", self.edge, "python3", "-S", "-c", ECHO],
                                        stdout=subprocess.PIPE, text=True)
         self.server.stdout.readline()
         with Inside(self.far):
@@ -149,23 +157,21 @@ class Pair:
 
     def _furnish(self):
         e = self.edge
-        for route in ("default via 10.99.0.2", "192.168.7.0/24 dev e0 metric 7",
-                      "192.168.8.0/24 via 10.99.0.2 table 77", "unreachable 192.168.9.0/24",
-                      "192.168.10.0/24 via 10.1.1.1 dev e0 onlink mtu 1400"):
-            run("ip", "-n", e, "route", "add", *route.split())
-        for route in ("default via fd99::2", "fd77::/64 via fd99::2 metric 33"):
-            run("ip", "-n", e, "-6", "route", "add", *route.split())
-        run("ip", "-n", e, "rule", "add", "from", "10.99.0.1", "lookup", "77", "priority", "500")
-        run("ip", "-n", e, "neighbour", "add", "10.99.0.77", "lladdr", "02:00:00:00:00:77", "dev",
-            "e0", "nud", "permanent")
-        for line in ("qdisc add dev e0 root handle 5: htb default 20",
-                     "class add dev e0 parent 5: classid 5:10 htb rate 10mbit",
-                     "class add dev e0 parent 5: classid 5:20 htb rate 100mbit",
-                     "qdisc add dev e0 parent 5:20 handle 50: pfifo limit 500",
-                     "filter add dev e0 parent 5: protocol ip prio 3 u32 match ip dport 22 0xffff"
-                     " flowid 5:10",
-                     "qdisc add dev e0 clsact"):
-            run("tc", "-n", e, *line.split())
+        batch("ip", e, "route add default via 10.99.0.2",
+              "route add 192.168.7.0/24 dev e0 metric 7",
+              "route add 192.168.8.0/24 via 10.99.0.2 table 77",
+              "route add unreachable 192.168.9.0/24",
+              "route add 192.168.10.0/24 via 10.1.1.1 dev e0 onlink mtu 1400",
+              "-6 route add default via fd99::2", "-6 route add fd77::/64 via fd99::2 metric 33",
+              "rule add from 10.99.0.1 lookup 77 priority 500",
+              "neighbour add 10.99.0.77 lladdr 02:00:00:00:00:77 dev e0 nud permanent")
+        batch("tc", e, "qdisc add dev e0 root handle 5: htb default 20",
+              "class add dev e0 parent 5: classid 5:10 htb rate 10mbit",
+              "class add dev e0 parent 5: classid 5:20 htb rate 10mbit",
+              "qdisc add dev e0 parent 5:20 handle 50: pfifo limit 500",
+              "filter add dev e0 parent 5: protocol ip prio 3 u32 match ip dport 22 0xffff"
+              " flowid 5:10",
+              "qdisc add dev e0 clsact")
         with Inside(e):
             subprocess.run(["nft", "-f", "-"], input=NFT, text=True, check=True)
             if shutil.which("iptables-nft"):

@@ -68,13 +68,13 @@ class Attached(unittest.TestCase):
         self.assertEqual(processes_of(drill.token), [])
         self.assertEqual(journals(), [])
 
-    def in_force(self, **kwargs):
+    def in_force(self, down=True, **kwargs):
         """A drill whose fault is in force; its runner stands still."""
         kwargs.setdefault("script", LINK % "")
         d = self.drill(**kwargs).start()
         self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
         self.halt.at(lambda e, state: IN_FORCE.items() <= e.items())
-        self.assertTrue(self.pair.is_down())
+        self.assertEqual(self.pair.is_down(), down)
         self.assertEqual(len(journals()), 1)
         return d
 
@@ -82,14 +82,14 @@ class Attached(unittest.TestCase):
         return wait_until(lambda: [p for p, name in processes_of(d.token)
                                    if name == "blackstart-ward"])[0]
 
-    def kill_all(self, d):
+    def kill_all(self, d, down=True):
         """The warden first: it must not come to undo."""
         warden = self.warden(d)
         os.kill(warden, signal.SIGKILL)
         self.halt.kill()
         d.finish()
         wait_until(lambda: not processes_of(d.token))
-        self.assertTrue(self.pair.is_down())
+        self.assertEqual(self.pair.is_down(), down)
 
 
 class Normal(Attached):
@@ -163,6 +163,57 @@ script:""")
         self.assertIn(d.code, (1, 4), d.explain())
         self.as_before()
         self.nothing_left(d)
+
+
+class Cut(Attached):
+    SCRIPT = """
+  - {id: cut, at: 200ms, for: 300ms, partition: {host: edge, peers: [10.99.0.2, "fd99::2"]%s}}"""
+
+    def table(self):
+        with Inside(self.pair.edge):
+            tables = [l.split()[2] for l in run("nft", "list", "tables").splitlines()]
+        return [t for t in tables if t.startswith("blackstart")]
+
+    def test_every_packet_is_lost_and_what_others_have_stays(self):
+        for extra in ("", ", kind: reject", ", direction: forward", ", direction: backward"):
+            with self.subTest(extra=extra):
+                d = self.drill(self.SCRIPT % extra).run()
+                self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+                down = [e for e in d.events("probe") if not e["ok"]]
+                self.assertTrue(down, d.explain())
+                clean = d.events("clean")[-1]
+                self.assertEqual((clean["clean"], clean["others"]), (True, []))
+                self.as_before()
+                self.nothing_left(d)
+
+    def test_others_are_not_cut(self):
+        """The connection of one who is not named carries bytes in the midst of it."""
+        script = self.SCRIPT.replace('10.99.0.2, "fd99::2"', "10.99.0.3, 10.98.0.0/16") % ""
+        d = self.in_force(script=script, down=False)
+        self.assertEqual(len(self.table()), 1)
+        self.assertTrue(self.pair.connection_lives())
+        self.halt.go()
+        d.finish()
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_both_die_and_the_kernel_takes_it_away(self):
+        d = self.in_force(script=self.SCRIPT % "", down=False)
+        self.kill_all(d, down=False)
+        self.assertEqual(self.table(), [])
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("has gone with its owner", text)
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_the_runner_dies(self):
+        d = self.in_force(script=self.SCRIPT % "", down=False)
+        self.halt.kill()
+        d.finish()
+        self.nothing_left(d)
+        self.as_before()
+        self.assertTrue(d.events("clean")[-1]["clean"])
 
 
 class Asked(Attached):
@@ -450,7 +501,8 @@ class AtRandom(Attached):
             seed, self.KILLS, ", ".join("%s %d" % s for s in sorted(states.items()))))
 
     def one(self, rng):
-        script = LINK.replace("200ms", "0s") % "for: 20ms, "
+        script = rng.choice([LINK % "for: 20ms, ", Cut.SCRIPT.replace("300ms", "20ms") % ""])
+        script = script.replace("200ms", "0s")
         d = Drill(self.scene(script).replace("settle: 100ms", "settle: 0s"), "--yes").start()
         victims = rng.choice(["all"] * 6 + ["runner", "warden"])
         calls = rng.randrange(*rng.choice([self.BUSY, self.BUSY, self.ALL]))
@@ -469,6 +521,7 @@ class AtRandom(Attached):
             d.finish()
             wait_until(lambda: not processes_of(d.token))
             left = self.pair.is_down()
+            self.assertEqual(Cut.table(self), [])
             if victims != "all":
                 self.assertFalse(left, "who was left did not undo")
             code, text = undo()
