@@ -161,6 +161,7 @@ static int network_plan(const struct inject_env *env, const struct step *step, j
         r = impair_new(NULL, NULL, NULL, &impair, err);
     if (r < 0)
         return r;
+    impair_expect(impair, &here);
     p.sw = sw;
     p.impair = impair;
     p.prefix = params->host->host ? "" : "if chosen: ";

@@ -17,7 +17,9 @@ static bool all_there(const struct hostcaps *caps, const char *const *names, cha
     for (; *names; names++) {
         const struct hostcap *cap = hostcaps_find(caps, *names);
         if (cap && !cap->ok) {
-            snprintf(why, 200, "%s: %s", *names, cap->detail ? cap->detail : "missing");
+            const char *detail = cap->detail ? cap->detail : "missing";
+            bool named = strstr(detail, *names) != NULL; /* "this kernel has no netem" */
+            snprintf(why, 200, "%s%s%s", named ? "" : *names, named ? "" : ": ", detail);
             return false;
         }
     }
@@ -28,11 +30,14 @@ void impair_here_of(const struct hostcaps *caps, struct impair_here *ret)
 {
     static const char *const netem[] = {"netem", "ifb", "cls-bpf", "mirred", NULL};
     static const char *const user[] = {"cls-bpf", "mirred", "veth", "packet-socket", NULL};
+    static const char *const tap[] = {"bpf", "tun", NULL};
     struct impair_here h = {.netem = true, .user = true};
+    char why[sizeof h.user_why];
     if (caps) {
         h.known = true;
         h.netem = all_there(caps, netem, h.netem_why);
         h.user = all_there(caps, user, h.user_why);
+        h.tap = engine_has_tap() && all_there(caps, tap, why);
     }
     *ret = h;
 }
@@ -52,7 +57,7 @@ static int try_netem(int netns_fd, struct err *err)
     rtnl_link_delete(nl, name);
     nl_forgive(nl, ENODEV);
     (void)nl_flush(nl, NULL);
-    return r == -ENOENT ? err_set(err, ENOENT, "this kernel has none") : r;
+    return r == -ENOENT ? err_set(err, ENOENT, "this kernel has no netem") : r;
 }
 
 void impair_here_try(int netns_fd, struct impair_here *ret)
@@ -92,7 +97,8 @@ static int without_netem(const struct impairment *what, const struct impair_here
     if (what->keep_order)
         snprintf(ret_why, IMPAIR_WHY_MAX, "netem has no word for keep_order");
     else
-        snprintf(ret_why, IMPAIR_WHY_MAX, "no netem here: %s", here->netem_why);
+        snprintf(ret_why, IMPAIR_WHY_MAX, "%s%s",
+                 strstr(here->netem_why, "netem") ? "" : "no netem here: ", here->netem_why);
     *ret = IMPAIR_USER;
     return 0;
 }

@@ -225,6 +225,12 @@ static int refuse_overlap(const struct impair *m, const struct impair_order *o, 
     return 0;
 }
 
+void impair_expect(struct impair *m, const struct impair_here *here)
+{
+    m->here = *here;
+    m->tried = true;
+}
+
 static int choose(struct impair *m, const struct impair_order *o, struct impair_line *line,
                   struct err *err)
 {
@@ -235,6 +241,11 @@ static int choose(struct impair *m, const struct impair_order *o, struct impair_
         impair_here_of(NULL, &m->here);
     }
     return impair_choose(o->engine, o->what, &m->here, &line->engine, line->why, err);
+}
+
+static enum engine_intake intake_of(const struct impair *m, const struct nl *nl)
+{
+    return !nl_is_recording(nl) ? ENGINE_ANY : m->here.tap ? ENGINE_TAP : ENGINE_VETH;
 }
 
 static int arm_user(struct impair_line *line, const struct line_spec *spec,
@@ -249,7 +260,7 @@ static int arm_user(struct impair_line *line, const struct line_spec *spec,
                             .tag = spec->tag};
     int r = 0;
     if (!m->engine)
-        r = engine_new(m->loop, ENGINE_ANY, engine_died, m, &m->engine, err);
+        r = engine_new(m->loop, intake_of(m, spec->point->nl), engine_died, m, &m->engine, err);
     return r < 0 ? r : engine_arm(m->engine, &e, what, &line->user, err);
 }
 

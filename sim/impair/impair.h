@@ -78,6 +78,7 @@ DEFINE_CLEANUP(struct impair, impair_free);
 struct impair_here {
     bool known; /* false: nobody tried; netem and user are taken for possible */
     bool netem, user;
+    bool tap;                           /* our own engine has eBPF and a TAP, and needs no cables */
     char netem_why[200], user_why[200]; /* when not */
 };
 struct hostcaps;
@@ -85,6 +86,8 @@ struct hostcaps;
 void impair_here_of(const struct hostcaps *caps, struct impair_here *ret);
 /* Tries it in that namespace: an ifb with netem that is taken away again. */
 void impair_here_try(int netns_fd, struct impair_here *ret);
+/* Lines on recordings are those of such a machine; without it of one that has everything but eBPF. */
+void impair_expect(struct impair *m, const struct impair_here *here);
 /* Which engine AUTO becomes here, and why ("the kernel has it"); or -EOPNOTSUPP with the reason and
  * what to do when none can do it. Touches nothing. */
 #define IMPAIR_WHY_MAX 256

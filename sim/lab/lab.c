@@ -200,6 +200,8 @@ int lab_plan(const struct scenario *s, const struct hostcaps *caps, struct nl *r
     if (r == 0)
         r = impair_new(NULL, NULL, NULL, &impair, err);
     if (r == 0)
+        impair_expect(impair, &here);
+    if (r == 0)
         r = wire_switch(t, sw, err);
     for (size_t i = 0; r == 0 && i < t->hosts_n; i++) {
         CLEANUP(nl_free_p) struct nl *nl = NULL;

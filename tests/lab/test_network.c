@@ -6,6 +6,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -449,28 +451,56 @@ static void networks_are_impaired_from_the_start(void **state)
     kit_close(&k);
 }
 
-/* What a lab does is what plan says, standing impairments too. */
+/* One change as a line; hardware addresses of our own devices are copied from others' when they are
+ * made, and a switch of the engine's program is a word in memory, told by plan alone. */
+static void collect(const struct nl_seen *seen, void *data)
+{
+    const char *mac = strstr(seen->text, "name=bs") ? strstr(seen->text, " mac=") : NULL;
+    if (strstr(seen->text, "a word in its memory"))
+        return;
+    int n = mac ? (int)(mac - seen->text) : (int)strlen(seen->text);
+    buf_printf(data, "%s: %.*s%s\n", seen->where, n, seen->text,
+               mac ? mac + strcspn(mac + 1, " ") + 1 : "");
+}
+
+/* Fails with the first line that differs. */
+static void first_difference(const char *done, const char *planned)
+{
+    while (*done || *planned) {
+        int n = (int)strcspn(done, "\n"), m = (int)strcspn(planned, "\n");
+        if (n != m || strncmp(done, planned, (size_t)n) != 0)
+            fail_msg("done: %.*s\nplanned: %.*s", n, done, m, planned);
+        done += n + (done[n] != '\0');
+        planned += m + (planned[m] != '\0');
+    }
+}
+
+/* What a lab does is what plan says, standing impairments too, by whichever engine. */
 static void plans_tell_of_standing_impairments(void **state)
 {
     static struct kit k;
     struct err err = ERR_INIT;
     CLEANUP(nl_free_p) struct nl *recording = NULL;
-    struct hostcaps *caps = NULL;
-    regions(&k);
+    CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
+    AUTO_BUF done = BUF_INIT, planned = BUF_INIT;
+    char dir[PATH_MAX];
+    struct network *wan = regions(&k);
+    wan->impaired.jitter = 2 * NSEC_MSEC;
+    struct lab_handlers handlers = {.change = collect, .data = &done};
+    snprintf(dir, sizeof dir, "%s/plan-%d", getenv("BLACKSTART_TEST_MOUNT"), (int)getpid());
+    kit_ok(lab_new(k.s, k.loop, dir, AT_FDCWD, -1, &handlers, &k.lab, &err), &err);
     kit_ok(hostcaps_probe(&caps, &err), &err);
-    kit_ok(nl_open_recording("switch", &recording, &err), &err);
+    kit_ok(nl_open_recording("plan", &recording, &err), &err);
     kit_ok(lab_plan(k.s, caps, recording, &err), &err);
-    size_t told = 0, filters = 0, taken = 0;
+    size_t told = 0;
     for (size_t i = 0; i < nl_recorded(recording); i++) {
-        const char *text = nl_recorded_at(recording, i).text;
-        told += strstr(text, "in force while the lab stands: delay 10 ms") != NULL;
-        filters += strstr(text, "filter add dev=") && strstr(text, ".wan parent=ingress");
-        taken += strstr(text, "delete") != NULL;
+        struct nl_seen seen = nl_recorded_at(recording, i);
+        told += strstr(seen.text, "in force while the lab stands: delay 10 ms ± 2 ms") != NULL;
+        assert_null(strstr(seen.text, "delete"));
+        collect(&seen, &planned);
     }
     assert_int_equal(told, 3); /* a, b, r */
-    assert_int_equal(filters, 3);
-    assert_int_equal(taken, 0);
-    hostcaps_free(caps);
+    first_difference(buf_text(&done), buf_text(&planned));
     kit_close(&k);
 }
 

@@ -253,6 +253,7 @@ struct engine *engine_free(struct engine *e)
         engine_reap(e);
     }
     tap_free(e->tap);
+    tap_plan_free(e);
     free(e);
     return NULL;
 }
@@ -260,6 +261,11 @@ struct engine *engine_free(struct engine *e)
 void engine_set_spin(struct engine *e, bool spin)
 {
     e->sleeps = !spin;
+}
+
+bool engine_has_tap(void)
+{
+    return tap_is_built();
 }
 
 enum engine_intake engine_intake(const struct engine *e)
@@ -288,6 +294,8 @@ int engine_supported(int netns_fd, struct err *err)
 
 static int line_put(struct engine_line *line, bool on, struct err *err)
 {
+    if (line->planned)
+        return tap_plan_set(line, on, err);
     if (line->tap) {
         tap_set(line, on);
         return 0;
@@ -364,7 +372,9 @@ int engine_arm(struct engine *e, const struct engine_spec *spec, const struct im
         r = engine_run(e, err);
     if (r == 0 && !line->recording)
         r = engine_choose(e, err);
-    if (r == 0)
+    if (r == 0 && line->recording && e->asked == ENGINE_TAP)
+        r = tap_plan_arm(line, what, err);
+    else if (r == 0)
         r = e->tap && !line->recording ? tap_arm(line, spec, what, err)
                                        : cable_arm(line, spec, what, err);
     if (r < 0)
@@ -393,6 +403,8 @@ int engine_set(struct engine_line *line, bool on, struct span *ret_at, struct er
 int engine_change(struct engine_line *line, const struct impairment *what, struct err *err)
 {
     int r = fate_check(what, err);
+    if (r == 0 && line->planned)
+        return nl_note(line->nl, err, "%s: other parameters for the program", line->device);
     if (r == 0 && line->tap)
         return tap_change(line, what, err);
     if (r == 0)
@@ -412,7 +424,9 @@ int engine_disarm(struct engine_line *line, struct err *err)
                         first ? NULL : err)) < 0 &&
         r != -EPIPE && !first)
         first = r;
-    r = (line->tap ? tap_remove : cable_remove)(line, first ? NULL : err);
+    r = (line->planned ? tap_plan_remove
+         : line->tap   ? tap_remove
+                       : cable_remove)(line, first ? NULL : err);
     line_free(line);
     return first ? first : r;
 }

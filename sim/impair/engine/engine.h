@@ -56,6 +56,8 @@ void engine_set_spin(struct engine *e, bool spin);
 /* Whether lines can be armed in that namespace at all: -EOPNOTSUPP with the reason. Changes nothing.
  */
 int engine_supported(int netns_fd, struct err *err);
+/* Whether ENGINE_TAP is part of this build. */
+bool engine_has_tap(void);
 /* What it became; ENGINE_ANY before the first line. */
 enum engine_intake engine_intake(const struct engine *e);
 pid_t engine_pid(const struct engine *e); /* 0: does not run */
@@ -73,7 +75,7 @@ struct engine_spec {
 };
 
 /* Armed and off: traffic is untouched. A recording point.nl gets the messages (of ENGINE_VETH, for
- * ENGINE_ANY) and nothing is started. -EINVAL: what impairment_* cannot mean together. */
+ * ENGINE_ANY) and nothing is started or loaded. -EINVAL: what impairment_* cannot mean together. */
 int engine_arm(struct engine *e, const struct engine_spec *spec, const struct impairment *what,
                struct engine_line **ret, struct err *err);
 /* ret_at (may be NULL): first request, last acknowledgement. Frames held when it is switched off

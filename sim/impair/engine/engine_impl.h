@@ -5,6 +5,7 @@
 #include "sim/impair/engine/wire.h"
 
 struct tap;
+struct tap_planned;
 struct tap_line;
 
 struct engine {
@@ -18,7 +19,8 @@ struct engine {
     bool lost;                   /* it ran, and died */
     bool sleeps;                 /* and never spins */
     struct engine_line *lines[WIRE_LINES];
-    struct tap *tap; /* NULL: not ENGINE_TAP */
+    struct tap *tap;             /* NULL: not ENGINE_TAP */
+    struct tap_planned *planned; /* recordings: tap_plan.c */
 };
 
 struct engine_line {
@@ -38,6 +40,7 @@ struct engine_line {
     bool must_cut; /* whatever is asked for: the device does not take them */
     /* ENGINE_TAP */
     struct tap_line *tap; /* NULL: ENGINE_VETH */
+    bool planned;         /* a recording of ENGINE_TAP */
 };
 
 /* One request; what: for those that carry it, else NULL. reply may be NULL. -EPIPE: it is gone. */

@@ -119,6 +119,11 @@ int tap_new(struct tap **ret, struct err *err)
     return r;
 }
 
+bool tap_is_built(void)
+{
+    return true;
+}
+
 struct tap *tap_free(struct tap *t)
 {
     if (!t)
@@ -171,6 +176,8 @@ static int device_new(struct engine *e, struct nl *nl, int netns_fd, struct tap_
 {
     AUTO_CLOSE int fd = -1;
     int r = device_open(d, netns_fd, &fd, err);
+    if (r == 0)
+        r = nl_note(nl, err, TAP_NOTE, d->name);
     if (r < 0)
         return r;
     rtnl_link_quiet(nl, d->name);

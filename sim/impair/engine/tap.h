@@ -15,6 +15,15 @@
 int tap_new(struct tap **ret, struct err *err);
 struct tap *tap_free(struct tap *t); /* takes NULL, returns NULL; after its lines are removed */
 
+bool tap_is_built(void);
+
+/* tap_plan.c: the same for a recording. */
+#define TAP_NOTE "a TAP device %s of the engine's process, with which it goes (/dev/net/tun)"
+int tap_plan_arm(struct engine_line *line, const struct impairment *what, struct err *err);
+int tap_plan_set(struct engine_line *line, bool on, struct err *err);
+int tap_plan_remove(struct engine_line *line, struct err *err);
+void tap_plan_free(struct engine *e);
+
 int tap_arm(struct engine_line *line, const struct engine_spec *spec, const struct impairment *what,
             struct err *err);
 void tap_set(struct engine_line *line, bool on); /* one store */
