@@ -332,10 +332,19 @@ static void write_actions(struct nl_writer *w, const struct nlattr *list)
 
 /* --- Filters ----------------------------------------------------------------- */
 
+/* More than that say nothing to a reader: a digest tells two programs apart as well. */
+#define OPS_READABLE 16
+
 /* code,jt,jf,k of each instruction, in hexadecimal as in tcpdump -dd */
 static void write_ops(struct nl_writer *w, const struct nlattr *a)
 {
     size_t n = (size_t)nla_len(a) / sizeof(struct sock_filter);
+    if (n > OPS_READABLE) {
+        char hex[DIGEST_HEX];
+        digest_sha256(nla_data(a), (size_t)nla_len(a), hex);
+        buf_printf(w->out, "(sha256=%.16s)", hex);
+        return;
+    }
     buf_adds(w->out, "[");
     for (size_t i = 0; i < n; i++) {
         struct sock_filter f;

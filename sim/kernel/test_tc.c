@@ -103,6 +103,22 @@ static void messages_say_what_was_asked(void **state)
     nl_free(nl);
 }
 
+/* Two long programs are told apart without being read out. */
+static void long_programs_are_digests(void **state)
+{
+    struct sock_filter ops[17] = {0};
+    struct nl *nl = recording();
+    for (size_t i = 0; i < 2; i++) {
+        ops[3].k = (uint32_t)i;
+        tc_filter_add(nl, &(struct tc_filter){.dev = "eth0", .pref = 1, .ops = ops, .n_ops = 17});
+    }
+    assert_int_equal(nl_flush(nl, NULL), 0);
+    const char *one = nl_recorded_at(nl, 0).text, *other = nl_recorded_at(nl, 1).text;
+    assert_non_null(strstr(one, "n=17 ops=(sha256="));
+    assert_string_not_equal(one, other);
+    nl_free(nl);
+}
+
 static void netem_says_every_parameter(void **state)
 {
     static const int16_t table[] = {-8192, 0, 8192};
@@ -526,6 +542,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_say_what_was_asked),
+        cmocka_unit_test(long_programs_are_digests),
         cmocka_unit_test(netem_says_every_parameter),
         cmocka_unit_test(a_change_tells_everything),
         cmocka_unit_test(messages_are_these_bytes),
