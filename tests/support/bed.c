@@ -125,6 +125,10 @@ size_t bed_port_line(struct bed *b, bool ingress, uint16_t port, const struct im
 {
     struct impair_ports ports = {port, port};
     struct impair_scope scope = {.protocol = -1, .ports = &ports, .n_ports = 1};
+    if (b->impair && ingress) /* refuses lines that any packet could belong to both of */
+        scope = (struct impair_scope){.protocol = -1, .own_ports = &ports, .n_own_ports = 1};
+    else if (b->impair)
+        scope = (struct impair_scope){.protocol = -1, .peer_ports = &ports, .n_peer_ports = 1};
     return bed_line(b, ingress, &scope, what);
 }
 

@@ -277,11 +277,8 @@ nsec fate_slot(struct fate *f, nsec due, nsec now, size_t len)
 {
     if (!f->what.has_slot)
         return 0;
-    if (!nsec_is_set(f->slot_next)) { /* the first one is open from the start */
-        next_slot(f, now);
-        f->slot_next = now;
-    }
-    if (f->slot_next < due)
+    /* As netem: also the first packet after a pause waits for a slot. */
+    if (!nsec_is_set(f->slot_next) || f->slot_next < due)
         next_slot(f, now);
     if (f->slot_next > now)
         return f->slot_next;

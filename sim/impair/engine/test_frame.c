@@ -1,6 +1,7 @@
 /* Frames of the engine: their memory, order, checksums, marks, damage; and filters as eBPF. */
 #include "tests/support/test.h"
 
+#include "sim/impair/engine/engine.h"
 #include "sim/impair/engine/frame.h"
 #include "sim/impair/engine/held.h"
 #include "sim/impair/engine/match.h"
@@ -203,13 +204,56 @@ static void filters_become_ebpf(void **state)
     assert_null(program);
 }
 
+/* Of a plan: what would be sent, and nothing is started. */
+static void a_plan_gets_the_messages(void **state)
+{
+    static const char *const due[] = {
+        "link add flags=0x80/0x80 name=bs7a mtu=65535",
+        "bs7a",
+        "bs7b",
+        "kind=clsact",
+        "dev=bs7b",
+        "link",
+        "link",
+        "pref=9", /* on */
+        "pref=9", /* off */
+        "link delete",
+    };
+    const struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, 0xffffffff)};
+    const struct impairment what = {.delay = 1, .duplicate = 0.5};
+    struct err err = ERR_INIT;
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    CLEANUP(loop_free_p) struct loop *loop = NULL;
+    CLEANUP(engine_free_p) struct engine *e = NULL;
+    struct engine_line *line = NULL;
+    assert_int_equal(nl_open_recording("host a", &nl, &err), 0);
+    assert_int_equal(loop_new(LOOP_VIRTUAL, &loop, &err), 0);
+    assert_int_equal(engine_new(loop, ENGINE_ANY, NULL, NULL, &e, &err), 0);
+    struct engine_spec spec = {.point = {.nl = nl, .netns_fd = -1, .device = "eth0"},
+                               .ops = all,
+                               .n_ops = 1,
+                               .pref = 9,
+                               .tag = "bs7"};
+    assert_int_equal(engine_arm(e, &spec, &what, &line, &err), 0);
+    assert_int_equal(engine_set(line, true, NULL, &err), 0);
+    assert_int_equal(engine_set(line, false, NULL, &err), 0);
+    assert_int_equal(engine_pid(e), 0);
+    assert_int_equal(engine_disarm(line, &err), 0);
+    for (size_t i = 0; i < nl_recorded(nl); i++)
+        if (i >= ARRAY_SIZE(due) || !strstr(nl_recorded_at(nl, i).text, due[i]))
+            fail_msg("message %zu: %s", i, nl_recorded_at(nl, i).text);
+    assert_int_equal(nl_recorded(nl), ARRAY_SIZE(due));
+    assert_int_equal(engine_arm(e, &spec, &(struct impairment){.reorder = 1}, &line, &err),
+                     -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checksums_are_written), cmocka_unit_test(damage_is_one_bit),
         cmocka_unit_test(congestion_is_marked),  cmocka_unit_test(tags_go_back_into_frames),
         cmocka_unit_test(memory_has_an_end),     cmocka_unit_test(frames_leave_in_order),
-        cmocka_unit_test(filters_become_ebpf),
+        cmocka_unit_test(filters_become_ebpf),   cmocka_unit_test(a_plan_gets_the_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
