@@ -153,7 +153,13 @@ static void fault_row(const struct result *r, const struct trial *t, const struc
     if (span_is_set(f->start) && nsec_is_set(t->zero))
         buf_printf(&text, "%.3f s", (double)(f->start.lo - t->zero) / 1e9);
     cell(buf_text(&text), out);
-    cell(!f->injected ? f->error : f->verified ? f->seen : f->asked ? "NO" : "not verified", out);
+    cell(f->asked, out);
+    buf_clear(&text);
+    if (f->injected && f->asked)
+        buf_printf(&text, "%s%s", f->verified ? "" : "NO: ", f->seen ? f->seen : "");
+    else
+        buf_adds(&text, f->injected ? "not verified" : f->error ? f->error : "");
+    cell(buf_text(&text), out);
     buf_clear(&text);
     if (span_is_set(f->end))
         buf_printf(&text, "%s (%s)", f->undo_failed ? "NO, it failed" : "yes",
@@ -178,6 +184,7 @@ static void action_row(const struct trial *t, const struct action *a, struct buf
     if (nsec_is_set(t->zero) && nsec_is_set(at))
         buf_printf(&text, "%.3f s", (double)(at - t->zero) / 1e9);
     cell(buf_text(&text), out);
+    cell("–", out);
     buf_clear(&text);
     sentence_action(a, &text);
     cell(buf_text(&text), out);
@@ -187,8 +194,8 @@ static void action_row(const struct trial *t, const struct action *a, struct buf
 
 static void done_to_the_system(const struct result *r, struct buf *out)
 {
-    buf_adds(out, "\n## What was done to the system\n\n| trial | step | action | at | verified | "
-                  "undone |\n|---|---|---|---|---|---|\n");
+    buf_adds(out, "\n## What was done to the system\n\n| trial | step | action | at | asked | "
+                  "verified | undone |\n|---|---|---|---|---|---|---|\n");
     size_t rows = 0;
     for (size_t i = 0; i < r->trials_n; i++) {
         const struct trial *t = &r->trials[i];

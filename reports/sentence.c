@@ -290,6 +290,17 @@ static void rto_sentence(const struct result *r, const struct objective *o, cons
     }
 }
 
+/* One end of an interval, rounded away from zero. */
+static void sentence_end(nsec t, struct buf *out)
+{
+    if (t >= 600 * NSEC_SEC) {
+        long_time(t, 1, out);
+        return;
+    }
+    number(t, t, 1, out);
+    buf_adds(out, t < NSEC_SEC ? " ms" : " s");
+}
+
 static void detect_sentence(const struct result *r, const struct objective *o,
                             const struct trial *t, const struct service_seen *s, struct buf *out)
 {
@@ -322,6 +333,13 @@ static void detect_sentence(const struct result *r, const struct objective *o,
     if (s->ttd.hi < 0) {
         sentence_span((struct span){-s->ttd.hi, -s->ttd.lo}, out);
         buf_adds(out, o->clock == CLOCK_FAULT ? " before the fault" : " before it failed");
+    } else if (s->ttd.lo < 0 &&
+               s->ttd.hi < NSEC_INF) { /* which of the two came first is not known */
+        buf_adds(out, "between ");
+        sentence_end(-s->ttd.lo, out);
+        buf_adds(out, " before and ");
+        sentence_end(s->ttd.hi, out);
+        buf_printf(out, " %s", since(o->clock));
     } else {
         sentence_span(s->ttd, out);
         buf_printf(out, " %s", since(o->clock));
