@@ -484,8 +484,9 @@ static void actions_are_told(void **state)
                         "the command of step promote (./promote.sh) on db2 failed: exit code 3");
     AUTO_BUF page = BUF_INIT;
     markdown_write(w.result, &page);
-    assert_non_null(strstr(buf_text(&page), "| promote | run db2: ./promote.sh (as dba) | 0.550 s "
-                                            "| – | exit code 3 | not undone: an action, no fault |"));
+    assert_non_null(strstr(buf_text(&page),
+                           "| promote | run db2: ./promote.sh (as dba) | 0.550 s "
+                           "| – | exit code 3 | not undone: an action, no fault |"));
     WORLD down;
     world_init(&down);
     play_action(&down, false, -1, "host 'db2' is down: `./promote.sh` cannot run there");
