@@ -189,7 +189,8 @@ static int engine_send(struct engine *e, const struct wire_request *q, const int
         memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
     }
     if (sendmsg(e->control, &m, MSG_NOSIGNAL) < 0)
-        return err_errno(err, errno, "the impairment engine's process cannot be reached");
+        return err_set(err, errno == EMSGSIZE ? EMSGSIZE : EPIPE,
+                       "the impairment engine's process cannot be reached: %s", strerror(errno));
     return 0;
 }
 
@@ -361,6 +362,17 @@ static int engine_choose(struct engine *e, struct err *err)
     return 0;
 }
 
+/* A filter that has no eBPF counterpart goes the other way, where any will do. */
+static int line_arm(struct engine_line *line, const struct engine_spec *spec,
+                    const struct impairment *what, struct err *err)
+{
+    struct engine *e = line->engine;
+    if (!e->tap || line->recording)
+        return cable_arm(line, spec, what, err);
+    int r = tap_arm(line, spec, what, err);
+    return r == -EOPNOTSUPP && e->asked == ENGINE_ANY ? cable_arm(line, spec, what, err) : r;
+}
+
 int engine_arm(struct engine *e, const struct engine_spec *spec, const struct impairment *what,
                struct engine_line **ret, struct err *err)
 {
@@ -375,8 +387,7 @@ int engine_arm(struct engine *e, const struct engine_spec *spec, const struct im
     if (r == 0 && line->recording && e->asked == ENGINE_TAP)
         r = tap_plan_arm(line, what, err);
     else if (r == 0)
-        r = e->tap && !line->recording ? tap_arm(line, spec, what, err)
-                                       : cable_arm(line, spec, what, err);
+        r = line_arm(line, spec, what, err);
     if (r < 0)
         return r;
     *ret = steal_ptr(line);

@@ -63,16 +63,17 @@ struct keeper {
 
 /* --- Releasing -------------------------------------------------------------------- */
 
-/* False: the device's queue is full, try later. Anything else that goes wrong loses the frame. */
+/* False: the device's queue is full, try later. What a device that is down loses was passed to it;
+ * anything else that goes wrong is a loss of ours. */
 static bool line_send(struct keeper *k, struct line *line, struct frame *f)
 {
     ssize_t n = send(line->release, frame_start(f), f->n, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno == EAGAIN)
         return false;
-    if (n < 0)
-        line->counts.overflow++;
-    else
+    if (n >= 0 || errno == ENETDOWN || errno == ENXIO || errno == ENODEV)
         line->counts.passed++;
+    else
+        line->counts.overflow++;
     frame_drop(k->pool, f);
     return true;
 }

@@ -224,9 +224,12 @@ static int device_leave(struct engine *e, struct tap_device *d, struct err *err)
     while (*at != d)
         at = &(*at)->next;
     *at = d->next;
-    int r = e->control < 0 ? 0 : engine_ask(e, WIRE_UNTAP, d->id, NULL, NULL, 0, NULL, err);
+    struct err why = ERR_INIT;
+    int r = engine_ask(e, WIRE_UNTAP, d->id, NULL, NULL, 0, NULL, &why);
     free(d);
-    return r;
+    if (r < 0 && r != -EPIPE) /* its death took the device along */
+        return err_set(err, -r, "%s", why.text);
+    return 0;
 }
 
 /* --- Lines ------------------------------------------------------------------------------ */
