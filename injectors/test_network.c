@@ -292,6 +292,49 @@ static void what_was_seen_stands_beside_what_was_asked(void **state)
     assert_string_equal(buf_text(&text), "990 of 1000 arrived");
 }
 
+/* --- Keys to what they mean --------------------------------------------------------------------- */
+
+static void impairments_are_made_and_told(void **state)
+{
+    struct impaired_share reorder = {.share = 0.25, .correlation = 0.5, .gap = 5};
+    struct impaired_bursts bursts = {0.01, 0.2, 1, 0};
+    struct impaired_loss loss = {.bursts = &bursts};
+    struct impaired_rate rate = {.bandwidth = 10000000, .packet_overhead = -4};
+    struct impaired_shape pareto = {.shape = 2};
+    struct impaired m = {.delay = 50 * NSEC_MSEC,
+                         .jitter = 5 * NSEC_MSEC,
+                         .correlation = 0.25,
+                         .distribution = &pareto,
+                         .loss = &loss,
+                         .reorder = &reorder,
+                         .rate = &rate,
+                         .seed = -1};
+    struct impaired_tables none = {0};
+    struct impairment made;
+    struct err err = ERR_INIT;
+    AUTO_BUF text = BUF_INIT;
+    assert_int_equal(impaired_check(&m, &err), 0);
+    impaired_make(&m, &none, &made);
+    assert_int_equal(made.rate, 1250000);
+    assert_int_equal(made.gap, 5);
+    assert_false(made.has_seed);
+    impairment_text(&made, &text);
+    assert_string_equal(
+        buf_text(&text),
+        "delay 50 ms ± 5 ms (pareto) (correlation 25 %), reordering 25 % "
+        "(correlation 50 %) (gap 5), loss in bursts (to bad 1 %, to good 20 %, lost "
+        "100 % and 0 %), rate 10mbit/s, -4 B a packet");
+    m.jitter = 60 * NSEC_MSEC;
+    assert_int_equal(impaired_check(&m, &err), 1); /* a warning */
+    assert_non_null(strstr(err.text, "'jitter' (60 ms) is larger than 'delay' (50 ms)"));
+    m = (struct impaired){.delay = NSEC_UNSET, .jitter = NSEC_UNSET, .seed = -1};
+    assert_true(impaired_is_nothing(&m));
+    impaired_make(&m, &none, &made);
+    buf_clear(&text);
+    impairment_text(&made, &text);
+    assert_string_equal(buf_text(&text), "nothing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +347,7 @@ int main(void)
         cmocka_unit_test(average_losses_are_those_of_the_chains),
         cmocka_unit_test(what_contradicts_is_no_bite),
         cmocka_unit_test(what_was_seen_stands_beside_what_was_asked),
+        cmocka_unit_test(impairments_are_made_and_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "scenarios/check.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,7 +160,7 @@ static void check_standing(struct plan *p, const struct network *n)
     int r = impaired_check(&n->impaired, &err);
     if (r == 0)
         r = impaired_tables_read(&n->impaired, p->s->file, &tables, &err);
-    if (r == 0)
+    if (r == 0 || r == -ENOENT) /* that is told where files are looked for */
         return;
     const struct node *node = node_get(node_get(p->s->tree, "networks"), n->name);
     struct place at = check_sentence_place(node, err.text, n->place);

@@ -1,6 +1,9 @@
 /* The folder of a run. */
 #include "sim/drill/folder.h"
 
+#include "injectors/actions.h"
+#include "injectors/params.h"
+
 #include "sim/base/buf.h"
 #include "sim/base/cleanup.h"
 #include "sim/base/file.h"
@@ -131,23 +134,50 @@ static int folder_sums(int dirfd, const char *path, struct buf *sums, struct err
     return rc;
 }
 
+static int folder_copy(int dirfd, const char *folder, const char *path, int source_dirfd,
+                       struct buf *sums, struct err *err)
+{
+    char to[PATH_MAX];
+    struct stat st;
+    snprintf(to, sizeof to, "files/%s/%s", folder, path);
+    if (fstatat(dirfd, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0; /* named twice */
+    int rc = file_copy_tree(source_dirfd, path, dirfd, to, err);
+    return rc < 0 ? rc : folder_sums(dirfd, to, sums, err);
+}
+
+/* Distributions of the user's own: files/_scenario/…, which is no name of a host. */
+static int folder_tables(int dirfd, const struct impaired *m, int source_dirfd, struct buf *sums,
+                         struct err *err)
+{
+    const char *names[2];
+    size_t n = impaired_files(m, names);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = folder_copy(dirfd, "_scenario", names[i], source_dirfd, sums, err);
+    return rc;
+}
+
 static int folder_files(int dirfd, const struct scenario *s, int source_dirfd, struct err *err)
 {
     AUTO_BUF sums = BUF_INIT;
+    int rc = 0;
     for (size_t i = 0; i < s->hosts.n; i++) {
         const struct host *h = s->hosts.items[i];
-        for (size_t k = 0; k < h->files.n; k++) {
-            char to[PATH_MAX];
-            snprintf(to, sizeof to, "files/%s/%s", h->name, h->files.items[k]);
-            int rc = file_copy_tree(source_dirfd, h->files.items[k], dirfd, to, err);
-            if (rc == 0)
-                rc = folder_sums(dirfd, to, &sums, err);
-            if (rc < 0)
-                return rc;
-        }
+        for (size_t k = 0; rc == 0 && k < h->files.n; k++)
+            rc = folder_copy(dirfd, h->name, h->files.items[k], source_dirfd, &sums, err);
     }
-    if (!sums.len)
-        return 0;
+    for (size_t i = 0; rc == 0 && i < s->networks.n; i++)
+        rc = folder_tables(dirfd, &((const struct network *)s->networks.items[i])->impaired,
+                           source_dirfd, &sums, err);
+    for (size_t i = 0; rc == 0 && i < s->script.n; i++) {
+        const struct step *step = s->script.items[i];
+        if (step->action == &inject_network)
+            rc = folder_tables(dirfd, &((const struct network_params *)step->params)->impaired,
+                               source_dirfd, &sums, err);
+    }
+    if (rc < 0 || !sums.len)
+        return rc;
     return file_replace(dirfd, "files/SHA256SUMS", sums.text, sums.len, err);
 }
 

@@ -540,6 +540,17 @@ int impaired_tables_read(const struct impaired *m, const char *scenario_file,
     return r;
 }
 
+size_t impaired_files(const struct impaired *m, const char *ret[2])
+{
+    const struct impaired_shape *shapes[] = {m->distribution,
+                                             m->slot ? m->slot->distribution : NULL};
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++)
+        if (shapes[i] && shapes[i]->table)
+            ret[n++] = shapes[i]->table;
+    return n;
+}
+
 /* --- For the kernel and the engine ------------------------------------------------------------ */
 
 static nsec or_zero(nsec t)

@@ -184,9 +184,11 @@ struct impaired_tables {
     size_t delay_n, slot_n;
 };
 void impaired_tables_done(struct impaired_tables *t);
-/* The user's own distributions, from the folder of the scenario's file. */
+/* The user's own distributions, from the folder of the scenario's file. -ENOENT: one is not there. */
 int impaired_tables_read(const struct impaired *m, const char *scenario_file,
                          struct impaired_tables *ret, struct err *err);
+/* Its files, as the scenario names them; how many. */
+size_t impaired_files(const struct impaired *m, const char *ret[2]);
 /* What it is for the kernel and the engine. */
 void impaired_make(const struct impaired *m, const struct impaired_tables *tables,
                    struct impairment *ret);

@@ -100,6 +100,20 @@ class Network(unittest.TestCase):
         self.assertGreater(min(took), 40e6)  # a handshake and an answer: two round trips
 
 
+    def test_a_distribution_of_ones_own_is_kept_with_the_run(self):
+        drill = self.drill(SLOW.replace("jitter: 3ms", "jitter: 3ms, distribution: {table: own.dist}") % "",
+                           timeout="200ms", expect="expect: {web: unaffected}\n", horizon="6s")
+        # half of the packets a jitter earlier, half a jitter later
+        with open(os.path.join(drill.base, "own.dist"), "w", encoding="utf-8") as f:
+            f.write("# two values\n" + "-8192 " * 512 + "\n" + "8192 " * 512 + "\n")
+        drill.run()
+        self.assertEqual(drill.code, 0, drill.explain())
+        self.assertRegex(drill.events("verify")[0]["seen"], r"^delay (29|30|31)[0-9.]* ms ± [23][0-9.]* ms")
+        subprocess.run(["sha256sum", "-c", "--quiet", "SHA256SUMS"], check=True,
+                       cwd=os.path.join(drill.out, "files"))
+        self.assertTrue(os.path.exists(os.path.join(drill.out, "files/_scenario/own.dist")))
+
+
 class KillWithTheKernels(test_kill.Killing):  # with netem, where the kernel has it
     script = SLOW % "" + test_kill.KILL.replace("300ms", "400ms")
 
