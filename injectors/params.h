@@ -63,6 +63,7 @@ enum network_protocol {
 struct network_params {
     struct target *host;
     char *network; /* NULL: all of the host's */
+    char *device;  /* of a host that others made; else NULL */
     struct strv to;
     int direction, family, protocol;
     struct port_ranges port, peer_port, own_port;
@@ -90,7 +91,7 @@ struct partition_hosts {
 
 /* Exactly one of the first six is given. */
 struct partition_params {
-    char *host;        /* one that others made, cut from `peers`: then nothing of the next six */
+    char *host; /* one that others made, cut from `peers`: then nothing of the next six */
     struct strv peers;
     struct objects cut;     /* of struct objects of struct target */
     struct objects isolate; /* struct target */

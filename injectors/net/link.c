@@ -62,7 +62,7 @@ static int link_check(const struct scenario *s, const struct step *step, struct 
         r = link_check_stable(s, p, err);
     const struct host *attached = link_device_host(s, p);
     if (r == 0)
-        r = link_device_check(attached, p, err);
+        r = link_device_check(attached, p->device, p->network, err);
     return r < 0 || attached ? r : ports_check(s, p->host, p->network, err);
 }
 

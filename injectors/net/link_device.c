@@ -25,26 +25,25 @@ const struct host *link_device_host(const struct scenario *s, const struct link_
     return h && h->netns ? h : NULL;
 }
 
-int link_device_check(const struct host *h, const struct link_params *p, struct err *err)
+int link_device_check(const struct host *h, const char *device, const char *network, struct err *err)
 {
     if (!h)
-        return p->device ? err_set(err, EINVAL,
-                                   "'device' is for hosts that others made: the cables of a lab's "
-                                   "host are named by 'network'")
-                         : 0;
-    if (p->network)
+        return device ? err_set(err, EINVAL,
+                                "'device' is for hosts that others made: the cables of a lab's "
+                                "host are named by 'network'")
+                      : 0;
+    if (network)
         return err_set(err, EINVAL,
                        "'network' is for hosts of the lab: of %s, which others made, name the "
                        "'device'",
                        h->name);
-    if (!p->device)
+    if (!device)
         return err_set(err, EINVAL,
-                       "%s was made by others: name the 'device' that goes down, like 'device: "
-                       "eth0'",
+                       "%s was made by others: name the 'device' inside of it, like 'device: eth0'",
                        h->name);
-    if (strlen(p->device) >= IFNAMSIZ || strpbrk(p->device, "/ \t"))
+    if (strlen(device) >= IFNAMSIZ || strpbrk(device, "/ \t"))
         return err_set(err, EINVAL, "'device' is no name of a device");
-    if (strcmp(p->device, "lo") == 0)
+    if (strcmp(device, "lo") == 0)
         return err_set(err, EINVAL, "'device' is the loopback, which is always exempt");
     return 0;
 }
@@ -157,24 +156,6 @@ struct link_device *link_device_done(struct link_device *d)
     return NULL;
 }
 
-/* A device that is not there any more, or another one of its name: INJECT_GONE. */
-static int find_device(struct nl *nl, const json_t *record, struct rtnl_link *ret, struct err *err)
-{
-    const char *name = jsonx_str(record, "device", "");
-    struct err why = ERR_INIT;
-    int r = rtnl_link_get(nl, name, ret, &why);
-    if (r == 0 && ret->ifindex == (int)jsonx_int(record, "ifindex", 0))
-        return 0;
-    if (r == 0 || r == -ENODEV) {
-        err_set(err, ENODEV, "%s: the device %s that was set down has gone%s", nl_where(nl), name,
-                r == 0 ? "; another one has its name now, and is left alone" : "");
-        return INJECT_GONE;
-    }
-    if (err)
-        *err = why;
-    return r;
-}
-
 int link_device_revert(struct inject_env *env, const json_t *undo, json_t *changes, struct err *err)
 {
     const json_t *record = json_object_get(undo, "device");
@@ -183,7 +164,7 @@ int link_device_revert(struct inject_env *env, const json_t *undo, json_t *chang
     size_t n = 0;
     int r = site_find(env, record, &site, err);
     if (r == 0)
-        r = find_device(site.nl, record, &link, err);
+        r = site_device(&site, record, &link, err);
     if (r != 0)
         return r;
     bool was_down = !(link.flags & IFF_UP);

@@ -16,8 +16,11 @@
 #include "injectors/actions.h"
 #include "injectors/net/bite.h"
 #include "injectors/net/network.h"
+#include "injectors/net/site.h"
 #include "injectors/process/targets.h"
 #include "sim/base/jsonx.h"
+#include "sim/impair/sweep.h"
+#include "sim/kernel/rtnl.h"
 
 struct network_line {
     struct reach *reach; /* borrowed from the state */
@@ -36,6 +39,7 @@ struct network_state {
     struct impairment what;
     char *label;
     const struct step *step;
+    bool attached; /* a host that others made: armed in apply, when its undo is in the journal */
     struct bite *bite; /* NULL before the first look */
     nsec began;        /* that look */
     bool told;         /* what it saw */
@@ -81,12 +85,13 @@ static int plan_arm(struct plan *p, struct nl *nl, const struct reach *reach,
 {
     struct impair_scope scope = reach_scope(reach, at);
     struct impair_line *line = NULL;
-    struct impair_order order = {.point = {.nl = nl, .netns_fd = -1, .device = reach_device(at)},
-                                 .scope = &scope,
-                                 .what = &p->what,
-                                 .engine = p->engine,
-                                 .number = p->points++,
-                                 .label = p->label};
+    struct impair_order order = {
+        .point = {.nl = nl, .netns_fd = -1, .device = reach_device(at), .ingress = at->arrives},
+        .scope = &scope,
+        .what = &p->what,
+        .engine = p->engine,
+        .number = p->points++,
+        .label = p->label};
     AUTO_BUF text = BUF_INIT;
     buf_printf(&text, "%s", p->prefix);
     reach_text(reach, at, &text);
@@ -203,7 +208,7 @@ static int arm_point(struct inject_env *env, struct network_state *st, struct re
                      const struct reach_point *at, struct err *err)
 {
     struct impair_scope scope = reach_scope(reach, at);
-    struct impair_order order = {.point = {.device = reach_device(at)},
+    struct impair_order order = {.point = {.device = reach_device(at), .ingress = at->arrives},
                                  .scope = &scope,
                                  .what = &st->what,
                                  .engine = engine_of(st->params),
@@ -271,6 +276,70 @@ static json_t *undo_record(const struct network_state *st)
     return json_pack("{s:s, s:o}", "label", st->label, "lines", lines);
 }
 
+/* How many lines all steps together may make in one lab: in which order is not known before. */
+static size_t most_lines(const struct scenario *s, const struct variant *action)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->script.n; i++) {
+        const struct step *step = s->script.items[i];
+        const struct network_params *p = step->params;
+        if (step->action == action)
+            n += 2 * (p->host->host ? 1 : p->host->of.n) * (s->networks.n ? s->networks.n : 1);
+    }
+    return n;
+}
+
+/* What will stand in a host that others made, before anything does. */
+static int note_attached(struct inject_env *env, struct network_state *st, json_t **ret_undo,
+                         struct err *err)
+{
+    struct lab_node *n = lab_node(env->lab, st->targets.hosts[0]);
+    const char *device = st->params->device;
+    struct rtnl_link link;
+    json_t *note = NULL;
+    size_t lines = most_lines(env->scenario, st->step->action);
+    int r = attached_is_there(lab_node_attached(n), err);
+    if (r == 0)
+        r = rtnl_link_get(lab_node_nl(n), device, &link, err);
+    if (r == 0)
+        r = impair_note(lab_impair(env->lab), lines, lab_node_nl(n), device, &note, err);
+    if (r < 0)
+        return r;
+    json_t *record = site_record(n);
+    json_object_set_new(record, "device", json_string(device));
+    json_object_set_new(record, "ifindex", json_integer(link.ifindex));
+    json_object_set_new(record, "note", note);
+    *ret_undo = json_pack("{s:s,s:o}", "label", st->label, "attached", record);
+    return 0;
+}
+
+/* Nothing may be left when this returns, not even packets that are held. */
+static int revert_attached(struct inject_env *env, const json_t *undo, json_t *changes,
+                           struct err *err)
+{
+    const json_t *record = json_object_get(undo, "attached");
+    const char *device = jsonx_str(record, "device", ""), *label = jsonx_str(undo, "label", "");
+    struct impair *impair = env->lab ? lab_impair(env->lab) : NULL;
+    AUTO_SITE site = {0};
+    size_t n = 0, swept = 0;
+    for (struct impair_line *l; impair && (l = impair_find(impair, label)); n++) {
+        int r = impair_disarm(l, err);
+        if (r < 0)
+            return r;
+    }
+    int r = site_find(env, record, &site, err);
+    if (r == 0)
+        r = site_device(&site, record, NULL, err);
+    if (r == 0)
+        r = impair_sweep(site.nl, device, json_object_get(record, "note"), &swept, err);
+    if (r != 0)
+        return r;
+    if (n || swept)
+        json_array_append_new(changes, json_sprintf("host %s, device %s: as it was before",
+                                                    jsonx_str(record, "host", "?"), device));
+    return 0;
+}
+
 static int network_prepare(struct inject_env *env, const struct step *step, void **ret_state,
                            json_t **ret_undo, struct err *err)
 {
@@ -286,10 +355,12 @@ static int network_prepare(struct inject_env *env, const struct step *step, void
     if (r < 0)
         return r;
     impaired_make(&st->params->impaired, &st->tables, &st->what);
-    r = arm_all(env, st, err);
+    st->attached = st->params->device != NULL;
+    r = st->attached ? note_attached(env, st, ret_undo, err) : arm_all(env, st, err);
     if (r < 0)
         return r;
-    *ret_undo = undo_record(st);
+    if (!st->attached)
+        *ret_undo = undo_record(st);
     *ret_state = steal_ptr(owner);
     return 0;
 }
@@ -313,6 +384,9 @@ static int network_apply(struct inject_env *env, void *state, struct inject_resu
 {
     struct network_state *st = state;
     struct span at = SPAN_UNSET;
+    int armed = st->attached ? arm_all(env, st, err) : 0;
+    if (armed < 0)
+        return armed;
     for (size_t i = 0; i < st->n_lines; i++) {
         struct span one;
         int r = impair_set(st->lines[i].line, true, &one, err);
@@ -339,7 +413,11 @@ static int network_revert(struct inject_env *env, const json_t *undo, struct inj
     struct impair *impair = env->lab ? lab_impair(env->lab) : NULL;
     AUTO_JSON *changes = json_array();
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
-    for (struct impair_line *l; impair && (l = impair_find(impair, label));) {
+    bool attached = json_object_get(undo, "attached");
+    int gone = attached ? revert_attached(env, undo, changes, err) : 0;
+    if (gone != 0)
+        return gone;
+    for (struct impair_line *l; !attached && impair && (l = impair_find(impair, label));) {
         AUTO_BUF text = BUF_INIT;
         impair_line_text(l, &text);
         int r = impair_retire(l, NULL, err);
@@ -432,14 +510,15 @@ static int network_verify(struct inject_env *env, void *state, struct inject_pro
     CLEANUP(standing_done) struct standing s = {0};
     struct bite_seen seen = {0};
     look(st, &s);
-    if (s.ok && !st->bite) {
+    /* In a host that others made there is nobody of ours at the other end. */
+    if (s.ok && !st->bite && !st->attached) {
         int r = begin_bite(env, st, err);
         if (r < 0)
             return r;
         st->began = p.at.lo;
     }
     bool over = st->bite && bite_is_over(st->bite);
-    if (s.ok && !over && !env->decide)
+    if (s.ok && !over && !env->decide && !st->attached)
         return INJECT_AGAIN;
     p.ok = s.ok;
     bool first = over && !st->told;
@@ -465,6 +544,7 @@ static const struct injector network_injector = {
     .is_fault = true,
     .lasts = true,
     .holds = true,
+    .attaches = true,
     .means = network_means,
     .check = network_check,
     .supported = network_supported,

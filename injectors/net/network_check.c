@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "injectors/net/link_device.h"
 #include "sim/base/cleanup.h"
 
 #define NOTHING_ASKED                                                                              \
@@ -95,7 +96,11 @@ int network_check(const struct scenario *s, const struct step *step, struct err 
     CLEANUP(topo_free_p) struct topo *topo = NULL;
     struct err warning = ERR_INIT;
     int r = inject_target_check(p->host, "host", err);
+    const struct host *h = p->host->host ? scenario_host(s, p->host->host) : NULL;
+    bool attached = h && h->netns;
     if (r == 0)
+        r = link_device_check(attached ? h : NULL, p->device, p->network, err);
+    if (r == 0 && !attached)
         r = ports_check(s, p->host, p->network, err);
     if (r < 0)
         return r;

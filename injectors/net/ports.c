@@ -46,6 +46,13 @@ void ports_of_host(const struct topo *t, const char *host, const char *network, 
     }
 }
 
+void ports_of_device(const char *host, const char *device, struct ports *p)
+{
+    struct port *port = add(p);
+    port->host = host;
+    snprintf(port->device, sizeof port->device, "%s", device);
+}
+
 void ports_of_target(const struct topo *topo, const struct target *t, const char *network,
                      struct ports *p)
 {

@@ -16,9 +16,9 @@
 #define PORT_ADDRESSES 16
 
 struct port {
-    const char *host, *network;
-    char name[16], device[16]; /* at the switch, inside the host */
-    struct inet_mac mac;       /* of the device */
+    const char *host, *network; /* network NULL: of a host that others made */
+    char name[16], device[16];  /* at the switch, inside the host */
+    struct inet_mac mac;        /* of the device */
     struct inet_prefix addresses[PORT_ADDRESSES];
     size_t n_addresses;
 };
@@ -32,6 +32,8 @@ void ports_done(struct ports *p);
 
 /* Appends the host's ports; network NULL: all of them. */
 void ports_of_host(const struct topo *t, const char *host, const char *network, struct ports *p);
+/* A device of a host that others made: no network, no port at a switch. */
+void ports_of_device(const char *host, const char *device, struct ports *p);
 /* Of the plainly named host, or of every candidate. */
 void ports_of_target(const struct topo *topo, const struct target *t, const char *network,
                      struct ports *p);

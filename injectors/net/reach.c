@@ -118,9 +118,11 @@ static void find_points(const struct network_params *p, struct reach *r)
         abort(); /* as the buffers of sim/base do */
     for (size_t i = 0; i < r->ports.n; i++) {
         if (p->direction != NETWORK_INGRESS)
-            r->points[r->n++] = (struct reach_point){&r->ports.items[i], false};
+            r->points[r->n++] = (struct reach_point){.port = &r->ports.items[i]};
         if (p->direction != NETWORK_EGRESS)
-            r->points[r->n++] = (struct reach_point){&r->ports.items[i], true};
+            r->points[r->n++] = (struct reach_point){.port = &r->ports.items[i],
+                                                     .arrives = p->device != NULL,
+                                                     .at_switch = p->device == NULL};
     }
 }
 
@@ -141,7 +143,10 @@ int reach_find(const struct topo *topo, const struct network_params *p, const ch
     int r = find_peers(topo, p, host, ret, err);
     if (r < 0)
         return r;
-    ports_of_host(topo, host, p->network, &ret->ports);
+    if (p->device)
+        ports_of_device(host, p->device, &ret->ports);
+    else
+        ports_of_host(topo, host, p->network, &ret->ports);
     find_points(p, ret);
     return 0;
 }
@@ -161,9 +166,11 @@ const char *reach_device(const struct reach_point *at)
 void reach_text(const struct reach *r, const struct reach_point *at, struct buf *out)
 {
     struct impair_scope s = reach_scope(r, at);
-    buf_printf(out, "host %s, network %s, what it %s: ", at->port->host, at->port->network,
-               at->at_switch ? "is sent" : "sends");
-    impair_scope_text(&s, false, out);
+    bool device = !at->port->network;
+    buf_printf(out, "host %s, %s %s, what it %s: ", at->port->host, device ? "device" : "network",
+               device ? at->port->device : at->port->network,
+               at->at_switch || at->arrives ? "is sent" : "sends");
+    impair_scope_text(&s, at->arrives, out);
 }
 
 bool reach_overlaps(const struct reach *a, const struct reach *b)
@@ -172,8 +179,9 @@ bool reach_overlaps(const struct reach *a, const struct reach *b)
         for (size_t k = 0; k < b->n; k++) {
             const struct reach_point *p = &a->points[i], *q = &b->points[k];
             struct impair_scope x = reach_scope(a, p), y = reach_scope(b, q);
-            if (p->at_switch == q->at_switch && strcmp(p->port->name, q->port->name) == 0 &&
-                impair_scopes_overlap(&x, &y))
+            if (p->at_switch == q->at_switch && p->arrives == q->arrives &&
+                strcmp(p->port->name, q->port->name) == 0 &&
+                strcmp(p->port->device, q->port->device) == 0 && impair_scopes_overlap(&x, &y))
                 return true;
         }
     return false;

@@ -11,7 +11,8 @@
 
 struct reach_point {
     const struct port *port; /* of `ports` */
-    bool at_switch;          /* the switch's end of the cable, whose egress is the host's ingress */
+    bool arrives;   /* at the device: of a host that others made, whose cable is not ours */
+    bool at_switch; /* the switch's end of the cable, whose egress is the host's ingress */
 };
 
 struct reach {

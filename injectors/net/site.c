@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "sim/base/jsonx.h"
+#include "sim/kernel/rtnl.h"
 
 void site_done(struct site *s)
 {
@@ -43,5 +44,27 @@ int site_find(struct inject_env *env, const json_t *record, struct site *ret, st
     r = nl_open_kernel(fd, where, &ret->own, err);
     if (r == 0)
         ret->nl = ret->own;
+    return r;
+}
+
+int site_device(const struct site *s, const json_t *record, struct rtnl_link *ret_link,
+                struct err *err)
+{
+    const char *name = jsonx_str(record, "device", "");
+    struct err why = ERR_INIT;
+    struct rtnl_link link;
+    int r = rtnl_link_get(s->nl, name, &link, &why);
+    if (r == 0 && link.ifindex == (int)jsonx_int(record, "ifindex", 0)) {
+        if (ret_link)
+            *ret_link = link;
+        return 0;
+    }
+    if (r == 0 || r == -ENODEV) {
+        err_set(err, ENODEV, "%s: the device %s that was touched has gone%s", nl_where(s->nl), name,
+                r == 0 ? "; another one has its name now, and is left alone" : "");
+        return INJECT_GONE;
+    }
+    if (err)
+        *err = why;
     return r;
 }

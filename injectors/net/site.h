@@ -16,5 +16,10 @@ void site_done(struct site *s);
 
 /* A new reference to {host, netns}; the caller adds what it will change. */
 json_t *site_record(const struct lab_node *n);
+/* Its device, {device, ifindex} of the record: 0, or INJECT_GONE when it is not there any more or is
+ * another one of that name. ret_link may be NULL. */
+struct rtnl_link;
+int site_device(const struct site *s, const json_t *record, struct rtnl_link *ret_link,
+                struct err *err);
 /* 0, or INJECT_GONE with the sentence: the namespace is no more, and with it what was changed in it. */
 int site_find(struct inject_env *env, const json_t *record, struct site *ret, struct err *err);

@@ -15,6 +15,8 @@
 #include "sim/impair/engine/engine.h"
 #include "sim/impair/kernel_line.h"
 #include "sim/impair/scope.h"
+#include "sim/impair/sweep.h"
+#include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
 
 #define PREF_FIRST 100
@@ -234,8 +236,10 @@ void impair_expect(struct impair *m, const struct impair_here *here)
 static int choose(struct impair *m, const struct impair_order *o, struct impair_line *line,
                   struct err *err)
 {
-    if (!m->tried && !nl_is_recording(o->point.nl)) {
-        impair_here_try(o->point.netns_fd, &m->here);
+    AUTO_CLOSE int own = -1;
+    if (!m->tried && !nl_is_recording(o->point.nl) && netns_new(&own, NULL) == 0) {
+        /* In a namespace for nothing else: the point's may be somebody else's, and outlive us. */
+        impair_here_try(own, &m->here);
         m->tried = true;
     } else if (!m->tried) {
         impair_here_of(NULL, &m->here);
@@ -264,18 +268,28 @@ static int arm_user(struct impair_line *line, const struct line_spec *spec,
     return r < 0 ? r : engine_arm(m->engine, &e, what, &line->user, err);
 }
 
+unsigned impair_next(const struct impair *m)
+{
+    return m->made;
+}
+
+void impair_name(unsigned number, char ret_tag[IMPAIR_TAG_MAX], uint16_t *ret_pref)
+{
+    snprintf(ret_tag, IMPAIR_TAG_MAX, "bs%u", number);
+    *ret_pref = (uint16_t)(PREF_FIRST + number % (PREF_LAST - PREF_FIRST));
+}
+
 static int arm_engine(struct impair_line *line, const struct impair_order *o, struct err *err)
 {
     AUTO_FREE struct sock_filter *ops = NULL;
-    char tag[16];
+    char tag[IMPAIR_TAG_MAX];
     struct impair *m = line->m;
     struct line_spec spec = {.point = &o->point, .tag = tag};
     int r = scope_program(o->scope, o->point.ingress, &ops, &spec.n_ops, err);
     if (r < 0)
         return r;
-    snprintf(tag, sizeof tag, "bs%u", m->made);
+    impair_name(m->made, tag, &spec.pref);
     spec.ops = ops;
-    spec.pref = (uint16_t)(PREF_FIRST + m->made % (PREF_LAST - PREF_FIRST));
     line->pref = spec.pref;
     m->made++;
     return line->engine == IMPAIR_USER ? arm_user(line, &spec, &line->what, err)

@@ -120,6 +120,8 @@ int node_attach(struct lab *lab, size_t at, const struct attached_host *h, int m
 static void node_detach(struct lab_node *n)
 {
     ready_end(n);
+    if (n->nl)
+        impair_gone(n->lab->impair, n->nl, NULL);
     n->nl = nl_free(n->nl);
     n->netns = -1;
     n->up = n->ready = false;

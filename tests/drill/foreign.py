@@ -62,6 +62,13 @@ def batch(tool, netns, *lines):
                    check=True)
 
 
+def _less(a, b):
+    """What of a is not in b; for people."""
+    if isinstance(a, list) and isinstance(b, list):
+        return [x for x in a if x not in b]
+    return a
+
+
 class Inside:
     """This thread in that network namespace, for a while."""
 
@@ -201,7 +208,8 @@ class Pair:
 
     def differences(self):
         now = self.state()
-        return {k: (self.before[k], now[k]) for k in now if now[k] != self.before[k]}
+        return {k: {"gone": _less(self.before[k], now[k]), "new": _less(now[k], self.before[k])}
+                for k in now if now[k] != self.before[k]}
 
     def is_down(self):
         return "UP" not in json.loads(run("ip", "-n", self.edge, "-j", "link", "show", "e0"))[0]["flags"]

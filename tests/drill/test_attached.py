@@ -45,6 +45,8 @@ def alive(pid):
 
 
 class Attached(unittest.TestCase):
+    maxDiff = None
+
     def setUp(self):
         self.pair = Pair("a%d" % os.getpid())
         self.addCleanup(self.pair.end)
@@ -214,6 +216,54 @@ class Cut(Attached):
         self.nothing_left(d)
         self.as_before()
         self.assertTrue(d.events("clean")[-1]["clean"])
+
+
+class Impaired(Attached):
+    """By our own engine: this kernel may have no netem."""
+    SCRIPT = """
+  - {id: slow, at: 200ms, %snetwork: {host: edge, device: e0, %sdelay: 30ms, engine: user}}"""
+
+    def test_packets_are_late_both_ways_and_what_others_have_stays(self):
+        for extra in ("", "direction: both, to: 10.99.0.2, protocol: tcp, "):
+            with self.subTest(extra=extra):
+                d = self.drill(self.SCRIPT % ("for: 300ms, ", extra)).run()
+                self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+                zero = d.events("inject")[0]["at"]["hi"] if "hi" in d.events("inject")[0]["at"] \
+                    else d.events("inject")[0]["at"][1]
+                during = [e["end"] - e["start"] for e in d.events("probe")
+                          if zero + 50e6 < e["start"] < zero + 250e6]
+                least = 30e6 * (2 if "both" in extra else 1)
+                self.assertTrue(during and min(during) >= least, (during, d.explain()))
+                clean = d.events("clean")[-1]
+                self.assertEqual((clean["clean"], clean["left"], clean["others"]), (True, [], []))
+                self.as_before()
+                self.nothing_left(d)
+
+    def test_where_nobody_had_filters_none_stay(self):
+        run("tc", "-n", self.pair.edge, "qdisc", "del", "dev", "e0", "clsact")
+        self.pair.before = self.pair.state()
+        d = self.drill(self.SCRIPT % ("for: 200ms, ", "")).run()
+        self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_the_runner_dies(self):
+        d = self.in_force(script=self.SCRIPT % ("", "direction: both, "), down=False)
+        self.halt.kill()
+        d.finish()
+        self.nothing_left(d)
+        self.as_before()
+        self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
+
+    def test_both_die_and_undo_takes_it_away(self):
+        d = self.in_force(script=self.SCRIPT % ("", "direction: both, "), down=False)
+        self.kill_all(d, down=False)
+        self.assertNotEqual(self.pair.differences(), {})
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("device e0: as it was before", text)
+        self.as_before()
+        self.nothing_left(d)
 
 
 class Asked(Attached):
@@ -501,7 +551,8 @@ class AtRandom(Attached):
             seed, self.KILLS, ", ".join("%s %d" % s for s in sorted(states.items()))))
 
     def one(self, rng):
-        script = rng.choice([LINK % "for: 20ms, ", Cut.SCRIPT.replace("300ms", "20ms") % ""])
+        script = rng.choice([LINK % "for: 20ms, ", Cut.SCRIPT.replace("300ms", "20ms") % "",
+                             Impaired.SCRIPT % ("for: 20ms, ", "")])
         script = script.replace("200ms", "0s")
         d = Drill(self.scene(script).replace("settle: 100ms", "settle: 0s"), "--yes").start()
         victims = rng.choice(["all"] * 6 + ["runner", "warden"])
@@ -520,7 +571,7 @@ class AtRandom(Attached):
                 halt.kill()
             d.finish()
             wait_until(lambda: not processes_of(d.token))
-            left = self.pair.is_down()
+            left = bool(self.pair.differences())
             self.assertEqual(Cut.table(self), [])
             if victims != "all":
                 self.assertFalse(left, "who was left did not undo")

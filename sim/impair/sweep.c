@@ -1,0 +1,187 @@
+/* Taking away lines whose maker is dead. See sweep.h. */
+#include "sim/impair/sweep.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sim/base/jsonx.h"
+#include "sim/kernel/rtnl.h"
+#include "sim/kernel/tc.h"
+
+static const char *const hook_words[] = {[TC_EGRESS] = "egress", [TC_INGRESS] = "ingress"};
+/* Of a tag: an ifb of either direction, both ends of a veth (kernel_line.c, engine/cable.c). */
+static const char ends[] = "eiab";
+
+struct range { /* of numbers of lines */
+    unsigned first, n;
+};
+
+static struct range range_of(const json_t *note)
+{
+    return (struct range){(unsigned)jsonx_int(note, "first", 0),
+                          (unsigned)jsonx_int(note, "lines", 0)};
+}
+
+/* Is it a device of one of these lines, by its name? */
+static bool is_named(struct range r, const char *device)
+{
+    size_t n = strlen(device);
+    char tag[IMPAIR_TAG_MAX];
+    uint16_t pref;
+    for (unsigned k = 0; k < r.n; k++) {
+        impair_name(r.first + k, tag, &pref);
+        if (strlen(tag) + 1 == n && strncmp(tag, device, n - 1) == 0 && strchr(ends, device[n - 1]))
+            return true;
+    }
+    return false;
+}
+
+static bool is_preferred(struct range r, uint16_t seen)
+{
+    char tag[IMPAIR_TAG_MAX];
+    uint16_t pref;
+    for (unsigned k = 0; k < r.n; k++) {
+        impair_name(r.first + k, tag, &pref);
+        if (pref == seen)
+            return true;
+    }
+    return false;
+}
+
+/* Filters that stand at one hook: [[pref, handle]…] */
+static int note_filters(struct nl *nl, const char *device, enum tc_hook hook, json_t *note,
+                        struct err *err)
+{
+    AUTO_FREE struct tc_filter_seen *seen = NULL;
+    size_t n = 0;
+    json_t *list = json_array();
+    int r = tc_filters(nl, device, hook, &seen, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        json_array_append_new(
+            list, json_pack("[I,I]", (json_int_t)seen[i].pref, (json_int_t)seen[i].handle));
+    json_object_set_new(note, hook_words[hook], list);
+    return r;
+}
+
+/* Devices that have such names already: somebody else's. */
+static int note_devices(struct nl *nl, json_t *note, struct err *err)
+{
+    AUTO_FREE struct rtnl_link *links = NULL;
+    size_t n = 0;
+    json_t *theirs = json_array();
+    json_object_set_new(note, "theirs", theirs);
+    int r = rtnl_links(nl, &links, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (is_named(range_of(note), links[i].name))
+            json_array_append_new(theirs, json_integer(links[i].ifindex));
+    return r;
+}
+
+int impair_note(const struct impair *m, size_t lines, struct nl *nl, const char *device,
+                json_t **ret, struct err *err)
+{
+    char kind[TC_KIND_MAX];
+    AUTO_JSON *note =
+        json_pack("{s:I,s:I}", "first", (json_int_t)impair_next(m), "lines", (json_int_t)lines);
+    int r = tc_clsact_find(nl, device, kind, err);
+    if (r < 0)
+        return r;
+    json_object_set_new(note, "clsact", json_boolean(kind[0]));
+    for (int hook = TC_EGRESS; hook <= TC_INGRESS && r == 0; hook++)
+        r = note_filters(nl, device, (enum tc_hook)hook, note, err);
+    if (r == 0)
+        r = note_devices(nl, note, err);
+    if (r < 0)
+        return r;
+    *ret = json_incref(note);
+    return 0;
+}
+
+/* --- Taking away ------------------------------------------------------------------------------ */
+
+static bool was_there(const json_t *before, const struct tc_filter_seen *f)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach (before, i, one)
+        if (json_integer_value(json_array_get(one, 0)) == f->pref &&
+            json_integer_value(json_array_get(one, 1)) == (json_int_t)f->handle)
+            return true;
+    return false;
+}
+
+static bool is_ours(const json_t *note, enum tc_hook hook, const struct tc_filter_seen *f)
+{
+    return strcmp(f->kind, "bpf") == 0 && is_preferred(range_of(note), f->pref) &&
+           !was_there(json_object_get(note, hook_words[hook]), f);
+}
+
+/* *ret_left: filters of anybody that stay. */
+static int sweep_filters(struct nl *nl, const char *device, const json_t *note, enum tc_hook hook,
+                         size_t *n_swept, size_t *ret_left, struct err *err)
+{
+    AUTO_FREE struct tc_filter_seen *seen = NULL;
+    size_t n = 0;
+    int r = tc_filters(nl, device, hook, &seen, &n, err);
+    for (size_t i = 0; i < n; i++) {
+        if (!is_ours(note, hook, &seen[i])) {
+            ++*ret_left;
+            continue;
+        }
+        tc_filter_delete(
+            nl, &(struct tc_filter){
+                    .dev = device, .hook = hook, .pref = seen[i].pref, .handle = seen[i].handle});
+        nl_forgive(nl, ENOENT);
+        ++*n_swept;
+    }
+    return r < 0 ? r : nl_flush(nl, err);
+}
+
+static bool is_theirs(const json_t *note, int ifindex)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach (json_object_get(note, "theirs"), i, one)
+        if (json_integer_value(one) == ifindex)
+            return true;
+    return false;
+}
+
+static int sweep_devices(struct nl *nl, const json_t *note, size_t *n_swept, struct err *err)
+{
+    AUTO_FREE struct rtnl_link *links = NULL;
+    size_t n = 0;
+    int r = rtnl_links(nl, &links, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (!is_named(range_of(note), links[i].name) || is_theirs(note, links[i].ifindex))
+            continue;
+        rtnl_link_delete(nl, links[i].name);
+        nl_forgive(nl, ENODEV); /* with its other end */
+        r = nl_flush(nl, err);
+        ++*n_swept;
+    }
+    return r;
+}
+
+int impair_sweep(struct nl *nl, const char *device, const json_t *note, size_t *ret_n,
+                 struct err *err)
+{
+    size_t n = 0, left = 0;
+    char kind[TC_KIND_MAX];
+    int r = 0;
+    /* Filters first: what they redirect to would be lost without its device. */
+    for (int hook = TC_EGRESS; hook <= TC_INGRESS && r == 0; hook++)
+        r = sweep_filters(nl, device, note, (enum tc_hook)hook, &n, &left, err);
+    if (r == 0)
+        r = sweep_devices(nl, note, &n, err);
+    if (r == 0)
+        r = tc_clsact_find(nl, device, kind, err);
+    if (r == 0 && strcmp(kind, "clsact") == 0 && !left && !jsonx_bool(note, "clsact", true)) {
+        tc_clsact_delete(nl, device);
+        r = nl_flush(nl, err);
+        n++;
+    }
+    if (r == 0)
+        *ret_n = n;
+    return r;
+}

@@ -1,0 +1,24 @@
+/* Lines in a namespace that outlives us: what they will be called, noted before they are armed, so that
+ * somebody else can take them away after our death, and nothing of others'.
+ *
+ * Ownership: notes are json_t by reference, as said.
+ */
+#pragma once
+
+#include "sim/impair/impair.h"
+#include <jansson.h>
+
+/* Of the next `lines` lines of m, of which any may stand on this device. Changes nothing. ret: a new
+ * reference. */
+int impair_note(const struct impair *m, size_t lines, struct nl *nl, const char *device,
+                json_t **ret, struct err *err);
+/* Takes away what stands of them: filters with their priorities that were not there before, devices
+ * with their names that were not there before, clsact when there was none before and no filter of
+ * anybody is left in it. May be called again. *ret_n: how much was taken away. */
+int impair_sweep(struct nl *nl, const char *device, const json_t *note, size_t *ret_n,
+                 struct err *err);
+
+/* Private to the room: the number of the next line, and what a line of that number is called. */
+#define IMPAIR_TAG_MAX 16
+unsigned impair_next(const struct impair *m);
+void impair_name(unsigned number, char ret_tag[IMPAIR_TAG_MAX], uint16_t *ret_pref);
