@@ -528,6 +528,26 @@ static void an_undoer_that_dies_is_continued(void **state)
     assert_false(exists(t, "r1"));
 }
 
+/* Armed long before: what had not begun is not undone, what had is. */
+static void what_was_armed_is_undone_from_its_beginning_on(void **state)
+{
+    struct place_of_test *t = *state;
+    const struct journal_entry armed = {.life = JOURNAL_KEPT, .armed = true};
+    const struct journal_entry lasting = {.life = JOURNAL_KEPT, .armed = true, .persistent = true};
+    struct journal *j = open_journal(t, "r1");
+    append(j, "one", &armed);
+    uint64_t two = append(j, "two", &armed);
+    append(j, "three", &lasting);
+    OK(journal_sync(j, &err));
+    OK(journal_begin(j, two, &err));
+    struct err why = ERR_INIT;
+    assert_int_equal(journal_begin(j, 77, &why), -ENOENT);
+    journal_close(j);
+    assert_int_equal(undo_all(t), 0);
+    assert_string_equal(notes_of()->text, "three two");
+    assert_false(exists(t, "r1"));
+}
+
 static void files_of_others_are_not_looked_at(void **state)
 {
     struct place_of_test *t = *state;
@@ -609,6 +629,7 @@ int main(void)
         IN_A_FOLDER(a_line_that_cannot_be_read_keeps_the_file),
         IN_A_FOLDER(without_its_first_line_nothing_is_touched),
         IN_A_FOLDER(bytes_of_any_kind_do_no_harm),
+        IN_A_FOLDER(what_was_armed_is_undone_from_its_beginning_on),
         IN_A_FOLDER(an_undoer_that_dies_is_continued),
         IN_A_FOLDER(files_of_others_are_not_looked_at),
         IN_A_FOLDER(the_warden_undoes_tied_ones_too),

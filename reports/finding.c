@@ -223,6 +223,15 @@ static void of_trouble(struct result *r)
                     "the record's last line was torn (%zu bytes): what was being written then is "
                     "lost",
                     r->torn);
+    for (size_t i = 0; i < r->scenario->hosts.n; i++) {
+        const struct host *h = r->scenario->hosts.items[i];
+        if (h->netns && r->trials_n > 1)
+            result_find(
+                r, "not_rebuilt", WEIGHT_NOTE, NULL, 0, -1,
+                "%s was made by others and was the same host in every trial: what one trial "
+                "left behind in its servers, the next one found",
+                h->name);
+    }
     if (r->scenario->phase == 1)
         result_find(r, "phase_fixed", WEIGHT_WARNING, NULL, 0, -1,
                     "phase: fixed gives every trial the same phase; nothing is said about their "

@@ -324,6 +324,7 @@ static int drill_open(struct drill *d, struct err *err)
     struct warden_spec ws = {.dirfd = o->dirfd,
                              .record = "record.ndjson",
                              .journal_folder = o->journal_folder,
+                             .run = o->id,
                              .origin = origin,
                              .deadline = DRILL_DEADLINE,
                              .patience = DRILL_PATIENCE,

@@ -3,6 +3,7 @@
 #include "tests/support/test.h"
 
 #include "injectors/injector.h"
+#include "injectors/journal.h"
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
@@ -405,6 +406,55 @@ static void an_action_that_ends_later_is_recorded_with_its_exit(void **state)
     assert_string_equal(jsonx_str(json_array_get(actions, 1), "output", ""), "no\n");
 }
 
+/* What outlives us is prepared, and on the disk, before the clock starts; what never came to it is taken
+ * back from there. */
+static void what_is_kept_is_armed_before_the_clock_starts(void **state)
+{
+    struct world *w = *state;
+    struct script_handlers h = {.spoilt = on_spoilt, .changed = on_changed};
+    char folder[96];
+    snprintf(folder, sizeof folder, "%s/journal", w->dir);
+    assert_int_equal(journal_open(folder, "test", &w->core.journal, NULL), 0);
+    for (size_t i = 0; i < 2; i++) {
+        w->injectors[i].kept = true;
+        w->steps[i].at = (nsec)(i + 1) * NSEC_SEC;
+    }
+    w->steps[2].at = NSEC_SEC; /* not kept */
+    w->scenario.script.n = 3;
+    w->script = script_new(&w->core, NULL, 1, &h);
+    assert_int_equal(script_arm(w->script, NULL), 0);
+    assert_int_equal(w->plans[0].prepared + w->plans[1].prepared, 2);
+    assert_int_equal(w->plans[2].prepared, 0);
+    assert_int_equal(w->plans[0].applied, 0);
+    assert_true(journal_fd(w->core.journal) >= 0);
+    script_go(w->script, 0);
+    until(w, 1500 * NSEC_MSEC);
+    assert_int_equal(w->plans[0].applied, 1);
+    assert_int_equal(w->plans[0].prepared, 1);
+    AUTO_JSON *pending = journal_pending(w->core.journal);
+    assert_true(jsonx_bool(json_array_get(pending, 0), "begun", false));
+    assert_false(jsonx_bool(json_array_get(pending, 1), "begun", false));
+    assert_int_equal(script_undo_all(w->script, "end"), 0);
+    w->script = script_free(w->script);
+    assert_int_equal(json_array_size(pending), 0);
+    w->core.journal = journal_close(w->core.journal);
+    assert_int_equal(rmdir(folder), 0); /* nothing stays in it */
+}
+
+static void a_target_that_has_gone_arms_nothing(void **state)
+{
+    struct world *w = *state;
+    struct script_handlers h = {.spoilt = on_spoilt, .changed = on_changed};
+    struct err err = ERR_INIT;
+    w->injectors[0].kept = true;
+    w->steps[0].at = NSEC_SEC;
+    w->plans[0].prepare_rc = -ESRCH;
+    w->scenario.script.n = 1;
+    w->script = script_new(&w->core, NULL, 1, &h);
+    assert_int_equal(script_arm(w->script, &err), -ESRCH);
+    assert_string_equal(err.text, "step a: the target has gone");
+}
+
 static void a_halted_script_begins_nothing_more(void **state)
 {
     struct world *w = *state;
@@ -463,6 +513,8 @@ int main(void)
         T(an_open_question_is_decided_before_undoing),
         T(a_fault_that_others_ended_is_told),
         T(an_action_that_ends_later_is_recorded_with_its_exit),
+        T(what_is_kept_is_armed_before_the_clock_starts),
+        T(a_target_that_has_gone_arms_nothing),
         T(a_halted_script_begins_nothing_more),
         T(nothing_is_injected_of_which_the_warden_did_not_hear),
     };

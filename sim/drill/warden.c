@@ -367,7 +367,8 @@ static void watchman_undone(const struct journal_undone *u, void *data)
     struct watchman_undoing *w = data;
     AUTO_BUF text = BUF_INIT;
     bool ok = u->outcome != JOURNAL_FAILED;
-    if (u->step) {
+    bool this_run = w->m->spec.run && !strcmp(u->run, w->m->spec.run);
+    if (u->step && this_run) {
         json_t *changes =
             u->result && u->result->changes ? json_incref(u->result->changes) : json_array();
         if (ok && !json_array_size(changes) && u->text)

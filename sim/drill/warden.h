@@ -26,6 +26,7 @@ struct warden_spec {
     int dirfd;          /* of the run's folder */
     const char *record; /* name of the record in it */
     const char *journal_folder;
+    const char *run;              /* its id: whose entries in there are this run's; NULL: none */
     nsec origin;                  /* the record's */
     nsec deadline;                /* without a beat */
     nsec patience;                /* of the runner, for the warden's answer */

@@ -70,7 +70,7 @@ class Odd(unittest.TestCase):
     def test_a_signal_while_the_folder_is_made(self):
         """It stops the drill in its order: nothing half-made stays, and a report says what was."""
         seen = 0
-        for ms in range(4, 90, 6):
+        for ms in range(4, 200, 12):
             d = self.start(scene(KILL, start=REVIVING, rto="1500ms"))
             time.sleep(ms / 1000)  # the moment is the subject
             d.process.send_signal(signal.SIGTERM)
