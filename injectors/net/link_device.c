@@ -25,7 +25,8 @@ const struct host *link_device_host(const struct scenario *s, const struct link_
     return h && h->netns ? h : NULL;
 }
 
-int link_device_check(const struct host *h, const char *device, const char *network, struct err *err)
+int link_device_check(const struct host *h, const char *device, const char *network,
+                      struct err *err)
 {
     if (!h)
         return device ? err_set(err, EINVAL,

@@ -14,7 +14,8 @@ struct link_device;
 /* The target when it is one of these hosts; NULL: of the lab. */
 const struct host *link_device_host(const struct scenario *s, const struct link_params *p);
 /* h NULL: of the lab, which has no `device`; else it must have one, and no `network`. */
-int link_device_check(const struct host *h, const char *device, const char *network, struct err *err);
+int link_device_check(const struct host *h, const char *device, const char *network,
+                      struct err *err);
 int link_device_plan(const struct link_params *p, json_t *texts, struct err *err);
 /* -EALREADY: it is down already; -ENODEV: there is none; -ESRCH: the host has gone; -EOPNOTSUPP: what
  * hangs on it could not be put back. ret_undo: a new reference. */
