@@ -663,6 +663,8 @@ static int tests(void)
         cmocka_unit_test(plans_tell_of_standing_impairments),
         cmocka_unit_test(a_dead_engine_leaves_the_path_open),
     };
+    if (kit_is_rootless() && kit_has_ids())
+        return 0; /* more uids make no difference to a network */
     return cmocka_run_group_tests(list, NULL, NULL);
 }
 
