@@ -34,9 +34,9 @@ import time
 import fetch
 import image
 
-PACKAGES = ("bash", "coreutils", "dash", "findutils", "grep", "iproute2", "kmod", "mount", "nftables",
-            "procps", "python3", "python3-jsonschema", "sed", "sysvinit-utils", "uidmap",
-            "util-linux")
+PACKAGES = ("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "iproute2", "jq", "kmod",
+            "mount", "nftables", "nginx-light", "procps", "python3", "python3-jsonschema", "sed",
+            "sysvinit-utils", "uidmap", "util-linux")
 QEMU = "qemu-system-x86_64"
 # A virtual clock: a nanosecond for each instruction, and no waiting while the guest sleeps. Where the
 # processor boasts of fast string instructions (erms, rep_good), the kernel copies and clears memory
