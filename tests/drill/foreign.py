@@ -5,6 +5,7 @@ others say of all this, before and after.
 The test stands in a mount namespace of its own, in which /run/netns and the journal's folder are its own
 and empty: nothing of it is seen by others, and it sees nothing of theirs.
 """
+import atexit
 import ctypes
 import json
 import os
@@ -42,8 +43,11 @@ def own_mounts():
     _must(_libc.unshare(CLONE_NEWNS), "unshare")
     mount(None, "/", flags=MS_REC | MS_PRIVATE)
     for d in ("/run/netns", JOURNALS):
-        os.makedirs(d, exist_ok=True)
+        if not os.path.isdir(d):
+            os.makedirs(d)
+            atexit.register(os.rmdir, d)
         mount("test", d, "tmpfs", data="mode=0755")
+        atexit.register(unmount, d)  # called before that rmdir
 
 
 def run(*argv, ok=True):
