@@ -138,10 +138,7 @@ static int folder_copy(int dirfd, const char *folder, const char *path, int sour
                        struct buf *sums, struct err *err)
 {
     char to[PATH_MAX];
-    struct stat st;
     snprintf(to, sizeof to, "files/%s/%s", folder, path);
-    if (fstatat(dirfd, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return 0; /* named twice */
     int rc = file_copy_tree(source_dirfd, path, dirfd, to, err);
     return rc < 0 ? rc : folder_sums(dirfd, to, sums, err);
 }
@@ -153,8 +150,13 @@ static int folder_tables(int dirfd, const struct impaired *m, int source_dirfd, 
     const char *names[2];
     size_t n = impaired_files(m, names);
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = folder_copy(dirfd, "_scenario", names[i], source_dirfd, sums, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        char to[PATH_MAX];
+        struct stat st;
+        snprintf(to, sizeof to, "files/_scenario/%s", names[i]);
+        if (fstatat(dirfd, to, &st, AT_SYMLINK_NOFOLLOW) < 0) /* else named twice */
+            rc = folder_copy(dirfd, "_scenario", names[i], source_dirfd, sums, err);
+    }
     return rc;
 }
 
