@@ -33,7 +33,7 @@ echo "$code" >"$WORK/answer"
 [ ! -d /etc/rc2.d ] || ln -sf ../init.d/nginx /etc/rc2.d/S01nginx # as its package does
 case ${APT:-} in
 fails) exit 100 ;;
-waits) touch "$WORK/waiting"; sleep 60 & echo $! >"$WORK/sleeper"; wait ;;
+waits) sleep 60 & echo $! >"$WORK/sleeper"; touch "$WORK/waiting"; wait ;;
 esac
 EOF
 cat >"$work/bin/update-rc.d" <<'EOF'
