@@ -331,7 +331,7 @@ static int revert_attached(struct inject_env *env, const json_t *undo, json_t *c
     if (r == 0)
         r = site_device(&site, record, NULL, err);
     if (r == 0)
-        r = impair_sweep(site.nl, device, json_object_get(record, "note"), &swept, err);
+        r = impair_sweep(impair, site.nl, device, json_object_get(record, "note"), &swept, err);
     if (r != 0)
         return r;
     if (n || swept)

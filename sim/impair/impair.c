@@ -279,6 +279,14 @@ void impair_name(unsigned number, char ret_tag[IMPAIR_TAG_MAX], uint16_t *ret_pr
     *ret_pref = (uint16_t)(PREF_FIRST + number % (PREF_LAST - PREF_FIRST));
 }
 
+bool impair_lives(const struct impair *m, uint16_t pref)
+{
+    const struct impair_line *l = m ? m->lines : NULL;
+    while (l && (l->retired || l->pref != pref))
+        l = l->next;
+    return l;
+}
+
 static int arm_engine(struct impair_line *line, const struct impair_order *o, struct err *err)
 {
     AUTO_FREE struct sock_filter *ops = NULL;

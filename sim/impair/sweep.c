@@ -14,12 +14,13 @@ static const char ends[] = "eiab";
 
 struct range { /* of numbers of lines */
     unsigned first, n;
+    const struct impair *m; /* those that live in it are not meant; NULL: all are */
 };
 
-static struct range range_of(const json_t *note)
+static struct range range_of(const struct impair *m, const json_t *note)
 {
     return (struct range){(unsigned)jsonx_int(note, "first", 0),
-                          (unsigned)jsonx_int(note, "lines", 0)};
+                          (unsigned)jsonx_int(note, "lines", 0), m};
 }
 
 /* Is it a device of one of these lines, by its name? */
@@ -31,7 +32,7 @@ static bool is_named(struct range r, const char *device)
     for (unsigned k = 0; k < r.n; k++) {
         impair_name(r.first + k, tag, &pref);
         if (strlen(tag) + 1 == n && strncmp(tag, device, n - 1) == 0 && strchr(ends, device[n - 1]))
-            return true;
+            return !impair_lives(r.m, pref);
     }
     return false;
 }
@@ -43,7 +44,7 @@ static bool is_preferred(struct range r, uint16_t seen)
     for (unsigned k = 0; k < r.n; k++) {
         impair_name(r.first + k, tag, &pref);
         if (pref == seen)
-            return true;
+            return !impair_lives(r.m, pref);
     }
     return false;
 }
@@ -72,7 +73,7 @@ static int note_devices(struct nl *nl, json_t *note, struct err *err)
     json_object_set_new(note, "theirs", theirs);
     int r = rtnl_links(nl, &links, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++)
-        if (is_named(range_of(note), links[i].name))
+        if (is_named(range_of(NULL, note), links[i].name))
             json_array_append_new(theirs, json_integer(links[i].ifindex));
     return r;
 }
@@ -110,21 +111,23 @@ static bool was_there(const json_t *before, const struct tc_filter_seen *f)
     return false;
 }
 
-static bool is_ours(const json_t *note, enum tc_hook hook, const struct tc_filter_seen *f)
+static bool is_ours(const struct impair *m, const json_t *note, enum tc_hook hook,
+                    const struct tc_filter_seen *f)
 {
-    return strcmp(f->kind, "bpf") == 0 && is_preferred(range_of(note), f->pref) &&
+    return strcmp(f->kind, "bpf") == 0 && is_preferred(range_of(m, note), f->pref) &&
            !was_there(json_object_get(note, hook_words[hook]), f);
 }
 
 /* *ret_left: filters of anybody that stay. */
-static int sweep_filters(struct nl *nl, const char *device, const json_t *note, enum tc_hook hook,
-                         size_t *n_swept, size_t *ret_left, struct err *err)
+static int sweep_filters(const struct impair *m, struct nl *nl, const char *device,
+                         const json_t *note, enum tc_hook hook, size_t *n_swept, size_t *ret_left,
+                         struct err *err)
 {
     AUTO_FREE struct tc_filter_seen *seen = NULL;
     size_t n = 0;
     int r = tc_filters(nl, device, hook, &seen, &n, err);
     for (size_t i = 0; i < n; i++) {
-        if (!is_ours(note, hook, &seen[i])) {
+        if (!is_ours(m, note, hook, &seen[i])) {
             ++*ret_left;
             continue;
         }
@@ -147,13 +150,14 @@ static bool is_theirs(const json_t *note, int ifindex)
     return false;
 }
 
-static int sweep_devices(struct nl *nl, const json_t *note, size_t *n_swept, struct err *err)
+static int sweep_devices(const struct impair *m, struct nl *nl, const json_t *note, size_t *n_swept,
+                         struct err *err)
 {
     AUTO_FREE struct rtnl_link *links = NULL;
     size_t n = 0;
     int r = rtnl_links(nl, &links, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++) {
-        if (!is_named(range_of(note), links[i].name) || is_theirs(note, links[i].ifindex))
+        if (!is_named(range_of(m, note), links[i].name) || is_theirs(note, links[i].ifindex))
             continue;
         rtnl_link_delete(nl, links[i].name);
         nl_forgive(nl, ENODEV); /* with its other end */
@@ -163,17 +167,17 @@ static int sweep_devices(struct nl *nl, const json_t *note, size_t *n_swept, str
     return r;
 }
 
-int impair_sweep(struct nl *nl, const char *device, const json_t *note, size_t *ret_n,
-                 struct err *err)
+int impair_sweep(const struct impair *m, struct nl *nl, const char *device, const json_t *note,
+                 size_t *ret_n, struct err *err)
 {
     size_t n = 0, left = 0;
     char kind[TC_KIND_MAX];
     int r = 0;
     /* Filters first: what they redirect to would be lost without its device. */
     for (int hook = TC_EGRESS; hook <= TC_INGRESS && r == 0; hook++)
-        r = sweep_filters(nl, device, note, (enum tc_hook)hook, &n, &left, err);
+        r = sweep_filters(m, nl, device, note, (enum tc_hook)hook, &n, &left, err);
     if (r == 0)
-        r = sweep_devices(nl, note, &n, err);
+        r = sweep_devices(m, nl, note, &n, err);
     if (r == 0)
         r = tc_clsact_find(nl, device, kind, err);
     if (r == 0 && strcmp(kind, "clsact") == 0 && !left && !jsonx_bool(note, "clsact", true)) {

@@ -14,11 +14,15 @@ int impair_note(const struct impair *m, size_t lines, struct nl *nl, const char 
                 json_t **ret, struct err *err);
 /* Takes away what stands of them: filters with their priorities that were not there before, devices
  * with their names that were not there before, clsact when there was none before and no filter of
- * anybody is left in it. May be called again. *ret_n: how much was taken away. */
-int impair_sweep(struct nl *nl, const char *device, const json_t *note, size_t *ret_n,
-                 struct err *err);
+ * anybody is left in it. May be called again. m: its lines that are armed and not retired stay, for
+ * the note of one fault covers the lines of those that are armed after it; NULL: it is dead, all go.
+ * *ret_n: how much was taken away. */
+int impair_sweep(const struct impair *m, struct nl *nl, const char *device, const json_t *note,
+                 size_t *ret_n, struct err *err);
 
 /* Private to the room: the number of the next line, and what a line of that number is called. */
 #define IMPAIR_TAG_MAX 16
 unsigned impair_next(const struct impair *m);
 void impair_name(unsigned number, char ret_tag[IMPAIR_TAG_MAX], uint16_t *ret_pref);
+/* Has m a line of this priority that is not retired? m may be NULL. */
+bool impair_lives(const struct impair *m, uint16_t pref);
