@@ -457,7 +457,7 @@ static const char firewall[] =
 
 static const char firewall_as_it_is[] =
     "nft -s list table inet own; if command -v iptables >/dev/null; then iptables-save; "
-    "ip6tables-save; iptables-legacy-save; fi | grep -v '^[#:]'";
+    "ip6tables-save; iptables-legacy-save; fi | sed '/^[#:]/d'";
 
 static void must_stand(struct kit *k, const char *before)
 {
