@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 
 import harness
 
@@ -73,6 +74,15 @@ def _less(a, b):
     return a
 
 
+def _still(value):
+    """Without the clocks of a bridge."""
+    if isinstance(value, dict):
+        return {k: _still(v) for k, v in value.items() if not k.endswith("_timer")}
+    if isinstance(value, list):
+        return [_still(v) for v in value]
+    return value
+
+
 class Inside:
     """This thread in that network namespace, for a while."""
 
@@ -131,6 +141,14 @@ table netdev watch {
 """
 
 
+def echo(netns):
+    """A server in it, at port 8080; the connections of all its addresses."""
+    server = subprocess.Popen(["ip", "netns", "exec", netns, "python3", "-S", "-c", ECHO],
+                              stdout=subprocess.PIPE, text=True)
+    server.stdout.readline()
+    return server
+
+
 class Pair:
     """Two namespaces with a cable e0 - e0; all the furniture stands in the first."""
 
@@ -157,9 +175,7 @@ class Pair:
             batch("ip", n, "link set lo up", "address add 10.99.0.%d/24 dev e0" % i,
                   "address add fd99::%d/64 dev e0" % i, "link set e0 up")
         self._furnish()
-        self.server = subprocess.Popen(["ip", "netns", "exec", self.edge, "python3", "-S", "-c", ECHO],
-                                       stdout=subprocess.PIPE, text=True)
-        self.server.stdout.readline()
+        self.server = echo(self.edge)
         with Inside(self.far):
             self.connection = socket.create_connection(("10.99.0.1", 8080), timeout=5)
         harness.wait_until(lambda: not any("tentative" in run("ip", "-n", n, "address")
@@ -198,9 +214,11 @@ class Pair:
                            "rule": "ip -n %s -j rule",
                            "neighbour": "ip -n %s -j neighbour show nud permanent",
                            "qdisc": "tc -n %s -j qdisc", "class": "tc -n %s class show dev e0",
-                           "filter": "tc -n %s filter show dev e0"}.items():
+                           "filter": "tc -n %s filter show dev e0",
+                           "ingress": "tc -n %s filter show dev e0 ingress",
+                           "egress": "tc -n %s filter show dev e0 egress"}.items():
             text = run(*(argv % e).split())
-            found[name] = harness.masked(json.loads(text or "null")) if "-j" in argv else text
+            found[name] = _still(harness.masked(json.loads(text or "null"))) if "-j" in argv else text
         for route in ("route", "route6"):  # their order is that of making
             found[route] = sorted(found[route], key=lambda r: json.dumps(r, sort_keys=True))
         with Inside(e):
@@ -233,6 +251,91 @@ class Pair:
             self.server.stdout.close()
         for n in (self.edge, self.far):
             run("ip", "netns", "del", n, ok=False)
+
+
+# As podman's network (CNI's bridge and portmap) writes them, through iptables-nft.
+CONTAINER_RULES = """
+*nat
+:CNI-POD - [0:0]
+:CNI-HOSTPORT-DNAT - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+-A CNI-HOSTPORT-DNAT -p tcp -m tcp --dport 8081 -j DNAT --to-destination 10.88.0.5:8080
+-A POSTROUTING -s 10.88.0.5/32 -m comment --comment "name: podman" -j CNI-POD
+-A CNI-POD -d 10.88.0.0/16 -j ACCEPT
+-A CNI-POD ! -d 224.0.0.0/4 -j MASQUERADE
+COMMIT
+*filter
+:FORWARD DROP [0:0]
+:CNI-FORWARD - [0:0]
+-A FORWARD -m comment --comment "CNI firewall plugin rules" -j CNI-FORWARD
+-A CNI-FORWARD -d 10.88.0.5/32 -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT
+-A CNI-FORWARD -s 10.88.0.5/32 -j ACCEPT
+COMMIT
+"""
+
+
+class Container:
+    """A running container in the first namespace of a pair: on a bridge, behind masquerading, with a
+    port of the host forwarded to it. Both it and the far end echo; the far end has two addresses."""
+
+    def __init__(self, pair):
+        self.pair, self.name, self.servers = pair, pair.edge + "-pod", []
+        try:
+            self._build()
+        except BaseException:
+            self.end()
+            raise
+
+    def _build(self):
+        e = self.pair.edge
+        run("ip", "netns", "add", self.name)
+        for n in (e, self.name):  # duplicates are not looked for: it takes a second
+            with Inside(n):
+                with open("/proc/sys/net/ipv6/conf/default/dad_transmits", "w") as f:
+                    f.write("0")
+        run("ip", "-n", e, "link", "add", "veth77", "type", "veth", "peer", "name", "eth0", "netns",
+            self.name)
+        batch("ip", e, "link add cni0 type bridge", "address add 10.88.0.1/16 dev cni0",
+              "link set veth77 master cni0", "link set veth77 up", "link set cni0 up")
+        batch("ip", self.name, "link set lo up", "address add 10.88.0.5/16 dev eth0",
+              "link set eth0 up", "route add default via 10.88.0.1")
+        run("ip", "-n", self.pair.far, "address", "add", "10.99.0.3/24", "dev", "e0")
+        with Inside(e):
+            with open("/proc/sys/net/ipv4/ip_forward", "w") as f:
+                f.write("1")
+            subprocess.run(["iptables-nft-restore", "--noflush"], input=CONTAINER_RULES, text=True,
+                           check=True)
+        for n in (self.name, self.pair.far):
+            self.servers.append(echo(n))
+        harness.wait_until(lambda: not any("tentative" in run("ip", "-n", n, "address")
+                                           for n in (e, self.name)))
+        self.pair.before = self.pair.state()
+
+    def dials(self, address):
+        with Inside(self.name):
+            return socket.create_connection((address, 8080), timeout=5)
+
+    def is_dialled(self):
+        """From the far end, through the forwarded port."""
+        with Inside(self.pair.far):
+            return socket.create_connection(("10.99.0.1", 8081), timeout=5,
+                                            source_address=("10.99.0.3", 0))
+
+    def end(self):
+        for s in self.servers:
+            s.kill()
+            s.wait()
+            s.stdout.close()
+        run("ip", "netns", "del", self.name, ok=False)
+
+
+def round_trip(connection):
+    """In seconds."""
+    begin = time.monotonic()
+    connection.sendall(b"there?")
+    if connection.recv(100) != b"there?":
+        raise AssertionError("the connection was cut")
+    return time.monotonic() - begin
 
 
 def journals():

@@ -46,10 +46,14 @@ def need_lab():
         skip("this machine can build no lab; blackstart doctor says why")
 
 
+def has(program):
+    return bool(shutil.which(program,
+                             path=os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"))
+
+
 def need_programs(*names):
-    path = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
     for n in names:
-        if not shutil.which(n, path=path):
+        if not has(n):
             skip(n + " is not installed")
 
 

@@ -5,11 +5,13 @@ import collections
 import os
 import random
 import signal
+import subprocess
 import unittest
 
 import foreign
 import harness
-from foreign import Inside, OtherBoot, Pair, journals, run, undo
+import test_network
+from foreign import Inside, OtherBoot, Pair, journals, round_trip, run, undo
 from halt import Halt
 from harness import Drill, processes_of, stat_of, wait_until
 
@@ -239,6 +241,16 @@ class Impaired(Attached):
                 self.as_before()
                 self.nothing_left(d)
 
+    def test_one_of_two_on_a_device_ends_and_the_other_stays(self):
+        script = EngineDies.ONE % ("short", "0s", "for: 300ms, ", "direction: ingress, ") + (
+            EngineDies.ONE % ("long", "200ms", "", "direction: egress, "))
+        d = self.drill(script).run()
+        self.assertEqual([e["step"] for e in d.events("undo", ok=True)], ["short", "long"])
+        self.assertEqual(d.events("fault-gone"), [])
+        self.assertNotEqual(d.result["trials"][0]["outcome"], "void", d.explain())
+        self.as_before()
+        self.nothing_left(d)
+
     def test_where_nobody_had_filters_none_stay(self):
         run("tc", "-n", self.pair.edge, "qdisc", "del", "dev", "e0", "clsact")
         self.pair.before = self.pair.state()
@@ -264,6 +276,145 @@ class Impaired(Attached):
         self.assertIn("device e0: as it was before", text)
         self.as_before()
         self.nothing_left(d)
+
+
+@unittest.skipUnless(harness.has("iptables-nft-restore"), "iptables-nft is not installed")
+class ContainerNetwork(Attached):
+    """Somebody's containers run on, in the namespace whose outer device is slow towards one peer."""
+
+    def setUp(self):
+        super().setUp()
+        self.container = foreign.Container(self.pair)
+        self.addCleanup(self.container.end)
+
+    def test_it_runs_on_beside_a_fault(self):
+        flows = {"slow": self.container.dials("10.99.0.2"), "other": self.container.dials("10.99.0.3"),
+                 "inward": self.container.is_dialled()}
+        for c in flows.values():
+            self.addCleanup(c.close)
+            self.assertLess(min(round_trip(c) for _ in range(5)), 0.02)
+        d = self.in_force(script=Impaired.SCRIPT % ("for: 300ms, ", "to: 10.99.0.2, "), down=False)
+        flows["fresh"] = self.container.dials("10.99.0.3")
+        self.addCleanup(flows["fresh"].close)
+        took = {name: sorted(round_trip(c) for _ in range(9)) for name, c in flows.items()}
+        self.assertGreaterEqual(took["slow"][0], 0.030)  # it meets what leaves by that device
+        for name in ("other", "inward", "fresh"):
+            self.assertLess(took[name][4], 0.02, took)
+        self.halt.go()
+        d.finish()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        clean = d.events("clean")[-1]
+        self.assertEqual((clean["clean"], clean["left"], clean["others"]), (True, [], []))
+        for c in flows.values():
+            self.assertLess(min(round_trip(c) for _ in range(5)), 0.02)
+        self.as_before()
+        self.nothing_left(d)
+
+
+class EngineDies(Attached):
+    """The engine's process killed alone and with others: before the second fault is due, with one in
+    force already (arm); both in force (inject); one of them undone (undo); all undone (compare)."""
+    ONE = Impaired.SCRIPT.replace("id: slow", "id: %s").replace("200ms", "%s")
+    SCRIPT = ONE % ("early", "100ms", "", "to: 10.99.0.2, ") + ONE % (
+        "late", "300ms", "", "direction: ingress, ")
+    INSTANTS = {
+        "arm": lambda e, state: e["kind"] == "inject" and e["step"] == "early",
+        "inject": lambda e, state: e["kind"] == "inject" and e["step"] == "late",
+        "undo": lambda e, state: state == "undo" and e["kind"] == "undo",
+        "compare": lambda e, state: state == "compare",
+    }
+
+    def begin(self, state, victims):
+        d = self.drill(self.SCRIPT).start()
+        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
+        self.halt.at(self.INSTANTS[state])
+        warden = self.warden(d)
+        if "warden" in victims:
+            os.kill(warden, signal.SIGKILL)
+        test_network.kill_engine(d)
+        if "runner" in victims:
+            self.halt.kill()
+        else:
+            self.halt.go()
+        d.finish()
+        wait_until(lambda: not processes_of(d.token))
+        return d
+
+    def ends(self, state, *victims):
+        d = self.begin(state, victims)
+        measured = state == "compare"  # nothing is left that needs the engine or the warden
+        code = -signal.SIGKILL if "runner" in victims else 5 if "warden" in victims else 4
+        if measured and code > 0:
+            code = 1  # it was slow to the end: the promise is missed
+        self.assertEqual(d.code, code, d.explain())
+        if "warden" in victims and "runner" in victims:
+            self.assertEqual(bool(self.pair.differences()), not measured)
+            answer = undo()
+            self.assertEqual(answer[0], 0, answer)
+        else:
+            self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
+            self.assertEqual(d.events("run-end")[0]["by"],
+                             "warden" if "runner" in victims else "runner")
+        if not victims:
+            trial, = d.result["trials"]
+            self.assertEqual(trial["outcome"], "completed" if measured else "void", trial)
+        self.as_before()
+        self.assertLess(min(round_trip(self.pair.connection) for _ in range(5)), 0.02)
+        self.nothing_left(d)
+
+
+def engine_dies(state, victims):
+    return lambda self: self.ends(state, *victims)
+
+
+# In `nightly` in each state in which there is an engine.
+for _state in (os.environ.get("ENGINE_STATES") or "arm inject").split():
+    for _victims in ((), ("warden",), ("runner",), ("warden", "runner")):
+        setattr(EngineDies, "test_%s_in_%s" % ("_".join(("engine",) + _victims), _state),
+                engine_dies(_state, _victims))
+
+
+class AtTheTerminal(Attached):
+    def answered(self, text):
+        """A person's terminal: asks, is answered, tells the rest."""
+        d = self.drill(options=())
+        ours, theirs = os.openpty()
+        d.log = os.fdopen(ours, "rb", buffering=0)
+        d.process = subprocess.Popen(d.argv(), stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs,
+                                     env=harness.environment(d.token))
+        os.close(theirs)
+        self.addCleanup(d.log.close)
+        seen = b""
+        while b"type yes to go on: " not in seen:
+            seen += os.read(ours, 4096)
+        self.assertFalse(os.path.exists(d.out))
+        self.assertEqual(self.pair.differences(), {})
+        os.write(ours, text)
+        try:
+            while more := os.read(ours, 4096):
+                seen += more
+        except OSError:  # EIO: nobody has the other end any more
+            pass
+        d.code, d.stderr = d.process.wait(60), seen.decode()
+        for word in ("touches what others made", self.pair.edge, "link in step cable"):
+            self.assertIn(word, d.stderr)
+        return d
+
+    def test_yes_is_enough(self):
+        d = self.answered(b"yes\n")
+        self.assertIn(d.code, (1, 4), d.explain())
+        self.assertTrue(d.events("undo")[0]["ok"])
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_nothing_else_is(self):
+        for text in (b"no\n", b"y\n", b"\n", b"yes, but later\n", b"\x04"):
+            with self.subTest(text=text):
+                d = self.answered(text)
+                self.assertEqual(d.code, 2, d.explain())
+                self.assertFalse(os.path.exists(d.out))
+                self.assertEqual(self.pair.differences(), {})
+                self.nothing_left(d)
 
 
 class Asked(Attached):

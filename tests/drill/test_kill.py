@@ -49,11 +49,14 @@ def alive(pid):
 class Killing(unittest.TestCase):
     script = SCRIPT
 
+    def scene(self):
+        return scene(self.script, start=REVIVING)
+
     def begin(self, state, line=None):
         """Halts the runner in that state, at its instant or at the line given."""
         line = line or INSTANTS[state]
         self.before = machine()
-        self.drill = Drill(scene(self.script, start=REVIVING)).start()
+        self.drill = Drill(self.scene()).start()
         self.addCleanup(self.drill.remove)
         self.runner = self.drill.process.pid
         self.halt = Halt(self.drill.process, os.path.join(self.drill.out, "record.ndjson"))

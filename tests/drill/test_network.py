@@ -37,6 +37,13 @@ def engine_of(drill):
     return None
 
 
+def kill_engine(drill):
+    """Its end takes a while: the kernel closes packet sockets slowly."""
+    engine = wait_until(lambda: engine_of(drill))
+    os.kill(engine, signal.SIGKILL)
+    wait_until(lambda: not test_kill.alive(engine))
+
+
 class Network(unittest.TestCase):
     def drill(self, script, **more):
         drill = Drill(scene(script, **more))
@@ -81,8 +88,7 @@ class Network(unittest.TestCase):
         drill = self.drill(SLOW % ", engine: user", horizon="6s")
         drill.start()
         drill.tail(lambda e: e["kind"] == "verify")
-        engine = wait_until(lambda: engine_of(drill))
-        os.kill(engine, signal.SIGKILL)
+        kill_engine(drill)
         drill.finish()
         self.assertEqual(drill.code, 4, drill.explain())
         ends = drill.events("trial-end")
@@ -125,6 +131,74 @@ class KillWithTheKernels(test_kill.Killing):  # with netem, where the kernel has
 
 class KillWithOurEngine(KillWithTheKernels):
     script = SLOW % ", engine: user" + test_kill.KILL.replace("300ms", "400ms")
+
+
+class EngineDies(test_kill.Killing):
+    """The engine's process killed alone and with others. The network is slow from the beginning to the
+    end, so in each state there is an engine that holds packets; from `inject` on a fault has them too."""
+    script = SLOW.replace("    for: 1s\n", "") % ", engine: user"
+
+    def scene(self):
+        return super().scene().replace("10.77.0.0/24}", "10.77.0.0/24, delay: 5ms, engine: user}")
+
+    def alone(self, state):
+        self.begin(state)
+        kill_engine(self.drill)
+        self.halt.go()
+        self.drill.finish()
+        self.assertEqual(self.drill.code, 4, self.drill.explain())
+        trial, = self.drill.result["trials"]
+        if state in ("undo", "compare"):  # all was measured
+            self.assertEqual(trial["outcome"], "completed")
+        else:
+            self.assertEqual(trial["outcome"], "void")
+            self.assertIn("engine", trial["reason"])
+        self.nothing_remains()
+        self.ended_by("runner", "completed")
+
+    def with_warden(self, state):
+        self.begin(state)
+        kill_engine(self.drill)
+        self.kill_warden()
+        self.halt.go()
+        self.drill.finish()
+        if state == "compare":  # nothing is left that needs either
+            self.assertEqual(self.drill.code, 4, self.drill.explain())
+            self.ended_by("runner", "completed")
+        else:
+            self.assertEqual(self.drill.code, 5, self.drill.explain())
+            self.ended_by("runner")
+        self.nothing_remains()
+
+    def with_runner(self, state):
+        self.begin(state)
+        kill_engine(self.drill)
+        self.halt.kill()
+        self.drill.finish()
+        wait_until(lambda: not test_kill.alive(self.warden))
+        self.nothing_remains()
+        self.ended_by("warden")
+        self.reported()
+
+    def with_both(self, state):
+        self.begin(state)
+        self.kill_warden()
+        kill_engine(self.drill)
+        self.halt.kill()
+        self.drill.finish()
+        self.nothing_remains()
+        self.assertEqual(self.drill.events("run-end"), [])
+        self.assertEqual(self.drill.events("state")[-1]["state"], state)
+
+
+def engine_dies(how, state):
+    return lambda self: getattr(self, how)(state)
+
+
+# In `nightly` in each state in which there is an engine.
+for s in (os.environ.get("ENGINE_STATES") or "arm inject").split():
+    for h in ("alone", "with_warden", "with_runner", "with_both"):
+        setattr(EngineDies, "test_%s_in_%s" % (h, s), engine_dies(h, s))
 
 
 if __name__ == "__main__":
