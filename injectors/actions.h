@@ -6,13 +6,17 @@
 #include "sim/model/field.h"
 
 #define INJECTORS(X)                                                                               \
+    X(address)                                                                                     \
+    X(freeze)                                                                                      \
     X(kill)                                                                                        \
     X(link)                                                                                        \
     X(network)                                                                                     \
     X(node_kill)                                                                                   \
     X(partition)                                                                                   \
     X(restart)                                                                                     \
+    X(route)                                                                                       \
     X(run)                                                                                         \
+    X(sockets)                                                                                     \
     X(stop)
 
 #define DECLARE_INJECTOR(name) extern const struct variant inject_##name;

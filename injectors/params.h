@@ -23,6 +23,10 @@ struct stop_params {
     struct process_params whom;
 };
 
+struct freeze_params {
+    struct process_params whom;
+};
+
 struct restart_params {
     struct process_params whom;
     nsec grace; /* from TERM to KILL */
@@ -48,6 +52,26 @@ struct link_params {
     char *device;  /* of a host that others made; else NULL */
     bool down;
     struct link_flap *flap;
+};
+
+struct address_params {
+    struct target *host;
+    char *address, *network, *device; /* network, device: NULL, or one of them */
+};
+
+struct route_params {
+    struct target *host;
+    char *to, *via; /* via NULL: any */
+};
+
+enum sockets_opened { SOCKETS_EITHER, SOCKETS_BY_HOST, SOCKETS_BY_PEER };
+
+struct sockets_params {
+    struct target *host;
+    struct strv peer; /* n 0: any */
+    struct port_ranges port, own_port;
+    int opened;
+    nsec every; /* NSEC_UNSET: once */
 };
 
 enum network_direction { NETWORK_EGRESS, NETWORK_INGRESS, NETWORK_BOTH };

@@ -6,9 +6,8 @@
  */
 #include "sim/kernel/rtnl_keep.h"
 
-#include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
-#include "sim/kernel/nl_req.h"
+#include "sim/kernel/rtnl_keep_impl.h"
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
@@ -21,7 +20,6 @@
 
 #define RESTORE_WITHIN (3 * NSEC_SEC)
 #define RESTORE_STEP 20 /* ms */
-#define KEPT_MAX 4096   /* bytes of one message */
 
 struct keep {
     int ifindex;
@@ -35,8 +33,7 @@ static void append_attr(struct buf *out, const struct nlattr *a)
     buf_add(out, zeros, (size_t)(NLA_ALIGN(a->nla_len) - a->nla_len));
 }
 
-/* All attributes but those of `tell` (0-terminated). */
-static void append_attrs(struct buf *out, const struct nlmsghdr *h, size_t head, const int *tell)
+void rtnl_keep_attrs(struct buf *out, const struct nlmsghdr *h, size_t head, const int *tell)
 {
     struct nlattr *a;
     int left;
@@ -50,7 +47,7 @@ static void append_attrs(struct buf *out, const struct nlmsghdr *h, size_t head,
     }
 }
 
-static void keep_as(json_t *list, uint16_t type, const struct buf *payload)
+void rtnl_keep_as(json_t *list, uint16_t type, const struct buf *payload)
 {
     AUTO_BUF text = BUF_INIT;
     buf_printf(&text, "%u:", type);
@@ -64,8 +61,7 @@ static uint32_t u32_of(const struct nlattr *a)
     return a && nla_len(a) >= 4 ? nla_get_u32(a) : 0;
 }
 
-/* One of several ways of a route goes over this device. */
-static bool ways_include(const struct nlattr *ways, int ifindex)
+bool rtnl_keep_ways_include(const struct nlattr *ways, int ifindex)
 {
     int left = ways ? nla_len(ways) : 0;
     const struct rtnexthop *way = ways ? nla_data(ways) : NULL;
@@ -89,7 +85,8 @@ static int on_route(const struct nlmsghdr *h, void *data, struct err *err)
         nlmsg_parse((struct nlmsghdr *)(uintptr_t)h, sizeof m, a, RTA_MAX, NULL) < 0)
         return 0;
     memcpy(&m, nlmsg_data(h), sizeof m);
-    if ((int)u32_of(a[RTA_OIF]) != k->ifindex && !ways_include(a[RTA_MULTIPATH], k->ifindex))
+    if ((int)u32_of(a[RTA_OIF]) != k->ifindex &&
+        !rtnl_keep_ways_include(a[RTA_MULTIPATH], k->ifindex))
         return 0;
     if ((m.rtm_flags & RTM_F_CLONED) || m.rtm_table == RT_TABLE_LOCAL ||
         m.rtm_protocol == RTPROT_KERNEL || m.rtm_protocol == RTPROT_RA ||
@@ -102,10 +99,26 @@ static int on_route(const struct nlmsghdr *h, void *data, struct err *err)
     m.rtm_flags &= RTNH_F_ONLINK;
     AUTO_BUF payload = BUF_INIT;
     buf_add(&payload, (const char *)&m, sizeof m);
-    append_attrs(&payload, h, sizeof m, tell);
+    rtnl_keep_attrs(&payload, h, sizeof m, tell);
     bool hangs = a[RTA_GATEWAY] || a[RTA_VIA] || a[RTA_MULTIPATH];
-    keep_as(hangs ? k->then : k->first, RTM_NEWROUTE, &payload);
+    rtnl_keep_as(hangs ? k->then : k->first, RTM_NEWROUTE, &payload);
     return 0;
+}
+
+void rtnl_keep_address(struct buf *out, const struct nlmsghdr *h, uint32_t flags, const int *tell)
+{
+    struct ifaddrmsg m;
+    memcpy(&m, nlmsg_data(h), sizeof m);
+    flags &= IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN |
+             IFA_F_MANAGETEMPADDR;
+    m.ifa_flags = (uint8_t)flags;
+    struct {
+        struct nlattr head;
+        uint32_t flags;
+    } all = {{.nla_len = sizeof all, .nla_type = IFA_FLAGS}, flags};
+    buf_add(out, (const char *)&m, sizeof m);
+    rtnl_keep_attrs(out, h, sizeof m, tell);
+    buf_add(out, (const char *)&all, sizeof all);
 }
 
 static int on_address(const struct nlmsghdr *h, void *data, struct err *err)
@@ -121,18 +134,9 @@ static int on_address(const struct nlmsghdr *h, void *data, struct err *err)
     uint32_t flags = a[IFA_FLAGS] ? u32_of(a[IFA_FLAGS]) : m.ifa_flags;
     if (m.ifa_family != AF_INET6 || (int)m.ifa_index != k->ifindex || !(flags & IFA_F_PERMANENT))
         return 0;
-    flags &= IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN |
-             IFA_F_MANAGETEMPADDR;
-    m.ifa_flags = (uint8_t)flags;
     AUTO_BUF payload = BUF_INIT;
-    struct {
-        struct nlattr head;
-        uint32_t flags;
-    } all = {{.nla_len = sizeof all, .nla_type = IFA_FLAGS}, flags};
-    buf_add(&payload, (const char *)&m, sizeof m);
-    append_attrs(&payload, h, sizeof m, tell);
-    buf_add(&payload, (const char *)&all, sizeof all);
-    keep_as(k->first, RTM_NEWADDR, &payload);
+    rtnl_keep_address(&payload, h, flags, tell);
+    rtnl_keep_as(k->first, RTM_NEWADDR, &payload);
     return 0;
 }
 
@@ -149,8 +153,8 @@ static int on_neighbour(const struct nlmsghdr *h, void *data, struct err *err)
         return 0;
     AUTO_BUF payload = BUF_INIT;
     buf_add(&payload, (const char *)&m, sizeof m);
-    append_attrs(&payload, h, sizeof m, tell);
-    keep_as(k->then, RTM_NEWNEIGH, &payload);
+    rtnl_keep_attrs(&payload, h, sizeof m, tell);
+    rtnl_keep_as(k->then, RTM_NEWNEIGH, &payload);
     return 0;
 }
 
@@ -184,7 +188,7 @@ int rtnl_keep(struct nl *nl, int ifindex, json_t **ret, struct err *err)
 
 /* --- Putting back ----------------------------------------------------------------------------- */
 
-static bool parse_kept(const char *text, unsigned *ret_type, unsigned char *payload, size_t *ret_n)
+bool rtnl_keep_parse(const char *text, unsigned *ret_type, unsigned char *payload, size_t *ret_n)
 {
     char *hex;
     unsigned long type = strtoul(text, &hex, 10);
@@ -192,7 +196,8 @@ static bool parse_kept(const char *text, unsigned *ret_type, unsigned char *payl
     if (*hex++ != ':' || (type != RTM_NEWROUTE && type != RTM_NEWADDR && type != RTM_NEWNEIGH))
         return false;
     for (unsigned v; *hex; hex += 2) {
-        if (n == KEPT_MAX || strspn(hex, "0123456789abcdef") < 2 || sscanf(hex, "%2x", &v) != 1)
+        if (n == RTNL_KEEP_MAX || strspn(hex, "0123456789abcdef") < 2 ||
+            sscanf(hex, "%2x", &v) != 1)
             return false;
         payload[n++] = (unsigned char)v;
     }
@@ -201,7 +206,7 @@ static bool parse_kept(const char *text, unsigned *ret_type, unsigned char *payl
     return true;
 }
 
-static size_t head_of(unsigned type)
+size_t rtnl_keep_head(unsigned type)
 {
     return type == RTM_NEWROUTE  ? sizeof(struct rtmsg)
            : type == RTM_NEWADDR ? sizeof(struct ifaddrmsg)
@@ -212,9 +217,9 @@ static size_t head_of(unsigned type)
 static int put_back(struct nl *nl, const char *text, struct err *err)
 {
     unsigned type;
-    unsigned char payload[KEPT_MAX];
+    unsigned char payload[RTNL_KEEP_MAX];
     size_t n, head;
-    if (!parse_kept(text, &type, payload, &n) || n < (head = head_of(type)))
+    if (!rtnl_keep_parse(text, &type, payload, &n) || n < (head = rtnl_keep_head(type)))
         return err_set(err, EINVAL, "what was kept of a device cannot be read: %.40s", text);
     struct nl_req *q = nl_req_new(NETLINK_ROUTE, (uint16_t)type, NLM_F_CREATE | NLM_F_EXCL, payload,
                                   head, n - head);

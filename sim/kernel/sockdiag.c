@@ -54,21 +54,44 @@ static int on_socket(const struct nlmsghdr *h, void *data, struct err *err)
     return 0;
 }
 
-int sockdiag_tcp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct err *err)
+static int ask(struct nl *nl, uint32_t states, struct list *l, struct err *err)
 {
     static const uint8_t families[] = {AF_INET, AF_INET6};
-    struct list l = {0};
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
         struct inet_diag_req_v2 question = {
-            .sdiag_family = families[i], .sdiag_protocol = IPPROTO_TCP, .idiag_states = STATES};
+            .sdiag_family = families[i], .sdiag_protocol = IPPROTO_TCP, .idiag_states = states};
         r = nl_ask(nl,
                    nl_req_new(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &question,
                               sizeof question, 0),
-                   on_socket, &l, err);
+                   on_socket, l, err);
         if (r == -ENOENT && families[i] == AF_INET6)
             r = 0; /* a kernel without IPv6 */
     }
+    return r;
+}
+
+int sockdiag_listening(struct nl *nl, uint16_t **ret, size_t *ret_n, struct err *err)
+{
+    struct list l = {0};
+    int r = ask(nl, 1u << TCP_LISTEN, &l, err);
+    uint16_t *ports = r < 0 ? NULL : calloc(l.n + 1, sizeof *ports);
+    if (r == 0 && !ports)
+        abort(); /* as the buffers of sim/base do */
+    for (size_t i = 0; ports && i < l.n; i++)
+        ports[i] = l.items[i].flow.sport;
+    free(l.items);
+    if (r < 0)
+        return r;
+    *ret = ports;
+    *ret_n = l.n;
+    return 0;
+}
+
+int sockdiag_tcp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct err *err)
+{
+    struct list l = {0};
+    int r = ask(nl, STATES, &l, err);
     if (r < 0) {
         free(l.items);
         return r;

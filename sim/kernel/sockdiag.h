@@ -19,6 +19,8 @@ struct sockdiag_tcp {
  * which only TIME_WAIT is left. The caller frees *ret. -ENOENT: this kernel tells nothing of TCP
  * (tcp_diag). */
 int sockdiag_tcp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct err *err);
+/* The ports on which something listens for TCP, each once for every socket. The caller frees *ret. */
+int sockdiag_listening(struct nl *nl, uint16_t **ret, size_t *ret_n, struct err *err);
 /* Queues the end of one; that it has gone meanwhile is fine. -EOPNOTSUPP at nl_flush(): this kernel
  * cannot. */
 void sockdiag_destroy(struct nl *nl, const struct sockdiag_tcp *s);

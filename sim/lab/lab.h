@@ -149,6 +149,9 @@ int lab_node_signal(struct lab_node *n, const struct lab_match *m, int signo, ns
 /* Who matches now, without touching: [{pid,start,name,unit,state}]. */
 int lab_node_processes(struct lab_node *n, const struct lab_match *m, json_t **ret,
                        struct err *err);
+/* The same processes by their numbers outside of the host, as this process sees them; 0: it has ended.
+ * ret: room for as many as `procs` has. -EHOSTDOWN when the host is down. */
+int lab_node_outside(struct lab_node *n, const json_t *procs, pid_t *ret, struct err *err);
 /* Starts these units again (NULL-terminated names; NULL: all). Those of which anything still runs
  * are left alone. -ENOENT names a missing program. */
 int lab_node_start(struct lab_node *n, const char *const *units, struct span *ret_at,

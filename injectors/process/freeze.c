@@ -1,0 +1,382 @@
+/* freeze: processes of a host get no more processor time, by a control group (cgroup v2, or the
+ * freezer of v1). Unlike SIGSTOP nobody can tell it from outside: parents are not told (SIGCHLD), the
+ * state does not read T, and a supervisor that looks for stopped processes sees none.
+ *
+ * The processes are moved into a group of ours below their own, named after run and step; the group is
+ * frozen. Undone: thawed, everything in it moved back to the group above, ours removed; by whoever
+ * comes, since all that is needed is the group's name. What they start meanwhile (nothing, they are
+ * frozen) or have just started stands in the same group.
+ *
+ * Kept in the journal also for hosts of a lab: the group outlives us, and of v1 a frozen process
+ * cannot even be killed before it is thawed.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "injectors/actions.h"
+#include "injectors/injector.h"
+#include "injectors/params.h"
+#include "injectors/process/targets.h"
+#include "sim/base/file.h"
+#include "sim/base/jsonx.h"
+#include "sim/kernel/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#define FREEZE_WITHIN (2 * NSEC_SEC)
+#define LOOK_FOR (30 * NSEC_MSEC) /* so long they must not run */
+#define ROUNDS_MAX 50
+
+struct freeze_state {
+    const struct freeze_params *params;
+    struct targets targets;
+    const char *step;
+    struct cgroup group;
+    size_t n;        /* processes in it, when it was frozen */
+    nsec since;      /* first look; NSEC_UNSET: not yet */
+    uint64_t before; /* how often they had run by then */
+    bool decided, still;
+};
+
+static int freeze_check(const struct scenario *s, const struct step *step, struct err *err)
+{
+    const struct freeze_params *p = step->params;
+    return targets_check(s, &p->whom, err);
+}
+
+static int freeze_supported(const struct inject_env *env, const struct step *step, struct err *err)
+{
+    if (env->caps && !env->caps->is_root)
+        return err_set(
+            err, EOPNOTSUPP,
+            "freeze needs root: no control group can be made here without it; 'stop' does "
+            "nearly the same by SIGSTOP");
+    struct cgroup own;
+    return env->caps ? cgroup_of(0, &own, err) : 0;
+}
+
+static int freeze_plan(const struct inject_env *env, const struct step *step, json_t *texts,
+                       struct err *err)
+{
+    const struct freeze_params *p = step->params;
+    AUTO_FREE char *host = inject_target_text(p->whom.host);
+    struct match_rule rule = targets_rule(&p->whom);
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(&text, "host %s: ", host);
+    match_rule_text(&rule, &text);
+    if (p->whom.expect > 0)
+        buf_printf(&text, ", which must be %lld,", (long long)p->whom.expect);
+    buf_adds(&text, " moved into a control group of ours and frozen; undone by thawing it, moving "
+                    "them back and removing the group");
+    json_array_append_new(texts, json_string(buf_text(&text)));
+    return 0;
+}
+
+static void freeze_done(void *state)
+{
+    struct freeze_state *st = state;
+    if (!st)
+        return;
+    targets_done(&st->targets);
+    free(st);
+}
+
+/* Reads where the group will stand; who is frozen is chosen when it happens. */
+static int freeze_prepare(struct inject_env *env, const struct step *step, void **ret_state,
+                          json_t **ret_undo, struct err *err)
+{
+    struct cgroup own;
+    struct freeze_state *st = NULL;
+    AUTO_BUF name = BUF_INIT;
+    int r = cgroup_of(0, &own, err);
+    if (r == 0 && (r = cgroup_writable(&own, err)) < 0)
+        return err_prefix(err, "freeze (use 'stop', which does nearly the same by SIGSTOP)");
+    if (r < 0)
+        return r;
+    st = calloc(1, sizeof *st);
+    if (!st)
+        return err_errno(err, ENOMEM, "preparing freeze");
+    *st = (struct freeze_state){.params = step->params, .step = step->id, .since = NSEC_UNSET};
+    buf_printf(&name, "blackstart-%s-%s", env->run_id, step->id);
+    r = cgroup_below(&own, buf_text(&name), &st->group, err);
+    if (r < 0) {
+        free(st);
+        return r;
+    }
+    *ret_undo = json_pack("{s:b,s:s,s:s}", "v1", own.v1, "group", st->group.dir, "back", own.dir);
+    *ret_state = st;
+    return 0;
+}
+
+static bool is_among(const pid_t *pids, size_t n, pid_t pid)
+{
+    for (size_t i = 0; i < n; i++)
+        if (pids[i] == pid)
+            return true;
+    return false;
+}
+
+/* Moves what matches and is not in the group yet; *ret_moved: how many. */
+static int gather(struct freeze_state *st, struct lab_node *n, const struct match_set *set,
+                  size_t *ret_moved, struct err *err)
+{
+    AUTO_FREE pid_t *pids = calloc(match_count(set) + 1, sizeof *pids);
+    AUTO_FREE pid_t *inside = NULL;
+    size_t count = 0, moved = 0;
+    if (!pids)
+        return err_errno(err, ENOMEM, "freezing processes");
+    int r = lab_node_outside(n, set->procs, pids, err);
+    if (r == 0)
+        r = cgroup_pids(&st->group, &inside, &count, err);
+    for (size_t i = 0; r == 0 && i < match_count(set); i++) {
+        if (!pids[i] || is_among(inside, count, pids[i]))
+            continue;
+        r = cgroup_move(&st->group, pids[i], err);
+        moved += r == 0;
+        r = r == -ESRCH ? 0 : r; /* it has ended meanwhile */
+    }
+    if (r == 0)
+        *ret_moved = moved;
+    return r;
+}
+
+/* Until a look finds nobody outside: who has just been started is found by looking again. */
+static int gather_all(struct inject_env *env, struct freeze_state *st, size_t i, struct err *err)
+{
+    struct lab_node *n = lab_node(env->lab, st->targets.hosts[i]);
+    struct match_rule rule = targets_rule(&st->params->whom);
+    size_t moved = 1;
+    for (int round = 0; moved > 0 && round < ROUNDS_MAX; round++) {
+        AUTO_MATCH now = {0};
+        int r = round == 0 ? 0 : match_find(n, &rule, &now, err);
+        if (r == 0)
+            r = gather(st, n, round == 0 ? &st->targets.sets[i] : &now, &moved, err);
+        if (r < 0)
+            return r;
+    }
+    return moved == 0 ? 0
+                      : err_set(err, EAGAIN,
+                                "on host '%s' processes are started faster than they can be frozen",
+                                st->targets.hosts[i]);
+}
+
+static int count_inside(struct freeze_state *st, size_t *ret, struct err *err)
+{
+    AUTO_FREE pid_t *pids = NULL;
+    return cgroup_pids(&st->group, &pids, ret, err);
+}
+
+static int freeze_apply(struct inject_env *env, void *state, struct inject_result *ret,
+                        struct err *err)
+{
+    struct freeze_state *st = state;
+    const struct process_params *whom = &st->params->whom;
+    struct match_rule rule = targets_rule(whom);
+    int r =
+        targets_find(env, whom->host, &rule, whom->expect, /*empty_ok=*/false, &st->targets, err);
+    if (r < 0)
+        return r;
+    struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
+    r = cgroup_make(&st->group, err);
+    for (size_t i = 0; r == 0 && i < st->targets.n; i++)
+        r = gather_all(env, st, i, err);
+    if (r == 0)
+        r = cgroup_freeze(&st->group, true, FREEZE_WITHIN, err);
+    for (size_t i = 0; r == 0 && i < st->targets.n; i++)
+        r = gather_all(env, st, i, err); /* what the last of them had started before it froze */
+    if (r == 0)
+        r = count_inside(st, &st->n, err);
+    if (r < 0)
+        return r;
+    at.hi = nsec_now(CLOCK_MONOTONIC);
+    if (st->n == 0)
+        return err_set(err, ESRCH, "everything that matched was gone before it could be frozen");
+    AUTO_JSON *changes = json_array();
+    for (size_t i = 0; i < st->targets.n; i++) {
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "host %s: frozen: ", st->targets.hosts[i]);
+        match_text(&st->targets.sets[i], &text);
+        json_array_append_new(changes, json_string(buf_text(&text)));
+    }
+    json_array_append_new(changes, json_sprintf("control group %s", st->group.dir));
+    *ret = targets_result(&st->targets, at, changes);
+    return 0;
+}
+
+/* How often the threads of this process were put on a processor and taken off it, by proc(5). */
+static uint64_t switches_of(pid_t pid)
+{
+    char path[64];
+    uint64_t sum = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    AUTO_CLOSEDIR DIR *tasks = opendir(path);
+    for (const struct dirent *e; tasks && (e = readdir(tasks));) {
+        char name[300];
+        AUTO_FREE char *text = NULL;
+        size_t n;
+        snprintf(name, sizeof name, "%s/status", e->d_name);
+        if (e->d_name[0] == '.' || file_read(dirfd(tasks), name, 65536, &text, &n, NULL) < 0)
+            continue;
+        static const char *const keys[] = {"\nvoluntary_ctxt_switches:",
+                                           "\nnonvoluntary_ctxt_switches:"};
+        for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+            const char *at = strstr(text, keys[k]);
+            sum += at ? strtoull(at + strlen(keys[k]), NULL, 10) : 0;
+        }
+    }
+    return sum;
+}
+
+static int look(const struct freeze_state *st, size_t *ret_n, uint64_t *ret_switches,
+                struct err *err)
+{
+    AUTO_FREE pid_t *pids = NULL;
+    uint64_t sum = 0;
+    size_t n = 0;
+    int r = cgroup_pids(&st->group, &pids, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        sum += switches_of(pids[i]);
+    if (r < 0)
+        return r;
+    *ret_n = n;
+    *ret_switches = sum;
+    return 0;
+}
+
+static int freeze_verify(struct inject_env *env, void *state, struct inject_proof *ret,
+                         struct err *err)
+{
+    struct freeze_state *st = state;
+    struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}};
+    bool frozen = false;
+    size_t n = 0, off = 0;
+    uint64_t switches = 0;
+    int r = look(st, &n, &switches, err);
+    if (r == 0 && n > 0)
+        r = cgroup_is_frozen(&st->group, &frozen, err);
+    if (r < 0)
+        return r;
+    p.at.hi = nsec_now(CLOCK_MONOTONIC);
+    for (size_t i = 0; i < st->targets.n; i++)
+        off += !lab_node_is_up(lab_node(env->lab, st->targets.hosts[i]));
+    if (!nsec_is_set(st->since)) {
+        st->since = p.at.hi;
+        st->before = switches;
+    }
+    if (!st->decided && !env->decide && nsec_sub(p.at.hi, st->since) < LOOK_FOR)
+        return INJECT_AGAIN;
+    if (!st->decided) {
+        st->decided = true;
+        st->still = switches == st->before;
+    }
+    /* A host that lost its power meanwhile runs even less. */
+    p.ok = st->still && (frozen || (n == 0 && off > 0));
+    snprintf(p.asked, sizeof p.asked, "%zu processes frozen", st->n);
+    snprintf(p.seen, sizeof p.seen, "%zu in the group, which is %s; %s", n,
+             frozen ? "frozen" : "not frozen",
+             st->still ? "none of their threads ran" : "their threads ran");
+    snprintf(p.how, sizeof p.how,
+             "the kernel's word on the control group, and how often their threads were switched "
+             "during %lld ms",
+             (long long)(LOOK_FOR / NSEC_MSEC));
+    *ret = p;
+    return 0;
+}
+
+static int freeze_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                         struct err *err)
+{
+    struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
+    AUTO_JSON *changes = json_array();
+    AUTO_FREE pid_t *pids = NULL;
+    struct cgroup group = {.v1 = jsonx_bool(undo, "v1", false)}, back = group;
+    size_t n = 0;
+    snprintf(group.dir, sizeof group.dir, "%s", jsonx_str(undo, "group", ""));
+    snprintf(back.dir, sizeof back.dir, "%s", jsonx_str(undo, "back", ""));
+    struct err why = ERR_INIT;
+    int r = cgroup_freeze(&group, false, FREEZE_WITHIN, &why);
+    bool there = r != -ENOENT && r != -ENODEV;
+    if (r < 0 && there) {
+        if (err)
+            *err = why;
+        return r;
+    }
+    for (int round = 0; there && round < ROUNDS_MAX; round++) {
+        free(steal_ptr(pids));
+        r = cgroup_pids(&group, &pids, &n, err);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+            r = cgroup_move(&back, pids[i], err);
+            r = r == -ESRCH ? 0 : r;
+        }
+        if (r < 0)
+            return r;
+        if (n == 0)
+            break;
+    }
+    r = there ? cgroup_remove(&group, err) : 0;
+    if (r < 0)
+        return r;
+    if (there)
+        json_array_append_new(changes, json_sprintf("control group %s thawed, its processes moved "
+                                                    "back, and removed",
+                                                    group.dir));
+    at.hi = nsec_now(CLOCK_MONOTONIC);
+    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    return 0;
+}
+
+static const struct field freeze_fields[] = {
+    TARGETS_HOST_FIELD(offsetof(struct process_params, host), "worker1"),
+    TARGETS_PROCESS_FIELD("worker"),
+    TARGETS_UNIT_FIELD("worker"),
+    TARGETS_PID_FIELD,
+    TARGETS_EXPECT_FIELD,
+    {.key = NULL},
+};
+
+static const struct record freeze_record = {
+    .name = "freeze",
+    .summary = "Processes of a host stand still.",
+    .size = sizeof(struct freeze_params),
+    .fields = freeze_fields,
+    .shorthand = "host",
+    .name_offset = SIZE_MAX,
+    .place_offset = SIZE_MAX,
+    .variant_place_offset = SIZE_MAX,
+};
+
+static const struct inject_means freeze_means[] = {
+    {"cgroup", {"root", NULL}},
+    {NULL, {NULL}},
+};
+
+static const struct injector freeze_injector = {
+    .name = "freeze",
+    .is_fault = true,
+    .lasts = true,
+    .holds = true,
+    .kept = true,
+    .means = freeze_means,
+    .check = freeze_check,
+    .supported = freeze_supported,
+    .plan = freeze_plan,
+    .prepare = freeze_prepare,
+    .apply = freeze_apply,
+    .verify = freeze_verify,
+    .revert = freeze_revert,
+    .done = freeze_done,
+};
+
+const struct variant inject_freeze = {
+    .name = "freeze",
+    .summary = "Freezes processes of a host by a control group: they get no processor time.",
+    .detail =
+        "As with `stop` their sockets stay open and answer nothing, but nothing tells that "
+        "from outside: no state T, no SIGCHLD, no signal that a program could see afterwards. "
+        "It is what a machine that swaps, a paused container or a throttled virtual machine "
+        "does to a server. Needs root. Undone by thawing.",
+    .params = &freeze_record,
+    .impl = &freeze_injector,
+};
