@@ -7,7 +7,7 @@
 #include <netinet/in.h>
 
 #include "injectors/injector.h"
-#include "injectors/net/cut.h"
+#include "injectors/net/partition/cut.h"
 #include "injectors/params.h"
 #include "sim/base/arena.h"
 #include "sim/base/buf.h"

@@ -6,9 +6,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "injectors/net/bite.h"
-#include "injectors/net/reach.h"
-#include "injectors/net/tracer.h"
+#include "injectors/net/network/bite.h"
+#include "injectors/net/network/reach.h"
+#include "injectors/net/network/tracer.h"
 #include "sim/base/rng.h"
 #include "tests/support/faultkit.h"
 #include "tests/support/test.h"

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "injectors/net/grudge.h"
-#include "injectors/net/shape.h"
+#include "injectors/net/partition/grudge.h"
+#include "injectors/net/partition/shape.h"
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
 #include "tests/support/faultkit.h"

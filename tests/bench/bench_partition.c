@@ -6,7 +6,7 @@
  * one `iptables` in each host with fifty sources, as other tools do it. Programs enter hosts by
  * setns(2) before exec, which is cheaper than nsenter(1) or `ip netns exec`.
  */
-#include "injectors/net/cut.h"
+#include "injectors/net/partition/cut.h"
 #include "sim/base/arena.h"
 #include "sim/base/buf.h"
 #include "sim/kernel/netns.h"

@@ -13,8 +13,8 @@
 #include <arpa/inet.h>
 
 #include "injectors/injector.h"
-#include "injectors/net/crossing.h"
-#include "injectors/net/cut.h"
+#include "injectors/net/partition/crossing.h"
+#include "injectors/net/partition/cut.h"
 #include "injectors/params.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"

@@ -4,8 +4,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "injectors/net/crossing.h"
-#include "injectors/net/cut.h"
+#include "injectors/net/partition/crossing.h"
+#include "injectors/net/partition/cut.h"
 #include "sim/kernel/netns.h"
 #include "tests/support/faultkit.h"
 

@@ -1,5 +1,5 @@
 /* From packets that arrived to what an impairment did. See bite.h. */
-#include "injectors/net/bite.h"
+#include "injectors/net/network/bite.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Packets of our own through a faulted path. See tracer.h. */
-#include "injectors/net/tracer.h"
+#include "injectors/net/network/tracer.h"
 
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,5 +1,5 @@
 /* Packets of our own along cut paths. See crossing.h. */
-#include "injectors/net/crossing.h"
+#include "injectors/net/partition/crossing.h"
 
 #include <errno.h>
 #include <netinet/icmp6.h>

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "injectors/net/cut.h"
+#include "injectors/net/partition/cut.h"
 #include "sim/lab/lab.h"
 #include <jansson.h>
 

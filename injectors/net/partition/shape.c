@@ -3,7 +3,7 @@
  * cut, bridge and random-halves are groups (bridge and random-halves: two); a grudge and the ring
  * are ways between single hosts; isolate is one group against everybody who is not named.
  */
-#include "injectors/net/shape.h"
+#include "injectors/net/partition/shape.h"
 
 #include <errno.h>
 #include <string.h>

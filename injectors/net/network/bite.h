@@ -12,7 +12,7 @@
 #pragma once
 
 #include "injectors/injector.h"
-#include "injectors/net/tracer.h"
+#include "injectors/net/network/tracer.h"
 
 #define BITE_LONGEST (1200 * NSEC_MSEC)
 #define BITE_WAYS 8 /* of a fault with more points, that many are looked at */

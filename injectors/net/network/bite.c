@@ -3,7 +3,7 @@
  * One timer drives all ways: packets leave on an absolute schedule (those that are due at once, when
  * the loop was late), then the burst, then it waits for what may still come.
  */
-#include "injectors/net/bite.h"
+#include "injectors/net/network/bite.h"
 
 #include <errno.h>
 #include <string.h>

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #include "injectors/actions.h"
-#include "injectors/net/bite.h"
-#include "injectors/net/network.h"
+#include "injectors/net/network/bite.h"
+#include "injectors/net/network/network.h"
 #include "injectors/net/site.h"
 #include "injectors/process/targets.h"
 #include "sim/base/jsonx.h"

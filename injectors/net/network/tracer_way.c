@@ -1,5 +1,5 @@
 /* Which way packets of our own can go through a scope. See tracer.h. */
-#include "injectors/net/tracer.h"
+#include "injectors/net/network/tracer.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -1,7 +1,7 @@
 /* The keys of the `partition` fault. */
-#include "injectors/net/partition.h"
+#include "injectors/net/partition/partition.h"
 
-#include "injectors/net/scope.h"
+#include "injectors/net/partition/scope.h"
 #include "injectors/params.h"
 
 #define PARTITION_PORTS 16

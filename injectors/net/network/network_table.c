@@ -1,5 +1,5 @@
 /* The keys of the `network` fault. */
-#include "injectors/net/network.h"
+#include "injectors/net/network/network.h"
 
 static const char *const direction_words[] = {"egress", "ingress", "both", NULL};
 static const char *const family_words[] = {"any", "ipv4", "ipv6", NULL};

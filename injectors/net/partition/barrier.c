@@ -5,7 +5,7 @@
  * loopback, and the discovery of IPv6 neighbours, so that a prefix which holds the gateway cuts no
  * path beyond it (ARP never meets an inet table).
  */
-#include "injectors/net/barrier.h"
+#include "injectors/net/partition/barrier.h"
 
 #include <errno.h>
 #include <netinet/icmp6.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "injectors/net/cut.h"
+#include "injectors/net/partition/cut.h"
 #include "injectors/net/ports.h"
 #include "injectors/net/site.h"
 #include "sim/base/jsonx.h"

@@ -1,5 +1,5 @@
 /* Who loses what whom sends. See grudge.h. */
-#include "injectors/net/grudge.h"
+#include "injectors/net/partition/grudge.h"
 
 #include <stdlib.h>
 

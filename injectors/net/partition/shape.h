@@ -5,8 +5,8 @@
 #pragma once
 
 #include "injectors/injector.h"
-#include "injectors/net/cut.h"
-#include "injectors/net/grudge.h"
+#include "injectors/net/partition/cut.h"
+#include "injectors/net/partition/grudge.h"
 #include "injectors/params.h"
 
 struct shape {

@@ -1,5 +1,5 @@
 /* From groups of hosts to port pairs and messages. See cut.h. */
-#include "injectors/net/cut.h"
+#include "injectors/net/partition/cut.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "injectors/net/reach.h"
+#include "injectors/net/network/reach.h"
 #include "sim/lab/lab.h"
 
 struct tracer_way {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "injectors/injector.h"
-#include "injectors/net/reach.h"
+#include "injectors/net/network/reach.h"
 
 /* network_check.c: what tables cannot say. As injector.check. */
 int network_check(const struct scenario *s, const struct step *step, struct err *err);

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "injectors/net/grudge.h"
+#include "injectors/net/partition/grudge.h"
 #include "injectors/net/ports.h"
 #include "sim/kernel/nft.h"
 

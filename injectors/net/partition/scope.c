@@ -1,5 +1,5 @@
 /* Which packets a partition concerns. See scope.h. */
-#include "injectors/net/scope.h"
+#include "injectors/net/partition/scope.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* What a `network` fault must be beyond its table: an impairment that means something, packets that
  * exist, and no second fault for the same packets at the same time.
  */
-#include "injectors/net/network.h"
+#include "injectors/net/network/network.h"
 
 #include <errno.h>
 #include <string.h>

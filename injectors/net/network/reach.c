@@ -1,5 +1,5 @@
 /* Which packets a `network` fault reaches, and where. See reach.h. */
-#include "injectors/net/reach.h"
+#include "injectors/net/network/reach.h"
 
 #include <errno.h>
 #include <netinet/in.h>

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "injectors/net/cut.h"
+#include "injectors/net/partition/cut.h"
 #include "sim/lab/lab.h"
 
 struct crossing;

@@ -1,5 +1,5 @@
 /* Connections between cut hosts, ended. See connections.h. */
-#include "injectors/net/connections.h"
+#include "injectors/net/partition/connections.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "injectors/injector.h"
-#include "injectors/net/cut.h"
+#include "injectors/net/partition/cut.h"
 #include "injectors/params.h"
 
 struct cut_scope scope_of(const struct partition_params *p);
