@@ -2,10 +2,40 @@
 #include "sim/base/impairment.h"
 
 #include "sim/base/cleanup.h"
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+
+/* --- Ratios ------------------------------------------------------------------ */
+
+void impairment_ratios(const struct impairment *m, struct impairment_ratio ret[IMPAIRMENT_RATIOS])
+{
+    const struct impair_loss *l = &m->loss;
+    const struct impairment_ratio all[] = {
+        {"loss", l->ratio, false},
+        {"p", l->p, false},
+        {"r", l->r, false},
+        {"1-h", l->one_minus_h, false},
+        {"1-k", l->one_minus_k, false},
+        {"p13", l->p13, false},
+        {"p31", l->p31, false},
+        {"p32", l->p32, false},
+        {"p23", l->p23, false},
+        {"p14", l->p14, false},
+        {"duplicate", m->duplicate, false},
+        {"corrupt", m->corrupt, false},
+        {"reorder", m->reorder, false},
+        {"delay correlation", m->delay_correlation, true},
+        {"loss correlation", l->correlation, true},
+        {"duplicate correlation", m->duplicate_correlation, true},
+        {"corrupt correlation", m->corrupt_correlation, true},
+        {"reorder correlation", m->reorder_correlation, true},
+    };
+    static_assert(ARRAY_SIZE(all) == IMPAIRMENT_RATIOS, "none is forgotten");
+    memcpy(ret, all, sizeof all);
+}
 
 /* --- Limit ------------------------------------------------------------------- */
 

@@ -78,6 +78,15 @@ struct impairment {
     bool keep_order; /* packets with jitter keep their order; netem: by a rate nobody reaches */
 };
 
+/* Every number of an impairment that must be in [0, 1], with its name for people. */
+struct impairment_ratio {
+    const char *name;
+    double value;
+    bool is_correlation;
+};
+#define IMPAIRMENT_RATIOS 18
+void impairment_ratios(const struct impairment *m, struct impairment_ratio ret[IMPAIRMENT_RATIOS]);
+
 /* How many packets the queue must hold: `limit`, or if that is 0 what can be under way within the
  * longest delay (delay + 4 jitter, and the longest time between slots), so that waiting alone drops
  * nothing, and what may wait for the rate.

@@ -33,33 +33,12 @@ static uint32_t share(double v)
 static int check_shares(const struct impairment *m, struct err *err)
 {
     const struct impair_loss *l = &m->loss;
-    const struct {
-        const char *name;
-        double v;
-    } shares[] = {
-        {"delay correlation", m->delay_correlation},
-        {"loss", l->ratio},
-        {"loss correlation", l->correlation},
-        {"p", l->p},
-        {"r", l->r},
-        {"1-h", l->one_minus_h},
-        {"1-k", l->one_minus_k},
-        {"p13", l->p13},
-        {"p31", l->p31},
-        {"p32", l->p32},
-        {"p23", l->p23},
-        {"p14", l->p14},
-        {"duplicate", m->duplicate},
-        {"duplicate correlation", m->duplicate_correlation},
-        {"corrupt", m->corrupt},
-        {"corrupt correlation", m->corrupt_correlation},
-        {"reorder", m->reorder},
-        {"reorder correlation", m->reorder_correlation},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(shares); i++)
-        if (!is_share(shares[i].v))
+    struct impairment_ratio shares[IMPAIRMENT_RATIOS];
+    impairment_ratios(m, shares);
+    for (size_t i = 0; i < IMPAIRMENT_RATIOS; i++)
+        if (!is_share(shares[i].value))
             return err_set(err, EINVAL, "netem: %s must be between 0 and 1, not %g", shares[i].name,
-                           shares[i].v);
+                           shares[i].value);
     if (l->p13 + l->p14 > 1 || l->p31 + l->p32 > 1)
         return err_set(err, EINVAL,
                        "netem: the ways out of one state of the loss model add up to "

@@ -72,17 +72,28 @@ static void write_time(struct nl_writer *w, const struct nlattr *a)
         buf_adds(w->out, nsec_yaml(ns, text));
 }
 
+/* A bracket around members, each of which brings a blank. */
+static size_t open_bracket(struct nl_writer *w)
+{
+    buf_adds(w->out, "(");
+    return w->out->len;
+}
+
+static void close_bracket(struct nl_writer *w, size_t at)
+{
+    nl_write_drop_blank(w->out, at);
+    buf_adds(w->out, ")");
+}
+
 static void write_correlation(struct nl_writer *w, const struct nlattr *a)
 {
     struct tc_netem_corr c;
     get(a, &c, sizeof c);
-    buf_adds(w->out, "(");
-    size_t at = w->out->len;
+    size_t at = open_bracket(w);
     share(w, "delay", c.delay_corr);
     share(w, "loss", c.loss_corr);
     share(w, "duplicate", c.dup_corr);
-    nl_write_drop_blank(w->out, at);
-    buf_adds(w->out, ")");
+    close_bracket(w, at);
 }
 
 /* tc_netem_reorder and tc_netem_corrupt are alike. */
@@ -90,12 +101,10 @@ static void write_probability(struct nl_writer *w, const struct nlattr *a)
 {
     struct tc_netem_corrupt c;
     get(a, &c, sizeof c);
-    buf_adds(w->out, "(");
-    size_t at = w->out->len;
+    size_t at = open_bracket(w);
     share(w, "share", c.probability);
     share(w, "correlation", c.correlation);
-    nl_write_drop_blank(w->out, at);
-    buf_adds(w->out, ")");
+    close_bracket(w, at);
 }
 
 static void write_rate(struct nl_writer *w, const struct nlattr *a)
@@ -120,45 +129,39 @@ static void write_slot(struct nl_writer *w, const struct nlattr *a)
 {
     struct tc_netem_slot s;
     get(a, &s, sizeof s);
-    buf_adds(w->out, "(");
-    size_t at = w->out->len;
+    size_t at = open_bracket(w);
     duration(w, "min", s.min_delay);
     duration(w, "max", s.max_delay);
     member(w, "packets", s.max_packets);
     member(w, "bytes", s.max_bytes);
     duration(w, "delay", s.dist_delay);
     duration(w, "jitter", s.dist_jitter);
-    nl_write_drop_blank(w->out, at);
-    buf_adds(w->out, ")");
+    close_bracket(w, at);
 }
 
 static void write_state(struct nl_writer *w, const struct nlattr *a)
 {
     struct tc_netem_gimodel m;
     get(a, &m, sizeof m);
-    buf_adds(w->out, "(");
-    size_t at = w->out->len;
+    size_t at = open_bracket(w);
     share(w, "p13", m.p13);
     share(w, "p31", m.p31);
     share(w, "p32", m.p32);
     share(w, "p14", m.p14);
     share(w, "p23", m.p23);
-    nl_write_drop_blank(w->out, at);
-    buf_adds(w->out, ")");
+    close_bracket(w, at);
 }
 
 static void write_gilbert(struct nl_writer *w, const struct nlattr *a)
 {
     struct tc_netem_gemodel m;
     get(a, &m, sizeof m);
-    buf_adds(w->out, "(");
-    size_t at = w->out->len;
+    size_t at = open_bracket(w);
     share(w, "p", m.p);
     share(w, "r", m.r);
     share(w, "h", m.h);
     share(w, "1-k", m.k1);
-    nl_write_drop_blank(w->out, at);
-    buf_adds(w->out, ")");
+    close_bracket(w, at);
 }
 
 /* Thousands of numbers: how many, and a digest by which equal ones are seen. */
@@ -269,11 +272,9 @@ static void write_gact(struct nl_writer *w, const struct nlattr *a)
 {
     struct tc_gact g;
     get(a, &g, sizeof g);
-    buf_adds(w->out, "(");
-    size_t at = w->out->len;
+    size_t at = open_bracket(w);
     write_action_head(w, g.index, g.capab, g.action, g.refcnt, g.bindcnt);
-    nl_write_drop_blank(w->out, at);
-    buf_adds(w->out, ")");
+    close_bracket(w, at);
 }
 
 static const struct nl_field mirred_fields[] = {

@@ -69,43 +69,19 @@ void fate_chances(const struct impairment *what, uint64_t *source, struct chance
 
 /* --- What cannot be meant ------------------------------------------------------ */
 
-struct bounded {
-    const char *name;
-    double value;
-};
+/* A chain that remembers everything would never come to its mean. */
+#define CORRELATION_MAX 0.99
 
 static int check_ratios(const struct impairment *w, struct err *err)
 {
-    const struct impair_loss *l = &w->loss;
-    const struct bounded ratios[] = {
-        {"loss", l->ratio},
-        {"p", l->p},
-        {"r", l->r},
-        {"1-h", l->one_minus_h},
-        {"1-k", l->one_minus_k},
-        {"p13", l->p13},
-        {"p31", l->p31},
-        {"p32", l->p32},
-        {"p23", l->p23},
-        {"p14", l->p14},
-        {"duplicate", w->duplicate},
-        {"corrupt", w->corrupt},
-        {"reorder", w->reorder},
-    };
-    const struct bounded correlations[] = {
-        {"delay", w->delay_correlation},         {"loss", l->correlation},
-        {"duplicate", w->duplicate_correlation}, {"corrupt", w->corrupt_correlation},
-        {"reorder", w->reorder_correlation},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(ratios); i++)
-        if (!(ratios[i].value >= 0 && ratios[i].value <= 1))
-            return err_set(err, EINVAL, "%s must be between 0 %% and 100 %%, not %g %%",
-                           ratios[i].name, ratios[i].value * 100);
-    for (size_t i = 0; i < ARRAY_SIZE(correlations); i++)
-        if (!(correlations[i].value >= 0 && correlations[i].value <= 0.99))
-            return err_set(err, EINVAL,
-                           "the correlation of %s must be between 0 %% and 99 %%, not %g %%",
-                           correlations[i].name, correlations[i].value * 100);
+    struct impairment_ratio all[IMPAIRMENT_RATIOS];
+    impairment_ratios(w, all);
+    for (size_t i = 0; i < IMPAIRMENT_RATIOS; i++) {
+        double most = all[i].is_correlation ? CORRELATION_MAX : 1;
+        if (!(all[i].value >= 0 && all[i].value <= most))
+            return err_set(err, EINVAL, "%s must be between 0 %% and %g %%, not %g %%", all[i].name,
+                           most * 100, all[i].value * 100);
+    }
     return 0;
 }
 

@@ -354,7 +354,7 @@ static void what_means_nothing_is_refused(void **state)
     } bad[] = {
         {{.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 1.5}}, "loss must be between"},
         {{.duplicate = -0.1}, "duplicate must be between"},
-        {{.delay = 1, .delay_correlation = 1}, "correlation of delay"},
+        {{.delay = 1, .delay_correlation = 1}, "delay correlation must be between"},
         {{.reorder = 0.5}, "reordering needs a delay"},
         {{.delay = 1, .gap = 3, .keep_order = true}, "cannot both keep"},
         {{.delay = -1}, "a delay must be between"},
