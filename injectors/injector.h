@@ -46,7 +46,7 @@ void inject_result_done(struct inject_result *r);
 
 struct inject_proof {
     bool ok;
-    char asked[256], seen[256], how[256];
+    char asked[320], seen[512], how[256];
     struct span at;
 };
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "injectors/net/network/bite.h"
+#include "injectors/net/network/chain.h"
 #include "injectors/net/network/reach.h"
 #include "injectors/net/network/tracer.h"
 #include "sim/base/rng.h"
@@ -200,38 +201,179 @@ static void arrivals_are_counted_as_what_they_are(void **state)
     assert_false(nsec_is_set(s.mean));
 }
 
-/* Against chains that are run step by step. */
-static void average_losses_are_those_of_the_chains(void **state)
+/* A chain that is run packet by packet. */
+struct walk {
+    const struct impair_loss *l;
+    struct rng rng;
+    int at; /* of two states, or of four: 1 good, 2 arrived in a burst, 3 lost in it, 4 alone */
+};
+
+static bool lost_by_two(struct walk *w)
 {
-    struct rng rng = rng_stream(20261122, "chain", 0, 0);
-    struct impair_loss ge = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT,
-                             .p = 0.02,
-                             .r = 0.2,
-                             .one_minus_h = 0.8,
-                             .one_minus_k = 0.01};
-    struct impair_loss states = {
-        .kind = IMPAIR_LOSS_STATE, .p13 = 0.03, .p31 = 0.3, .p32 = 0.2, .p23 = 0.4, .p14 = 0.02};
-    const size_t n = 400000;
-    size_t lost = 0, lost4 = 0;
-    bool bad = false;
-    int at = 1;
-    for (size_t i = 0; i < n; i++) {
-        bad = bad ? rng_unit(&rng) >= ge.r : rng_unit(&rng) < ge.p;
-        lost += rng_unit(&rng) < (bad ? ge.one_minus_h : ge.one_minus_k);
-        double u = rng_unit(&rng);
-        at = at == 1   ? (u < 0.03   ? 3
-                          : u < 0.05 ? 4
-                                     : 1)
-             : at == 2 ? (u < 0.4 ? 3 : 2)
-             : at == 3 ? (u < 0.3   ? 1
-                          : u < 0.5 ? 2
-                                    : 3)
-                       : 1;
-        lost4 += at == 3 || at == 4;
+    const struct impair_loss *l = w->l;
+    bool bad = w->at;
+    w->at = bad ? rng_unit(&w->rng) >= l->r : rng_unit(&w->rng) < l->p;
+    return rng_unit(&w->rng) < (bad ? l->one_minus_h : l->one_minus_k);
+}
+
+static bool lost_by_four(struct walk *w)
+{
+    const struct impair_loss *l = w->l;
+    double u = rng_unit(&w->rng);
+    switch (w->at) {
+    case 2:
+        w->at = u < l->p23 ? 3 : 2;
+        break;
+    case 3:
+        w->at = u < l->p31 ? 1 : u < l->p31 + l->p32 ? 2 : 3;
+        break;
+    case 4:
+        w->at = 1;
+        break;
+    default:
+        w->at = u < l->p13 ? 3 : u < l->p13 + l->p14 ? 4 : 1;
     }
-    assert_true(fabs(bite_loss(&ge) - (double)lost / (double)n) < 0.005);
-    assert_true(fabs(bite_loss(&states) - (double)lost4 / (double)n) < 0.005);
+    return w->at == 3 || w->at == 4;
+}
+
+#define WALK 400000
+#define WALK_PART 400 /* packets whose losses are counted together */
+
+static void chain_is_as_walked(const struct impair_loss *l, bool (*lost)(struct walk *))
+{
+    struct walk w = {l, rng_stream(20261122, "chain", 0, 0), 0};
+    struct chain c;
+    double losses = 0, bursts = 0, run = 0, squares = 0, part = 0, of_parts = 0;
+    assert_true(chain_of(l, &c));
+    for (size_t i = 0; i < WALK; i++) {
+        bool gone = lost(&w);
+        losses += gone;
+        part += gone;
+        if (!gone && run > 0) {
+            bursts++;
+            squares += run * run;
+        }
+        run = gone ? run + 1 : 0;
+        if (i % WALK_PART == WALK_PART - 1) {
+            of_parts += (part - c.loss * WALK_PART) * (part - c.loss * WALK_PART);
+            part = 0;
+        }
+    }
+    double mean = losses / bursts, independent = c.loss * (1 - c.loss) * WALK_PART;
+    assert_true(fabs(c.loss - losses / WALK) < 0.005);
+    assert_true(fabs(c.burst / mean - 1) < 0.03);
+    assert_true(fabs(c.burst_spread / sqrt(squares / bursts - mean * mean) - 1) < 0.06);
+    assert_true(fabs(c.inflation / (of_parts / (WALK / WALK_PART) / independent) - 1) < 0.2);
+    assert_true(bite_loss(l) == c.loss);
+}
+
+static void chains_are_on_average_as_when_they_are_walked(void **state)
+{
+    const struct impair_loss simple = {
+        .kind = IMPAIR_LOSS_GILBERT_ELLIOTT, .p = 0.02, .r = 0.2, .one_minus_h = 1};
+    const struct impair_loss hidden = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT,
+                                       .p = 0.02,
+                                       .r = 0.2,
+                                       .one_minus_h = 0.8,
+                                       .one_minus_k = 0.01};
+    const struct impair_loss states = {
+        .kind = IMPAIR_LOSS_STATE, .p13 = 0.03, .p31 = 0.3, .p32 = 0.2, .p23 = 0.4, .p14 = 0.02};
+    struct chain c;
+    chain_is_as_walked(&simple, lost_by_two);
+    chain_is_as_walked(&hidden, lost_by_two);
+    chain_is_as_walked(&states, lost_by_four);
+    assert_true(chain_of(&simple, &c) && fabs(c.burst - 5) < 1e-6);
+    assert_true(fabs(c.loss - 1 / 11.0) < 1e-6);
+    assert_false(chain_of(&(struct impair_loss){.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.1}, &c));
     assert_true(bite_loss(&(struct impair_loss){.kind = IMPAIR_LOSS_NONE}) == 0);
+}
+
+/* What arrived of `n` packets, of which the given ones were lost, a millisecond apart. */
+static size_t arrivals(const char *lost, size_t n, struct tracer_seen *ret)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++)
+        if (lost[i % strlen(lost)] == '.')
+            ret[k++] = (struct tracer_seen){.seq = (uint32_t)i,
+                                            .sent = (nsec)i * NSEC_MSEC,
+                                            .arrived = (nsec)i * NSEC_MSEC + 1000,
+                                            .intact = true};
+    return k;
+}
+
+static void bursts_are_judged_by_their_length(void **state)
+{
+    static struct tracer_seen seen[1000];
+    struct impairment m = {
+        .loss = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT, .p = 0.02, .r = 0.2, .one_minus_h = 1}};
+    AUTO_BUF text = BUF_INIT;
+    struct bite_seen s;
+    bite_sum(seen, arrivals("xx.x.....xxxxxx.", 16, seen), 16, 0, &s);
+    assert_int_equal(s.bursts, 2); /* the first may have begun before */
+    assert_true(s.in_bursts == 7 && s.in_bursts_squared == 37);
+    s.others_known = true;
+    /* as asked: runs of five */
+    bite_sum(seen, arrivals("..............................xxxxx................", 1000, seen),
+             1000, 0, &s);
+    s.others_known = true;
+    assert_true(bite_bites(&m, &s));
+    bite_text(&m, &s, &text);
+    assert_non_null(strstr(buf_text(&text), "bursts of 5 ["));
+    /* as much is lost, but one by one */
+    bite_sum(seen, arrivals("..........x", 1000, seen), 1000, 0, &s);
+    s.others_known = true;
+    assert_false(bite_bites(&m, &s));
+    s.others = 100; /* a chain that moved on between ours shows no runs */
+    assert_true(bite_bites(&m, &s));
+    buf_clear(&text);
+    bite_text(&m, &s, &text);
+    assert_non_null(strstr(buf_text(&text), "bursts not judged: others' packets"));
+    bite_sum(seen, arrivals(".", 1000, seen), 1000, 0, &s); /* of eighteen none */
+    s.others_known = true;
+    assert_false(bite_bites(&m, &s));
+    bite_sum(seen, arrivals(".", 300, seen), 300, 0, &s); /* of five: that happens */
+    s.others_known = true;
+    assert_true(bite_bites(&m, &s));
+    buf_clear(&text);
+    bite_text(&m, &s, &text);
+    assert_non_null(strstr(buf_text(&text), "bursts not judged: 0 are too few"));
+    buf_clear(&text);
+    bite_chain_text(&m, &text);
+    assert_string_equal(buf_text(&text), "loss 9.09 %, in bursts of 5");
+}
+
+/* Packets that left a millisecond apart, and arrived at the next opening of a slot. */
+static size_t in_slots(nsec slot, size_t n, struct tracer_seen *ret)
+{
+    for (size_t i = 0; i < n; i++) {
+        nsec at = (nsec)i * NSEC_MSEC, open = slot ? (at / slot + 1) * slot : at + 1000;
+        ret[i] = (struct tracer_seen){
+            .seq = (uint32_t)i, .sent = at, .arrived = open + (nsec)i, .intact = true};
+    }
+    return n;
+}
+
+static void slots_are_seen(void **state)
+{
+    static struct tracer_seen seen[200];
+    struct impairment m = {.has_slot = true,
+                           .slot = {.min = 20 * NSEC_MSEC, .max = 20 * NSEC_MSEC}};
+    AUTO_BUF text = BUF_INIT;
+    struct bite_seen s;
+    assert_int_equal(bite_slot(&m), 20 * NSEC_MSEC);
+    assert_true(bite_shows_slots(&m, NSEC_MSEC));
+    assert_false(bite_shows_slots(&m, 10 * NSEC_MSEC));
+    bite_sum(seen, in_slots(20 * NSEC_MSEC, 200, seen), 200, 0, &s);
+    bite_groups(seen, 200, 200, NSEC_MSEC, &s);
+    assert_int_equal(s.slots, 9);
+    assert_true(bite_bites(&m, &s));
+    bite_text(&m, &s, &text);
+    assert_string_equal(buf_text(&text), "slots 20 ms apart");
+    bite_sum(seen, in_slots(0, 200, seen), 200, 0, &s); /* none at all */
+    bite_groups(seen, 200, 200, NSEC_MSEC, &s);
+    assert_false(bite_bites(&m, &s));
+    m.slot.packets = 1; /* then packets of ours come alone, and wait a whole one */
+    assert_false(bite_shows_slots(&m, NSEC_MSEC));
 }
 
 static void what_contradicts_is_no_bite(void **state)
@@ -288,8 +430,13 @@ static void what_was_seen_stands_beside_what_was_asked(void **state)
     bite_text(&m, &s, &text);
     assert_string_equal(buf_text(&text), "rate 9.92mbit/s");
     buf_clear(&text);
-    bite_text(&(struct impairment){.has_slot = true}, &s, &text);
+    bite_text(&(struct impairment){0}, &s, &text);
     assert_string_equal(buf_text(&text), "990 of 1000 arrived");
+    buf_clear(&text);
+    m = (struct impairment){.rate = UINT64_C(10000000000) / 8};
+    s.rate = 0;
+    bite_text(&m, &s, &text);
+    assert_non_null(strstr(buf_text(&text), "above 1gbit/s single packets are no measure"));
 }
 
 /* --- Keys to what they mean --------------------------------------------------------------------- */
@@ -344,7 +491,9 @@ int main(void)
         cmocka_unit_test(ways_go_through_the_scope),
         cmocka_unit_test(ways_may_lead_over_a_router),
         cmocka_unit_test(arrivals_are_counted_as_what_they_are),
-        cmocka_unit_test(average_losses_are_those_of_the_chains),
+        cmocka_unit_test(chains_are_on_average_as_when_they_are_walked),
+        cmocka_unit_test(bursts_are_judged_by_their_length),
+        cmocka_unit_test(slots_are_seen),
         cmocka_unit_test(what_contradicts_is_no_bite),
         cmocka_unit_test(what_was_seen_stands_beside_what_was_asked),
         cmocka_unit_test(impairments_are_made_and_told),

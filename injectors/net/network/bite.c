@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "injectors/net/network/chain.h"
+
 #define BITE_LEAST 5 /* packets */
 #define BITE_STAMPS                                                                                \
     NSEC_MSEC           /* until the kernel stamps arrivals: it is switched on a moment later */
@@ -23,6 +25,8 @@ struct bite_plan {
 };
 
 struct bite_way {
+    struct impair_line *line; /* NULL: not counted */
+    uint64_t before;          /* that it had matched when the first packet was sent */
     struct tracer_way way;
     struct tracer *tracer;
     nsec standing; /* what its networks delay by themselves */
@@ -56,6 +60,17 @@ static double smallest_share(const struct impairment *m)
     return least;
 }
 
+/* How far apart, so that no more than a fifth of what slots let through is ours. */
+static nsec every_of_slots(const struct impairment *m, size_t bytes)
+{
+    double packets = m->slot.packets;
+    if (!m->has_slot)
+        return 0;
+    if (m->slot.bytes > 0 && (packets <= 0 || m->slot.bytes / (double)bytes < packets))
+        packets = m->slot.bytes / (double)bytes;
+    return packets <= 0 ? 0 : (nsec)(5 * (double)bite_slot(m) / (packets < 1 ? 1 : packets));
+}
+
 static nsec longest_slot(const struct impairment *m)
 {
     if (!m->has_slot)
@@ -65,8 +80,8 @@ static nsec longest_slot(const struct impairment *m)
 
 static void plan_burst(const struct impairment *m, struct bite_plan *p)
 {
-    if (m->rate == 0 || m->rate > UINT64_C(1000000000) / 8)
-        return; /* faster ones are not measured by packets one at a time */
+    if (m->rate == 0 || m->rate > BITE_RATE_MAX)
+        return;
     double twentieth = (double)m->rate / 20;
     p->burst_bytes = twentieth > 5000 ? 1000 : 100;
     double n = twentieth / (double)(p->burst_bytes + BITE_HEADERS);
@@ -79,7 +94,10 @@ static struct bite_plan make_plan(const struct impairment *m, nsec lasting)
 {
     double share = smallest_share(m);
     struct bite_plan p = {.bytes = m->corrupt > 0 ? 1000 : TRACER_LEAST, .every = NSEC_MSEC};
-    p.n = share < 1 ? (size_t)(30 / share) : 100;
+    struct chain chain;
+    if (chain_of(&m->loss, &chain) && chain.burst > 1) /* thirty bursts */
+        share = chain.loss / chain.burst < share ? chain.loss / chain.burst : share;
+    p.n = share < 1 && share > 0 ? (size_t)(30 / share) : 100;
     p.n = p.n < 100 ? 100 : p.n > 1000 ? 1000 : p.n;
     if (m->rate > 0) {
         nsec fifth = (nsec)(5e9 * (double)(p.bytes + BITE_HEADERS) / (double)m->rate);
@@ -87,6 +105,10 @@ static struct bite_plan make_plan(const struct impairment *m, nsec lasting)
     }
     if (m->limit && p.every < 2 * m->delay / m->limit)
         p.every = 2 * m->delay / m->limit;
+    nsec slots = every_of_slots(m, p.bytes + BITE_HEADERS);
+    p.every = slots > p.every ? slots : p.every;
+    if (bite_shows_slots(m, p.every) && (nsec)p.n * p.every < 20 * bite_slot(m))
+        p.n = (size_t)(20 * bite_slot(m) / p.every);
     nsec budget = lasting / 3 < BITE_LONGEST ? lasting / 3 : BITE_LONGEST;
     if ((nsec)p.n > budget / p.every)
         p.n = (size_t)(budget / p.every);
@@ -170,15 +192,34 @@ static int add_way(struct bite *b, struct inject_env *env, const struct topo *to
 {
     struct bite_way *w = &b->ways[b->n];
     struct err why = ERR_INIT;
+    struct impair_counts counts = {0};
     *w = (struct bite_way){0};
     if (tracer_choose(topo, p->reach, p->at, is_up, env->lab, &w->way, &why) < 0)
         return 0; /* nobody there: the counters alone must do */
     w->standing = standing_delay(env->scenario, &w->way);
+    w->line = p->line && impair_count(p->line, &counts, NULL) == 0 ? p->line : NULL;
+    w->before = counts.matched;
     int r = tracer_new(env->lab, &w->way, rng_fresh_seed(), &w->tracer, err);
     if (r < 0)
         return r;
     b->n++;
     return 0;
+}
+
+/* Any points, each with the same chance, until there are enough with somebody at the other end. */
+static int add_ways(struct bite *b, struct inject_env *env, const struct topo *topo,
+                    const struct bite_point *points, size_t n, struct err *err)
+{
+    AUTO_FREE size_t *order = calloc(n + 1, sizeof *order);
+    int r = order ? 0 : err_errno(err, ENOMEM, "looking whether a fault bites");
+    for (size_t i = 0; r == 0 && i < n; i++)
+        order[i] = i;
+    for (size_t i = 0; r == 0 && i < n && b->n < BITE_WAYS; i++) {
+        size_t k = n > BITE_WAYS ? i + rng_below(env->rng, n - i) : i, chosen = order[k];
+        order[k] = order[i];
+        r = add_way(b, env, topo, &points[chosen], err);
+    }
+    return r;
 }
 
 int bite_begin(struct inject_env *env, const struct bite_point *points, size_t n,
@@ -194,8 +235,8 @@ int bite_begin(struct inject_env *env, const struct bite_point *points, size_t n
                        .clocks = clocks_apart(),
                        .timer = {.fn = on_time, .data = b}};
     int r = topo_new(env->scenario, &topo, err);
-    for (size_t i = 0; r == 0 && i < n && i < BITE_WAYS; i++) /* spread over all of them */
-        r = add_way(b, env, topo, &points[n > BITE_WAYS ? i * n / BITE_WAYS : i], err);
+    if (r == 0)
+        r = add_ways(b, env, topo, points, n, err);
     if (r < 0)
         return r;
     b->over = b->n == 0;
@@ -258,7 +299,16 @@ static void sum_way(const struct bite *b, const struct bite_way *w, struct bite_
 {
     size_t n, sent = tracer_sent(w->tracer);
     const struct tracer_seen *seen = tracer_all(w->tracer, &n);
-    bite_sum(seen, n, sent < b->plan.n ? sent : b->plan.n, w->standing + b->what.delay / 2, ret);
+    size_t paced = sent < b->plan.n ? sent : b->plan.n;
+    bite_sum(seen, n, paced, w->standing + b->what.delay / 2, ret);
+    if (bite_shows_slots(&b->what, b->plan.every))
+        bite_groups(seen, n, paced, b->plan.every, ret);
+    struct impair_counts counts;
+    if (w->line && impair_count(w->line, &counts, NULL) == 0) {
+        uint64_t met = counts.matched - w->before;
+        ret->others_known = true;
+        ret->others = met > sent ? met - sent : 0;
+    }
     if (b->over && b->burst_sent)
         ret->rate = burst_rate(b, w, seen, n);
     nsec moved = clocks_apart() - b->clocks;
@@ -282,6 +332,14 @@ static void add_seen(struct bite_seen *all, const struct bite_seen *one)
         all->spread = (all->spread * before + one->spread) / of;
         all->median = one->median;
     }
+    all->others_known = one->others_known && (all->ways == 0 || all->others_known);
+    all->others += one->others;
+    all->bursts += one->bursts;
+    all->in_bursts += one->in_bursts;
+    all->in_bursts_squared += one->in_bursts_squared;
+    all->slots += one->slots;
+    all->apart += one->apart;
+    all->apart_squared += one->apart_squared;
     all->ways++;
     all->sent += one->sent;
     all->arrived += one->arrived;

@@ -4,9 +4,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "injectors/net/network/chain.h"
+
 /* Two-sided: once in 10,000 times beyond. */
 #define Z_SURE 3.89
 #define Z_95 1.96
+/* Fewer say nothing of a mean. */
+#define BURSTS_LEAST 10
+#define SLOTS_LEAST 5
+/* So many packets of ours for one of others: then runs of ours are runs of the chain. */
+#define OURS_TO_OTHERS 20
 
 static int by_size(const void *a, const void *b)
 {
@@ -28,6 +35,26 @@ static void sum_delays(nsec *delays, size_t n, struct bite_seen *s)
     s->mean = (nsec)mean;
     s->median = delays[n / 2];
     s->spread = n > 1 ? sqrt(square / (double)(n - 1)) : 0;
+}
+
+/* Those whose beginning and end were both seen. */
+static void sum_bursts(const bool *had, size_t sent, struct bite_seen *s)
+{
+    size_t run = 0;
+    bool whole = false; /* the packet before the run arrived */
+    for (size_t i = 0; i < sent; i++) {
+        if (!had[i]) {
+            whole = run ? whole : i > 0;
+            run++;
+            continue;
+        }
+        if (run && whole) {
+            s->bursts++;
+            s->in_bursts += (double)run;
+            s->in_bursts_squared += (double)run * (double)run;
+        }
+        run = 0;
+    }
 }
 
 void bite_sum(const struct tracer_seen *seen, size_t n, size_t sent, nsec early,
@@ -57,42 +84,52 @@ void bite_sum(const struct tracer_seen *seen, size_t n, size_t sent, nsec early,
     }
     s.lost = sent - s.arrived;
     sum_delays(delays, n_delays, &s);
+    sum_bursts(had, sent, &s);
     *ret = s;
+}
+
+nsec bite_slot(const struct impairment *m)
+{
+    const struct impair_slot *s = &m->slot;
+    if (!m->has_slot)
+        return 0;
+    return s->distributed ? s->delay : (s->min + (s->max > s->min ? s->max : s->min)) / 2;
+}
+
+bool bite_shows_slots(const struct impairment *m, nsec every)
+{
+    return m->has_slot && m->slot.packets == 0 && m->slot.bytes == 0 && bite_slot(m) >= 3 * every;
+}
+
+/* What waited for one slot arrives together; unimpaired, each packet would be a group. */
+void bite_groups(const struct tracer_seen *seen, size_t n, size_t sent, nsec every,
+                 struct bite_seen *ret)
+{
+    nsec last = NSEC_UNSET, group = NSEC_UNSET;
+    for (size_t i = 0; i < n; i++) {
+        nsec at = seen[i].arrived;
+        if (seen[i].seq >= sent)
+            continue;
+        bool new_group = !nsec_is_set(last) || at - last > every / 2;
+        if (new_group && nsec_is_set(group)) {
+            double apart = (double)(at - group);
+            ret->slots++;
+            ret->apart += apart;
+            ret->apart_squared += apart * apart;
+        }
+        group = new_group ? at : group;
+        last = at;
+    }
 }
 
 /* --- What is asked for ------------------------------------------------------------------------ */
 
-static double states_loss(const struct impair_loss *l)
-{
-    /* The chain's stationary distribution, by running it. 1 good, 2 arrived in a burst, 3 lost in a
-     * burst, 4 a single loss. */
-    double x[4] = {1, 0, 0, 0};
-    double p23 = l->p23;
-    for (int i = 0; i < 20000; i++) {
-        double y[4] = {x[0] * (1 - l->p13 - l->p14) + x[2] * l->p31 + x[3],
-                       x[1] * (1 - p23) + x[2] * l->p32, /* 2 */
-                       x[0] * l->p13 + x[1] * p23 + x[2] * (1 - l->p31 - l->p32), x[0] * l->p14};
-        memcpy(x, y, sizeof x);
-    }
-    return x[2] + x[3];
-}
-
 double bite_loss(const struct impair_loss *l)
 {
-    switch (l->kind) {
-    case IMPAIR_LOSS_NONE:
-        return 0;
-    case IMPAIR_LOSS_RANDOM:
-        return l->ratio;
-    case IMPAIR_LOSS_GILBERT_ELLIOTT: {
-        double both = l->p + l->r;
-        double bad = both > 0 ? l->p / both : 0;
-        return bad * l->one_minus_h + (1 - bad) * l->one_minus_k;
-    }
-    case IMPAIR_LOSS_STATE:
-        return states_loss(l);
-    }
-    return 0;
+    struct chain chain;
+    if (chain_of(l, &chain))
+        return chain.loss;
+    return l->kind == IMPAIR_LOSS_RANDOM ? l->ratio : 0;
 }
 
 /* --- Judging ---------------------------------------------------------------------------------- */
@@ -117,19 +154,81 @@ static bool too_few(double asked, size_t hits, size_t n)
     return hi < asked * 2 / 3;
 }
 
-static bool comes_in_bursts(const struct impairment *m)
+/* By this factor a count of losses varies more than one of independent losses; 0: not known. */
+static double inflation(const struct impairment *m)
 {
-    return m->loss.kind == IMPAIR_LOSS_GILBERT_ELLIOTT || m->loss.kind == IMPAIR_LOSS_STATE ||
-           m->loss.correlation > 0;
+    struct chain chain;
+    if (chain_of(&m->loss, &chain))
+        return chain.inflation;
+    return m->loss.correlation > 0 ? 0 : 1;
 }
 
-/* Of chains that remember, only that nothing at all was lost where much was to be is sure. */
+/* So many independent packets would say as much as these. */
+static void worth(const struct impairment *m, const struct bite_seen *s, size_t *ret_lost,
+                  size_t *ret_n)
+{
+    double factor = inflation(m);
+    *ret_n = factor > 0 ? (size_t)((double)s->sent / factor) : 0;
+    *ret_lost = s->sent ? (size_t)rint((double)s->lost * (double)*ret_n / (double)s->sent) : 0;
+}
+
 static bool too_little_lost(const struct impairment *m, const struct bite_seen *s)
 {
     double asked = bite_loss(&m->loss);
-    if (comes_in_bursts(m))
+    size_t lost, n;
+    worth(m, s, &lost, &n);
+    struct chain chain;
+    /* Bursts come at random: none of ten, once in 20,000 times. */
+    if (s->lost == 0 && chain_of(&m->loss, &chain) &&
+        asked * (double)s->sent >= BURSTS_LEAST * chain.burst)
+        return true;
+    if (n == 0) /* only that nothing at all was lost where much was to be is sure */
         return s->lost == 0 && asked * (double)s->sent >= 50;
-    return too_few(asked, s->lost, s->sent);
+    return too_few(asked, lost, n);
+}
+
+static bool sees_bursts(const struct bite_seen *s)
+{
+    return s->others_known && s->others * OURS_TO_OTHERS <= s->sent;
+}
+
+static double mean_burst(const struct bite_seen *s)
+{
+    return s->bursts ? s->in_bursts / (double)s->bursts : 0;
+}
+
+/* Surely shorter than two thirds, or longer than three halves, of what was asked? */
+static bool other_bursts(const struct impairment *m, const struct bite_seen *s)
+{
+    struct chain chain;
+    if (!chain_of(&m->loss, &chain) || !sees_bursts(s) || s->bursts < BURSTS_LEAST)
+        return false;
+    double off = Z_SURE * chain.burst_spread / sqrt((double)s->bursts), mean = mean_burst(s);
+    return (mean < chain.burst * 2 / 3 && mean < chain.burst - off) ||
+           (mean > chain.burst * 3 / 2 && mean > chain.burst + off);
+}
+
+static double spread_of(size_t n, double sum, double squares)
+{
+    double mean = sum / (double)n, v = squares / (double)n - mean * mean;
+    return n > 1 && v > 0 ? sqrt(v * (double)n / (double)(n - 1)) : 0;
+}
+
+/* Who comes alone waits a whole slot, who comes with many half of one, at least on average. */
+static bool no_slots(const struct impairment *m, const struct bite_seen *s)
+{
+    double slot = (double)bite_slot(m);
+    if (!m->has_slot || slot <= 0)
+        return false;
+    if (nsec_is_set(s->mean) && s->arrived >= SLOTS_LEAST) {
+        double wait = (double)(s->mean - m->delay);
+        if (wait + Z_SURE * s->spread / sqrt((double)s->arrived) < slot / 3)
+            return true;
+    }
+    if (s->slots < SLOTS_LEAST)
+        return false;
+    double n = (double)s->slots, apart = s->apart / n;
+    return apart + Z_SURE * spread_of(s->slots, s->apart, s->apart_squared) / sqrt(n) < slot / 2;
 }
 
 static bool too_early(const struct impairment *m, const struct bite_seen *s)
@@ -144,7 +243,8 @@ bool bite_bites(const struct impairment *what, const struct bite_seen *s)
     bool correlated = what->duplicate_correlation > 0 || what->corrupt_correlation > 0;
     if (s->sent == 0)
         return true;
-    if (too_early(what, s) || too_little_lost(what, s) || too_fast)
+    if (too_early(what, s) || too_little_lost(what, s) || other_bursts(what, s) ||
+        no_slots(what, s) || too_fast)
         return false;
     if (correlated)
         return true;
@@ -190,6 +290,65 @@ static void delay(const struct impairment *m, const struct bite_seen *s, struct 
     buf_printf(out, " ± %s", nsec_text(((nsec)wide + to / 2) / to * to, spread));
 }
 
+/* Its interval is that of as many packets as would say as much if each were lost for itself. */
+static void loss(const struct impairment *m, const struct bite_seen *s, struct buf *out,
+                 size_t begin)
+{
+    double asked = bite_loss(&m->loss), lo, hi;
+    size_t lost, n;
+    worth(m, s, &lost, &n);
+    share(out, begin, "loss", asked, s->lost, s->sent, false);
+    if (asked <= 0 || s->sent == 0 || n == 0)
+        return;
+    interval(lost, n, Z_95, &lo, &hi);
+    buf_printf(out, " [%.2g, %.2g]", 100 * lo, 100 * hi);
+}
+
+static void bursts(const struct impairment *m, const struct bite_seen *s, struct buf *out,
+                   size_t begin)
+{
+    struct chain chain;
+    if (!chain_of(&m->loss, &chain) || s->sent == 0)
+        return;
+    part(out, begin);
+    if (!sees_bursts(s)) {
+        buf_adds(out, s->others_known ? "bursts not judged: others' packets came between ours"
+                                      : "bursts not judged: nobody counted others' packets");
+        return;
+    }
+    if (s->bursts < BURSTS_LEAST) {
+        buf_printf(out, "bursts not judged: %zu are too few", s->bursts);
+        return;
+    }
+    double mean = mean_burst(s);
+    double off =
+        Z_95 * spread_of(s->bursts, s->in_bursts, s->in_bursts_squared) / sqrt((double)s->bursts);
+    buf_printf(out, "bursts of %.3g [%.2g, %.2g]", mean, mean - off < 1 ? 1 : mean - off,
+               mean + off);
+}
+
+static void slots(const struct impairment *m, const struct bite_seen *s, struct buf *out,
+                  size_t begin)
+{
+    char text[NSEC_TEXT_MAX];
+    if (!m->has_slot || s->sent == 0 || (s->slots < SLOTS_LEAST && !nsec_is_set(s->mean)))
+        return;
+    part(out, begin);
+    if (s->slots >= SLOTS_LEAST)
+        buf_printf(out, "slots %s apart",
+                   nsec_text((nsec)(s->apart / (double)s->slots) / NSEC_USEC * NSEC_USEC, text));
+    else
+        buf_printf(out, "waited %s for a slot",
+                   nsec_text((s->mean - m->delay) / NSEC_USEC * NSEC_USEC, text));
+}
+
+void bite_chain_text(const struct impairment *what, struct buf *out)
+{
+    struct chain chain;
+    if (chain_of(&what->loss, &chain))
+        buf_printf(out, "loss %.3g %%, in bursts of %.3g", 100 * chain.loss, chain.burst);
+}
+
 static void rate_text(uint64_t bytes, struct buf *out)
 {
     static const char *const units[] = {"bit", "kbit", "mbit", "gbit", "tbit"};
@@ -205,12 +364,19 @@ void bite_text(const struct impairment *what, const struct bite_seen *s, struct 
     size_t begin = out->len;
     delay(what, s, out);
     share(out, begin, "at once", what->reorder, s->at_once, s->arrived, !what->reorder_correlation);
-    share(out, begin, "loss", bite_loss(&what->loss), s->lost, s->sent, !comes_in_bursts(what));
+    loss(what, s, out, begin);
+    bursts(what, s, out, begin);
     share(out, begin, "doubled", what->duplicate, s->doubled, s->arrived, true);
     share(out, begin, "damaged", what->corrupt, s->damaged, s->arrived, true);
+    slots(what, s, out, begin);
     if (what->rate && s->rate) {
         part(out, begin);
         rate_text(s->rate, out);
+    } else if (what->rate && s->sent) {
+        part(out, begin);
+        buf_adds(out, what->rate > BITE_RATE_MAX
+                          ? "rate read back alone: above 1gbit/s single packets are no measure"
+                          : "rate not judged: too few of a burst arrived");
     }
     if (out->len == begin)
         buf_printf(out, "%zu of %zu arrived", s->arrived, s->sent);

@@ -469,7 +469,7 @@ static int begin_bite(struct inject_env *env, struct network_state *st, struct e
     if (!points)
         return err_errno(err, ENOMEM, "looking whether a fault bites");
     for (size_t i = 0; i < st->n_lines; i++)
-        points[i] = (struct bite_point){st->lines[i].reach, st->lines[i].at};
+        points[i] = (struct bite_point){st->lines[i].reach, st->lines[i].at, st->lines[i].line};
     nsec lasting = nsec_is_set(st->step->lasting) ? st->step->lasting : NSEC_INF;
     return bite_begin(env, points, st->n_lines, &st->what, lasting, &st->bite, err);
 }
@@ -479,6 +479,11 @@ static void tell(const struct network_state *st, const struct standing *s,
 {
     AUTO_BUF asked = BUF_INIT, text = BUF_INIT;
     impairment_text(&st->what, &asked);
+    if (st->what.loss.kind == IMPAIR_LOSS_GILBERT_ELLIOTT ||
+        st->what.loss.kind == IMPAIR_LOSS_STATE) {
+        buf_adds(&asked, ": ");
+        bite_chain_text(&st->what, &asked);
+    }
     if (!s->ok)
         buf_adds(&text, buf_text(&s->missing));
     else if (measured)
@@ -488,6 +493,8 @@ static void tell(const struct network_state *st, const struct standing *s,
     if (s->ok && measured)
         buf_printf(&text, "; %zu packets of our own along %zu way%s", seen->sent, seen->ways,
                    seen->ways == 1 ? "" : "s");
+    if (s->ok && measured && st->n_lines > BITE_WAYS)
+        buf_printf(&text, ", a seeded sample of %zu points", st->n_lines);
     if (s->ok)
         buf_printf(&text, "; %llu packets met it so far", (unsigned long long)s->matched);
     if (s->ok && s->overflow)
@@ -496,8 +503,8 @@ static void tell(const struct network_state *st, const struct standing *s,
     snprintf(p->seen, sizeof p->seen, "%s", buf_text(&text));
     snprintf(p->how, sizeof p->how, "%s",
              measured
-                 ? "filters, parameters and counters read back; one way, stamped where they were "
-                   "sent and by the kernel where they arrived"
+                 ? "filters, parameters and counters read back at every point; one way, stamped "
+                   "where they were sent and by the kernel where they arrived"
                  : "filters, parameters and counters read back");
 }
 
