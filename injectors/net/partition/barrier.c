@@ -8,22 +8,26 @@
 #include "injectors/net/partition/barrier.h"
 
 #include <errno.h>
-#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "injectors/net/partition/cut.h"
+#include "injectors/net/partition/knock.h"
+#include "injectors/net/partition/patterns.h"
+#include "injectors/net/partition/scope.h"
 #include "injectors/net/ports.h"
 #include "injectors/net/site.h"
 #include "sim/base/jsonx.h"
-#include "sim/kernel/netns.h"
 
 #define BARRIER_PEERS 256
+#define BARRIER_RULES 4096 /* each packet is held against all of them */
 #define BARRIER_CHAIN_IN "in"
 #define BARRIER_CHAIN_OUT "out"
-#define BARRIER_PORT 9 /* discard: of our own datagrams */
+#define BARRIER_PORT 9 /* discard: of our own packets, where the scope names none */
+/* What it takes for the answers to packets that were refused at once: none leaves this machine. */
+#define BARRIER_TRIES 64
 
 struct peers {
     struct inet_prefix items[BARRIER_PEERS];
@@ -34,6 +38,7 @@ struct barrier {
     const struct partition_params *params;
     struct lab_node *node;
     struct peers peers;
+    struct cut_scope scope;
     char table[CUT_TABLE_MAX];
     char text[160]; /* "edge | 10.0.0.2, 10.1.0.0/16" */
 };
@@ -46,6 +51,74 @@ static bool sends(const struct partition_params *p)
 static bool hears(const struct partition_params *p)
 {
     return p->direction != CUT_FORWARD;
+}
+
+/* --- Messages --------------------------------------------------------------------------------- */
+
+static void add_loopback(struct nl *nl, const struct nft_table *t)
+{
+    nft_rule_add(
+        nl, &(struct nft_rule){
+                .table = *t, .chain = BARRIER_CHAIN_IN, .iifname = "lo", .verdict = NFT_LET_PASS});
+    nft_rule_add(
+        nl, &(struct nft_rule){
+                .table = *t, .chain = BARRIER_CHAIN_OUT, .oifname = "lo", .verdict = NFT_LET_PASS});
+}
+
+/* ICMP of the other family never comes from such a peer. */
+static bool concerns(const struct nft_rule *pattern, const struct inet_prefix *peer)
+{
+    return !(pattern->l4proto == IPPROTO_ICMP && peer->family == AF_INET6) &&
+           !(pattern->l4proto == IPPROTO_ICMPV6 && peer->family == AF_INET);
+}
+
+/* One rule for each peer, of those whom the pattern concerns. */
+static size_t put_pattern(struct nl *nl, const struct nft_table *t, const struct nft_rule *pattern,
+                          const struct peers *peers, bool out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < peers->n; i++) {
+        const struct inet_prefix *peer = &peers->items[i];
+        char address[INET_TEXT_MAX], comment[INET_TEXT_MAX + 16];
+        if (!concerns(pattern, peer))
+            continue;
+        n++;
+        if (!nl)
+            continue;
+        snprintf(comment, sizeof comment, "%s %s", out ? "to" : "from", inet_text(peer, address));
+        struct nft_rule rule = *pattern;
+        rule.table = *t;
+        rule.chain = out ? BARRIER_CHAIN_OUT : BARRIER_CHAIN_IN;
+        rule.comment = comment;
+        *(out ? &rule.daddr : &rule.saddr) = *peer;
+        nft_rule_add(nl, &rule);
+    }
+    return n;
+}
+
+/* Puts the rules behind the loopback's, in both chains; how many there are that name a peer. nl NULL:
+ * only counts. */
+static size_t put_cuts(struct nl *nl, const struct nft_table *t, const struct partition_params *p,
+                       const struct cut_scope *s, const struct peers *peers)
+{
+    struct patterns patterns;
+    size_t n = 0;
+    patterns_find(s, /*always_discovery=*/true, &patterns);
+    for (int out = 0; out < 2; out++)
+        for (size_t i = 0; i < patterns.n; i++) {
+            struct nft_rule rule = patterns.items[i];
+            if (rule.verdict != NFT_LET_PASS) {
+                if (out ? sends(p) : hears(p))
+                    n += put_pattern(nl, t, &rule, peers, out);
+                continue;
+            }
+            rule.chain = out ? BARRIER_CHAIN_OUT : BARRIER_CHAIN_IN;
+            if (nl) {
+                rule.table = *t;
+                nft_rule_add(nl, &rule);
+            }
+        }
+    return n;
 }
 
 /* --- What stands in the scenario -------------------------------------------------------------- */
@@ -96,22 +169,40 @@ int barrier_check(const struct scenario *s, const struct partition_params *p, st
     if (!p->peers.n)
         return err_set(err, EINVAL,
                        "'host' needs 'peers': the addresses or prefixes from which it is cut");
-    if (p->packets != CUT_ALL_PACKETS || p->protocol || p->ports.n || p->connections != CUT_KEEP)
+    if (p->connections != CUT_KEEP)
         return err_set(err, EINVAL,
-                       "'host' cuts every packet: 'packets', 'protocol', 'port' and 'connections' "
-                       "are for cuts in the lab");
-    return find_peers(s, p, &peers, err);
+                       "'connections' can be cut in the lab alone: sockets of %s, which others "
+                       "made, are not destroyed; leave it out, and they hear nothing while it "
+                       "lasts",
+                       p->host);
+    int r = scope_check(p, err);
+    if (r == 0)
+        r = find_peers(s, p, &peers, err);
+    if (r < 0)
+        return r;
+    struct cut_scope scope = scope_of(p);
+    size_t n = put_cuts(NULL, NULL, p, &scope, &peers);
+    return n <= BARRIER_RULES ? 0
+                              : err_set(err, E2BIG,
+                                        "these peers and ports make %zu rules, of which each "
+                                        "packet may meet all; at most %d: name prefixes and ranges",
+                                        n, BARRIER_RULES);
 }
 
 int barrier_supported(const struct inject_env *env, const struct partition_params *p,
                       struct err *err)
 {
-    static const char *const needs[] = {"nft-inet", "nft-reject"};
-    for (size_t i = 0; env->caps && i < (p->kind == CUT_REJECT ? 2 : 1); i++) {
-        const struct hostcap *cap = hostcaps_find(env->caps, needs[i]);
-        if (cap && !cap->ok)
+    const struct {
+        const char *cap;
+        bool needed;
+    } needs[] = {{"nft-inet", true},
+                 {"nft-reject", p->kind == CUT_REJECT},
+                 {"nft-ct", p->packets == CUT_NEW_CONNECTIONS}};
+    for (size_t i = 0; env->caps && i < ARRAY_SIZE(needs); i++) {
+        const struct hostcap *cap = hostcaps_find(env->caps, needs[i].cap);
+        if (needs[i].needed && cap && !cap->ok)
             return err_set(err, EOPNOTSUPP, "partition needs %s, which this host lacks: %s",
-                           needs[i], cap->detail ? cap->detail : "");
+                           needs[i].cap, cap->detail ? cap->detail : "");
     }
     return 0;
 }
@@ -127,57 +218,14 @@ static void text_of(const char *host, const struct peers *peers, char *out, size
     snprintf(out, size, "%s%s", buf_text(&text), "");
 }
 
-/* --- Messages --------------------------------------------------------------------------------- */
-
-static void add_passes(struct nl *nl, const struct nft_table *t)
-{
-    static const uint8_t discovery[] = {ND_ROUTER_SOLICIT, ND_ROUTER_ADVERT, ND_NEIGHBOR_SOLICIT,
-                                        ND_NEIGHBOR_ADVERT};
-    for (int out = 0; out < 2; out++) {
-        const char *chain = out ? BARRIER_CHAIN_OUT : BARRIER_CHAIN_IN;
-        struct nft_rule lo = {.table = *t, .chain = chain, .verdict = NFT_LET_PASS};
-        *(out ? &lo.oifname : &lo.iifname) = "lo";
-        nft_rule_add(nl, &lo);
-        for (size_t i = 0; i < ARRAY_SIZE(discovery); i++)
-            nft_rule_add(nl, &(struct nft_rule){.table = *t,
-                                                .chain = chain,
-                                                .l4proto = IPPROTO_ICMPV6,
-                                                .icmp_type = discovery[i],
-                                                .verdict = NFT_LET_PASS});
-    }
-}
-
-static void add_cut(struct nl *nl, const struct nft_table *t, const struct inet_prefix *peer,
-                    bool out, bool refuse)
-{
-    char address[INET_TEXT_MAX], comment[INET_TEXT_MAX + 16];
-    snprintf(comment, sizeof comment, "%s %s", out ? "to" : "from", inet_text(peer, address));
-    struct nft_rule rule = {.table = *t,
-                            .chain = out ? BARRIER_CHAIN_OUT : BARRIER_CHAIN_IN,
-                            .verdict = refuse ? NFT_REJECT_ICMP : NFT_DROP_IT,
-                            .comment = comment};
-    *(out ? &rule.daddr : &rule.saddr) = *peer;
-    if (refuse) {
-        struct nft_rule reset = rule;
-        reset.l4proto = IPPROTO_TCP;
-        reset.verdict = NFT_REJECT_RST;
-        nft_rule_add(nl, &reset);
-    }
-    nft_rule_add(nl, &rule);
-}
-
-/* How many rules name a peer. */
-static size_t rules_asked(const struct partition_params *p, const struct peers *peers)
-{
-    size_t each = (size_t)sends(p) + (size_t)hears(p);
-    return peers->n * each * (p->kind == CUT_REJECT ? 2 : 1);
-}
+/* --- In force -------------------------------------------------------------------------------- */
 
 /* The one place where the messages are made, for the kernel and for plan. In one transaction: in force
  * is all of it or nothing. */
 static int raise_barrier(struct nl *nl, const char *table, const struct partition_params *p,
                          const struct peers *peers, struct err *err)
 {
+    struct cut_scope scope = scope_of(p);
     struct nft_table t = {.family = NFT_FAMILY_INET, .name = table};
     int r = nft_table_create(nl, &t, err);
     if (r < 0)
@@ -185,13 +233,8 @@ static int raise_barrier(struct nl *nl, const char *table, const struct partitio
     nft_chain_add(nl, &(struct nft_chain){.table = t, .name = BARRIER_CHAIN_IN, .hook = NFT_INPUT});
     nft_chain_add(nl,
                   &(struct nft_chain){.table = t, .name = BARRIER_CHAIN_OUT, .hook = NFT_OUTPUT});
-    add_passes(nl, &t);
-    for (size_t i = 0; i < peers->n; i++) {
-        if (hears(p))
-            add_cut(nl, &t, &peers->items[i], false, p->kind == CUT_REJECT);
-        if (sends(p))
-            add_cut(nl, &t, &peers->items[i], true, p->kind == CUT_REJECT);
-    }
+    add_loopback(nl, &t);
+    put_cuts(nl, &t, p, &scope, peers);
     r = nl_flush(nl, err);
     if (r < 0)
         cut_remove(&(struct cut_place){.host = "", .nl = nl, .table = table}, NULL);
@@ -202,7 +245,7 @@ int barrier_plan(const struct scenario *s, const struct partition_params *p, con
                  json_t *texts, struct err *err)
 {
     CLEANUP(nl_free_p) struct nl *rec = NULL;
-    AUTO_BUF where = BUF_INIT;
+    AUTO_BUF where = BUF_INIT, what = BUF_INIT;
     struct peers peers;
     char table[CUT_TABLE_MAX], text[160];
     buf_printf(&where, "host %s", p->host);
@@ -213,10 +256,11 @@ int barrier_plan(const struct scenario *s, const struct partition_params *p, con
     if (r < 0)
         return r;
     text_of(p->host, &peers, text, sizeof text);
+    scope_text(p, &what);
     json_array_append_new(
-        texts, json_sprintf("every packet %s inside the host: %s%s; undone by deleting the table "
+        texts, json_sprintf("%s %s inside the host: %s%s; undone by deleting the table "
                             "(its name has the run's id, too)",
-                            p->kind == CUT_REJECT ? "refused" : "lost", text,
+                            buf_text(&what), p->kind == CUT_REJECT ? "refused" : "lost", text,
                             !hears(p)   ? ", what it sends alone"
                             : !sends(p) ? ", what it is sent alone"
                                         : ""));
@@ -239,7 +283,7 @@ int barrier_prepare(struct inject_env *env, const struct partition_params *p, co
     CLEANUP(barrier_done_p) struct barrier *b = calloc(1, sizeof *b);
     if (!b)
         return err_errno(err, ENOMEM, "preparing a partition");
-    *b = (struct barrier){.params = p, .node = lab_node(env->lab, p->host)};
+    *b = (struct barrier){.params = p, .node = lab_node(env->lab, p->host), .scope = scope_of(p)};
     int r = b->node ? attached_is_there(lab_node_attached(b->node), err)
                     : err_set(err, ESRCH, "host %s is not attached", p->host);
     if (r == 0)
@@ -293,25 +337,22 @@ static int read_rules(const struct barrier *b, size_t *ret_found, uint64_t *ret_
     return r;
 }
 
-/* A datagram to each single address, from inside: one that no rule stops leaves. */
+/* A packet of ours to each single address, from inside, of the kind that is cut: one that no rule stops
+ * leaves. */
 static size_t try_peers(const struct barrier *b)
 {
     size_t sent = 0;
-    for (size_t i = 0; sends(b->params) && i < b->peers.n; i++) {
+    for (size_t i = 0; sends(b->params) && i < b->peers.n && sent < BARRIER_TRIES; i++) {
         const struct inet_prefix *p = &b->peers.items[i];
-        bool six = p->family == AF_INET6;
-        struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(BARRIER_PORT)};
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(BARRIER_PORT)};
         AUTO_CLOSE int fd = -1;
-        if (p->len != (six ? 128 : 32) ||
-            netns_socket(lab_node_netns(b->node), p->family, SOCK_DGRAM, 0, &fd, NULL) < 0)
-            continue;
-        memcpy(&v4.sin_addr, p->addr, 4);
-        memcpy(&v6.sin6_addr, p->addr, 16);
-        const struct sockaddr *to = six ? (const void *)&v6 : (const void *)&v4;
-        /* A drop at output is EPERM to the sender; without a route nothing is sent at all. */
-        ssize_t n = sendto(fd, "", 1, 0, to, six ? sizeof v6 : sizeof v4);
-        sent += n == 1 || errno == EPERM || errno == ECONNREFUSED;
+        struct knock k = {.netns = lab_node_netns(b->node),
+                          .target = p,
+                          .l4proto = knock_protocol(&b->scope, i),
+                          .source_port = BARRIER_PORT,
+                          .port = b->scope.ports.n ? b->scope.ports.items[0].lo : BARRIER_PORT,
+                          .path = i};
+        if (p->len == (p->family == AF_INET6 ? 128 : 32))
+            sent += knock_send(&k, &fd) == 0;
     }
     return sent;
 }
@@ -319,11 +360,14 @@ static size_t try_peers(const struct barrier *b)
 int barrier_verify(struct barrier *b, struct inject_proof *ret, struct err *err)
 {
     struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}};
-    size_t asked = rules_asked(b->params, &b->peers), found = 0, tried = 0;
+    size_t asked = put_cuts(NULL, NULL, b->params, &b->scope, &b->peers), found = 0, tried = 0;
+    AUTO_BUF what = BUF_INIT;
     uint64_t before = 0, packets = 0;
     struct err gone = ERR_INIT;
     int r = read_rules(b, &found, &before, &gone);
-    if (r == 0) {
+    scope_text(b->params, &what);
+    packets = before;
+    if (r == 0 && found == asked) { /* what is not stopped here would reach somebody */
         tried = try_peers(b);
         r = read_rules(b, &found, &packets, &gone);
     }
@@ -334,7 +378,7 @@ int barrier_verify(struct barrier *b, struct inject_proof *ret, struct err *err)
     }
     p.at.hi = nsec_now(CLOCK_MONOTONIC);
     p.ok = r == 0 && found == asked && packets - before >= tried;
-    snprintf(p.asked, sizeof p.asked, "%.120s: every packet %s (%zu rules)", b->text,
+    snprintf(p.asked, sizeof p.asked, "%.120s: %.100s %s (%zu rules)", b->text, buf_text(&what),
              b->params->kind == CUT_REJECT ? "refused" : "lost", asked);
     if (r < 0 || !found)
         snprintf(p.seen, sizeof p.seen, "the table %s is not there", b->table);
@@ -344,7 +388,7 @@ int barrier_verify(struct barrier *b, struct inject_proof *ret, struct err *err)
                  found, asked, (unsigned long long)packets, tried,
                  (unsigned long long)(packets - before));
     snprintf(p.how, sizeof p.how,
-             "rules and counters read back inside the host; datagrams of our own sent from it");
+             "rules and counters read back inside the host; packets of our own sent from it");
     *ret = p;
     return 0;
 }

@@ -2,29 +2,18 @@
 #include "injectors/net/partition/crossing.h"
 
 #include <errno.h>
-#include <netinet/icmp6.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
-#include <netinet/ip_icmp.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "injectors/net/partition/knock.h"
 #include "sim/kernel/netns.h"
 
-#define CROSSING_MAGIC 0x626c61636b737461ull /* "blacksta" */
 /* Ports of the scope that are tried until one is free. */
 #define CROSSING_PORTS 4
-
-struct crossing_payload {
-    uint64_t magic, path;
-};
-
-struct echo {
-    uint8_t type, code;
-    uint16_t checksum, id, sequence;
-    struct crossing_payload payload;
-};
+/* Of our own raw packets, where the scope names none: nobody's by habit. Each path has its own at the
+ * sender, or the way back would be taken for the answer of the way there, and new to nobody. */
+#define CROSSING_SOME_PORT 61000
 
 struct crossing_path {
     int l4proto, family;
@@ -64,37 +53,20 @@ size_t crossing_tried(const struct crossing *x)
 
 /* --- Sockets ---------------------------------------------------------------------------------- */
 
-static socklen_t socket_address(const struct inet_prefix *p, uint16_t port,
-                                struct sockaddr_storage *ret)
-{
-    *ret = (struct sockaddr_storage){.ss_family = p->family};
-    if (p->family == AF_INET) {
-        struct sockaddr_in *to = (struct sockaddr_in *)ret;
-        memcpy(&to->sin_addr, p->addr, 4);
-        to->sin_port = htons(port);
-        return sizeof *to;
-    }
-    struct sockaddr_in6 *to = (struct sockaddr_in6 *)ret;
-    memcpy(&to->sin6_addr, p->addr, 16);
-    to->sin6_port = htons(port);
-    return sizeof *to;
-}
-
-/* port 0: one that is free. */
+/* The receiver's end. port 0: one that is free. */
 static int bound_socket(struct lab_node *n, int type, int protocol, const struct inet_prefix *at,
-                        uint16_t port, int *ret_fd, struct sockaddr_storage *ret_at,
-                        struct err *err)
+                        uint16_t port, int *ret_fd, uint16_t *ret_port)
 {
     AUTO_CLOSE int fd = -1;
-    int r = netns_socket(lab_node_netns(n), at->family, type | SOCK_NONBLOCK, protocol, &fd, err);
-    if (r < 0)
-        return r;
     struct sockaddr_storage where;
-    socklen_t len = socket_address(at, port, &where);
-    socklen_t got = sizeof *ret_at;
+    if (netns_socket(lab_node_netns(n), at->family, type | SOCK_NONBLOCK, protocol, &fd, NULL) < 0)
+        return -1;
+    socklen_t len = knock_address(at, port, &where), got = sizeof where;
     if (bind(fd, (struct sockaddr *)&where, len) < 0 ||
-        getsockname(fd, (struct sockaddr *)ret_at, &got) < 0)
-        return err_errno(err, errno, "opening a socket on host '%s'", lab_node_name(n));
+        getsockname(fd, (struct sockaddr *)&where, &got) < 0)
+        return -1;
+    *ret_port = ntohs(at->family == AF_INET ? ((struct sockaddr_in *)&where)->sin_port
+                                            : ((struct sockaddr_in6 *)&where)->sin6_port);
     *ret_fd = steal_fd(&fd);
     return 0;
 }
@@ -113,86 +85,62 @@ static int common_family(const struct port *a, const struct port *b,
     return 0;
 }
 
-/* A way from one host to another, while its sockets are opened. */
+/* A way from one host to another, while a packet is sent along it. */
 struct opening {
-    struct lab_node *from, *to;
-    const struct inet_prefix *source, *target;
-    struct sockaddr_storage there; /* where it is sent to */
+    struct lab_node *to;
+    struct knock knock;
     struct crossing_path *path;
 };
 
-static int open_ends(struct opening *o, uint16_t sport, uint16_t dport, struct err *err)
+/* Holds the port that it is sent to, and sends. */
+static bool send_to_ours(struct opening *o, uint16_t sport, uint16_t dport)
 {
-    struct sockaddr_storage mine;
-    int type = o->path->l4proto == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM;
-    int r = bound_socket(o->to, type, 0, o->target, dport, &o->path->out, &o->there, err);
-    if (r == 0)
-        r = bound_socket(o->from, type, 0, o->source, sport, &o->path->in, &mine, err);
-    if (r < 0)
+    bool tcp = o->knock.l4proto == IPPROTO_TCP;
+    o->knock.source_port = sport;
+    bool ok = bound_socket(o->to, tcp ? SOCK_STREAM : SOCK_DGRAM, 0, o->knock.target, dport,
+                           &o->path->out, &o->knock.port) == 0 &&
+              (!tcp || listen(o->path->out, 1) == 0) && knock_send(&o->knock, &o->path->in) == 0;
+    if (!ok)
         close_path(o->path);
-    return r;
+    return ok;
 }
 
 /* Either end may have the port: ours at the sender disturbs nobody. */
-static int open_udp_port(struct opening *o, const struct cut_scope *s, struct err *err)
+static bool send_udp_of_port(struct opening *o, const struct cut_scope *s)
 {
     struct port_range range = s->ports.items[0];
-    int r = -EADDRINUSE;
-    for (int p = range.lo; r < 0 && p <= range.hi && p < range.lo + CROSSING_PORTS; p++)
-        r = s->new_only ? open_ends(o, 0, (uint16_t)p, err) : open_ends(o, (uint16_t)p, 0, err);
-    return r;
+    for (int p = range.lo; p <= range.hi && p < range.lo + CROSSING_PORTS; p++)
+        if (s->new_only ? send_to_ours(o, 0, (uint16_t)p) : send_to_ours(o, (uint16_t)p, 0))
+            return true;
+    return false;
 }
 
-static int open_sender(struct opening *o, int type, int protocol, uint16_t port, struct err *err)
+/* Raw sockets at both ends: few kernels have SCTP. */
+static bool send_sctp(struct opening *o, const struct cut_scope *s)
 {
-    struct sockaddr_storage mine;
-    socket_address(o->target, port, &o->there);
-    return bound_socket(o->from, type, protocol, o->source, 0, &o->path->in, &mine, err);
+    uint16_t none;
+    o->knock.source_port = (uint16_t)(CROSSING_SOME_PORT + 1 + o->knock.path);
+    o->knock.port = s->ports.n ? s->ports.items[0].lo : CROSSING_SOME_PORT;
+    return bound_socket(o->to, SOCK_RAW, IPPROTO_SCTP, o->knock.target, 0, &o->path->out, &none) ==
+               0 &&
+           knock_send(&o->knock, &o->path->in) == 0;
 }
 
-static int open_path(struct opening *o, const struct cut_scope *s, struct err *err)
+static bool send_along(struct opening *o, const struct cut_scope *s)
 {
-    int r;
-    if (o->path->l4proto == IPPROTO_ICMP)
-        return open_sender(o, SOCK_RAW,
-                           o->path->family == AF_INET ? (int)IPPROTO_ICMP : (int)IPPROTO_ICMPV6, 0,
-                           err);
-    if (s->ports.n > 0)
-        return o->path->l4proto == IPPROTO_TCP
-                   ? open_sender(o, SOCK_STREAM, 0, s->ports.items[0].lo, err)
-                   : open_udp_port(o, s, err);
-    r = open_ends(o, 0, 0, err);
-    if (r == 0 && o->path->l4proto == IPPROTO_TCP && listen(o->path->out, 1) < 0)
-        r = err_errno(err, errno, "listening on host '%s'", lab_node_name(o->to));
-    return r;
-}
-
-/* --- Sending ---------------------------------------------------------------------------------- */
-
-static uint16_t checksum(const void *data, size_t n)
-{
-    uint32_t sum = 0;
-    for (size_t i = 0; i + 1 < n; i += 2) {
-        uint16_t word;
-        memcpy(&word, (const char *)data + i, sizeof word);
-        sum += word;
+    switch (o->knock.l4proto) {
+    case IPPROTO_ICMP:
+        return knock_send(&o->knock, &o->path->in) == 0;
+    case IPPROTO_SCTP:
+        return send_sctp(o, s);
+    case IPPROTO_TCP:
+        if (s->ports.n == 0)
+            return send_to_ours(o, 0, 0);
+        o->knock.port = s->ports.items[0].lo; /* the user's: we do not listen there */
+        return knock_send(&o->knock, &o->path->in) == 0;
+    default:
+        return s->ports.n ? send_udp_of_port(o, s) : send_to_ours(o, 0, 0);
     }
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
-}
-
-static bool send_payload(const struct crossing_path *path, size_t i)
-{
-    struct crossing_payload payload = {.magic = CROSSING_MAGIC, .path = i};
-    if (path->l4proto != IPPROTO_ICMP)
-        return send(path->in, &payload, sizeof payload, MSG_NOSIGNAL) == (ssize_t)sizeof payload;
-    struct echo echo = {.type = path->family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST,
-                        .id = (uint16_t)i,
-                        .payload = payload};
-    if (path->family == AF_INET) /* that of ICMPv6 is the kernel's business */
-        echo.checksum = checksum(&echo, sizeof echo);
-    return send(path->in, &echo, sizeof echo, MSG_NOSIGNAL) == (ssize_t)sizeof echo;
 }
 
 /* Sends along one path. What cannot be tried (no address, no route, cable out, port taken) is left
@@ -200,32 +148,19 @@ static bool send_payload(const struct crossing_path *path, size_t i)
 static void try_path(struct lab *lab, struct crossing *x, size_t i, const struct cut_scope *s,
                      const struct port *from, const struct port *to)
 {
-    struct opening o = {
-        .from = lab_node(lab, from->host), .to = lab_node(lab, to->host), .path = &x->paths[i]};
-    if (!lab_node_is_up(o.from) || !lab_node_is_up(o.to) ||
-        !common_family(from, to, &o.source, &o.target))
+    struct lab_node *sender = lab_node(lab, from->host);
+    struct opening o = {.to = lab_node(lab, to->host),
+                        .path = &x->paths[i],
+                        .knock = {.l4proto = x->paths[i].l4proto, .path = i}};
+    if (!lab_node_is_up(sender) || !lab_node_is_up(o.to) ||
+        !common_family(from, to, &o.knock.source, &o.knock.target))
         return;
-    o.path->family = o.target->family;
-    bool sent = open_path(&o, s, NULL) == 0;
-    if (sent) {
-        socklen_t len =
-            o.there.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-        int r = connect(o.path->in, (struct sockaddr *)&o.there, len);
-        sent = o.path->l4proto == IPPROTO_TCP ? r == 0 || errno == EINPROGRESS
-                                              : r == 0 && send_payload(o.path, i);
-    }
-    if (sent)
+    o.knock.netns = lab_node_netns(sender);
+    o.path->family = o.knock.target->family;
+    if (send_along(&o, s))
         x->tried++;
     else
         close_path(o.path);
-}
-
-/* What the i-th path is tried with. */
-static int protocol_of(const struct cut_scope *s, size_t i)
-{
-    if (s->protocol)
-        return s->protocol;
-    return (s->ports.n > 0 || s->new_only) && i % 2 == 0 ? IPPROTO_TCP : IPPROTO_UDP;
 }
 
 int crossing_send(struct lab *lab, const struct cut *c, const struct cut_scope *s, size_t max,
@@ -239,12 +174,11 @@ int crossing_send(struct lab *lab, const struct cut *c, const struct cut_scope *
         return err_errno(err, ENOMEM, "trying the cut");
     x->n = n;
     for (size_t i = 0; i < n; i++)
-        x->paths[i] = (struct crossing_path){.l4proto = protocol_of(s, i), .in = -1, .out = -1};
+        x->paths[i] = (struct crossing_path){.l4proto = knock_protocol(s, i), .in = -1, .out = -1};
     for (size_t i = 0; i < n; i++) {
         size_t k = i * all / n;
         const struct cut_pair *p = k < c->n_pairs ? &c->pairs[k] : &c->routes[k - c->n_pairs];
-        if (x->paths[i].l4proto != IPPROTO_SCTP) /* few kernels have it */
-            try_path(lab, x, i, s, &c->ports.items[p->from], &c->ports.items[p->to]);
+        try_path(lab, x, i, s, &c->ports.items[p->from], &c->ports.items[p->to]);
     }
     *ret = steal_ptr(x);
     return 0;
@@ -252,69 +186,17 @@ int crossing_send(struct lab *lab, const struct cut *c, const struct cut_scope *
 
 /* --- What came of it -------------------------------------------------------------------------- */
 
-static bool is_ours(const struct crossing_payload *p, size_t i)
-{
-    return p->magic == CROSSING_MAGIC && p->path == i;
-}
-
-static void collect_udp(struct crossing_path *path, size_t i)
-{
-    struct crossing_payload got;
-    for (;;) {
-        ssize_t n = recv(path->out, &got, sizeof got, MSG_DONTWAIT);
-        if (n < 0)
-            break;
-        if (n == (ssize_t)sizeof got && is_ours(&got, i))
-            path->arrived = true;
-    }
-    if (recv(path->in, &got, sizeof got, MSG_DONTWAIT) < 0 && errno == ECONNREFUSED)
-        path->refused = true;
-}
-
-static void collect_tcp(struct crossing_path *path)
-{
-    struct pollfd p = {.fd = path->in, .events = POLLOUT};
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (poll(&p, 1, 0) != 1 || getsockopt(path->in, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        return;
-    if (error == ECONNREFUSED)
-        path->refused = true;
-    else if (error == 0 && !path->refused)
-        path->arrived = true;
-}
-
-/* An answer means that the question arrived. */
-static void collect_icmp(struct crossing_path *path, size_t i)
-{
-    char got[256];
-    for (;;) {
-        ssize_t n = recv(path->in, got, sizeof got, MSG_DONTWAIT);
-        if (n < 0)
-            break;
-        struct echo echo;
-        size_t head = path->family == AF_INET ? (size_t)(got[0] & 0x0f) * 4 : 0;
-        if ((size_t)n < head + sizeof echo)
-            continue;
-        memcpy(&echo, got + head, sizeof echo);
-        if ((echo.type == (path->family == AF_INET ? ICMP_ECHOREPLY : ICMP6_ECHO_REPLY)) &&
-            is_ours(&echo.payload, i))
-            path->arrived = true;
-    }
-    path->refused = path->refused || errno == ECONNREFUSED;
-}
-
 void crossing_collect(struct crossing *x, size_t *ret_arrived, size_t *ret_refused)
 {
     size_t arrived = 0, refused = 0;
     for (size_t i = 0; i < x->n; i++) {
         struct crossing_path *path = &x->paths[i];
-        if (path->in >= 0 && path->l4proto == IPPROTO_TCP)
-            collect_tcp(path);
-        else if (path->in >= 0 && path->l4proto == IPPROTO_ICMP)
-            collect_icmp(path, i);
-        else if (path->in >= 0)
-            collect_udp(path, i);
+        bool answers = path->l4proto == IPPROTO_TCP || path->l4proto == IPPROTO_ICMP, other = false;
+        if (path->in >= 0)
+            knock_collect(path->in, path->family, path->l4proto, i,
+                          answers ? &path->arrived : &other, &path->refused);
+        if (path->in >= 0 && path->out >= 0 && !answers)
+            knock_collect(path->out, path->family, path->l4proto, i, &path->arrived, &other);
         arrived += path->arrived;
         refused += path->refused;
     }

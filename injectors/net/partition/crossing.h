@@ -1,7 +1,7 @@
 /* Packets of our own sent along paths that are cut: they must not arrive.
  *
  * What is sent, to a declared address, is of the kind that the cut is about: a UDP datagram, what
- * opens a TCP connection, an ICMP echo. Where it concerns no port of the user's we hold the port that
+ * opens a TCP connection or an SCTP association, an ICMP echo (knock.h). Where it concerns no port of the user's we hold the port that
  * it is sent to, so a refusal can only come from a cut. Ports of the user's are never listened on, as a
  * client would take us for the server; a refusal there says nothing. (Frames of a type of our own would cross without addresses,
  * but closing a packet socket waits for an RCU grace period, 10 ms each: the runner would be late.)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "injectors/net/partition/patterns.h"
 #include "sim/base/cleanup.h"
 
 #define CUT_CHAIN "cut"
@@ -224,102 +225,6 @@ static void find_senders(const struct cut *c, const struct cut_place *at, struct
     }
 }
 
-/* --- Which of them: patterns ------------------------------------------------------------------ */
-
-/* What must pass though its sender is cut: the refusals of the other side (a reset that is itself
- * refused would leave the client waiting), and the search for neighbours, without which IPv6 would
- * be lost altogether. */
-static const struct {
-    uint8_t l4proto;
-    bool reset, refusal;
-    uint8_t icmp_type;
-} lets_pass[] = {
-    {IPPROTO_TCP, true, true, 0},        {IPPROTO_ICMP, false, true, 3}, /* unreachable */
-    {IPPROTO_ICMPV6, false, true, 1},                                    /* unreachable */
-    {IPPROTO_ICMPV6, false, false, 133},                                 /* router solicitation */
-    {IPPROTO_ICMPV6, false, false, 134},                                 /* router advertisement */
-    {IPPROTO_ICMPV6, false, false, 135}, /* neighbour solicitation */
-    {IPPROTO_ICMPV6, false, false, 136}, /* neighbour advertisement */
-};
-
-#define PATTERNS_MAX 128
-struct patterns { /* rules without table, chain and set */
-    struct nft_rule items[PATTERNS_MAX];
-    size_t n;
-};
-
-static void add_pattern(struct patterns *p, const struct nft_rule *rule)
-{
-    if (p->n < PATTERNS_MAX)
-        p->items[p->n++] = *rule;
-}
-
-/* TCP is refused by a reset, everything else by an ICMP error. */
-static void add_verdict(const struct cut_scope *s, struct patterns *p, struct nft_rule rule)
-{
-    if (s->refuse && (rule.l4proto == 0 || rule.l4proto == IPPROTO_TCP) && !rule.new_only) {
-        struct nft_rule tcp = rule;
-        tcp.l4proto = IPPROTO_TCP;
-        tcp.verdict = NFT_REJECT_RST;
-        add_pattern(p, &tcp);
-    }
-    if (s->refuse && rule.l4proto == IPPROTO_TCP)
-        return;
-    rule.verdict = s->refuse ? NFT_REJECT_ICMP : NFT_DROP_IT;
-    add_pattern(p, &rule);
-}
-
-static void add_ports(const struct cut_scope *s, struct patterns *p, struct nft_rule rule)
-{
-    for (size_t i = 0; i < s->ports.n; i++) {
-        struct nft_ports range = {s->ports.items[i].lo, s->ports.items[i].hi};
-        struct nft_rule to = rule, from = rule;
-        to.dport = range;
-        from.sport = range;
-        add_verdict(s, p, to);
-        if (!s->new_only)
-            add_verdict(s, p, from);
-    }
-    if (s->ports.n == 0)
-        add_verdict(s, p, rule);
-}
-
-/* What opens a TCP connection says so itself; asking the connection tracking would end those that
- * were established before it began to track. */
-static void add_protocol(const struct cut_scope *s, struct patterns *p, uint8_t l4proto)
-{
-    add_ports(s, p,
-              (struct nft_rule){.l4proto = l4proto,
-                                .syn_only = s->new_only && l4proto == IPPROTO_TCP,
-                                .new_only = s->new_only && l4proto != IPPROTO_TCP});
-}
-
-static void find_patterns(const struct cut_scope *s, struct patterns *ret)
-{
-    *ret = (struct patterns){0};
-    for (size_t i = 0; i < ARRAY_SIZE(lets_pass); i++)
-        if (lets_pass[i].refusal ? s->refuse : s->refuse || s->protocol == IPPROTO_ICMP)
-            add_pattern(ret, &(struct nft_rule){.l4proto = lets_pass[i].l4proto,
-                                                .reset_only = lets_pass[i].reset,
-                                                .icmp_type = lets_pass[i].icmp_type,
-                                                .verdict = NFT_LET_PASS});
-    if (s->protocol) {
-        add_protocol(s, ret, (uint8_t)s->protocol);
-        if (s->protocol == IPPROTO_ICMP)
-            add_protocol(s, ret, IPPROTO_ICMPV6);
-    } else if (s->ports.n > 0) {
-        add_protocol(s, ret, IPPROTO_TCP);
-        add_protocol(s, ret, IPPROTO_UDP);
-        add_protocol(s, ret, IPPROTO_SCTP);
-    } else if (s->new_only) {
-        add_protocol(s, ret, IPPROTO_TCP);
-        add_pattern(ret, &(struct nft_rule){.l4proto = IPPROTO_TCP, .verdict = NFT_LET_PASS});
-        add_protocol(s, ret, 0);
-    } else {
-        add_protocol(s, ret, 0);
-    }
-}
-
 /* --- Messages --------------------------------------------------------------------------------- */
 
 static const struct cut_chain {
@@ -360,7 +265,7 @@ static void encode(const struct cut *c, const struct cut_scope *s, const struct 
     __attribute__((cleanup(senders_done))) struct senders from;
     struct patterns patterns;
     find_senders(c, at, &from);
-    find_patterns(s, &patterns);
+    patterns_find(s, /*always_discovery=*/false, &patterns);
     for (size_t i = 0; i < SETS; i++)
         if (from.n[i] > 0) {
             nft_set_create(at->nl, &from.sets[i]);
@@ -445,7 +350,7 @@ static int read_rules(const struct senders *from, const struct cut_scope *s,
     int r = nft_rules(at->nl, &t, &rules, &n, err);
     if (r < 0)
         return r;
-    find_patterns(s, &patterns);
+    patterns_find(s, /*always_discovery=*/false, &patterns);
     for (size_t i = 0; i < SETS; i++)
         sets += from->n[i] > 0;
     for (size_t i = 0; i < patterns.n; i++)
