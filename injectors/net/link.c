@@ -4,7 +4,8 @@
  * Of a host that others made, a device is set down inside (link_device.h).
  *
  * Flapping is driven by one timer of the loop on an absolute schedule (down, up, down …), so a late
- * callback shifts one edge and not those after it. A port that was down before is not ours.
+ * callback shifts one edge and not those after it. A port that was down before is not ours. It is looked
+ * at before each edge of the first turn (down, up), and proven when the second has begun.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -21,6 +22,13 @@
 #include "sim/base/jsonx.h"
 #include "sim/kernel/rtnl.h"
 
+#define LINK_TURN 3 /* edges: down, up, and down again */
+
+/* What stands, at the switch and inside of the hosts that have power. */
+struct link_look {
+    size_t n, up, carrier;
+};
+
 struct link_state {
     const struct link_params *params;
     struct targets targets;
@@ -32,6 +40,10 @@ struct link_state {
     nsec next;         /* when the timer is due */
     uint64_t edges;    /* ups and downs so far */
     struct err failed; /* of an edge; code 0: none */
+    /* Of the first turn: looks that found what should be, or something else. */
+    size_t seen_down, seen_up, seen_wrong;
+    bool halted; /* the host lost its power: there are no more edges */
+    bool proven; /* that turn was waited for */
 };
 
 /* What is good only while the cable happens to be in has not recovered: a service counts as restored
@@ -233,11 +245,74 @@ static int set_ports(struct link_state *st, bool up, struct err *err)
     return 0;
 }
 
+/* True when the host's end of this cable has a carrier. */
+static int has_carrier(const struct inject_env *env, const struct port *port, bool *ret,
+                       struct err *err)
+{
+    struct rtnl_link link;
+    int r = rtnl_link_get(lab_node_nl(lab_node(env->lab, port->host)), port->device, &link, err);
+    if (r < 0)
+        return r;
+    *ret = (link.flags & IFF_LOWER_UP) != 0;
+    return 0;
+}
+
+static int look_at_device(struct link_state *st, struct link_look *ret, struct err *err)
+{
+    bool up = false;
+    int r = link_device_is_up(st->device, &up, err);
+    if (r == 0)
+        *ret = (struct link_look){1, up, up};
+    return r;
+}
+
+static int look(struct link_state *st, struct link_look *ret, struct err *err)
+{
+    struct link_look l = {0};
+    if (st->device)
+        return look_at_device(st, ret, err);
+    for (size_t i = 0; i < st->ports.n; i++) {
+        struct rtnl_link link;
+        if (!lab_node_is_up(lab_node(st->env.lab, st->ports.items[i].host)))
+            continue; /* without power there is no link to speak of */
+        l.n++;
+        int r = rtnl_link_get(lab_switch_nl(st->env.lab), st->ports.items[i].name, &link, err);
+        bool lit = false;
+        if (r == 0)
+            r = has_carrier(&st->env, &st->ports.items[i], &lit, err);
+        if (r < 0)
+            return r;
+        l.up += (link.flags & IFF_UP) != 0;
+        l.carrier += lit;
+    }
+    *ret = l;
+    return 0;
+}
+
+static bool is_as_it_should(const struct link_state *st, const struct link_look *l)
+{
+    size_t want = st->is_down ? 0 : l->n;
+    return l->up == want && l->carrier == want;
+}
+
+static void look_before_edge(struct link_state *st)
+{
+    struct link_look l;
+    if (st->edges >= LINK_TURN || look(st, &l, NULL) < 0)
+        return;
+    size_t *count = !is_as_it_should(st, &l) ? &st->seen_wrong
+                    : st->is_down            ? &st->seen_down
+                                             : &st->seen_up;
+    ++*count;
+}
+
 static void flap_edge(struct loop_timer *t, void *data)
 {
     struct link_state *st = data;
     struct err err = ERR_INIT;
+    look_before_edge(st);
     int r = set_ports(st, st->is_down, &err);
+    st->halted = r < 0;
     if (r == -ENODEV)
         return; /* the host lost its power; powering it on again is not our edge */
     if (r < 0) {
@@ -278,73 +353,60 @@ static int link_apply(struct inject_env *env, void *state, struct inject_result 
     return 0;
 }
 
-/* True when the host's end of this cable has a carrier. */
-static int has_carrier(struct inject_env *env, const struct port *port, bool *ret, struct err *err)
+static void say_asked(const struct link_state *st, const struct link_look *l, bool turn,
+                      struct inject_proof *p)
 {
-    struct rtnl_link link;
-    int r = rtnl_link_get(lab_node_nl(lab_node(env->lab, port->host)), port->device, &link, err);
-    if (r < 0)
-        return r;
-    *ret = (link.flags & IFF_LOWER_UP) != 0;
-    return 0;
-}
-
-static int verify_device(struct link_state *st, struct inject_proof *ret, struct err *err)
-{
-    struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}};
-    const char *moment = st->params->flap ? " at this moment of the flap" : "";
-    bool up = false;
-    int r = link_device_is_up(st->device, &up, err);
-    if (r < 0)
-        return r;
-    p.at.hi = nsec_now(CLOCK_MONOTONIC);
-    p.ok = st->failed.code == 0 && up == !st->is_down;
-    snprintf(p.asked, sizeof p.asked, "%s %s%s", link_device_text(st->device),
-             st->is_down ? "down" : "up", moment);
-    if (st->failed.code)
-        snprintf(p.seen, sizeof p.seen, "the flap stopped: %.200s", st->failed.text);
+    const char *state = turn ? "down, then up, then down again" : st->is_down ? "down" : "up";
+    const char *moment = st->params->flap && !turn ? " at this moment of the flap" : "";
+    if (st->device)
+        snprintf(p->asked, sizeof p->asked, "%s %s%s", link_device_text(st->device), state, moment);
     else
-        snprintf(p.seen, sizeof p.seen, "it is %s, %llu edge(s) so far", up ? "up" : "down",
-                 (unsigned long long)st->edges);
-    snprintf(p.how, sizeof p.how, "its flags inside the host, by rtnetlink");
-    *ret = p;
-    return 0;
+        snprintf(p->asked, sizeof p->asked, "%zu port(s) %s at the switch%s", l->n, state, moment);
 }
 
+static void say_seen(const struct link_state *st, const struct link_look *l, bool turn,
+                     struct inject_proof *p)
+{
+    AUTO_BUF b = BUF_INIT;
+    if (st->failed.code)
+        buf_printf(&b, "the flap stopped: %.200s", st->failed.text);
+    else if (st->device)
+        buf_printf(&b, "it is %s", l->up ? "up" : "down");
+    else
+        buf_printf(&b, "%zu port(s) up, %zu host end(s) with a carrier", l->up, l->carrier);
+    if (!st->failed.code && (st->params->flap || !st->device))
+        buf_printf(&b, ", %llu edge(s) so far", (unsigned long long)st->edges);
+    if (turn)
+        buf_printf(&b,
+                   "; before the edges of the first turn it was found down %zu time(s), up %zu, "
+                   "neither %zu",
+                   st->seen_down, st->seen_up, st->seen_wrong);
+    snprintf(p->seen, sizeof p->seen, "%s", buf_text(&b));
+}
+
+/* A flapping cable is proven when the first turn has gone and the second has begun. */
 static int link_verify(struct inject_env *env, void *state, struct inject_proof *ret,
                        struct err *err)
 {
     struct link_state *st = state;
-    if (st->device)
-        return verify_device(st, ret, err);
-    nsec before = nsec_now(CLOCK_MONOTONIC);
-    size_t up = 0, carrier = 0, n = 0;
-    for (size_t i = 0; i < st->ports.n; i++) {
-        struct rtnl_link link;
-        if (!lab_node_is_up(lab_node(env->lab, st->ports.items[i].host)))
-            continue; /* without power there is no link to speak of */
-        n++;
-        int r = rtnl_link_get(lab_switch_nl(env->lab), st->ports.items[i].name, &link, err);
-        bool lit = false;
-        if (r == 0)
-            r = has_carrier(env, &st->ports.items[i], &lit, err);
-        if (r < 0)
-            return r;
-        up += (link.flags & IFF_UP) != 0;
-        carrier += lit;
-    }
-    size_t want = st->is_down ? 0 : n;
-    struct inject_proof p = {.ok = st->failed.code == 0 && up == want && carrier == want,
-                             .at = {before, nsec_now(CLOCK_MONOTONIC)}};
-    snprintf(p.asked, sizeof p.asked, "%zu port(s) %s at the switch%s", n,
-             st->is_down ? "down" : "up", st->params->flap ? " at this moment of the flap" : "");
-    if (st->failed.code)
-        snprintf(p.seen, sizeof p.seen, "the flap stopped: %.200s", st->failed.text);
-    else
-        snprintf(p.seen, sizeof p.seen,
-                 "%zu port(s) up, %zu host end(s) with a carrier, %llu edge(s) so far", up, carrier,
-                 (unsigned long long)st->edges);
-    snprintf(p.how, sizeof p.how, "flags at the switch, carrier inside the host, by rtnetlink");
+    bool first = st->params->flap && !st->proven, turn = first && st->edges >= LINK_TURN;
+    if (first && !turn && !st->halted && !env->decide)
+        return INJECT_AGAIN;
+    struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}};
+    struct link_look l = {0};
+    int r = look(st, &l, err);
+    if (r < 0)
+        return r;
+    st->proven = true;
+    p.at.hi = nsec_now(CLOCK_MONOTONIC);
+    p.ok = st->failed.code == 0 && is_as_it_should(st, &l) && st->seen_wrong == 0;
+    if (turn)
+        p.ok = p.ok && st->seen_down > 0 && st->seen_up > 0;
+    say_asked(st, &l, turn, &p);
+    say_seen(st, &l, turn, &p);
+    snprintf(p.how, sizeof p.how, "%s",
+             st->device ? "its flags inside the host, by rtnetlink"
+                        : "flags at the switch, carrier inside the host, by rtnetlink");
     *ret = p;
     return 0;
 }
