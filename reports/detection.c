@@ -72,10 +72,13 @@ static void judge_alarm(const struct trial *t, struct alarm_seen *a)
             firing = level;
         } else if (!e->onset) {
             firing = false;
-        } else if (!span_is_set(a->onset) && e->at.lo < t->watched) {
+        } else if (e->at.lo < t->watched) {
             /* What rings while things are being undone did not notice the fault. */
-            a->onset = e->at;
-            a->seq = e->seq;
+            a->onsets++;
+            if (!span_is_set(a->onset)) {
+                a->onset = e->at;
+                a->seq = e->seq;
+            }
         }
         if (e->at.hi < begin || (e->onset && e->at_arm))
             a->masked = firing;

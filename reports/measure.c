@@ -321,14 +321,28 @@ static const char *gone_text(struct result *r, const struct trial *t, const stru
                         undone ? "was undone" : "was done");
 }
 
+/* What the runner called void for this alone; with the record whole more can be said about it. */
+static const struct fault *only_gone(const struct trial *t)
+{
+    const struct fault *gone = NULL;
+    for (size_t i = 0; i < t->faults_n; i++) {
+        const struct fault *f = &t->faults[i];
+        if (!f->injected || !f->verified)
+            return NULL;
+        gone = gone || !f->gone ? gone : f;
+    }
+    return gone;
+}
+
 /* Why this trial says nothing, or NULL. */
 static const char *why_void(struct result *r, const struct trial *t)
 {
     bool fault = scenario_has_fault(r->scenario);
     size_t i = 0;
     const json_t *end = trial_next(t, "trial-end", &i);
+    const struct fault *gone = only_gone(t);
     if (end && strcmp(jsonx_str(end, "outcome", ""), "void") == 0)
-        return jsonx_str(end, "reason", "the trial was called void");
+        return gone ? gone_text(r, t, gone) : jsonx_str(end, "reason", "the trial was called void");
     if (!nsec_is_set(t->armed))
         return t->aborted ? "aborted before it was armed" : "it was never armed";
     for (size_t k = 0; k < t->faults_n; k++) {
@@ -370,21 +384,31 @@ static const char *not_steady(struct result *r, const struct trial *t)
     return NULL;
 }
 
-/* TTR by the clock of declaration and the time to acknowledge, from people's marks. A mark is late
- * by nature: it is known to lie after the one before it, or after the impact. */
-static void read_marks(const struct trial *t, struct service_seen *s)
+/* The outage that a mark is about: the last one that had begun. */
+static struct episode *marked(const struct service_seen *s, nsec at)
 {
     struct episode *e = NULL;
-    for (size_t i = 0; i < s->episodes_n && !e; i++)
-        e = s->episodes[i].undo ? NULL : &s->episodes[i];
-    nsec before = e ? e->impact.lo : NSEC_UNSET;
+    for (size_t i = 0; i < s->episodes_n; i++)
+        if (!s->episodes[i].undo && at >= s->episodes[i].impact.lo)
+            e = &s->episodes[i];
+    return e;
+}
+
+/* TTR by the clock of declaration and the time to acknowledge, from people's marks. A mark is late
+ * by nature: it is known to lie after the one before it, or after the impact. Each outage takes the
+ * first that declares it. */
+static void read_marks(const struct trial *t, struct service_seen *s)
+{
+    nsec before = NSEC_UNSET;
     size_t i = 0;
-    for (const json_t *m; (m = trial_next(t, "mark", &i)) && e;) {
+    for (const json_t *m; (m = trial_next(t, "mark", &i));) {
         const char *of = jsonx_str(m, "service", NULL), *what = jsonx_str(m, "mark", "");
         struct span at = jsonx_span(json_object_get(m, "at"));
-        if ((of && strcmp(of, s->service->name) != 0) || !span_is_set(at) || at.hi < e->impact.lo)
+        struct episode *e = span_is_set(at) ? marked(s, at.hi) : NULL;
+        if ((of && strcmp(of, s->service->name) != 0) || !e)
             continue;
-        struct span known = {before < at.hi ? before : at.hi, at.hi};
+        nsec after = !nsec_is_set(before) || before < e->impact.lo ? e->impact.lo : before;
+        struct span known = {after < at.hi ? after : at.hi, at.hi};
         if (strcmp(what, "declared") == 0 && !span_is_set(e->ttr[CLOCK_DECLARATION]))
             e->ttr[CLOCK_DECLARATION] = span_between(known, e->back);
         if (strcmp(what, "acknowledged") == 0 && !span_is_set(s->tta) && s->detected_by)

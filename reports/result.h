@@ -111,7 +111,8 @@ struct alarm_seen {
     bool counts;       /* for detect_within, else for time to detect */
     bool masked, after_restoration;
     bool missing; /* counts, the service was down, and it never came */
-    size_t false_alarms;
+    size_t false_alarms; /* onsets before the fault; and the others, up to the end of observation: */
+    size_t onsets;
 };
 
 /* One service in one trial. */

@@ -229,7 +229,7 @@ static void of_alarm(const struct result *r, struct alarm_summary *out)
                 if (seen->alarm != out->alarm)
                     continue;
                 out->false_alarms += seen->false_alarms;
-                out->onsets += span_is_set(seen->onset);
+                out->onsets += seen->onsets;
                 out->missing += seen->missing;
                 told = true;
             }

@@ -334,18 +334,21 @@ static void step_over(struct loop_timer *t, void *data)
 
 /* Does the fault still hold, just before we take it away? One that somebody else ended shows
  * nothing. Not asked of what is expected to come back by itself (a supervisor restarts). */
-static void step_still_holds(struct step_run *r)
+static bool step_still_holds(struct step_run *r, struct buf *reason)
 {
     struct inject_proof proof = {0};
     struct err err = ERR_INIT;
     if (!r->injector->holds || !r->injector->verify || !r->istate)
-        return;
+        return true;
     if (r->injector->verify(&r->env, r->istate, &proof, &err) != 0 || proof.ok)
-        return;
+        return true;
     struct span at = {loop_now(r->script->core->loop), loop_fresh(r->script->core->loop)};
     step_event(r, "fault-gone",
                json_pack("{s:o,s:o}", "at", core_span(r->script->core, at), "why",
                          jsonx_new_text(proof.seen)));
+    buf_printf(reason, "step %s: the fault was gone before it was undone: %s", r->step->id,
+               proof.seen);
+    return false;
 }
 
 static bool step_undo(struct step_run *r, const char *cause)
@@ -355,9 +358,7 @@ static bool step_undo(struct step_run *r, const char *cause)
     struct err err = ERR_INIT;
     AUTO_BUF reason = BUF_INIT;
     r->env.decide = loop_timer_is_set(&r->again); /* whether it bites was open up to now */
-    bool bites = !r->env.decide || step_bites(r, &reason);
-    if (!r->env.decide)
-        step_still_holds(r);
+    bool bites = r->env.decide ? step_bites(r, &reason) : step_still_holds(r, &reason);
     loop_timer_cancel(s->core->loop, &r->over);
     loop_timer_cancel(s->core->loop, &r->again);
     if (r->istate)

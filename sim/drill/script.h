@@ -23,7 +23,8 @@
 struct script;
 
 struct script_handlers {
-    /* The trial can show nothing any more (the target has gone, the fault did not bite). */
+    /* The trial can show nothing any more (the target has gone, the fault did not bite, or was gone
+     * before it was undone: then this comes in the midst of script_undo_all(), too). */
     void (*spoilt)(const char *reason, void *data);
     /* Something was changed or undone: namespaces may be new. */
     void (*changed)(void *data);

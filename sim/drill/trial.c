@@ -363,9 +363,14 @@ static void trial_settle(struct trial *t)
     trial_poll_again(t);
 }
 
+/* Also while it is being undone: that a fault had gone is seen only then. */
 static void script_spoilt_trial(const char *reason, void *data)
 {
-    trial_give_up(data, TRIAL_VOID, reason, "abort");
+    struct trial *t = data;
+    if (t->state < UNDO)
+        trial_give_up(t, TRIAL_VOID, reason, "abort");
+    else
+        trial_end(t, TRIAL_VOID, reason);
 }
 
 static void script_changed_lab(void *data)

@@ -532,16 +532,15 @@ def detect(trial, scenario, name, s):
 
 
 def marks(trial, name, s):
-    s.tta = None
-    if not s.judged:
-        return
-    e = s.judged[0]
-    before = e["impact"][0]
+    """A mark is about the last outage that had begun."""
+    s.tta, before = None, -INF
     for m in trial.of("mark"):
         lo, hi = m["at"]
-        if m.get("service") not in (None, name) or hi < e["impact"][0]:
+        begun = [e for e in s.judged if e["impact"][0] <= hi]
+        if m.get("service") not in (None, name) or not begun:
             continue
-        known = (min(before, hi), hi)
+        e = begun[-1]
+        known = (min(max(before, e["impact"][0]), hi), hi)
         if m["mark"] == "declared" and e["ttr"]["declaration"] is None:
             e["ttr"]["declaration"] = minus(e["back"], known)
         if m["mark"] == "acknowledged" and s.tta is None and s.detected_by:
