@@ -89,8 +89,10 @@ struct injector {
     bool is_fault; /* false: an action of people or of the system (`run`) */
     bool lasts;    /* has something to undo: `for:` and `until:` make sense */
     bool holds; /* what it did must still be there when we take it away; if not, others ended it */
-    bool attaches; /* works on hosts that others made, too; there what it changes is kept */
-    bool kept;     /* what it changes outlives us: prepare when the trial is armed, and the undo
+    /* Works on hosts that others made, too, if they offer one of these (ATTACH_*, sim/attach); there
+     * what it changes is kept. 0: on hosts of the lab alone. */
+    unsigned attaches;
+    bool kept; /* what it changes outlives us: prepare when the trial is armed, and the undo
                  * record goes to disk before; else prepare just before apply */
     const struct inject_means *means; /* ends with a name of NULL; NULL: all it needs is a lab */
     /* Rules that tables cannot say (exactly one of two keys …), for `blackstart check`; NULL: none.

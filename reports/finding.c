@@ -225,7 +225,7 @@ static void of_trouble(struct result *r)
                     r->torn);
     for (size_t i = 0; i < r->scenario->hosts.n; i++) {
         const struct host *h = r->scenario->hosts.items[i];
-        if (h->netns && r->trials_n > 1)
+        if (host_is_attached(h) && r->trials_n > 1)
             result_find(
                 r, "not_rebuilt", WEIGHT_NOTE, NULL, 0, -1,
                 "%s was made by others and was the same host in every trial: what one trial "

@@ -2,36 +2,67 @@
 #include "scenarios/check.h"
 
 #include "injectors/injector.h"
+#include "sim/attach/kind.h"
 
 #include <string.h>
 
-void check_host_kind(const struct scenario *s, const struct host *h, struct diags *diags)
+/* "'lab', 'here', 'netns' or 'process'" */
+static void kinds_text(struct buf *out)
+{
+    buf_adds(out, "'lab'");
+    for (const struct attached_kind *const *k = attached_kinds; *k; k++)
+        buf_printf(out, "%s'%s'", k[1] ? ", " : " or ", (*k)->name);
+}
+
+static const struct attached_kind *only_kind(const struct scenario *s, const struct host *h,
+                                             struct diags *diags)
+{
+    const struct attached_kind *kind = attached_kind_of(h);
+    for (const struct attached_kind *const *k = attached_kinds; kind && *k; k++)
+        if (*k != kind && (*k)->is(h)) {
+            diags_error(diags, check_place(s, "hosts", h->name, (*k)->name, NULL),
+                        "%s is of one kind: '%s' or '%s', not both", h->name, kind->name,
+                        (*k)->name);
+            return NULL;
+        }
+    return kind;
+}
+
+/* Keys that mean something on hosts of the lab alone. */
+static void check_lab_keys(const struct scenario *s, const struct host *h,
+                           const struct attached_kind *kind, struct diags *diags)
 {
     static const char *const ours[] = {"files", "start", "ready", "env", NULL};
-    char quoted[DIAG_QUOTE_MAX];
-    if (!h->lab && !h->netns)
-        diags_error(diags, h->place, "this host needs 'lab' or 'netns'");
-    if (h->lab && h->netns)
-        diags_error(diags, check_place(s, "hosts", h->name, "netns", NULL),
-                    "%s is made in the lab or was made by others ('netns'), not both", h->name);
-    if (h->lab && node_get(node_get(node_get(s->tree, "hosts"), h->name), "allow"))
-        diags_error(diags, check_place(s, "hosts", h->name, "allow", NULL),
-                    "'allow' is for hosts that others made ('netns'): those of the lab need no "
-                    "permission");
-    if (h->lab || !h->netns)
-        return;
     const struct node *given = node_get(node_get(s->tree, "hosts"), h->name);
     for (const char *const *key = ours; *key; key++)
-        if (node_get(given, *key))
+        if (node_get(given, *key) && (strcmp(*key, "start") || !kind->starts))
             diags_error(diags, node_get(given, *key)->place,
                         "'%s' is for hosts of the lab: %s is there already, and nothing is put "
                         "into it or started in it",
                         *key, h->name);
-    bool path = strchr(h->netns, '/');
-    if ((path && h->netns[0] != '/') || !strcmp(h->netns, ".") || !strcmp(h->netns, ".."))
-        diags_error(diags, check_place(s, "hosts", h->name, "netns", NULL),
-                    "'%s' is neither a name as in `ip netns` nor a path that begins with '/'",
-                    diag_quote(h->netns, quoted));
+}
+
+void check_host_kind(const struct scenario *s, const struct host *h, struct diags *diags)
+{
+    const struct attached_kind *kind = only_kind(s, h, diags);
+    const char *key = NULL;
+    struct err err = ERR_INIT;
+    AUTO_BUF kinds = BUF_INIT;
+    kinds_text(&kinds);
+    if (!h->lab && !attached_kind_of(h))
+        diags_error(diags, h->place, "this host needs %s", buf_text(&kinds));
+    if (h->lab && kind)
+        diags_error(diags, check_place(s, "hosts", h->name, kind->name, NULL),
+                    "%s is made in the lab or was made by others ('%s'), not both", h->name,
+                    kind->name);
+    if (h->lab && node_get(node_get(node_get(s->tree, "hosts"), h->name), "allow"))
+        diags_error(diags, check_place(s, "hosts", h->name, "allow", NULL),
+                    "'allow' is for hosts that others made: those of the lab need no permission");
+    if (h->lab || !kind)
+        return;
+    check_lab_keys(s, h, kind, diags);
+    if (kind->check && kind->check(h, &key, &err) < 0)
+        diags_error(diags, check_place(s, "hosts", h->name, key, NULL), "%s", err.text);
 }
 
 struct attached_check {
@@ -42,13 +73,13 @@ struct attached_check {
 };
 
 /* "link, partition and run" */
-static void actions_for_attached(struct buf *out)
+static void actions_for(const struct attached_kind *kind, struct buf *out)
 {
     size_t n = 0, i = 0;
     for (const struct variant *const *a = injector_actions; *a; a++)
-        n += ((const struct injector *)(*a)->impl)->attaches;
+        n += (((const struct injector *)(*a)->impl)->attaches & kind->offers) != 0;
     for (const struct variant *const *a = injector_actions; *a; a++)
-        if (((const struct injector *)(*a)->impl)->attaches) {
+        if (((const struct injector *)(*a)->impl)->attaches & kind->offers) {
             buf_printf(out, "%s'%s'", i == 0 ? "" : i + 1 == n ? " and " : ", ", (*a)->name);
             i++;
         }
@@ -58,17 +89,19 @@ static void check_named(const char *name, bool peer, bool listed, void *data)
 {
     struct attached_check *c = data;
     const struct host *h = scenario_host(c->s, name);
+    const struct attached_kind *kind = h ? attached_kind_of(h) : NULL;
     const struct step *step = c->step;
     AUTO_BUF these = BUF_INIT;
-    if (!h || !h->netns || c->said)
+    if (!kind || c->said)
         return;
     c->said = true;
-    actions_for_attached(&these);
-    if (!injector_of(step)->attaches)
-        diags_error(c->diags, step->action_place,
-                    "'%s' is for hosts of the lab: %s is a network namespace that others made; "
-                    "there only %s can be done",
-                    step->action->name, name, buf_text(&these));
+    actions_for(kind, &these);
+    if (!(injector_of(step)->attaches & kind->offers))
+        diags_error(
+            c->diags, step->action_place, "'%s' %s %s is %s; there only %s can be done",
+            step->action->name,
+            injector_of(step)->attaches ? "cannot be done here:" : "is for hosts of the lab:", name,
+            kind->noun, buf_text(&these));
     else if (peer)
         diags_error(
             c->diags, step->action_place,

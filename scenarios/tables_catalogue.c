@@ -326,14 +326,100 @@ static const struct record lab_host_record = {
     .variant_place_offset = NOWHERE,
 };
 
+static const struct field here_fields[] = {
+    {.key = "interface",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .offset = offsetof(struct here_host, interface),
+     .help = "Its name, as in `ip link`. Faults on the network name it as their `device` and touch "
+             "what goes over it, nothing else.",
+     .example = "eth1"},
+    {0},
+};
+static const struct record here_record = {
+    .name = "interface of this machine",
+    .summary = "What goes over one interface of the machine that blackstart runs on.",
+    .size = sizeof(struct here_host),
+    .fields = here_fields,
+    .shorthand = "interface",
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+
+static const struct field process_fields[] = {
+    {.key = "pid",
+     .type = FIELD_INTEGER,
+     .min = 2,
+     .max = 4194304,
+     .offset = offsetof(struct process_host, pid),
+     .help = "Its number.",
+     .example = "4711"},
+    {.key = "pid_file",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct process_host, pid_file),
+     .help = "A file that holds its number.",
+     .example = "/run/nginx.pid"},
+    {.key = "name",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct process_host, name),
+     .help =
+         "Their argv[0], its basename, executable or comm (cut at 15 characters by the kernel).",
+     .example = "redis-server"},
+    {.key = "port",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .max = 65535,
+     .offset = offsetof(struct process_host, port),
+     .help =
+         "They listen on this port (TCP), or are bound to it (UDP). Alone: in this machine's own "
+         "network.",
+     .example = "6379"},
+    {.key = "cgroup",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct process_host, cgroup),
+     .help = "They are in this control group or below it, as /proc/PID/cgroup writes it.",
+     .example = "/system.slice/web.service"},
+    {.key = "expect",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .max = 100000,
+     .offset = offsetof(struct process_host, expect),
+     .help = "How many processes must match when the drill begins; any other number and nothing is "
+             "touched.",
+     .example = "1"},
+    {0},
+};
+static const struct record process_record = {
+    .name = "processes of this machine",
+    .summary = "Processes that run here; what is given must all hold.",
+    .size = sizeof(struct process_host),
+    .fields = process_fields,
+    .shorthand = "name",
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+
 static const struct field host_fields[] = {
     {.key = "lab",
      .type = FIELD_OBJECT,
      .record = &lab_host_record,
      .flags = FIELD_ONE_OF,
      .offset = offsetof(struct host, lab),
-     .help = "The host is made in the lab. Each host is of one kind: `lab` or `netns`.",
+     .help = "The host is made in the lab. Each host is of one kind: `lab`, or one that is there "
+             "already: `here`, `netns`, `process`.",
      .example = "{address: 10.20.0.11}"},
+    {.key = "here",
+     .type = FIELD_OBJECT,
+     .record = &here_record,
+     .flags = FIELD_ONE_OF,
+     .offset = offsetof(struct host, here),
+     .help = "The host is this machine itself, as far as one of its interfaces goes.",
+     .example = "{interface: eth1}"},
     {.key = "netns",
      .type = FIELD_TEXT,
      .flags = FIELD_NON_EMPTY | FIELD_ONE_OF,
@@ -341,6 +427,14 @@ static const struct field host_fields[] = {
      .help = "The host is there already: a network namespace that others made, by its name in `ip "
              "netns` or by a path that begins with `/`. It is neither built nor ended.",
      .example = "edge"},
+    {.key = "process",
+     .type = FIELD_OBJECT,
+     .record = &process_record,
+     .flags = FIELD_ONE_OF,
+     .offset = offsetof(struct host, process),
+     .help =
+         "The host is there already: processes of this machine, with the namespaces they live in.",
+     .example = "{name: redis-server, port: 6379}"},
     {.key = "allow",
      .type = FIELD_BOOL,
      .dflt = "false",

@@ -22,7 +22,7 @@ struct link_device {
 const struct host *link_device_host(const struct scenario *s, const struct link_params *p)
 {
     const struct host *h = p->host->host ? scenario_host(s, p->host->host) : NULL;
-    return h && h->netns ? h : NULL;
+    return h && host_is_attached(h) ? h : NULL;
 }
 
 int link_device_check(const struct host *h, const char *device, const char *network,
@@ -46,6 +46,9 @@ int link_device_check(const struct host *h, const char *device, const char *netw
         return err_set(err, EINVAL, "'device' is no name of a device");
     if (strcmp(device, "lo") == 0)
         return err_set(err, EINVAL, "'device' is the loopback, which is always exempt");
+    if (h->here && strcmp(h->here->interface, device) != 0)
+        return err_set(err, EINVAL, "'device' is %s, but %s is the interface %s and nothing else",
+                       device, h->name, h->here->interface);
     return 0;
 }
 

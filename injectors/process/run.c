@@ -272,7 +272,7 @@ static const struct record run_record = {
 
 static const struct injector run_injector = {
     .name = "run",
-    .attaches = true,
+    .attaches = ATTACH_COMMANDS,
     .check = run_check,
     .supported = targets_supported,
     .plan = run_plan,

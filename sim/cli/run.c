@@ -37,7 +37,7 @@ static const struct option_spec run_options[] = {
     {"metrics", 0, "FILE", "also writes the OpenMetrics text there"},
     {"max-duration", 0, "D", "stops (and undoes) when the whole run takes longer, like 10m"},
     {"json", 0, NULL, "prints result.json on stdout instead of the sentences"},
-    {"yes", 'y', NULL, "confirms that hosts which others made (`netns:`) may be touched"},
+    {"yes", 'y', NULL, "confirms that hosts which others made may be touched"},
     {"verbose", 'v', NULL, "shows every event"},
     {"quiet", 'q', NULL, "prints the sentence alone"},
     {NULL, 0, NULL, NULL},

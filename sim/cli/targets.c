@@ -1,9 +1,11 @@
 /* Targets besides the lab. See targets.h. */
 #include "sim/cli/targets.h"
 
+#include "injectors/injector.h"
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,8 +25,8 @@ static void touched(const struct scenario *s, const struct attached *a, struct b
             if (!here)
                 continue;
             if (!any)
-                buf_printf(out, "%shost %s (the network namespace %s): ", out->len ? "; " : "",
-                           a->items[i].host->name, a->items[i].path);
+                buf_printf(out, "%shost %s (%s): ", out->len ? "; " : "", a->items[i].host->name,
+                           a->items[i].at.what);
             buf_printf(out, "%s%s in step %s", any ? ", " : "", step->action->name, step->id);
             any = true;
         }
@@ -43,12 +45,38 @@ static bool asked(const char *what)
     return !strcmp(line, "yes\n");
 }
 
+/* What this target cannot bear, though its kind can: `link` on a process in the machine's network. */
+static int refuse_unoffered(const struct scenario *s, const struct attached *a, struct err *err)
+{
+    for (size_t k = 0; k < s->script.n; k++) {
+        const struct step *step = s->script.items[k];
+        const struct host *hosts[64];
+        size_t n = step_attached(s, step, hosts, ARRAY_SIZE(hosts));
+        for (size_t i = 0; i < a->n * n; i++) {
+            const struct attached_host *h = &a->items[i / n];
+            if (h->host != hosts[i % n] || (injector_of(step)->attaches & h->at.offers))
+                continue;
+            return err_set(
+                err, EOPNOTSUPP, "step %s: '%s' cannot be done to host %s: %s%s", step->id,
+                step->action->name, h->host->name, h->at.what,
+                h->at.shares_network && (injector_of(step)->attaches & ATTACH_NETWORK)
+                    ? ", which is in this machine's own network, and everything else would be "
+                      "hit along with it; name an interface as a host ('here') and say "
+                      "which packets"
+                    : " does not offer what that needs");
+        }
+    }
+    return 0;
+}
+
 int targets_agreed(const struct command *self, const struct scenario *s, bool yes,
                    struct attached **ret)
 {
     struct err err = ERR_INIT;
     AUTO_BUF what = BUF_INIT;
     if (attached_open(s, ret, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    if (refuse_unoffered(s, *ret, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     touched(s, *ret, &what);
     if (what.len && !yes && !asked(buf_text(&what)))

@@ -1,8 +1,8 @@
 /* Targets besides the lab, on the command line: what they are, and the operator's yes. */
 #pragma once
 
+#include "sim/attach/attach.h"
 #include "sim/cli/command.h"
-#include "sim/lab/attach.h"
 
 /* Opens the hosts that others made. Where a step touches one, `yes` must be given, or be said when
  * asked on a terminal; then they are locked. 0, or the exit code after the sentence. *ret: the

@@ -18,13 +18,25 @@
 
 struct compare_place {
     const struct attached_host *host; /* NULL: this machine */
-    struct snapshot *before;          /* NULL: out of reach */
+    uint64_t life;                    /* of the host, which `before` is of */
+    struct snapshot *before;          /* NULL: out of reach, or the same as that of another */
 };
 
 struct compare {
+    const struct attached *attached;
     struct compare_place *items; /* the first is this machine */
     size_t n;
 };
+
+/* Is the network of this host looked at already: as the machine's, or as that of one before it? */
+static bool compare_has(const struct attached *attached, size_t at)
+{
+    const struct attached_target *t = &attached->items[at].at;
+    for (size_t i = 0; i < at && !t->shares_network; i++)
+        if (netns_same(attached->items[i].at.id, t->id))
+            return true;
+    return t->shares_network;
+}
 
 int compare_new(const struct attached *attached, struct compare **ret, struct err *err)
 {
@@ -32,10 +44,14 @@ int compare_new(const struct attached *attached, struct compare **ret, struct er
     CLEANUP(compare_free_p) struct compare *c = calloc(1, sizeof *c);
     if (!c || !(c->items = calloc(hosts + 1, sizeof *c->items)))
         abort();
+    c->attached = attached;
     for (c->n = 0; c->n <= hosts; c->n++) {
         struct compare_place *p = &c->items[c->n];
         p->host = c->n ? &attached->items[c->n - 1] : NULL;
-        int r = snapshot_take(p->host ? p->host->fd : -1, &p->before, err);
+        p->life = p->host ? p->host->lives : 0;
+        if (p->host && compare_has(attached, c->n - 1))
+            continue;
+        int r = snapshot_take(p->host ? p->host->at.netns : -1, &p->before, err);
         if (r < 0 && p->host)
             err_prefix(err, "host %s", p->host->host->name);
         if (r < 0)
@@ -63,14 +79,7 @@ void compare_not_here(struct compare *c)
 
 size_t compare_fds(const struct compare *c, int *ret, size_t max)
 {
-    size_t n = 0;
-    for (size_t i = 1; c && i < c->n; i++) {
-        int fds[] = {c->items[i].host->fd, c->items[i].host->lock_fd};
-        for (size_t k = 0; k < ARRAY_SIZE(fds); k++)
-            if (fds[k] >= 0 && n < max)
-                ret[n++] = fds[k];
-    }
-    return n;
+    return c ? attached_fds(c->attached, ret, max) : 0;
 }
 
 /* "host edge: new: …" */
@@ -89,7 +98,7 @@ static bool compare_place(const struct compare_place *p, json_t *left, json_t *o
 {
     CLEANUP(snapshot_free_p) struct snapshot *after = NULL;
     struct err err = ERR_INIT;
-    if (snapshot_take(p->host ? p->host->fd : -1, &after, &err) < 0) {
+    if (snapshot_take(p->host ? p->host->at.netns : -1, &after, &err) < 0) {
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "%s%s network could not be compared: %s",
                    p->host ? p->host->host->name : "this machine", "'s", err.text);
@@ -114,7 +123,7 @@ static bool compare_settling(const struct compare_place *p)
     AUTO_FREE struct rtnl_address *all = NULL;
     size_t n = 0;
     bool any = false;
-    if (nl_open_kernel(p->host->fd, p->host->host->name, &nl, NULL) < 0 ||
+    if (nl_open_kernel(p->host->at.netns, p->host->host->name, &nl, NULL) < 0 ||
         rtnl_addresses(nl, &all, &n, NULL) < 0)
         return false;
     for (size_t i = 0; i < n; i++)
@@ -122,10 +131,9 @@ static bool compare_settling(const struct compare_place *p)
     return any;
 }
 
-/* A host that others made: as a whole, again while something in it is still settling. */
-static void compare_host(const struct compare_place *p, json_t *left, json_t *others)
+/* The network of a host that others made: as a whole, again while something in it is still settling. */
+static void compare_host_network(const struct compare_place *p, json_t *left, json_t *others)
 {
-    struct err gone = ERR_INIT;
     nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), COMPARE_PATIENCE);
     for (;;) {
         AUTO_JSON *now_left = json_array(), *now_others = json_array();
@@ -138,7 +146,20 @@ static void compare_host(const struct compare_place *p, json_t *left, json_t *ot
         }
         (void)poll(NULL, 0, COMPARE_AGAIN); /* no one event tells of all that may still come back */
     }
-    if (attached_is_there(p->host, &gone) < 0)
+}
+
+/* One that we ended ourselves, and one that came in its place, are not compared with it. */
+static void compare_host(const struct compare_place *p, json_t *left, json_t *others)
+{
+    struct err gone = ERR_INIT;
+    if (p->host->lives != p->life) {
+        json_array_append_new(others, json_sprintf("host %s: another has taken its place: %s",
+                                                   p->host->host->name, p->host->at.what));
+        return;
+    }
+    if (p->before)
+        compare_host_network(p, left, others);
+    if (!p->host->ending && attached_is_there(p->host, &gone) < 0)
         json_array_append_new(others, jsonx_new_text(gone.text));
 }
 
@@ -159,8 +180,9 @@ void compare_network_words(const struct compare *c, json_t *checked)
         checked, json_string(here ? "this machine's network, before and after"
                                   : "this machine's network: out of reach, this ran without root"));
     for (size_t i = 1; c && i < c->n; i++)
-        json_array_append_new(checked, json_sprintf("the network of host %s, before and after",
-                                                    c->items[i].host->host->name));
+        if (c->items[i].before)
+            json_array_append_new(checked, json_sprintf("the network of host %s, before and after",
+                                                        c->items[i].host->host->name));
 }
 
 /* Borrowed texts of a JSON array; the caller frees the array of them. */

@@ -4,10 +4,10 @@
  */
 #pragma once
 
+#include "sim/attach/attach.h"
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
 #include "sim/kernel/snapshot.h"
-#include "sim/lab/attach.h"
 #include <jansson.h>
 
 /* The networks that a run must leave as they were, and how they were before: this machine's, and those

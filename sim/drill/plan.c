@@ -2,6 +2,7 @@
 #include "sim/drill/plan.h"
 
 #include "injectors/injector.h"
+#include "sim/attach/kind.h"
 #include "sim/base/cleanup.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/nl.h"
@@ -97,9 +98,9 @@ static void plan_radius(const struct scenario *s, const json_t *steps, json_t *r
         const struct host *h = s->hosts.items[i];
         if (h->lab)
             json_array_append_new(hosts, json_string(h->name));
-        else if (h->netns)
-            buf_printf(&outside, "%s%s (network namespace %s)", outside.len ? ", " : "", h->name,
-                       h->netns);
+        else
+            buf_printf(&outside, "%s%s (%s)", outside.len ? ", " : "", h->name,
+                       attached_kind_of(h)->noun);
     }
     size_t made = json_array_size(hosts);
     json_object_set_new(radius, "services", services);

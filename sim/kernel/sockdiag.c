@@ -101,6 +101,59 @@ int sockdiag_tcp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct
     return 0;
 }
 
+struct inodes {
+    uint32_t *items;
+    size_t n;
+    uint16_t port;
+};
+
+static int on_listener(const struct nlmsghdr *h, void *data, struct err *err)
+{
+    struct inodes *l = data;
+    if (h->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+        nlmsg_datalen(h) < (int)sizeof(struct inet_diag_msg))
+        return 0;
+    const struct inet_diag_msg *m = nlmsg_data(h);
+    if (ntohs(m->id.idiag_sport) != l->port || m->id.idiag_dport || !m->idiag_inode)
+        return 0;
+    if ((l->n & (l->n - 1)) == 0 &&
+        !(l->items = realloc(l->items, (l->n ? 2 * l->n : 1) * sizeof *l->items)))
+        abort();
+    l->items[l->n++] = m->idiag_inode;
+    return 0;
+}
+
+int sockdiag_waiting(struct nl *nl, uint16_t port, uint32_t **ret, size_t *ret_n, struct err *err)
+{
+    static const struct {
+        uint8_t family, protocol;
+        uint32_t states;
+    } kinds[] = {{AF_INET, IPPROTO_TCP, 1u << TCP_LISTEN},
+                 {AF_INET6, IPPROTO_TCP, 1u << TCP_LISTEN},
+                 {AF_INET, IPPROTO_UDP, 1u << TCP_CLOSE},
+                 {AF_INET6, IPPROTO_UDP, 1u << TCP_CLOSE}};
+    struct inodes l = {.port = port};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(kinds); i++) {
+        struct inet_diag_req_v2 question = {.sdiag_family = kinds[i].family,
+                                            .sdiag_protocol = kinds[i].protocol,
+                                            .idiag_states = kinds[i].states};
+        r = nl_ask(nl,
+                   nl_req_new(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &question,
+                              sizeof question, 0),
+                   on_listener, &l, err);
+        if (r == -ENOENT && i > 0)
+            r = 0; /* a kernel without IPv6, or without udp_diag */
+    }
+    if (r < 0) {
+        free(l.items);
+        return r;
+    }
+    *ret = l.items;
+    *ret_n = l.n;
+    return 0;
+}
+
 void sockdiag_destroy(struct nl *nl, const struct sockdiag_tcp *s)
 {
     nl_queue(nl, nl_req_new(NETLINK_SOCK_DIAG, SOCK_DESTROY, 0, s->raw,

@@ -21,6 +21,9 @@ struct sockdiag_tcp {
 int sockdiag_tcp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct err *err);
 /* The ports on which something listens for TCP, each once for every socket. The caller frees *ret. */
 int sockdiag_listening(struct nl *nl, uint16_t **ret, size_t *ret_n, struct err *err);
+/* The inodes of the sockets that wait on a port for whoever comes: TCP ones that listen, UDP ones that
+ * are bound and not connected. The caller frees *ret. */
+int sockdiag_waiting(struct nl *nl, uint16_t port, uint32_t **ret, size_t *ret_n, struct err *err);
 /* Queues the end of one; that it has gone meanwhile is fine. -EOPNOTSUPP at nl_flush(): this kernel
  * cannot. */
 void sockdiag_destroy(struct nl *nl, const struct sockdiag_tcp *s);

@@ -1,11 +1,12 @@
 /* The agent, see agent.h: one loop over the runner's socket, the supervisors' pipe and SIGCHLD. */
 #include "sim/lab/agent.h"
 
+#include "sim/attach/hit.h"
+#include "sim/attach/procs.h"
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/lab/init.h"
-#include "sim/lab/procs.h"
 #include "sim/lab/proto.h"
 #include "sim/lab/sup.h"
 
@@ -275,177 +276,71 @@ static int agent_do_run(struct agent *a, const json_t *ask, const struct proto_f
 
 /* --- Processes -------------------------------------------------------------------------------- */
 
-/* Ours are never matched: pid 1 and the supervisors. */
 /* Which processes a request means; see struct lab_match. */
-struct agent_wanted {
-    const char *process, *unit;
-    pid_t pid;
-    const json_t *only; /* NULL: any */
-};
-
-static struct agent_wanted agent_wanted(const json_t *ask)
+static struct procs_wanted agent_wanted(const json_t *ask)
 {
-    return (struct agent_wanted){.process = jsonx_str(ask, "process", NULL),
-                                 .unit = jsonx_str(ask, "unit", NULL),
+    return (struct procs_wanted){.process = jsonx_str(ask, "process", NULL),
                                  .pid = (pid_t)jsonx_int(ask, "pid", 0),
                                  .only = json_object_get(ask, "only")};
 }
 
-static bool agent_is_listed(const json_t *only, const struct proc *p)
-{
-    const json_t *j;
-    size_t i;
-    json_array_foreach (only, i, j) {
-        if (jsonx_int(j, "pid", 0) == p->pid &&
-            (unsigned long long)jsonx_int(j, "start", 0) == p->start)
-            return true;
-    }
-    return false;
-}
-
+/* Ours are never matched: pid 1 and the supervisors. */
 static bool agent_is_asked_for(const struct agent *a, const struct procs *all, const struct proc *p,
-                               const struct agent_wanted *w)
+                               const struct procs_wanted *w, const char *unit)
 {
-    if (p->pid == 1 || !procs_is_alive(p) || agent_sup_of(a, p->pid))
+    if (p->pid == 1 || agent_sup_of(a, p->pid))
         return false;
-    if ((w->pid && p->pid != w->pid) || (w->only && !agent_is_listed(w->only, p)))
-        return false;
-    if (w->unit) {
+    if (unit) {
         const struct agent_sup *s = agent_owner(a, all, p);
-        if (!s || s->is_run || strcmp(agent_unit(a, s->unit)->name, w->unit) != 0)
+        if (!s || s->is_run || strcmp(agent_unit(a, s->unit)->name, unit) != 0)
             return false;
     }
-    return !w->process || procs_match(p, w->process);
+    return procs_wants(w, p);
 }
 
 static json_t *agent_describe(const struct agent *a, const struct procs *all, const struct proc *p)
 {
     const struct agent_sup *s = agent_owner(a, all, p);
-    char state[] = {p->state, '\0'};
-    json_t *j = json_pack("{s:i,s:I}", "pid", p->pid, "start", (json_int_t)p->start);
-    json_object_set_new(j, "name", jsonx_new_text(p->comm));
-    json_object_set_new(j, "unit",
-                        s && !s->is_run ? json_string(agent_unit(a, s->unit)->name) : json_null());
-    json_object_set_new(j, "state", json_string(state));
-    return j;
+    return procs_json(p, s && !s->is_run ? agent_unit(a, s->unit)->name : NULL);
 }
 
 static int agent_do_list(struct agent *a, const json_t *ask, json_t *answer, struct err *err)
 {
-    struct agent_wanted wanted = agent_wanted(ask);
-    struct procs all = {0};
+    struct procs_wanted wanted = agent_wanted(ask);
+    AUTO_PROCS all = {0};
     int r = procs_scan(&all, err);
     if (r < 0)
         return r;
     json_t *pids = json_array();
     for (size_t i = 0; i < all.n; i++)
-        if (agent_is_asked_for(a, &all, &all.items[i], &wanted))
+        if (agent_is_asked_for(a, &all, &all.items[i], &wanted, jsonx_str(ask, "unit", NULL)))
             json_array_append_new(pids, agent_describe(a, &all, &all.items[i]));
     json_object_set_new(answer, "pids", pids);
-    procs_done(&all);
     return 0;
-}
-
-static bool agent_ends_by(int signo)
-{
-    switch (signo) {
-    case SIGKILL:
-    case SIGTERM:
-    case SIGINT:
-    case SIGQUIT:
-    case SIGABRT:
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGILL:
-    case SIGFPE:
-        return true;
-    default:
-        return false;
-    }
-}
-
-struct agent_hit {
-    pid_t pid;
-    int pidfd;
-    bool done;
-};
-
-/* Whether it has reached what the signal does: gone, stopped, running again; others at once. */
-static bool agent_is_done(const struct agent_hit *h, int signo)
-{
-    struct proc p;
-    if (agent_ends_by(signo)) {
-        struct pollfd fd = {.fd = h->pidfd, .events = POLLIN};
-        return poll(&fd, 1, 0) == 1;
-    }
-    if (signo != SIGSTOP && signo != SIGCONT)
-        return true;
-    if (!procs_read(h->pid, &p))
-        return true;
-    free(p.argv0);
-    bool stopped = p.state == 'T' || p.state == 't' || !procs_is_alive(&p);
-    return signo == SIGSTOP ? stopped : !stopped || !procs_is_alive(&p);
-}
-
-static size_t agent_confirm(struct agent_hit *hits, size_t n, int signo, nsec until)
-{
-    for (nsec step = 20 * NSEC_USEC;;) {
-        size_t done = 0;
-        struct pollfd next = {.fd = -1, .events = POLLIN};
-        for (size_t i = 0; i < n; i++) {
-            hits[i].done = hits[i].done || agent_is_done(&hits[i], signo);
-            done += hits[i].done;
-            if (!hits[i].done && agent_ends_by(signo))
-                next.fd = hits[i].pidfd;
-        }
-        nsec left = nsec_sub(until, nsec_now(CLOCK_MONOTONIC));
-        if (done == n || left <= 0)
-            return done;
-        /* A pidfd wakes us; a state must be looked at again. */
-        struct timespec wait = nsec_to_timespec(next.fd >= 0 || left < step ? left : step);
-        ppoll(&next, 1, &wait, NULL);
-        step = step < NSEC_MSEC ? step * 2 : step;
-    }
 }
 
 static int agent_do_signal(struct agent *a, const json_t *ask, json_t *answer, struct err *err)
 {
-    struct agent_wanted wanted = agent_wanted(ask);
-    int signo = (int)jsonx_int(ask, "signo", 0);
-    nsec confirm = jsonx_int(ask, "confirm", 0);
-    struct procs all = {0};
+    struct procs_wanted wanted = agent_wanted(ask);
+    AUTO_PROCS all = {0};
+    struct hit hit = {.at = SPAN_UNSET};
     int r = procs_scan(&all, err);
     if (r < 0)
         return r;
-    struct agent_hit *hits = calloc(all.n + 1, sizeof *hits);
+    AUTO_FREE const struct proc **who = calloc(all.n + 1, sizeof(const struct proc *));
+    if (!who)
+        return err_errno(err, ENOMEM, "cannot list processes");
+    for (size_t i = 0; i < all.n; i++)
+        if (agent_is_asked_for(a, &all, &all.items[i], &wanted, jsonx_str(ask, "unit", NULL)))
+            who[hit.n++] = &all.items[i];
+    r = hit_processes(who, (int)jsonx_int(ask, "signo", 0), jsonx_int(ask, "confirm", 0), &hit,
+                      err);
     json_t *pids = json_array();
-    size_t n = 0, sent = 0;
-    for (size_t i = 0; hits && i < all.n; i++) {
-        const struct proc *p = &all.items[i];
-        if (!agent_is_asked_for(a, &all, p, &wanted) || (hits[n].pidfd = procs_pidfd(p)) < 0)
-            continue;
-        hits[n++].pid = p->pid;
-        json_array_append_new(pids, agent_describe(a, &all, p));
-    }
-    struct span at = {.lo = nsec_now(CLOCK_MONOTONIC)};
-    for (size_t i = 0; i < n; i++) {
-        if (pidfd_send_signal(hits[i].pidfd, signo, NULL, 0) == 0)
-            sent++;
-        else if (errno != ESRCH)
-            r = err_errno(err, errno, "cannot send signal %d to pid %d", signo, hits[i].pid);
-    }
-    size_t confirmed = agent_confirm(hits, n, signo, nsec_add(at.lo, confirm));
-    at.hi = nsec_now(CLOCK_MONOTONIC);
-    if (r == 0 && confirmed < n && signo == SIGKILL)
-        r = err_set(err, ETIMEDOUT, "%zu of %zu killed processes have not ended yet", n - confirmed,
-                    n);
-    for (size_t i = 0; i < n; i++)
-        close(hits[i].pidfd);
-    free(hits);
-    procs_done(&all);
-    json_object_set_new(answer, "n", json_integer((json_int_t)n));
-    json_object_set_new(answer, "confirmed", json_integer((json_int_t)confirmed));
-    json_object_set_new(answer, "at", jsonx_new_span(at));
+    for (size_t i = 0; i < hit.n; i++)
+        json_array_append_new(pids, agent_describe(a, &all, who[i]));
+    json_object_set_new(answer, "n", json_integer((json_int_t)hit.n));
+    json_object_set_new(answer, "confirmed", json_integer((json_int_t)hit.confirmed));
+    json_object_set_new(answer, "at", jsonx_new_span(hit.at));
     json_object_set_new(answer, "pids", pids);
     return r;
 }

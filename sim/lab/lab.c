@@ -131,10 +131,10 @@ int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, in
     return 0;
 }
 
-int lab_attach(struct lab *lab, const struct attached *a, struct err *err)
+int lab_attach(struct lab *lab, struct attached *a, struct err *err)
 {
     for (size_t i = 0; i < a->n; i++) {
-        int r = node_attach(lab, lab->nodes_n, &a->items[i], a->mounts, err);
+        int r = others_attach(lab, lab->nodes_n, &a->items[i], err);
         lab->nodes_n++;
         if (r < 0)
             return r;
@@ -253,14 +253,9 @@ bool lab_node_is_up(const struct lab_node *n)
     return n->up;
 }
 
-const struct attached_host *lab_node_attached(const struct lab_node *n)
+struct attached_host *lab_node_attached(const struct lab_node *n)
 {
     return n->attached;
-}
-
-int lab_node_mounts(const struct lab_node *n)
-{
-    return n->mounts;
 }
 
 bool lab_node_is_ready(const struct lab_node *n)
@@ -384,6 +379,8 @@ static json_t *lab_ask(const char *what, const struct lab_match *m)
 int lab_node_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,
                     struct lab_signalled *ret, struct err *err)
 {
+    if (n->attached)
+        return others_signal(n, m, signo, confirm, ret, err);
     AUTO_JSON *ask = lab_ask("signal", m);
     AUTO_JSON *answer = NULL;
     json_object_set_new(ask, "signo", json_integer(signo));
@@ -400,6 +397,8 @@ int lab_node_signal(struct lab_node *n, const struct lab_match *m, int signo, ns
 
 int lab_node_processes(struct lab_node *n, const struct lab_match *m, json_t **ret, struct err *err)
 {
+    if (n->attached)
+        return others_processes(n, m, ret, err);
     AUTO_JSON *ask = lab_ask("list", m);
     AUTO_JSON *answer = NULL;
     int r = node_call(n, ask, NULL, 0, 0, &answer, err);
@@ -432,7 +431,7 @@ int lab_node_off(struct lab_node *n, struct span *ret_at, struct err *err)
     if (!n->up)
         return node_is_down(n, err);
     if (n->attached)
-        return node_is_others(n, err);
+        return others_refuse(n, err);
     struct lab *lab = n->lab;
     struct span at = {.lo = loop_fresh(lab->loop)};
     /* The cable first: a process that dies must not say farewell. */

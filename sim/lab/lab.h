@@ -22,11 +22,11 @@
  */
 #pragma once
 
+#include "sim/attach/attach.h"
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
 #include "sim/impair/impair.h"
 #include "sim/kernel/nl.h"
-#include "sim/lab/attach.h"
 #include "sim/loop/loop.h"
 #include "sim/model/model.h"
 #include <jansson.h>
@@ -84,9 +84,10 @@ struct lab *lab_free(struct lab *lab);
 DEFINE_CLEANUP(struct lab, lab_free);
 
 /* Adds the hosts that others made (borrowed until lab_free()), before lab_start(). They are up and
- * ready from then on; of the functions below only those work on them that need no agent: names,
- * netns, nl, run, forget. lab_free() leaves them as they are, but ends commands it still runs there. */
-int lab_attach(struct lab *lab, const struct attached *a, struct err *err);
+ * ready from then on; of the functions below those work on them that need no agent: names, netns, nl,
+ * run, forget, signal, processes (their own: attached_processes()). lab_free() leaves them as they
+ * are, but ends commands it still runs there. */
+int lab_attach(struct lab *lab, struct attached *a, struct err *err);
 
 /* Starts the units of every host and watches their `ready`; events tell. LAB_READY per host. */
 int lab_start(struct lab *lab, struct err *err);
@@ -106,9 +107,7 @@ const char *lab_node_name(const struct lab_node *n);
 const struct host *lab_node_host(const struct lab_node *n);
 bool lab_node_is_up(const struct lab_node *n); /* its init lives */
 /* NULL: of the lab. */
-const struct attached_host *lab_node_attached(const struct lab_node *n);
-int lab_node_mounts(
-    const struct lab_node *n); /* attached: the machine's mount namespace; borrowed */
+struct attached_host *lab_node_attached(const struct lab_node *n);
 bool lab_node_is_ready(const struct lab_node *n);
 pid_t lab_node_pid(const struct lab_node *n);  /* of its init, as the runner sees it; 0 when down */
 int lab_node_pidfd(const struct lab_node *n);  /* borrowed; -1 when down */

@@ -27,14 +27,6 @@ int node_is_down(const struct lab_node *n, struct err *err)
     return err_set(err, EHOSTDOWN, "host %s is down", n->host->name);
 }
 
-int node_is_others(const struct lab_node *n, struct err *err)
-{
-    return err_set(err, EOPNOTSUPP,
-                   "host %s was made by others: nothing of ours runs in it, and nothing is started "
-                   "or ended there",
-                   n->host->name);
-}
-
 void node_emit(struct lab_node *n, struct lab_event e)
 {
     e.node = n;
@@ -90,47 +82,10 @@ int node_init(struct lab *lab, size_t index, struct err *err)
     return node_copy_files(n, err);
 }
 
-int node_attach(struct lab *lab, size_t at, const struct attached_host *h, int mounts,
-                struct err *err)
-{
-    struct lab_node *n = &lab->nodes[at];
-    char where[80];
-    *n = (struct lab_node){.lab = lab,
-                           .host = h->host,
-                           .attached = h,
-                           .mounts = mounts,
-                           .index = SIZE_MAX,
-                           .dir_fd = -1,
-                           .pidfd = -1,
-                           .netns = h->fd,
-                           .sock = -1,
-                           .outputs = calloc(1, sizeof *n->outputs),
-                           .queue = json_array()};
-    snprintf(where, sizeof where, "host %s", h->host->name);
-    int r = nl_open_kernel(h->fd, where, &n->nl, err);
-    if (r < 0)
-        return r;
-    if (lab->handlers.change)
-        nl_observe(n->nl, lab->handlers.change, lab->handlers.data);
-    n->up = true;
-    return 0;
-}
-
-/* It stays as it is; only we leave. */
-static void node_detach(struct lab_node *n)
-{
-    ready_end(n);
-    if (n->nl)
-        impair_gone(n->lab->impair, n->nl, NULL);
-    n->nl = nl_free(n->nl);
-    n->netns = -1;
-    n->up = n->ready = false;
-}
-
 void node_done(struct lab_node *n)
 {
     if (n->attached)
-        node_detach(n);
+        others_detach(n);
     node_drop(n);
     run_drop_all(n, false);
     for (size_t i = 0; n->outputs && i < n->host->start.n; i++)
@@ -250,7 +205,7 @@ int node_call(struct lab_node *n, const json_t *ask, const int *fds, size_t n_fd
     if (!n->up)
         return node_is_down(n, err);
     if (n->attached)
-        return node_is_others(n, err);
+        return others_refuse(n, err);
     AUTO_JSON *answer = NULL;
     nsec until = nsec_add(loop_fresh(n->lab->loop), nsec_add(patience, NODE_PATIENCE));
     int r = proto_send(n->sock, ask, fds, n_fds, err);

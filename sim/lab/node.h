@@ -32,11 +32,9 @@ struct ready_watch {
 struct lab_node {
     struct lab *lab;
     const struct host *host;
-    const struct attached_host
-        *attached; /* made by others: no init, no directory; NULL: of the lab */
-    int mounts;    /* attached: borrowed */
-    size_t index;  /* in the topology; not of attached ones */
-    char *dir;     /* working directory, as the runner sees it */
+    struct attached_host *attached; /* made by others: no init, no directory; NULL: of the lab */
+    size_t index;                   /* in the topology; not of attached ones */
+    char *dir;                      /* working directory, as the runner sees it */
     int dir_fd;
     bool up, ready;
     pid_t pid;
@@ -72,8 +70,6 @@ struct lab {
 /* node.c */
 int node_init(struct lab *lab, size_t index, struct err *err); /* working directory and files */
 void node_done(struct lab_node *n);
-int node_attach(struct lab *lab, size_t at, const struct attached_host *h, int mounts,
-                struct err *err); /* in place of node_init(), for one that others made */
 int node_clone(struct lab_node *n, struct err *err); /* the init only */
 int node_join(struct lab_node *n, struct err *err);  /* waits for it and connects its network */
 void node_kill(struct lab_node *n);                  /* SIGKILL only */
@@ -89,8 +85,17 @@ int node_listen(struct lab_node *n, int also_fd, nsec until, json_t **ret, struc
 void node_emit(struct lab_node *n, struct lab_event e);
 int node_is_down(const struct lab_node *n, struct err *err); /* sets the error */
 
-int node_is_others(const struct lab_node *n, struct err *err); /* the same of an attached one */
-
+/* others.c: what is different on hosts that others made */
+int others_attach(struct lab *lab, size_t at, struct attached_host *h,
+                  struct err *err); /* in place of node_init() */
+void others_detach(struct lab_node *n);
+int others_refuse(const struct lab_node *n, struct err *err); /* what needs an agent */
+int others_processes(struct lab_node *n, const struct lab_match *m, json_t **ret, struct err *err);
+int others_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,
+                  struct lab_signalled *ret, struct err *err);
+int others_outside(const json_t *procs, pid_t *ret); /* lab_node_outside() */
+/* In a child, before exec: async-signal-safe. 0, or an errno. */
+int others_enter(const struct lab_node *n);
 /* ready.c */
 int ready_begin(struct lab_node *n, struct err *err);
 void ready_end(struct lab_node *n);

@@ -45,6 +45,8 @@ int lab_node_outside(struct lab_node *n, const json_t *procs, pid_t *ret, struct
 {
     char path[300];
     struct stat own, one;
+    if (n->attached)
+        return others_outside(procs, ret);
     if (!n->up || n->pid <= 0)
         return node_is_down(n, err);
     memset(ret, 0, json_array_size(procs) * sizeof *ret);

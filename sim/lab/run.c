@@ -3,7 +3,7 @@
  * A command's end is its process's end: what it leaves behind may keep the pipe open.
  *
  * Where a host was made by others there is no agent: the command is a child of the runner, in the
- * host's network namespace and the machine's mount namespace, in the scenario's folder.
+ * host's namespaces (others_enter()).
  */
 #include "sim/lab/node.h"
 
@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -147,15 +146,9 @@ void run_drop_all(struct lab_node *n, bool tell)
 
 /* --- Where there is no agent ------------------------------------------------------------------ */
 
-/* In the child: async-signal-safe. */
 static int run_enter(void *data)
 {
-    const struct lab_node *n = data;
-    if (setns(n->netns, CLONE_NEWNET) < 0)
-        return errno;
-    if (n->mounts >= 0 && setns(n->mounts, CLONE_NEWNS) < 0)
-        return errno;
-    return n->lab->source_dirfd >= 0 && fchdir(n->lab->source_dirfd) < 0 ? errno : 0;
+    return others_enter(data);
 }
 
 static void run_exited(struct child *c, const struct child_exit *e, void *data)
@@ -272,7 +265,7 @@ static int run_wait(struct lab_run *run, const char *command, nsec timeout, nsec
     struct lab_node *n = run->node;
     AUTO_JSON *unasked = NULL;
     int r =
-        n->attached ? node_is_others(n, err) : 0; /* a child's end comes through the loop alone */
+        n->attached ? others_refuse(n, err) : 0; /* a child's end comes through the loop alone */
     while (r == 0 && !run_take_end(run)) {
         run_read(run);
         r = node_listen(n, run->fd, until, &unasked, err);

@@ -134,6 +134,6 @@ int lab_node_shell(struct lab_node *n, char *const *argv, struct err *err)
     if (!n->up)
         return node_is_down(n, err);
     if (n->attached)
-        return node_is_others(n, err);
+        return others_refuse(n, err);
     return lab_shell(n->pid, n->host->name, argv, err);
 }

@@ -3,8 +3,8 @@
  */
 #include "sim/lab/sup.h"
 
+#include "sim/attach/procs.h"
 #include "sim/base/cleanup.h"
-#include "sim/lab/procs.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* The shape of a lab without a kernel: addresses to networks, names, routes, messages. */
 #include "tests/support/test.h"
 
+#include "sim/attach/procs.h"
 #include "sim/base/arena.h"
 #include "sim/base/buf.h"
 #include "sim/lab/lab.h"
-#include "sim/lab/procs.h"
 #include "sim/lab/proto.h"
 #include "sim/lab/topo.h"
 

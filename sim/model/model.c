@@ -139,7 +139,7 @@ static void add_attached(const char *name, bool peer, bool listed, void *data)
 {
     struct attached_walk *w = data;
     const struct host *h = peer ? NULL : scenario_host(w->s, name);
-    if (!h || !h->netns || w->n == w->max)
+    if (!h || !host_is_attached(h) || w->n == w->max)
         return;
     for (size_t i = 0; i < w->n; i++)
         if (w->hosts[i] == h)

@@ -78,19 +78,39 @@ struct lab_host {
     struct strv addresses; /* "10.20.0.11" or "10.20.0.11/24"; each on the network it lies in */
 };
 
+/* The kinds of hosts that others made (sim/attach). */
+struct here_host {
+    char *interface; /* of this machine */
+};
+struct process_host { /* what is given must all hold */
+    int64_t pid;      /* 0: not given; so the others */
+    char *pid_file, *name, *cgroup;
+    int64_t port;
+    int64_t expect; /* so many; 0: any number but none */
+};
+
 struct host {
     char *name;
     struct place place;
-    /* Exactly one of these two says what kind of host it is. */
-    struct lab_host *lab; /* made by us */
-    char *netns;          /* attached: a network namespace that others made; name or path */
+    /* Exactly one of these says what kind of host it is; all but the first: it was made by others. */
+    struct lab_host *lab;   /* made by us */
+    struct here_host *here; /* an interface of this machine */
+    char *netns;            /* a network namespace; name or path */
+    struct process_host *process;
     bool allow;           /* attached: faults may touch it */
+    bool follow;          /* attached: when another takes its place, that is it from then on */
     struct strv files;    /* copied into the working directory for each trial */
     struct objects start; /* struct unit */
     struct ready *ready;  /* NULL: ready when its commands were started */
     struct pairs env;
     bool router; /* named by a network's routers: */
 };
+
+/* Others made it. (Every host says of what kind it is, or the scenario is wrong.) */
+static inline bool host_is_attached(const struct host *h)
+{
+    return !h->lab;
+}
 
 struct probe {
     char *name;
@@ -190,7 +210,7 @@ const struct host *scenario_host(const struct scenario *s, const char *name);
 const struct probe *scenario_probe(const struct scenario *s, const char *name);
 const struct alarm *scenario_alarm(const struct scenario *s, const char *name);
 
-/* The attached hosts (`netns:`) that a step would change: not peers. Borrowed; up to max. */
+/* The attached hosts that a step would change: not peers. Borrowed; up to max. */
 size_t step_attached(const struct scenario *s, const struct step *step, const struct host **ret,
                      size_t max);
 /* True when the script has a fault (not only `run` actions). */

@@ -26,16 +26,18 @@ static size_t place_macs(const void *data, const char *host, const char *network
     return n;
 }
 
-/* In a host that others made everything but the network is the machine's. */
+/* In a host that others made: its namespaces, nothing of ours beside it. The scenario's folder is where
+ * both see the machine's files. */
 static int start_attached(const struct scenario *s, struct lab_node *node, struct loop *loop,
                           const nsec *first, int pcap_fd, const struct watch_handlers *handlers,
                           const struct topo *topo, struct watch **ret, struct err *err)
 {
+    const struct attached_target *t = &lab_node_attached(node)->at;
     struct watch_place place = {.host = lab_node_name(node),
                                 .pidfd = -1,
-                                .netns_fd = lab_node_netns(node),
-                                .mounts_fd = lab_node_mounts(node),
-                                .dir_fd = lab_node_source(node),
+                                .netns_fd = t->netns,
+                                .mounts_fd = t->mounts,
+                                .dir_fd = t->shares_mounts ? lab_node_source(node) : -1,
                                 .source_fd = lab_node_source(node),
                                 .own_pids = true,
                                 .macs = place_macs,

@@ -93,7 +93,7 @@ static int enter(const struct watch_place *place, struct err *err)
     if (place->netns_fd > 0 && setns(place->netns_fd, CLONE_NEWNET) < 0)
         return err_errno(err, errno, "cannot enter the network namespace of host %s", place->host);
     if (place->mounts_fd > 0 && setns(place->mounts_fd, CLONE_NEWNS) < 0)
-        return err_errno(err, errno, "cannot enter the machine's mount namespace");
+        return err_errno(err, errno, "cannot enter the mount namespace of host %s", place->host);
     if (place->own_pids)
         enter_own_proc();
     if (place->dir_fd >= 0 && fchdir(place->dir_fd) < 0)

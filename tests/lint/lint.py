@@ -22,16 +22,17 @@ MAY = {
     "sim/judge": "sim/base sim/model",
     "sim/record": "sim/base",
     "sim/impair": "sim/base sim/loop sim/kernel",
-    "sim/lab": "sim/base sim/loop sim/kernel sim/model sim/impair",
+    "sim/attach": "sim/base sim/kernel sim/model",
+    "sim/lab": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach",
     "sim/http": "sim/base sim/loop",
-    "sim/watch": "sim/base sim/loop sim/kernel sim/model sim/judge sim/lab sim/http",
-    "injectors": "sim/base sim/loop sim/kernel sim/model sim/impair sim/lab",
-    "scenarios": "sim/base sim/model sim/watch injectors",
+    "sim/watch": "sim/base sim/loop sim/kernel sim/model sim/judge sim/attach sim/lab sim/http",
+    "injectors": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach sim/lab",
+    "scenarios": "sim/base sim/model sim/attach sim/watch injectors",
     "reports": "sim/base sim/loop sim/model sim/judge sim/record scenarios",
-    "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/lab sim/http "
-    "sim/watch injectors scenarios",
-    "sim/cli": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/lab sim/http "
-    "sim/watch injectors scenarios reports sim/drill",
+    "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/attach sim/lab "
+    "sim/http sim/watch injectors scenarios",
+    "sim/cli": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/attach sim/lab "
+    "sim/http sim/watch injectors scenarios reports sim/drill",
 }
 # Libraries that one room alone sees; those marked 1 are seen by one file alone.
 LIBRARIES = {

@@ -23,7 +23,7 @@ STRUCTURAL = {
     "version-missing", "version-newer", "version-text", "key-misspelt", "key-unknown",
     "key-of-a-later-version", "key-misspelt-in-service", "key-unknown-in-action", "name-missing",
     "name-with-space", "host-name-with-slash", "hosts-missing", "hosts-empty", "horizon-missing",
-    "attached-and-lab", "value-missing", "list-for-mapping", "service-is-a-word", "host-without-a-kind",
+    "attached-and-lab", "process-and-netns", "value-missing", "list-for-mapping", "service-is-a-word", "host-without-a-kind",
     "include-mapping", "variable-list", "duration-without-unit", "duration-unknown-unit",
     "duration-negative", "duration-is-a-list", "percent-without-sign", "integer-with-fraction",
     "integer-quoted", "integer-zero", "integer-too-large", "integer-huge", "boolean-yes",

@@ -97,7 +97,7 @@ int network_check(const struct scenario *s, const struct step *step, struct err 
     struct err warning = ERR_INIT;
     int r = inject_target_check(p->host, "host", err);
     const struct host *h = p->host->host ? scenario_host(s, p->host->host) : NULL;
-    bool attached = h && h->netns;
+    bool attached = h && host_is_attached(h);
     if (r == 0)
         r = link_device_check(attached ? h : NULL, p->device, p->network, err);
     if (r == 0 && !attached)

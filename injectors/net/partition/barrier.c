@@ -160,12 +160,18 @@ int barrier_check(const struct scenario *s, const struct partition_params *p, st
     if (p->cut.n || p->isolate.n || p->grudge.n || p->bridge || p->ring || p->halves)
         return err_set(err, EINVAL,
                        "'host' is for a host that others made, and goes with 'peers' alone");
-    if (h && !h->netns)
+    if (h && !host_is_attached(h))
         return err_set(
             err, EINVAL,
             "'host' is for hosts that others made: %s is of the lab, say with 'cut' from "
             "whom it is cut",
             p->host);
+    if (h && h->here)
+        return err_set(
+            err, EINVAL,
+            "%s is an interface of this machine: a partition would cut the peers off "
+            "from the whole machine; use 'network' with 'device: %s', 'to' and 'loss: 100%%'",
+            p->host, h->here->interface);
     if (!p->peers.n)
         return err_set(err, EINVAL,
                        "'host' needs 'peers': the addresses or prefixes from which it is cut");

@@ -1,5 +1,5 @@
-/* What lives in a network namespace that others made, for people who are about to break it. */
-#include "sim/lab/attach.h"
+/* What lives in a host that others made, for people who are about to break it. */
+#include "sim/attach/kind.h"
 
 #include "sim/base/buf.h"
 #include "sim/kernel/inet.h"
@@ -21,7 +21,7 @@ static int describe_processes(const struct attached_host *h, json_t *texts, stru
     AUTO_FREE struct snapshot_process *all = NULL;
     size_t n = 0, unseen = 0;
     AUTO_BUF text = BUF_INIT;
-    int r = snapshot_processes(&h->id, 1, &all, &n, &unseen, err);
+    int r = snapshot_processes(&h->at.id, 1, &all, &n, &unseen, err);
     if (r < 0)
         return r;
     buf_printf(&text, "%zu process%s live%s in it", n, n == 1 ? "" : "es", n == 1 ? "s" : "");
@@ -87,7 +87,7 @@ static int describe_connections(const struct attached_host *h, json_t *texts, st
     AUTO_NETNS netns_scope scope = NETNS_OUTSIDE;
     AUTO_BUF text = BUF_INIT;
     size_t n = 0;
-    int r = netns_enter(h->fd, &scope, err);
+    int r = netns_enter(h->at.netns, &scope, err);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
         AUTO_FCLOSE FILE *f = fopen(files[i], "re");
         char line[512], from[48], to[48], here[64], there[64];
@@ -110,17 +110,36 @@ static int describe_connections(const struct attached_host *h, json_t *texts, st
     return 0;
 }
 
-int attached_describe(const struct attached_host *h, json_t *texts, struct err *err)
+/* Of the machine's own network everybody and everything would be told. */
+static int describe_network(const struct attached_host *h, json_t *texts, struct err *err)
 {
     CLEANUP(nl_free_p) struct nl *nl = NULL;
-    json_array_append_new(texts, json_sprintf("the network namespace %s (inode %" PRIu64 ")",
-                                              h->path, (uint64_t)h->id.ino));
-    int r = nl_open_kernel(h->fd, h->host->name, &nl, err);
+    int r = nl_open_kernel(h->at.netns, h->host->name, &nl, err);
     if (r == 0)
         r = describe_processes(h, texts, err);
     if (r == 0)
         r = describe_addresses(nl, texts, err);
     if (r == 0)
         r = describe_connections(h, texts, err);
+    return r;
+}
+
+int attached_describe(const struct attached_host *h, json_t *texts, struct err *err)
+{
+    if (h->at.shares_network)
+        json_array_append_new(texts, json_sprintf("%s, in this machine's own network", h->at.what));
+    else if (h->at.pid)
+        json_array_append_new(texts,
+                              json_sprintf("%s, in the network namespace with inode %" PRIu64,
+                                           h->at.what, (uint64_t)h->at.id.ino));
+    else
+        json_array_append_new(
+            texts, json_sprintf("%s (inode %" PRIu64 ")", h->at.what, (uint64_t)h->at.id.ino));
+    if (h->at.pid && !h->at.shares_mounts)
+        json_array_append_new(texts, json_string("files, and names of others, are looked up in its "
+                                                 "own mount namespace"));
+    int r = h->kind->describe ? h->kind->describe(h, texts, err) : 0;
+    if (r == 0 && !h->at.shares_network)
+        r = describe_network(h, texts, err);
     return r < 0 ? err_prefix(err, "host %s", h->host->name) : 0;
 }

@@ -1,0 +1,13 @@
+/* The kinds of attached hosts. */
+#include "sim/attach/kind.h"
+
+#define ATTACH_LIST(name) &attach_##name,
+const struct attached_kind *const attached_kinds[] = {ATTACH_KINDS(ATTACH_LIST) NULL};
+
+const struct attached_kind *attached_kind_of(const struct host *h)
+{
+    for (const struct attached_kind *const *k = attached_kinds; *k; k++)
+        if ((*k)->is(h))
+            return *k;
+    return NULL;
+}

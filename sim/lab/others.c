@@ -1,0 +1,145 @@
+/* Hosts that others made, as nodes of a lab: no init, no agent, no directory. The runner does itself what
+ * an agent does elsewhere: it looks for processes in its own /proc, sends signals by pidfd, and enters
+ * their namespaces for commands.
+ */
+#include "sim/lab/node.h"
+
+#include "sim/attach/hit.h"
+#include "sim/base/jsonx.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int others_refuse(const struct lab_node *n, struct err *err)
+{
+    return err_set(err, EOPNOTSUPP,
+                   "host %s was made by others: nothing of ours runs in it, and nothing is started "
+                   "or ended there",
+                   n->host->name);
+}
+
+int others_attach(struct lab *lab, size_t at, struct attached_host *h, struct err *err)
+{
+    struct lab_node *n = &lab->nodes[at];
+    char where[80];
+    *n = (struct lab_node){.lab = lab,
+                           .host = h->host,
+                           .attached = h,
+                           .index = SIZE_MAX,
+                           .dir_fd = -1,
+                           .pidfd = -1,
+                           .netns = h->at.netns,
+                           .sock = -1,
+                           .outputs = calloc(h->host->start.n + 1, sizeof *n->outputs),
+                           .queue = json_array()};
+    if (!n->outputs)
+        abort();
+    snprintf(where, sizeof where, "host %s", h->host->name);
+    int r = nl_open_kernel(n->netns, where, &n->nl, err);
+    if (r < 0)
+        return r;
+    if (lab->handlers.change)
+        nl_observe(n->nl, lab->handlers.change, lab->handlers.data);
+    n->up = true;
+    return 0;
+}
+
+/* It stays as it is; only we leave. */
+void others_detach(struct lab_node *n)
+{
+    ready_end(n);
+    if (n->nl)
+        impair_gone(n->lab->impair, n->nl, NULL);
+    n->nl = nl_free(n->nl);
+    n->netns = -1;
+    n->up = n->ready = false;
+}
+
+/* Files are the scenario's where both see the machine's; elsewhere a command begins at the root. */
+int others_enter(const struct lab_node *n)
+{
+    const struct attached_target *t = &n->attached->at;
+    if (setns(t->netns, CLONE_NEWNET) < 0 || setns(t->mounts, CLONE_NEWNS) < 0)
+        return errno;
+    if (t->shares_mounts && n->lab->source_dirfd >= 0)
+        return fchdir(n->lab->source_dirfd) < 0 ? errno : 0;
+    return chdir("/") < 0 ? errno : 0;
+}
+
+/* --- Processes -------------------------------------------------------------------------------- */
+
+static int matching(const struct lab_node *n, const struct lab_match *m, struct procs *ret,
+                    struct err *err)
+{
+    const struct procs_wanted wanted = {
+        .process = m->process, .pid = m->pid, .inner = true, .only = m->only};
+    AUTO_PROCS own = {0};
+    if (m->unit)
+        return err_set(err, EOPNOTSUPP,
+                       "host %s was made by others: which of its processes are of a unit is not "
+                       "known",
+                       n->host->name);
+    int r = attached_processes(n->attached, &own, err);
+    if (r == 0)
+        *ret = procs_keep(&own, &wanted);
+    return r;
+}
+
+static json_t *listed(const struct procs *p)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; i < p->n; i++)
+        json_array_append_new(all, procs_json(&p->items[i], NULL));
+    return all;
+}
+
+int others_processes(struct lab_node *n, const struct lab_match *m, json_t **ret, struct err *err)
+{
+    AUTO_PROCS found = {0};
+    int r = matching(n, m, &found, err);
+    if (r == 0)
+        *ret = listed(&found);
+    return r;
+}
+
+/* Their numbers are ours already. */
+int others_outside(const json_t *procs, pid_t *ret)
+{
+    size_t i;
+    const json_t *p;
+    json_array_foreach (procs, i, p) {
+        pid_t pid = (pid_t)jsonx_int(p, "pid", 0);
+        bool same = procs_started(pid) == (unsigned long long)jsonx_int(p, "start", 0);
+        ret[i] = same ? pid : 0;
+    }
+    return 0;
+}
+
+int others_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,
+                  struct lab_signalled *ret, struct err *err)
+{
+    AUTO_PROCS found = {0};
+    struct hit hit = {.at = SPAN_UNSET};
+    int r = matching(n, m, &found, err);
+    if (r < 0)
+        return r;
+    AUTO_FREE const struct proc **who = calloc(found.n + 1, sizeof(const struct proc *));
+    if (!who)
+        abort();
+    for (; hit.n < found.n; hit.n++) {
+        who[hit.n] = &found.items[hit.n];
+        if (hit_ends(signo) && who[hit.n]->pid == n->attached->at.pid)
+            n->attached->ending = true;
+    }
+    r = hit_processes(who, signo, confirm, &hit, err);
+    if (r < 0)
+        return err_prefix(err, "host %s", n->host->name);
+    *ret = (struct lab_signalled){.n = hit.n, .confirmed = hit.confirmed, .at = hit.at};
+    ret->pids = json_array();
+    for (size_t i = 0; i < hit.n; i++)
+        json_array_append_new(ret->pids, procs_json(who[i], NULL));
+    return 0;
+}
