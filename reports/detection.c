@@ -25,7 +25,11 @@ bool detection_counts(const struct service *s, const struct alarm *a)
 
 bool detection_is_momentary(const struct alarm *a)
 {
-    return a->kind && (strcmp(a->kind->name, "log") == 0 || strcmp(a->kind->name, "packets") == 0);
+    static const char *const kinds[] = {"journal", "log", "packets"};
+    for (size_t i = 0; a->kind && i < ARRAY_SIZE(kinds); i++)
+        if (strcmp(a->kind->name, kinds[i]) == 0)
+            return true;
+    return false;
 }
 
 static void collect(struct result *r, const struct trial *t, struct alarm_seen *a)

@@ -35,7 +35,7 @@ void world_init(struct world *w);
 void world_done(struct world *w);
 struct service *world_service(struct world *w, const char *name);
 struct probe *world_probe(struct world *w, const char *name, const char *service);
-/* kind "log" and "packets" tell of a moment, "exec" and "threshold" of a state. */
+/* kind "journal", "log" and "packets" tell of a moment, "exec" and "threshold" of a state. */
 struct alarm *world_alarm(struct world *w, const char *name, enum role role, const char *kind);
 struct step *world_step(struct world *w, const char *id); /* a fault at 500 ms */
 struct detect *world_detect(struct world *w, nsec within);

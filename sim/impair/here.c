@@ -86,29 +86,22 @@ const char *impair_engine_text(enum impair_engine e)
     "load the module sch_netem (Fedora, RHEL: install kernel-modules-extra; Debian: "              \
     "linux-image-amd64 or linux-image-cloud-amd64)"
 
-static int without_netem(const struct impairment *what, const struct impair_here *here,
-                         enum impair_engine *ret, char ret_why[IMPAIR_WHY_MAX], struct err *err)
+static int without_netem(const struct impair_here *here, enum impair_engine *ret,
+                         char ret_why[IMPAIR_WHY_MAX], struct err *err)
 {
     if (!here->user)
         return err_set(err, EOPNOTSUPP,
                        "neither netem nor blackstart's own engine works here (%s; %s): " NETEM_CURE,
-                       here->netem ? "netem has no word for keep_order" : here->netem_why,
-                       here->user_why);
-    if (what->keep_order)
-        snprintf(ret_why, IMPAIR_WHY_MAX, "netem has no word for keep_order");
-    else
-        snprintf(ret_why, IMPAIR_WHY_MAX, "%s%s",
-                 strstr(here->netem_why, "netem") ? "" : "no netem here: ", here->netem_why);
+                       here->netem_why, here->user_why);
+    snprintf(ret_why, IMPAIR_WHY_MAX, "%s%s",
+             strstr(here->netem_why, "netem") ? "" : "no netem here: ", here->netem_why);
     *ret = IMPAIR_USER;
     return 0;
 }
 
-int impair_choose(enum impair_engine asked, const struct impairment *what,
-                  const struct impair_here *here, enum impair_engine *ret,
+int impair_choose(enum impair_engine asked, const struct impair_here *here, enum impair_engine *ret,
                   char ret_why[IMPAIR_WHY_MAX], struct err *err)
 {
-    if (asked == IMPAIR_NETEM && what->keep_order)
-        return err_set(err, EOPNOTSUPP, "netem has no word for keep_order: use engine: user");
     if (asked == IMPAIR_NETEM && !here->netem)
         return err_set(err, EOPNOTSUPP,
                        "engine: netem is not possible here (%s): " NETEM_CURE
@@ -116,8 +109,8 @@ int impair_choose(enum impair_engine asked, const struct impairment *what,
                        here->netem_why);
     if (asked == IMPAIR_USER && !here->user)
         return err_set(err, EOPNOTSUPP, "engine: user is not possible here (%s)", here->user_why);
-    if (asked == IMPAIR_AUTO && (!here->netem || what->keep_order))
-        return without_netem(what, here, ret, ret_why, err);
+    if (asked == IMPAIR_AUTO && !here->netem)
+        return without_netem(here, ret, ret_why, err);
     if (asked == IMPAIR_AUTO)
         snprintf(ret_why, IMPAIR_WHY_MAX, "%s",
                  here->known ? "the kernel has it" : "if the kernel has it");

@@ -244,7 +244,7 @@ static int choose(struct impair *m, const struct impair_order *o, struct impair_
     } else if (!m->tried) {
         impair_here_of(NULL, &m->here);
     }
-    return impair_choose(o->engine, o->what, &m->here, &line->engine, line->why, err);
+    return impair_choose(o->engine, &m->here, &line->engine, line->why, err);
 }
 
 static enum engine_intake intake_of(const struct impair *m, const struct nl *nl)

@@ -91,8 +91,7 @@ void impair_expect(struct impair *m, const struct impair_here *here);
 /* Which engine AUTO becomes here, and why ("the kernel has it"); or -EOPNOTSUPP with the reason and
  * what to do when none can do it. Touches nothing. */
 #define IMPAIR_WHY_MAX 256
-int impair_choose(enum impair_engine asked, const struct impairment *what,
-                  const struct impair_here *here, enum impair_engine *ret,
+int impair_choose(enum impair_engine asked, const struct impair_here *here, enum impair_engine *ret,
                   char ret_why[IMPAIR_WHY_MAX], struct err *err);
 const char *impair_engine_text(enum impair_engine e); /* "netem", "blackstart's own engine" */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sim/base/jsonx.h"
+#include "sim/base/text.h"
 #include "sim/kernel/rtnl.h"
 #include "sim/kernel/tc.h"
 
@@ -188,4 +189,68 @@ int impair_sweep(const struct impair *m, struct nl *nl, const char *device, cons
     if (r == 0)
         *ret_n = n;
     return r;
+}
+
+/* --- Ours by name ----------------------------------------------------------------------------- */
+
+/* As impair_name() and engine/tap.c call them. */
+static bool is_our_device(const char *word, size_t n)
+{
+    static const char tap[] = "bstap", tried[] = "bstry";
+    size_t prefix =
+        n > sizeof tap - 1 && strncmp(word, tap, sizeof tap - 1) == 0 ? sizeof tap - 1 : 2;
+    if (n == sizeof tried - 1 && strncmp(word, tried, n) == 0)
+        return true;
+    if (n <= prefix || strncmp(word, "bs", 2) != 0)
+        return false;
+    size_t digits = strspn(word + prefix, "0123456789");
+    if (digits == 0)
+        return false;
+    return prefix > 2 ? prefix + digits == n
+                      : prefix + digits + 1 == n && strchr(ends, word[n - 1]);
+}
+
+static bool names_our_device(const char *line)
+{
+    static const char between[] = " =,;:()[]\"";
+    for (const char *w = line; *w;) {
+        size_t n = strcspn(w, between);
+        if (is_our_device(w, n))
+            return true;
+        w += n;
+        w += strspn(w, between);
+    }
+    return false;
+}
+
+/* "filter dev=eth0 parent=egress pref=100" of a filter; "" of another line. */
+static size_t place_of(const char *line)
+{
+    const char *pref = text_starts(line, "filter ") ? strstr(line, " pref=") : NULL;
+    return pref ? (size_t)(pref - line) + 1 + strcspn(pref + 1, " ") : 0;
+}
+
+/* Is it what holds that filter: the head of its preference, clsact on its device? */
+static bool holds(const char *line, const char *filter)
+{
+    size_t n = place_of(filter), at = sizeof "filter" - 1;
+    size_t device = at + 1 + strcspn(filter + at + 1, " "); /* up to " dev=eth0" */
+    if (n == 0)
+        return false;
+    if (place_of(line) == n && strncmp(line, filter, n) == 0)
+        return !strstr(line, " handle=");
+    return text_starts(line, "qdisc ") && strstr(line, " kind=clsact") &&
+           strncmp(line + sizeof "qdisc" - 1, filter + at, device - at) == 0 &&
+           line[sizeof "qdisc" - 1 + device - at] == ' ';
+}
+
+void impair_mark(const char *const *lines, size_t n, bool *ret)
+{
+    for (size_t i = 0; i < n; i++) /* a program is called as we are: engine/tap.c */
+        ret[i] = !text_starts(lines[i], "nft ") &&
+                 (names_our_device(lines[i]) ||
+                  (place_of(lines[i]) && strstr(lines[i], "name=blackstart")));
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; !ret[i] && k < n; k++)
+            ret[i] = ret[k] && place_of(lines[k]) && holds(lines[i], lines[k]);
 }

@@ -20,6 +20,10 @@ int impair_note(const struct impair *m, size_t lines, struct nl *nl, const char 
 int impair_sweep(const struct impair *m, struct nl *nl, const char *device, const json_t *note,
                  size_t *ret_n, struct err *err);
 
+/* Which of these new lines of a snapshot (sim/kernel/snapshot.h) are ours: those that name a device that
+ * is called as ours are, and where a filter leads to one, the place that it stands in. ret[n]. */
+void impair_mark(const char *const *lines, size_t n, bool *ret);
+
 /* Private to the room: the number of the next line, and what a line of that number is called. */
 #define IMPAIR_TAG_MAX 16
 unsigned impair_next(const struct impair *m);

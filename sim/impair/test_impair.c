@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include "sim/impair/impair.h"
+#include "sim/impair/sweep.h"
 #include "tests/support/test.h"
 
 static const struct impair_scope everything = {.protocol = -1};
@@ -165,6 +166,47 @@ static void points_draw_from_seeds_of_their_own(void **state)
     nl_free(nl);
 }
 
+/* As a snapshot writes them (tests/lab/test_engine.c holds that it does). */
+static void what_is_ours_is_known_by_its_name(void **state)
+{
+    static const char *const ours[] = {
+        "link type=1 flags=0xc3 name=bs0e info=(kind=ifb)",
+        "link type=1 flags=0x1003 name=bstap12",
+        "link type=1 flags=0x1003 name=bs13a link-index=7",
+        "qdisc dev=bs0e parent=root handle=1: kind=netem options=(limit=75000 delay=50ms)",
+        "filter dev=e0 parent=egress pref=100 protocol=all handle=0x1 kind=bpf options=(n=2 "
+        "actions=[kind=mirred options=(parms=(redirect-to=bs0e action=stolen))])",
+        "filter dev=e0 parent=egress pref=100 protocol=all kind=bpf",
+        "qdisc dev=e0 parent=hooks handle=ffff: kind=clsact",
+        "filter dev=e0 parent=ingress pref=101 protocol=all handle=0x1 kind=bpf options=("
+        "name=blackstart direct)",
+    };
+    static const char *const theirs[] = {
+        "link type=1 flags=0xc3 name=bs0",
+        "link type=1 flags=0xc3 name=bse",
+        "link type=1 flags=0xc3 name=lobs0e",
+        "link type=1 flags=0xc3 name=bs0e.7",
+        "link type=1 flags=0xc3 name=bstap",
+        "link type=1 flags=0xc3 name=bs0x",
+        "nft table=inet theirs comment=\"bs0e\"",
+        "filter dev=e0 parent=egress pref=101 protocol=all kind=bpf",
+        "filter dev=e0 parent=ingress pref=100 protocol=all kind=bpf",
+        "filter dev=e0 parent=egress pref=100 protocol=all handle=0x2 kind=bpf options=(n=2)",
+        "filter dev=e00 parent=egress pref=100 protocol=all kind=bpf",
+        "qdisc dev=e00 parent=hooks handle=ffff: kind=clsact",
+        "qdisc dev=e0 parent=root handle=5: kind=htb",
+        "",
+    };
+    const char *lines[ARRAY_SIZE(ours) + ARRAY_SIZE(theirs)];
+    bool marks[ARRAY_SIZE(lines)];
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) /* theirs first: order is of no matter */
+        lines[i] = i < ARRAY_SIZE(theirs) ? theirs[i] : ours[i - ARRAY_SIZE(theirs)];
+    impair_mark(lines, ARRAY_SIZE(lines), marks);
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+        if (marks[i] != (i >= ARRAY_SIZE(theirs)))
+            fail_msg("%s: %d", lines[i], marks[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +215,7 @@ int main(void)
         cmocka_unit_test(shared_packets_are_refused),
         cmocka_unit_test(a_namespace_that_goes_takes_its_lines_along),
         cmocka_unit_test(points_draw_from_seeds_of_their_own),
+        cmocka_unit_test(what_is_ours_is_known_by_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static int arm_cable(const struct topo_cable *c, size_t number, const struct net
         .label = label};
     int r = 0;
     if (here->known)
-        r = impair_choose(order.engine, what, here, &order.engine, why, err);
+        r = impair_choose(order.engine, here, &order.engine, why, err);
     if (r == 0)
         r = impair_arm(m, &order, &line, err);
     if (r < 0)
@@ -72,14 +72,11 @@ int lab_supported(const struct scenario *s, const struct hostcaps *caps, const s
     impair_here_of(caps, &here);
     for (size_t i = 0; i < s->networks.n; i++) {
         const struct network *n = s->networks.items[i];
-        struct impaired_tables none = {0};
-        struct impairment what;
         enum impair_engine engine;
         char why[IMPAIR_WHY_MAX];
         if (impaired_is_nothing(&n->impaired))
             continue;
-        impaired_make(&n->impaired, &none, &what);
-        int r = impair_choose(engine_asked(&n->impaired), &what, &here, &engine, why, err);
+        int r = impair_choose(engine_asked(&n->impaired), &here, &engine, why, err);
         if (r < 0) {
             *ret = n;
             return r;

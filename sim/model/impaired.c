@@ -373,10 +373,6 @@ static int check_delay(const struct impaired *m, struct err *err)
     if (m->keep_order && !jitter)
         return err_set(err, EINVAL,
                        "'keep_order' is for jitter: without it packets keep their order");
-    if (m->keep_order && m->engine == IMPAIRED_NETEM)
-        return err_set(err, EINVAL,
-                       "'keep_order' is not in netem: use 'engine: user', or a 'rate', which keeps "
-                       "packets in line");
     return check_shape(m->distribution, "distribution", jitter, err);
 }
 

@@ -163,8 +163,8 @@ extern const struct record impaired_shape_record, impaired_share_record, impaire
          .type = FIELD_BOOL,                                                                       \
          .dflt = "false",                                                                          \
          .offset = offsetof(TYPE, M.keep_order),                                                   \
-         .help = "With jitter, no packet overtakes another; blackstart's own engine does that, "   \
-                 "netem has no word for it.",                                                      \
+         .help = "With jitter, no packet overtakes another: each leaves at its own time, or when " \
+                 "the one before it does, if that is later.",                                      \
          .example = "true"},                                                                       \
     {                                                                                              \
         .key = "engine", .type = FIELD_WORD, .words = impaired_engine_words, .dflt = "auto",       \

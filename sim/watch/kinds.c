@@ -308,6 +308,55 @@ static const struct record check_record = {
     .variant_place_offset = NOWHERE,
 };
 
+static const char *const priority_words[] = {
+    [JOURNAL_DEBUG] = "debug",     [JOURNAL_INFO] = "info",   [JOURNAL_NOTICE] = "notice",
+    [JOURNAL_WARNING] = "warning", [JOURNAL_ERR] = "err",     [JOURNAL_CRIT] = "crit",
+    [JOURNAL_ALERT] = "alert",     [JOURNAL_EMERG] = "emerg", NULL};
+
+static const struct field journal_fields[] = {
+    HOST_FIELD(struct journal_params,
+               "Whose journal it is: of the machine that an attached host stands on, or of a host "
+               "with files of its own.",
+               "worker"),
+    {.key = "unit",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct journal_params, unit),
+     .help = "Only what this unit says and what systemd says of it, as `journalctl -u`.",
+     .example = "worker.service"},
+    {.key = "match",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY | FIELD_REGEX,
+     .offset = offsetof(struct journal_params, match),
+     .help = "A POSIX extended regular expression; each entry whose message matches is an onset.",
+     .example = "Failed with result"},
+    {.key = "priority",
+     .type = FIELD_WORD,
+     .dflt = "debug",
+     .words = priority_words,
+     .offset = offsetof(struct journal_params, priority),
+     .help = "Only entries as urgent as this, or more; `debug`: all, those without one too.",
+     .example = "err"},
+    {.key = "directory",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct journal_params, directory),
+     .help =
+         "The folder of another journal, as systemd-journal-remote makes it from those of other "
+         "machines; without it the host's own, /run/log/journal and /var/log/journal.",
+     .example = "/var/log/journal/remote"},
+    {0},
+};
+static const struct record journal_record = {
+    .name = "journal",
+    .summary = "An entry in systemd's journal.",
+    .size = sizeof(struct journal_params),
+    .fields = journal_fields,
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+
 static const struct field log_fields[] = {
     HOST_FIELD(struct log_params, "Whose log it is.", "lb2"),
     {.key = "output",
@@ -413,6 +462,15 @@ static const struct variant exec_alarm = {
     .params = &check_record,
     .impl = &alarm_exec,
 };
+static const struct variant journal_alarm = {
+    .name = "journal",
+    .summary = "an entry in systemd's journal",
+    .detail =
+        "The time is when journald took the entry, by its own stamp. Entries that stand in it at "
+        "the start do not count; rotation is followed.",
+    .params = &journal_record,
+    .impl = &alarm_journal,
+};
 static const struct variant log_alarm = {
     .name = "log",
     .summary = "a line in a command's output or in a file",
@@ -444,5 +502,5 @@ static const struct variant threshold_alarm = {
     .params = &threshold_record,
     .impl = &threshold_kind,
 };
-const struct variant *const watch_alarm_kinds[] = {&exec_alarm, &log_alarm, &packets_alarm,
-                                                   &threshold_alarm, NULL};
+const struct variant *const watch_alarm_kinds[] = {&exec_alarm,    &journal_alarm,   &log_alarm,
+                                                   &packets_alarm, &threshold_alarm, NULL};

@@ -38,6 +38,21 @@ struct exec_params {
     char *command;
 };
 
+enum journal_priority { /* of an entry, at least */
+                        JOURNAL_DEBUG,
+                        JOURNAL_INFO,
+                        JOURNAL_NOTICE,
+                        JOURNAL_WARNING,
+                        JOURNAL_ERR,
+                        JOURNAL_CRIT,
+                        JOURNAL_ALERT,
+                        JOURNAL_EMERG,
+};
+struct journal_params {
+    char *host, *unit, *match, *directory;
+    int priority;
+};
+
 struct log_params {
     char *host, *output, *file, *match; /* either output or file */
 };
@@ -82,4 +97,4 @@ struct alarm_kind {
 };
 
 extern const struct probe_kind probe_exec, probe_http, probe_icmp, probe_tcp;
-extern const struct alarm_kind alarm_exec, alarm_log, alarm_packets;
+extern const struct alarm_kind alarm_exec, alarm_journal, alarm_log, alarm_packets;

@@ -12,7 +12,7 @@
 
 /* The registries: what stands in `probes:` and `alarms:`; NULL-terminated. */
 extern const struct variant *const watch_probe_kinds[]; /* exec http icmp tcp */
-extern const struct variant *const watch_alarm_kinds[]; /* exec log packets threshold */
+extern const struct variant *const watch_alarm_kinds[]; /* exec journal log packets threshold */
 
 /* `n` counts requests in the order of their actual start; a request that could not be started in
  * its slot because the prober was held up is skipped, not made up for, so `scheduled` may jump

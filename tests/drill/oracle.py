@@ -446,7 +446,7 @@ BURST = SEC
 
 def onsets_of(trial, name, alarm):
     """(lo, hi, is an onset, was active at arm), bursts of announcements as one."""
-    moment = "log" in alarm or "packets" in alarm
+    moment = any(k in alarm for k in ("journal", "log", "packets"))
     events, last = [], None
     for e in trial.of("alarm", alarm=name):
         lo, hi = e["at"]

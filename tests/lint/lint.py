@@ -29,8 +29,8 @@ MAY = {
     "injectors": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach sim/lab",
     "scenarios": "sim/base sim/model sim/attach sim/watch injectors",
     "reports": "sim/base sim/loop sim/model sim/judge sim/record scenarios",
-    "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/attach sim/lab "
-    "sim/http sim/watch injectors scenarios",
+    "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/impair sim/attach "
+    "sim/lab sim/http sim/watch injectors scenarios",
     "sim/cli": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/attach sim/lab "
     "sim/http sim/watch injectors scenarios reports sim/drill",
 }
@@ -42,6 +42,8 @@ LIBRARIES = {
     "curl/": ("sim/http", 0),
     "openssl/": ("sim/base", 0),
     "bpf/": ("sim/impair", 0),
+    "systemd/sd-journal.h": ("sim/watch", 1),
+    "systemd/sd-bus.h": ("sim/attach", 1),
 }
 FORBIDDEN = [
     (r"\b(system|popen)\s*\(", "starts a shell; use child.h", ()),

@@ -32,7 +32,7 @@ STRUCTURAL = {
     "probe-without-interval", "step-without-action", "step-with-two-actions",
     "condition-unknown-key", "several-errors", "more-errors-than-shown", "yaml-list", "yaml-word",
     "bridge-key-misspelt", "bridge-without-through", "grudge-against-nobody", "grudge-empty",
-    "grudge-is-a-list", "partition-kind-unknown",
+    "grudge-is-a-list", "journal-priority-unknown", "partition-kind-unknown",
     "partition-packets-unknown", "partition-protocol-unknown", "partition-too-many-ports",
     "partition-key-misspelt", "partition-port-too-large",
     "network-bursts-incomplete", "network-direction-unknown", "network-distribution-unknown",

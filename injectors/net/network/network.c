@@ -56,14 +56,11 @@ static enum impair_engine engine_of(const struct network_params *p)
 static int network_supported(const struct inject_env *env, const struct step *step, struct err *err)
 {
     const struct network_params *p = step->params;
-    struct impaired_tables none = {0};
-    struct impairment what;
     struct impair_here here;
     enum impair_engine engine;
     char why[IMPAIR_WHY_MAX];
-    impaired_make(&p->impaired, &none, &what);
     impair_here_of(env->caps, &here);
-    return impair_choose(engine_of(p), &what, &here, &engine, why, err);
+    return impair_choose(engine_of(p), &here, &engine, why, err);
 }
 
 /* --- Plan ------------------------------------------------------------------------------------- */
@@ -154,7 +151,7 @@ static int network_plan(const struct inject_env *env, const struct step *step, j
         return r;
     impaired_make(&params->impaired, &tables, &p.what);
     impair_here_of(env->caps, &here);
-    r = impair_choose(engine_of(params), &p.what, &here, &p.engine, why, err);
+    r = impair_choose(engine_of(params), &here, &p.engine, why, err);
     if (r < 0) { /* what it would be elsewhere; `run` and `check --here` refuse it */
         json_array_append_new(texts, json_sprintf("not possible here: %s", err->text));
         return 0;
