@@ -198,7 +198,10 @@ class Pair:
               "qdisc add dev e0 parent 5:20 handle 50: pfifo limit 500",
               "filter add dev e0 parent 5: protocol ip prio 3 u32 match ip dport 22 0xffff"
               " flowid 5:10",
-              "qdisc add dev e0 clsact")
+              "qdisc add dev e0 clsact",
+              "filter add dev e0 egress protocol ip prio 9 u32 match ip dport 22 0xffff classid 1:9",
+              "filter add dev e0 ingress protocol ip prio 300 u32 match ip sport 22 0xffff"
+              " classid 1:9")
         with Inside(e):
             subprocess.run(["nft", "-f", "-"], input=NFT, text=True, check=True)
             if shutil.which("iptables-nft"):

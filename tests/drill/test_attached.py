@@ -224,12 +224,14 @@ class Impaired(Attached):
     """By our own engine: this kernel may have no netem."""
     SCRIPT = """
   - {id: slow, at: 200ms, %snetwork: {host: edge, device: e0, %sdelay: 30ms, engine: user}}"""
+    BY = "blackstart's own engine"
 
     def test_packets_are_late_both_ways_and_what_others_have_stays(self):
         for extra in ("", "direction: both, to: 10.99.0.2, protocol: tcp, "):
             with self.subTest(extra=extra):
                 d = self.drill(self.SCRIPT % ("for: 300ms, ", extra)).run()
                 self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+                self.assertIn("by " + self.BY, d.events("inject")[0]["changes"][0])
                 zero = d.events("inject")[0]["at"]["hi"] if "hi" in d.events("inject")[0]["at"] \
                     else d.events("inject")[0]["at"][1]
                 during = [e["end"] - e["start"] for e in d.events("probe")
@@ -242,8 +244,9 @@ class Impaired(Attached):
                 self.nothing_left(d)
 
     def test_one_of_two_on_a_device_ends_and_the_other_stays(self):
-        script = EngineDies.ONE % ("short", "0s", "for: 300ms, ", "direction: ingress, ") + (
-            EngineDies.ONE % ("long", "200ms", "", "direction: egress, "))
+        one = self.SCRIPT.replace("id: slow", "id: %s").replace("200ms", "%s")
+        script = one % ("short", "0s", "for: 300ms, ", "direction: ingress, ") + (
+            one % ("long", "200ms", "", "direction: egress, "))
         d = self.drill(script).run()
         self.assertEqual([e["step"] for e in d.events("undo", ok=True)], ["short", "long"])
         self.assertEqual(d.events("fault-gone"), [])
@@ -276,6 +279,31 @@ class Impaired(Attached):
         self.assertIn("device e0: as it was before", text)
         self.as_before()
         self.nothing_left(d)
+
+
+if test_network.can("netem"):  # else there is nothing to be tried: no skip
+    class ImpairedByNetem(Impaired):
+        SCRIPT = Impaired.SCRIPT.replace("engine: user", "engine: netem")
+        BY = "netem"
+
+        def test_it_stands_beside_what_others_have(self):
+            d = self.in_force(script=self.SCRIPT % ("for: 300ms, ", "direction: both, "), down=False)
+            new, = {key: d["new"] for key, d in self.pair.differences().items()
+                    if key == "qdisc" and not d["gone"]}.values()
+            self.assertEqual([q["kind"] for q in new], ["netem", "netem"])
+            for q in new:
+                self.assertRegex(q["dev"], "^bs[0-9]+[ei]$")
+            now = self.pair.state()
+            self.assertEqual(now["class"], self.pair.before["class"])
+            self.assertEqual(now["filter"], self.pair.before["filter"])
+            for hook in ("ingress", "egress"):  # theirs are still there, first to last
+                ours = iter(now[hook].splitlines())
+                for line in self.pair.before[hook].splitlines():
+                    self.assertIn(line, ours)
+            self.halt.go()
+            d.finish()
+            self.as_before()
+            self.nothing_left(d)
 
 
 @unittest.skipUnless(harness.has("iptables-nft-restore"), "iptables-nft is not installed")

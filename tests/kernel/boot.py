@@ -11,6 +11,8 @@ each of the cases that it tells as cmocka does or in TAP. README.md tells more, 
   --program FILE   a program that the tests need (again for each); files that the COMMANDs name with
                    their whole path come by themselves
   --env NAME=VALUE for all tests (again for each)
+  --package NAME   this Debian package, too (again for each)
+  --init systemd   systemd is its process 1, with its journal and nothing else; without, init.sh is
   --deadline S     seconds of this machine's clock after which a guest is given up; 400 without
 
 With KERNEL_TESTS=NAME,NAME in the environment only these run.
@@ -37,6 +39,7 @@ import image
 PACKAGES = ("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "iproute2", "jq", "kmod",
             "mount", "nftables", "nginx-light", "procps", "python3", "python3-jsonschema", "sed",
             "sysvinit-utils", "uidmap", "util-linux")
+SYSTEMD = ("systemd",)  # besides, where it is the guest's init
 QEMU = "qemu-system-x86_64"
 # A virtual clock: a nanosecond for each instruction, and no waiting while the guest sleeps. Where the
 # processor boasts of fast string instructions (erms, rep_good), the kernel copies and clears memory
@@ -56,6 +59,18 @@ FILES = {
     "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "/etc/subuid": "",
     "/etc/subgid": "",
+}
+# Where systemd is process 1: it starts the journal, and the tests, which end with the machine. What
+# else it might start (udev, mounts, time) is not asked for.
+UNITS = {
+    "default.target": "[Unit]\nDefaultDependencies=no\nWants=systemd-journald.service tests.service\n",
+    "tests.service": "[Unit]\nDefaultDependencies=no\nAfter=systemd-journald.service\n"
+                     "[Service]\nType=oneshot\nExecStart=/init.sh\nTasksMax=infinity\n",
+}
+SYSTEMD_FILES = {
+    **{"/etc/systemd/system/" + name: text for name, text in UNITS.items()},
+    "/etc/machine-id": "b1ac0000000000000000000000000001\n",
+    "/etc/os-release": "ID=emulated\nNAME=emulated\n",
 }
 FOLDERS = ("/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/mnt", "/var/lib", "/var/log",
            "/var/cache", "/var/spool", "/var/tmp")
@@ -102,7 +117,8 @@ def whole(word):
 
 
 def arguments(argv):
-    options = {"--kernel": [], "--source": [], "--program": [], "--env": [], "--deadline": ["400"]}
+    options = {"--kernel": [], "--source": [], "--program": [], "--env": [], "--deadline": ["400"],
+               "--init": [], "--package": []}
     tests = []
     while argv:
         word = argv.pop(0)
@@ -120,7 +136,9 @@ def arguments(argv):
 def build(path, word, modules, options, tests):
     """Writes the guest's root to path."""
     root = image.Image()
-    for file in image.files_of(image.closure(PACKAGES)):
+    systemd = "systemd" in options.get("--init", ())
+    for file in image.files_of(image.closure(
+            PACKAGES + SYSTEMD * systemd + tuple(options.get("--package", ())))):
         root.add(file)
     root.alternatives()
     words = options["--program"] + [word for test in tests for word in test.command]
@@ -136,14 +154,15 @@ def build(path, word, modules, options, tests):
     root.add(source + "/sim/record/record.schema.json")
     for folder in FOLDERS:
         root.folder(folder)
-    for file, text in FILES.items():
+    for file, text in (FILES | SYSTEMD_FILES if systemd else FILES).items():
         root.put(file, text.encode())
     root.put("/word", word.encode() + b"\n")
     lines = ["export " + shlex.quote(e) for e in options["--env"]]
     lines += ["run %d %g %s" % (n, t.seconds, shlex.join(t.command)) for n, t in enumerate(tests)]
     root.put("/tests.sh", "\n".join(lines).encode() + b"\n")
     here = os.path.dirname(os.path.abspath(__file__))
-    root.put("/init", pathlib.Path(here, "init.sh").read_bytes(), 0o755)
+    root.put("/init.sh", pathlib.Path(here, "init.sh").read_bytes(), 0o755)
+    root.link("/init", "/lib/systemd/systemd" if systemd else "/init.sh")
     with open(path, "wb") as file:
         root.write(file)
 
