@@ -107,6 +107,7 @@ class Normal(Attached):
         self.as_before()
 
     def test_a_drill_to_its_end(self):
+        """SHOWS link: netns: applied verified undone"""
         d = self.drill().run()
         self.assertIn(d.code, (1, 4), d.explain())  # it came back by our undo alone, or too late
         self.assertTrue(d.events("verify")[0]["ok"])
@@ -179,6 +180,7 @@ class Cut(Attached):
         return [t for t in tables if t.startswith("blackstart")]
 
     def test_every_packet_is_lost_and_what_others_have_stays(self):
+        """SHOWS partition: netns: applied verified undone"""
         for extra in ("", ", kind: reject", ", direction: forward", ", direction: backward"):
             with self.subTest(extra=extra):
                 d = self.drill(self.SCRIPT % extra).run()
@@ -202,6 +204,7 @@ class Cut(Attached):
         self.nothing_left(d)
 
     def test_both_die_and_the_kernel_takes_it_away(self):
+        """SHOWS partition: netns: undone-after-kill"""
         d = self.in_force(script=self.SCRIPT % "", down=False)
         self.kill_all(d, down=False)
         self.assertEqual(self.table(), [])
@@ -227,6 +230,7 @@ class Impaired(Attached):
     BY = "blackstart's own engine"
 
     def test_packets_are_late_both_ways_and_what_others_have_stays(self):
+        """SHOWS network: netns: applied verified undone"""
         for extra in ("", "direction: both, to: 10.99.0.2, protocol: tcp, "):
             with self.subTest(extra=extra):
                 d = self.drill(self.SCRIPT % ("for: 300ms, ", extra)).run()
@@ -271,6 +275,7 @@ class Impaired(Attached):
         self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
 
     def test_both_die_and_undo_takes_it_away(self):
+        """SHOWS network: netns: undone-after-kill"""
         d = self.in_force(script=self.SCRIPT % ("", "direction: both, "), down=False)
         self.kill_all(d, down=False)
         self.assertNotEqual(self.pair.differences(), {})
@@ -557,6 +562,7 @@ class Dying(Attached):
         self.nothing_left(d)
 
     def test_both_die_and_undo_undoes_once(self):
+        """SHOWS link: netns: undone-after-kill"""
         d = self.in_force()
         self.kill_all(d)
         code, text = undo("--list")

@@ -57,6 +57,7 @@ static const char *get_from(struct kit *k, const char *host, const char *address
     return answer;
 }
 
+/* SHOWS partition: lab: applied verified undone */
 static void a_cut_takes_virtual_addresses_along(void **state)
 {
     static struct kit k;
@@ -233,6 +234,7 @@ static void routed_hosts_are_cut_by_their_addresses(void **state)
     kit_close(&k);
 }
 
+/* SHOWS link: lab: applied verified undone */
 static void a_pulled_cable_comes_back(void **state)
 {
     static struct kit k;
@@ -284,6 +286,7 @@ static void a_flapping_cable_follows_its_schedule(void **state)
     kit_close(&k);
 }
 
+/* SHOWS kill: lab: applied verified undone */
 static void kill_hits_every_match_and_starts_again(void **state)
 {
     static struct kit k;
@@ -333,6 +336,7 @@ static void a_signal_that_is_ignored_did_not_bite(void **state)
     kit_close(&k);
 }
 
+/* SHOWS stop: lab: applied verified undone refused */
 static void stop_and_continue(void **state)
 {
     static struct kit k;
@@ -352,6 +356,7 @@ static void stop_and_continue(void **state)
     kit_close(&k);
 }
 
+/* SHOWS restart: lab: applied verified */
 static void restart_gives_new_processes(void **state)
 {
     static struct kit k;
@@ -451,6 +456,7 @@ static size_t frames_from(int fd, const struct inet_mac *mac)
     return n;
 }
 
+/* SHOWS node-kill: lab: applied verified undone */
 static void a_killed_node_says_no_farewell(void **state)
 {
     static struct kit k;
@@ -721,6 +727,10 @@ static _Noreturn void doomed_runner(int tell)
         pause();
 }
 
+/* SHOWS partition: lab: undone-after-kill
+ * SHOWS stop: lab: undone-after-kill
+ * SHOWS link: lab: undone-after-kill
+ */
 static void nothing_outlives_a_killed_runner(void **state)
 {
     int fds[2], status;

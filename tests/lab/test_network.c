@@ -227,6 +227,7 @@ static void all_as_before(struct kit *k, const char *before)
 
 /* --- Tests ------------------------------------------------------------------------------------ */
 
+/* SHOWS network: lab: applied verified undone */
 static void only_what_is_named_is_late(void **state)
 {
     static struct kit k;

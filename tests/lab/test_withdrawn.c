@@ -98,7 +98,7 @@ static bool lives(int fd)
     return n < 0 && errno == EAGAIN;
 }
 
-/* SHOWS sockets: lab: applied verified undone */
+/* SHOWS sockets: lab: applied verified */
 static void connections_are_reset_and_the_peer_hears_it(void **state)
 {
     static struct kit k;

@@ -1,0 +1,171 @@
+"""Faults that take something away (an address, a route, connections, processor time), in drills: to their
+end, and when runner and warden die. SHOWS lines are read by tests/shown.py.
+"""
+import glob
+import os
+import signal
+import unittest
+
+import foreign
+import harness
+import test_attached
+from foreign import Inside, run, undo
+from harness import Drill, wait_until
+
+ADDRESS = """
+  - {id: gone, at: 200ms, %saddress: {host: edge, address: 10.99.0.1}}"""
+ADDRESS6 = """
+  - {id: gone, at: 200ms, %saddress: {host: edge, device: e0, address: "fd99::1/64"}}"""
+ROUTE = """
+  - {id: lost, at: 200ms, %sroute: {host: edge, to: default, via: 10.99.0.2}}"""
+ROUTE6 = """
+  - {id: lost, at: 200ms, %sroute: {host: edge, to: "::/0"}}"""
+SOCKETS = """
+  - {id: reset, at: 200ms, %ssockets: {host: edge, peer: 10.99.0.2, own_port: 8080, opened: there}}"""
+TAKEN = [ADDRESS, ADDRESS6, ROUTE, ROUTE6]
+
+
+class Attached(test_attached.Attached):
+    def test_everything_comes_back(self):
+        """SHOWS address: netns: applied verified undone
+        SHOWS route: netns: applied verified undone"""
+        for script in TAKEN:
+            with self.subTest(script):
+                d = self.drill(script % "for: 300ms, ").run()
+                self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+                self.assertIn("put back", d.events("undo")[0]["changes"][0])
+                clean = d.events("clean")[-1]
+                self.assertEqual((clean["clean"], clean["left"], clean["others"]), (True, [], []))
+                harness.check_record(d.record)
+                self.as_before()
+                self.nothing_left(d)
+
+    def test_after_runner_and_warden_died(self):
+        """SHOWS address: netns: undone-after-kill
+        SHOWS route: netns: undone-after-kill"""
+        for script in (ADDRESS, ROUTE6):
+            with self.subTest(script):
+                d = self.in_force(script=script % "", down=False)
+                self.assertTrue(self.pair.differences())
+                self.kill_all(d, down=False)
+                self.assertTrue(self.pair.differences())
+                code, text = undo()
+                self.assertEqual(code, 0, text)
+                self.as_before()
+                self.nothing_left(d)
+
+    def test_after_the_runner_died(self):
+        d = self.in_force(script=ADDRESS % "", down=False)
+        self.halt.kill()
+        d.finish()
+        self.nothing_left(d)
+        self.as_before()
+        self.assertTrue(d.events("clean")[-1]["clean"])
+
+    def test_what_is_not_there_is_refused(self):
+        """SHOWS address: netns: refused
+        SHOWS route: netns: refused"""
+        for script, words in ((ADDRESS.replace("99.0.1", "77.0.1"), "has the address 10.77.0.1"),
+                              (ROUTE.replace("default, via: 10.99.0.2", "10.77.0.0/16"),
+                               "there is no route to 10.77.0.0/16")):
+            d = self.drill(script % "").run()
+            self.assertIn(words, d.stdout + d.stderr)
+            self.assertNotEqual(d.code, 0)
+            self.as_before()
+            self.nothing_left(d)
+
+    def test_connections_of_others_are_reset(self):
+        """SHOWS sockets: netns: applied verified"""
+        d = self.drill(SOCKETS % "").run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        with self.assertRaises(ConnectionError):
+            self.pair.connection.sendall(b"still there?")
+            if not self.pair.connection.recv(100):
+                raise ConnectionError
+        self.assertEqual(self.pair.differences(), {})
+        self.nothing_left(d)
+
+
+LAB = """
+blackstart: 1
+name: frozen
+services:
+  web: {rto: 500ms}
+networks:
+  net: {subnet: 10.7.0.0/24}
+hosts:
+  client: {lab: {address: 10.7.0.9}}
+  web:
+    lab: {address: 10.7.0.1}
+    files: [stampd]
+    start: [./stampd --port 8080]
+    ready: {tcp: "8080"}
+probes:
+  web: {service: web, host: client, tcp: "10.7.0.1:8080", every: 25ms, timeout: 60ms, stable: 100ms}
+script:
+  - {id: still, at: 200ms, %sfreeze: {host: web}}
+settle: 100ms
+horizon: 1500ms
+"""
+
+
+def groups():
+    return sorted(glob.glob("/sys/fs/cgroup/**/blackstart-*", recursive=True))
+
+
+class Frozen(unittest.TestCase):
+    def drill(self, how=""):
+        d = Drill(LAB % how)
+        self.addCleanup(d.remove)
+        return d
+
+    def test_to_its_end(self):
+        before = groups()
+        d = self.drill("for: 300ms, ").run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertIn("thawed", d.events("undo")[0]["changes"][0])
+        self.assertTrue(d.events("clean")[-1]["clean"], d.explain())
+        self.assertEqual(groups(), before)
+        self.assertEqual(foreign.journals(), [])
+
+    def test_after_runner_and_warden_died(self):
+        """SHOWS freeze: lab: undone-after-kill"""
+        before = groups()
+        d = self.drill().start()
+        wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
+                   d.events("verify"), timeout=20)
+        self.assertEqual(len(groups()), len(before) + 1)
+        warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
+        os.kill(warden, signal.SIGKILL)
+        d.process.kill()
+        d.finish()
+        self.assertEqual(len(foreign.journals()), 1)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("thawed", text)
+        wait_until(lambda: not harness.processes_of(d.token))
+        self.assertEqual(harness.processes_of(d.token), [])
+        self.assertEqual(groups(), before)
+        self.assertEqual(foreign.journals(), [])
+
+    def test_after_the_runner_died(self):
+        before = groups()
+        d = self.drill().start()
+        wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
+                   d.events("verify"), timeout=20)
+        d.process.kill()
+        d.finish()
+        wait_until(lambda: not harness.processes_of(d.token))
+        self.assertEqual(harness.processes_of(d.token), [])
+        self.assertEqual(groups(), before)
+        self.assertEqual(foreign.journals(), [])
+
+
+del test_attached.Attached  # tested by its own file
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        harness.skip(harness.NEEDS_ROOT)
+    harness.need_programs("ip", "tc", "nft")
+    foreign.own_mounts()
+    harness.main()

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""shown.py SOURCE [--check]: which test shows what of which fault on which kind of target.
+
+A test says so itself, in a line of its docstring (Python) or of the comment above it (C, YAML of the
+corpus), beginning with the word in capitals:
+
+    SHOWS address: netns: applied verified undone
+
+Read from all of tests/ and from test_*.c beside the code, written as a table into tests/README.md between
+its two marks; with --check nothing is written, and a table that does not agree is an error (exit code 1).
+"""
+import ast
+import pathlib
+import re
+import sys
+
+COLUMNS = ["applied", "verified", "undone", "undone-after-kill", "refused"]
+HEADS = ["applied", "verified", "undone", "undone after kill -9", "refused with a reason"]
+BEGIN, END = "<!-- shown.py: begin -->\n", "<!-- shown.py: end -->\n"
+# Nothing is to be undone.
+ONCE = {"restart", "sockets"}
+LINE = re.compile(r"SHOWS ([\w-]+): ([\w -]+): ([\w -]+)")
+
+
+def shown(text):
+    for fault, kind, what in LINE.findall(text or ""):
+        words = what.split()
+        unknown = set(words) - set(COLUMNS)
+        if unknown:
+            raise SystemExit("SHOWS %s: %s: unknown: %s" % (fault, kind, " ".join(sorted(unknown))))
+        yield fault, kind, words
+
+
+def in_python(path):
+    for node in ast.parse(path.read_text()).body:
+        items = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = node.name + "." if isinstance(node, ast.ClassDef) else ""
+        for f in items:
+            if isinstance(f, ast.FunctionDef):
+                yield prefix + f.name, ast.get_docstring(f)
+
+
+def in_c(path):
+    for comment, name in re.findall(r"/\*((?:(?!\*/).)*?)\*/\s*static void (\w+)\(", path.read_text(),
+                                    re.S):
+        yield name, comment
+
+
+def in_yaml(path):
+    yield "check", "\n".join(l for l in path.read_text(errors="replace").splitlines()
+                             if l.startswith("#"))
+
+
+def collect(source):
+    """{(fault, kind): {column: {test}}}"""
+    found = {}
+    files = [(p, in_python) for p in source.glob("tests/**/*.py")] + \
+        [(p, in_c) for top in ("tests", "sim", "injectors") for p in source.glob(top + "/**/test_*.c")] + \
+        [(p, in_yaml) for p in source.glob("tests/corpus/*.yaml")]
+    for path, reader in files:
+        if path.name == "shown.py" or "SHOWS " not in path.read_text(errors="replace"):
+            continue
+        for name, text in reader(path):
+            for fault, kind, words in shown(text):
+                for w in words:
+                    test = "%s %s" % (path.relative_to(source), name)
+                    found.setdefault((fault, kind), {}).setdefault(w, set()).add(test)
+    return found
+
+
+def table(found):
+    """Each row names its own tests, so that two changes seldom meet in one line."""
+    lines = ["| fault | target | " + " | ".join(HEADS) + " | shown by |",
+             "|---" * (len(HEADS) + 3) + "|"]
+    for fault, kind in sorted(found):
+        tests = sorted({t for some in found[fault, kind].values() for t in some})
+        letter = dict(zip(tests, "abcdefghijklmnopqrstuvwxyz"))
+        cells = []
+        for c in COLUMNS:
+            some = sorted(letter[t] for t in found[fault, kind].get(c, ()))
+            none = "–" if fault in ONCE and c.startswith("undone") else ""
+            cells.append(" ".join(some) or none)
+        by = "; ".join("%s: %s" % (letter[t], t.replace("tests/", "", 1)) for t in tests)
+        lines.append("| `%s` | %s | %s | %s |" % (fault, kind, " | ".join(cells), by))
+    lines += ["", "(–: there is nothing to undo.)"]
+    return "\n".join(lines) + "\n"
+
+
+def main(source, check):
+    path = source / "tests/README.md"
+    text = path.read_text()
+    if BEGIN not in text or END not in text:
+        raise SystemExit("%s:1: has lost the marks of shown.py" % path)
+    head, rest = text.split(BEGIN, 1)
+    now = head + BEGIN + table(collect(source)) + END + rest.split(END, 1)[1]
+    if not check:
+        path.write_text(now)
+    elif now != text:
+        raise SystemExit("tests/README.md:1: its table of faults is not what the tests say they show; "
+                         "write it anew: python3 tests/shown.py .")
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]), "--check" in sys.argv[2:])
