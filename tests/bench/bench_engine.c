@@ -297,20 +297,20 @@ static void delays(struct bench *b, nsec delay)
     static double p50[SIDES][BENCH_MAX_ROUNDS], p99[SIDES][BENCH_MAX_ROUNDS];
     double m50[SIDES] = {0}, m99[SIDES] = {0};
     size_t rounds = bench_rounds();
+    printf("delay of %d ms, error of %d packets in us, p50 and p99:\n", (int)(delay / MS), SAMPLES);
     for (size_t i = 0; i < rounds; i++)
         for (enum side s = VETH; s < SIDES; s++)
             if (has(b, s)) {
                 struct delays d = delay_of(s, delay);
                 p50[s][i] = d.p50;
                 p99[s][i] = d.p99;
+                printf("  round %zu  %-16s %10.1f %10.1f\n", i + 1, side_names[s], d.p50, d.p99);
             }
-    printf("delay of %d ms, error in us, medians of %zu rounds of %d:\n", (int)(delay / MS), rounds,
-           SAMPLES);
     for (enum side s = VETH; s < SIDES; s++)
         if (has(b, s)) {
             m50[s] = median(p50[s], rounds);
             m99[s] = median(p99[s], rounds);
-            printf("  %-16s p50 %8.1f   p99 %8.1f\n", side_names[s], m50[s], m99[s]);
+            printf("  medians  %-16s %10.1f %10.1f\n", side_names[s], m50[s], m99[s]);
         }
     enum side best = b->tap ? TAP : CABLE;
     gate(b, "median error over the bare veth, us", m50[best] - m50[VETH], true, 10);
@@ -325,17 +325,20 @@ static void throughput(struct bench *b)
     static double v[2][SIDES][BENCH_MAX_ROUNDS];
     double m[2][SIDES] = {0};
     size_t rounds = bench_rounds();
+    printf("TCP, one stream, Gbit/s:\n");
     for (size_t i = 0; i < rounds; i++)
         for (int ten = 0; ten < 2; ten++)
             for (enum side s = VETH; s < SIDES; s++)
-                if (has(b, s) && !(ten && s == VETH))
-                    v[ten][s][i] = throughput_of(s, ten ? 10 * MS : 0);
-    printf("TCP, one stream, Gbit/s, medians of %zu rounds:\n", rounds);
+                if (has(b, s) && !(ten && s == VETH)) {
+                    v[ten][s][i] = throughput_of(s, ten ? 10 * MS : 0) * 8 / 1e9;
+                    printf("  round %zu  %-16s %2d ms %8.2f\n", i + 1, side_names[s], 10 * ten,
+                           v[ten][s][i]);
+                }
     for (enum side s = VETH; s < SIDES; s++)
         if (has(b, s)) {
             for (int ten = 0; ten < 2; ten++)
-                m[ten][s] = median(v[ten][s], rounds) * 8 / 1e9;
-            printf("  %-16s 0 ms %8.2f   10 ms %8.2f\n", side_names[s], m[0][s], m[1][s]);
+                m[ten][s] = median(v[ten][s], rounds);
+            printf("  medians  %-16s  0 ms %8.2f   10 ms %8.2f\n", side_names[s], m[0][s], m[1][s]);
         }
     enum side best = b->tap ? TAP : CABLE;
     gate(b, "0 ms: ours over the bare veth", m[0][best] / m[0][VETH], false, 0.8);
@@ -387,7 +390,16 @@ static void costs(struct bench *b)
         }
 }
 
-int main(void)
+/* A part is named as an argument; none: all of them. */
+static bool wants(int argc, char **argv, const char *part)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], part) == 0)
+            return true;
+    return argc <= 1;
+}
+
+int main(int argc, char **argv)
 {
     struct bench b = {0};
     if (geteuid() != 0)
@@ -397,11 +409,16 @@ int main(void)
     b.wirefilter = access("/usr/bin/wirefilter", X_OK) == 0 && access("/dev/net/tun", R_OK) == 0;
     if (!b.wirefilter)
         printf("no wirefilter here (package vde2): its ratios are left out\n");
-    costs(&b);
-    delays(&b, 10 * MS);
-    delays(&b, 50 * MS);
-    throughput(&b);
-    floods(&b);
+    if (wants(argc, argv, "costs"))
+        costs(&b);
+    if (wants(argc, argv, "delays")) {
+        delays(&b, 10 * MS);
+        delays(&b, 50 * MS);
+    }
+    if (wants(argc, argv, "throughput"))
+        throughput(&b);
+    if (wants(argc, argv, "floods"))
+        floods(&b);
     if (b.missed)
         printf("%d gates missed\n", b.missed);
     return b.missed ? 1 : 0;

@@ -79,34 +79,33 @@ static void settle(void)
 
 /* --- Sides -------------------------------------------------------------------- */
 
-static struct bench_time by_blackstart(const struct world *w, bool on)
+/* By this transport, `together` at once. */
+static void switch_all(const struct world *w, struct nl *nl, bool on, unsigned together)
 {
     struct err err = ERR_INIT;
-    struct bench_time start = bench_clock();
     for (unsigned i = 0; i < FAULTS; i++) {
         const struct tc_filter f = fault(w, i);
         if (on)
-            tc_filter_add(w->nl, &f);
+            tc_filter_add(nl, &f);
         else
-            tc_filter_delete(w->nl, &f);
+            tc_filter_delete(nl, &f);
+        if ((i + 1) % together == 0)
+            bench_ok(nl_flush(nl, &err), &err);
     }
-    bench_ok(nl_flush(w->nl, &err), &err);
+}
+
+static struct bench_time by_blackstart(const struct world *w, bool on)
+{
+    struct bench_time start = bench_clock();
+    switch_all(w, w->nl, on, FAULTS);
     return bench_since(start);
 }
 
 /* The same with an acknowledgement before the next: as faults come when they have not one time. */
 static struct bench_time by_blackstart_each(const struct world *w, bool on)
 {
-    struct err err = ERR_INIT;
     struct bench_time start = bench_clock();
-    for (unsigned i = 0; i < FAULTS; i++) {
-        const struct tc_filter f = fault(w, i);
-        if (on)
-            tc_filter_add(w->nl, &f);
-        else
-            tc_filter_delete(w->nl, &f);
-        bench_ok(nl_flush(w->nl, &err), &err);
-    }
+    switch_all(w, w->nl, on, 1);
     return bench_since(start);
 }
 
@@ -145,14 +144,7 @@ static struct bare make_bare(const struct world *w, bool on)
     int ifb = 0, dev = 0;
     bench_ok(nl_open_recording("here", &nl, &err), &err);
     nl_observe(nl, keep_bare, &b);
-    for (unsigned i = 0; i < FAULTS; i++) {
-        const struct tc_filter f = fault(w, i);
-        if (on)
-            tc_filter_add(nl, &f);
-        else
-            tc_filter_delete(nl, &f);
-    }
-    bench_ok(nl_flush(nl, &err), &err);
+    switch_all(w, nl, on, FAULTS);
     nl_free(nl);
     bench_ok(nl_open_kernel(-1, "here", &nl, &err), &err);
     bench_ok(nl_ifindex(nl, "ifb0", &ifb, &err), &err);
