@@ -137,7 +137,8 @@ struct impair_counts {
     uint64_t matched; /* packets that the line took */
     uint64_t passed, lost, duplicated, corrupted, reordered, marked;
     uint64_t overflow; /* lost to a full queue of ours: not asked for (netem: among the lost) */
-    uint64_t held;     /* now */
+    uint64_t spared; /* passed unharmed, while the engine's process stood still; not in `matched` */
+    uint64_t held;   /* now */
 };
 int impair_count(struct impair_line *line, struct impair_counts *ret, struct err *err);
 /* Is it still there as it was put there, read back from the kernel? -ENOENT and the like: no. */

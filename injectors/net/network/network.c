@@ -431,7 +431,7 @@ static int network_revert(struct inject_env *env, const json_t *undo, struct inj
 
 struct standing { /* what stands in the kernel, and has been counted */
     bool ok;
-    uint64_t matched, overflow;
+    uint64_t matched, overflow, spared;
     struct buf missing;
 };
 
@@ -452,6 +452,7 @@ static void look(const struct network_state *st, struct standing *ret)
         }
         ret->matched += c.matched;
         ret->overflow += c.overflow;
+        ret->spared += c.spared;
     }
 }
 
@@ -496,6 +497,9 @@ static void tell(const struct network_state *st, const struct standing *s,
         buf_printf(&text, "; %llu packets met it so far", (unsigned long long)s->matched);
     if (s->ok && s->overflow)
         buf_printf(&text, ", of which %llu found its queue full", (unsigned long long)s->overflow);
+    if (s->ok && s->spared)
+        buf_printf(&text, "; %llu more passed unharmed while the engine's process stood still",
+                   (unsigned long long)s->spared);
     snprintf(p->asked, sizeof p->asked, "%s", buf_text(&asked));
     snprintf(p->seen, sizeof p->seen, "%s", buf_text(&text));
     snprintf(p->how, sizeof p->how, "%s",

@@ -15,13 +15,19 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+/* How long to wait for an answer of a process that lives, and how often to look whether it does. At
+ * STILL looks in a row without a sign of life it is taken for dead: a second, and a runner that was
+ * late itself has looked but once. */
 #define PATIENCE (5 * NSEC_SEC)
+#define LOOK (100 * NSEC_MSEC)
+#define STILL 10
 #define ENGINE_CONTROL_FD 1000
 
 /* --- The process -------------------------------------------------------------------- */
@@ -51,7 +57,8 @@ static void engine_hurry(void)
 
 /* Forked, not executed: nothing of ours has to be found again. Held frames would be lost with a
  * Ctrl-C meant for the runner, so signals of the terminal do not reach it. */
-static __attribute__((noreturn)) void engine_main(int control, pid_t parent, bool spin)
+static __attribute__((noreturn)) void engine_main(int control, pid_t parent, bool spin,
+                                                  uint64_t *lease)
 {
     static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -74,11 +81,12 @@ static __attribute__((noreturn)) void engine_main(int control, pid_t parent, boo
     int fd = fcntl(control, F_DUPFD_CLOEXEC, ENGINE_CONTROL_FD);
     close_range(3, fd < 0 ? ~0U : (unsigned)fd - 1, 0);
     close_range((unsigned)fd + 1, ~0U, 0);
-    _exit(keeper_run(fd, spin) < 0);
+    _exit(keeper_run(fd, spin, lease) < 0);
 }
 
 static void engine_hang_up(struct engine *e)
 {
+    loop_timer_cancel(e->loop, &e->look);
     loop_io_remove(e->loop, &e->hangup);
     if (e->control >= 0)
         close(e->control);
@@ -115,7 +123,31 @@ static void engine_died(struct engine *e)
         line->on = false;
     }
     if (e->died)
-        e->died("the process of the impairment engine died", e->data);
+        e->died(e->still < STILL
+                    ? "the process of the impairment engine died"
+                    : "the process of the impairment engine stood still, and was ended",
+                e->data);
+}
+
+/* Whether it stands still, and for how long it has. It is ended then: what it would do when it wakes,
+ * nobody expects any more. */
+static bool engine_stands(struct engine *e)
+{
+    uint64_t lease = __atomic_load_n(e->lease, __ATOMIC_RELAXED);
+    e->still = lease == e->seen ? e->still + 1 : 0;
+    e->seen = lease;
+    if (e->still >= STILL)
+        pidfd_send_signal(e->pidfd, SIGKILL, NULL, 0);
+    return e->still >= STILL;
+}
+
+static void engine_looks(struct loop_timer *t, void *data)
+{
+    struct engine *e = data;
+    if (engine_stands(e))
+        engine_died(e);
+    else
+        loop_timer_set(e->loop, t, nsec_add(loop_fresh(e->loop), LOOK));
 }
 
 /* The first that is seen of its death: closing packet sockets takes the kernel tens of milliseconds
@@ -132,13 +164,30 @@ static void engine_heard_exit(struct loop_io *io, uint32_t events, void *data)
     engine_died(data);
 }
 
+static int engine_lease(struct engine *e, struct err *err)
+{
+    if (e->tap)
+        e->lease = tap_lease(e->tap);
+    if (e->lease)
+        return 0;
+    void *m =
+        mmap(NULL, sizeof *e->lease, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (m == MAP_FAILED)
+        return err_errno(err, errno, "cannot start the impairment engine");
+    e->lease = m;
+    e->lease_own = true;
+    return 0;
+}
+
 static int engine_run(struct engine *e, struct err *err)
 {
     if (e->lost)
         return err_set(err, EPIPE, "the impairment engine's process has died");
     if (e->pid)
         return 0;
-    int pair[2];
+    int pair[2], ready = engine_lease(e, err);
+    if (ready < 0)
+        return ready;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_errno(err, errno, "cannot start the impairment engine");
     AUTO_CLOSE int ours = pair[0];
@@ -149,7 +198,7 @@ static int engine_run(struct engine *e, struct err *err)
     if (pid < 0)
         return err_errno(err, errno, "cannot start the impairment engine");
     if (pid == 0)
-        engine_main(theirs, parent, !e->sleeps);
+        engine_main(theirs, parent, !e->sleeps, e->lease);
     int pidfd = pidfd_open(pid, 0), r = pidfd < 0 ? -errno : 0;
     if (r == 0)
         r = loop_io_add(e->loop, &e->exit, pidfd, EPOLLIN, err);
@@ -166,6 +215,8 @@ static int engine_run(struct engine *e, struct err *err)
     e->pid = pid;
     e->pidfd = pidfd;
     e->control = steal_fd(&ours);
+    e->look = (struct loop_timer){.fn = engine_looks, .data = e};
+    loop_timer_set(e->loop, &e->look, nsec_add(loop_fresh(e->loop), LOOK));
     return 0;
 }
 
@@ -211,9 +262,12 @@ int engine_ask(struct engine *e, enum wire_op op, uint32_t id, const struct impa
     if (r < 0)
         return r;
     struct wire_reply answer;
-    struct timespec patience = nsec_to_timespec(PATIENCE);
+    struct timespec look = nsec_to_timespec(LOOK);
     struct pollfd p = {.fd = e->control, .events = POLLIN};
-    int n = ppoll(&p, 1, &patience, NULL);
+    int n = 0;
+    for (nsec waited = 0; n == 0 && waited < PATIENCE; waited += LOOK)
+        if ((n = ppoll(&p, 1, &look, NULL)) == 0 && engine_stands(e))
+            break; /* its end is heard of in the loop */
     if (n == 0)
         return err_set(err, ETIMEDOUT, "the impairment engine's process does not answer");
     if (recv(e->control, &answer, sizeof answer, 0) != (ssize_t)sizeof answer)
@@ -253,6 +307,8 @@ struct engine *engine_free(struct engine *e)
         pidfd_send_signal(e->pidfd, SIGKILL, NULL, 0);
         engine_reap(e);
     }
+    if (e->lease_own)
+        munmap(e->lease, sizeof *e->lease);
     tap_free(e->tap);
     tap_plan_free(e);
     free(e);
@@ -381,9 +437,9 @@ int engine_arm(struct engine *e, const struct engine_spec *spec, const struct im
     if (r == 0)
         r = line_new(e, spec, &line, err);
     if (r == 0 && !line->recording)
-        r = engine_run(e, err);
-    if (r == 0 && !line->recording)
         r = engine_choose(e, err);
+    if (r == 0 && !line->recording)
+        r = engine_run(e, err); /* after: it shares the program's map */
     if (r == 0 && line->recording && e->asked == ENGINE_TAP)
         r = tap_plan_arm(line, what, err);
     else if (r == 0)

@@ -17,12 +17,21 @@
  * Frames of offloads (up to 64 kB) are taken whole by lines that only delay, without jitter; all
  * other lines get them cut into packets by the kernel first, so that each packet meets its own fate
  * (netem decides per frame, and cuts for corruption alone). The exception is said at ENGINE_TAP:
- * lines that only lose or duplicate decide per frame, as netem does.
+ * lines that only lose or duplicate decide per frame, as netem does. Frames beyond 64 kB (BIG TCP)
+ * the kernel cuts on their way here: neither intake says that it takes them.
  *
  * Released frames pass neither the device's queue nor its filters again at egress
  * (PACKET_QDISC_BYPASS), nor captures on the device itself; captures at the other end of the cable
  * see them. At ingress they arrive anew on the device: captures there see a frame twice, when it
  * comes and when it is released. With ENGINE_VETH they carry the mark ENGINE_MARK there.
+ *
+ * Death. When the process dies or stands still for a second, the runner switches all lines off. When
+ * the runner dies, so does the process. When nobody is left who could undo, ENGINE_TAP heals by itself,
+ * twice over. The kernel empties the array by which the filters reach the program when its last
+ * descriptor is closed. And the program takes packets only as long as the process puts off a deadline
+ * in its map, a quarter of a second ahead (two seconds for lines that only lose or duplicate), so that
+ * a process that is stopped harms nothing either. With ENGINE_VETH packets of the lines are lost then
+ * until somebody undoes: a classic program knows neither time nor memory.
  *
  * Ownership: engine_new() … engine_free(), after the last line is disarmed. A line belongs to the
  * engine and is freed by engine_disarm(). One thread.

@@ -19,6 +19,11 @@ struct engine {
     bool lost;                   /* it ran, and died */
     bool sleeps;                 /* and never spins */
     struct engine_line *lines[WIRE_LINES];
+    uint64_t *lease;             /* the process's, see keeper.h; NULL before it runs */
+    bool lease_own;              /* mapped for it alone; else in the eBPF program's map */
+    struct loop_timer look;      /* at the lease */
+    uint64_t seen;               /* the lease, when it was looked at last */
+    unsigned still;              /* so often in a row it had not been put off */
     struct tap *tap;             /* NULL: not ENGINE_TAP */
     struct tap_planned *planned; /* recordings: tap_plan.c */
 };

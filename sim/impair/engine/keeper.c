@@ -55,11 +55,26 @@ struct keeper {
     struct line *lines[WIRE_LINES]; /* the first n */
     size_t n;
     bool spin;
+    uint64_t *lease;
+    nsec renew;             /* when the lease is to be put off */
     nsec late, late_by;     /* of wake-ups: mean, and mean distance from it */
     nsec budget, budget_at; /* of spinning */
     struct frame *batch[BATCH];
     uint8_t request[WIRE_REQUEST_MAX];
 };
+
+/* Says that it lives, and will for so long. */
+static void keeper_promise(struct keeper *k, nsec now, nsec lease)
+{
+    __atomic_store_n(k->lease, (uint64_t)(now + lease), __ATOMIC_RELAXED);
+    k->renew = now + KEEPER_RENEW;
+}
+
+static void keeper_renew(struct keeper *k, nsec now)
+{
+    if (now >= k->renew)
+        keeper_promise(k, now, KEEPER_LEASE);
+}
 
 /* --- Releasing -------------------------------------------------------------------- */
 
@@ -105,6 +120,7 @@ static void line_release(struct keeper *k, struct line *line, nsec now)
 static nsec keeper_release(struct keeper *k)
 {
     nsec now = nsec_now(CLOCK_MONOTONIC), next = NSEC_INF;
+    keeper_renew(k, now);
     for (size_t i = 0; i < k->n; i++) {
         struct line *line = k->lines[i];
         if (line->next <= now)
@@ -293,6 +309,11 @@ static void tap_read(struct keeper *k, struct source *s)
         struct line *line = strip_stamp(f, &stamp) ? k->by_id[stamp.id] : NULL;
         if (!line)
             continue;
+        if (n == FRAME_MAX) { /* the rest of it is lost: no kernel sends more than it was told to */
+            line->counts.matched++;
+            line->counts.overflow++;
+            continue;
+        }
         nsec now = nsec_now(CLOCK_MONOTONIC);
         socket_took(k, line, 0, &(struct extras){0}, between((nsec)stamp.at, 0, now));
     }
@@ -416,6 +437,9 @@ static void line_count(struct line *line, struct impair_counts *ret)
 static int keeper_do(struct keeper *k, const struct wire_request *q, int *fds,
                      struct wire_reply *reply, struct err *err)
 {
+    /* The kernel's grace periods: where many devices come and go, closing takes a while. */
+    if (q->op == WIRE_UNTAP || q->op == WIRE_REMOVE)
+        keeper_promise(k, nsec_now(CLOCK_MONOTONIC), KEEPER_CLOSING);
     if (q->op == WIRE_TAP)
         return keeper_tap(k, q->id, fds, err);
     if (q->op == WIRE_UNTAP)
@@ -505,20 +529,23 @@ static nsec keeper_window(const struct keeper *k)
     return between(window, 0, KEEPER_SPIN);
 }
 
-/* Until something is there to read (how many) or `next` has come (0). */
+/* Until something is there to read (how many), or `next` or the lease's time has come (0). */
 static int keeper_wait(struct keeper *k, nsec next, struct epoll_event *events)
 {
     nsec now = nsec_now(CLOCK_MONOTONIC);
     keeper_earn(k, now);
     nsec window = keeper_window(k);
     if (next > now + window) {
-        nsec until = next - window;
+        bool renews = k->renew < next - window;
+        nsec until = renews ? k->renew : next - window;
         struct timespec ts = nsec_to_timespec(until - now);
         struct pollfd p = {.fd = k->epoll, .events = POLLIN};
-        int n = ppoll(&p, 1, next == NSEC_INF ? NULL : &ts, NULL);
+        int n = ppoll(&p, 1, &ts, NULL);
         now = nsec_now(CLOCK_MONOTONIC);
         if (n == 0)
             keeper_learn(k, now - until);
+        if (n == 0 && renews)
+            return 0;
         if (n != 0)
             return epoll_wait(k->epoll, events, EVENTS, 0);
     }
@@ -570,13 +597,14 @@ static struct keeper *keeper_free(struct keeper *k)
 }
 DEFINE_CLEANUP(struct keeper, keeper_free);
 
-int keeper_run(int control, bool spin)
+int keeper_run(int control, bool spin, uint64_t *lease)
 {
     CLEANUP(keeper_free_p) struct keeper *k = calloc(1, sizeof *k);
     if (!k)
         return -ENOMEM;
     k->control = (struct source){SOURCE_CONTROL, control, 0, NULL, NULL, 0};
     k->spin = spin;
+    k->lease = lease;
     k->late = KEEPER_SPIN / 4;
     k->late_by = KEEPER_SPIN / 8;
     k->budget_at = nsec_now(CLOCK_MONOTONIC);

@@ -5,18 +5,26 @@
  * at most KEEPER_SPIN; when it has spun for more than KEEPER_SPIN_SHARE of the time, it only sleeps,
  * so long that it wakes in time on average. Times of arrival are the kernel's.
  *
+ * However little there is to do, it wakes every KEEPER_RENEW and puts off the lease by KEEPER_LEASE:
+ * past it the eBPF program takes no packets, and whoever looks knows that it is dead or stands still.
+ *
  * One thread, no namespaces, no files: it works with the descriptors it is given.
  */
 #pragma once
 
 #include "sim/base/nsec.h"
+#include "sim/impair/engine/line_shared.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define KEEPER_SPIN (200 * NSEC_USEC)
 #define KEEPER_SPIN_SHARE 0.10
+#define KEEPER_LEASE ((nsec)LINE_LEASE)
+#define KEEPER_RENEW (KEEPER_LEASE / 5)
+#define KEEPER_CLOSING NSEC_SEC
 #define KEEPER_MEMORY ((size_t)256 << 20) /* of all frames that are held */
 
 /* Serves until the other end of `control` (wire.h) is closed. Never spins when `spin` is false.
- * 0, or a negative errno. */
-int keeper_run(int control, bool spin);
+ * lease: shared with whoever looks. 0, or a negative errno. */
+int keeper_run(int control, bool spin, uint64_t *lease);

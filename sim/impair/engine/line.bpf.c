@@ -7,6 +7,10 @@
  * Lines that only lose and duplicate end here. Frames of the others get the time and the line in
  * front and go to the TAP that the engine's process reads. A frame with our mark has been here: a
  * duplicate (not duplicated again), or one that was released at ingress.
+ *
+ * A dead man's switch: when nobody puts off `until` any more, whatever became of the processes, packets
+ * pass unharmed. It holds where what the kernel ties to descriptors (a link of TCX, since Linux 6.6; the
+ * entries of `programs`) does not: for a process that is stopped, or when somebody else has them too.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -45,6 +49,18 @@ struct {
     __type(value, __u32);
 } programs SEC(".maps");
 
+static __always_inline int spared(const struct line_rule *rule, struct line_state *state, __u64 now)
+{
+    __u32 zero = 0;
+    struct line_switches *s = bpf_map_lookup_elem(&switches, &zero);
+    if (s && now <= *(volatile __u64 *)&s->until + (rule->momentary ? LINE_PATIENCE : 0))
+        return 0;
+    bpf_spin_lock(&state->lock);
+    state->spared++;
+    bpf_spin_unlock(&state->lock);
+    return 1;
+}
+
 static __always_inline int lose_or_double(struct __sk_buff *skb, const struct line_rule *rule,
                                           struct line_state *state, int copy)
 {
@@ -72,6 +88,7 @@ SEC("tc")
 int line_take(struct __sk_buff *skb)
 {
     __u32 id = skb->tc_classid - 1, frames;
+    __u64 now = bpf_ktime_get_ns();
     struct line_rule *rule = bpf_map_lookup_elem(&rules, &id);
     struct line_state *state = bpf_map_lookup_elem(&states, &id);
     int copy = skb->mark == LINE_MARK;
@@ -79,12 +96,14 @@ int line_take(struct __sk_buff *skb)
         return TC_ACT_UNSPEC;
     if (copy)
         skb->mark = 0;
+    if (spared(rule, state, now))
+        return TC_ACT_UNSPEC;
     if (rule->momentary)
         return lose_or_double(skb, rule, state, copy);
     if (copy)
         return TC_ACT_OK;
     frames = rule->cuts && skb->gso_segs > 1 ? skb->gso_segs : 1;
-    struct line_stamp stamp = {.at = bpf_ktime_get_ns(), .id = id};
+    struct line_stamp stamp = {.at = now, .id = id};
     int bad = bpf_skb_change_head(skb, sizeof stamp, 0) < 0 ||
               bpf_skb_store_bytes(skb, 0, &stamp, sizeof stamp, 0) < 0;
     bpf_spin_lock(&state->lock);

@@ -15,10 +15,16 @@ struct line_stamp {
     __u32 unused;
 };
 
-/* The only entry of `switches`, mapped by the runner: switching is one store. */
+/* The only entry of `switches`, mapped by the runner: switching is one store. And by the engine's
+ * process: past `until`, which it puts off while it lives, packets pass as if nothing were on. */
 struct line_switches {
     __u32 on[LINE_MAX];
+    __u64 until; /* CLOCK_MONOTONIC */
 };
+#define LINE_LEASE 250000000ull /* ns: how far it is put off */
+/* Lines that only lose and duplicate do not need the process: a while longer, so that a machine that
+ * is busy lets nothing through a cut. */
+#define LINE_PATIENCE 1750000000ull
 
 struct line_rule {
     __u32 tap;       /* interface */
@@ -36,5 +42,6 @@ struct line_state {
     struct chance_odds duplicate;
     __u64 matched, passed, lost, duplicated;
     __u64 broken; /* lost: no room for the stamp */
+    __u64 spared; /* passed because the process did not live; not among `matched` */
 };
 #endif

@@ -52,7 +52,7 @@ struct tap {
     struct bpf_object *object;
     int rules, states;
     struct match_maps maps;
-    struct line_switches *switches;
+    struct line_switches *switches; /* mapped */
     struct tap_device *devices;
     uint32_t next_id;
 };
@@ -122,6 +122,11 @@ int tap_new(struct tap **ret, struct err *err)
 bool tap_is_built(void)
 {
     return true;
+}
+
+uint64_t *tap_lease(struct tap *t)
+{
+    return (uint64_t *)&t->switches->until;
 }
 
 struct tap *tap_free(struct tap *t)
@@ -250,6 +255,7 @@ static int tap_rule(struct engine_line *line, const struct impairment *what, str
         state.lost = old.lost;
         state.duplicated = old.duplicated;
         state.broken = old.broken;
+        state.spared = old.spared;
     }
     fate_chances(what, &source, &state.loss, &state.duplicate);
     state.source = source;
@@ -407,6 +413,7 @@ int tap_count(struct engine_line *line, struct impair_counts *ret, struct err *e
     if (s.matched > taken)
         counts->overflow += s.matched - taken;
     counts->matched = s.matched;
+    counts->spared = s.spared;
     counts->passed += s.passed;
     counts->lost += s.lost;
     counts->duplicated += s.duplicated;

@@ -5,7 +5,9 @@
  *   ingress: released through a cable (cable.h), marked; line.bpf.c lets it pass and clears the mark
  *
  * The programs and maps are held by the filters and by us. The TAPs are held by the process: when it
- * dies they vanish, and what is redirected to them is lost until the switches are off.
+ * dies they vanish, and what is redirected to them is lost until the switches are off. When nobody is
+ * left to do that, packets pass again at once (the kernel empties an array of programs when its last
+ * descriptor is closed, and only we have one), at the latest when the lease (line_shared.h) is over.
  */
 #pragma once
 
@@ -16,6 +18,8 @@ int tap_new(struct tap **ret, struct err *err);
 struct tap *tap_free(struct tap *t); /* takes NULL, returns NULL; after its lines are removed */
 
 bool tap_is_built(void);
+uint64_t *
+tap_lease(struct tap *t); /* in the program's map; mapped until tap_free(), here and in forks */
 
 /* tap_plan.c: the same for a recording. */
 #define TAP_NOTE "a TAP device %s of the engine's process, with which it goes (/dev/net/tun)"

@@ -14,6 +14,11 @@ bool tap_is_built(void)
     return false;
 }
 
+uint64_t *tap_lease(struct tap *t)
+{
+    return NULL;
+}
+
 struct tap *tap_free(struct tap *t)
 {
     return NULL;
