@@ -16,15 +16,9 @@
 #define US NSEC_USEC
 #define MS NSEC_MSEC
 
-/* Both intakes have to pass the same tests. */
-static enum bed_way way(void **state)
-{
-    return *(const enum bed_way *)*state;
-}
-
 static bool netem(void **state)
 {
-    return way(state) == BED_NETEM;
+    return bed_way(state) == BED_NETEM;
 }
 
 static size_t few(void **state, size_t n)
@@ -45,7 +39,7 @@ static nsec slack(void **state, nsec within)
 static void delays_loses_and_leaves_the_rest_alone(void **state)
 {
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     struct impairment ten = {.delay = 10 * MS};
     struct impairment lossy = {
         .delay = 20 * MS, .jitter = 5 * MS, .loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.1}};
@@ -149,7 +143,7 @@ static void draws_delays_from_each_distribution(void **state)
     /* netem's correlation is lost in the lower bits of its draws, where it looks. */
     const size_t kinds = netem(state) ? 5 : 6;
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     struct stream spec = {.n = packets, .size = 64, .interval = slow(state, 493 * US)};
     for (size_t i = 0; i < kinds; i++) {
         bed_port_line(&b, false, (uint16_t)(7001 + i), &asked[i]);
@@ -208,7 +202,7 @@ static void loses_by_each_model(void **state)
                                               .p14 = 0.01}};
     const struct impairment cut = {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 1}};
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     const size_t n = few(state, 20000);
     struct stream spec = {.n = n, .size = 64, .interval = slow(state, 237 * US)};
     const struct impairment *const asked[] = {&random, &gilbert, &chain, &cut};
@@ -252,7 +246,7 @@ static void doubles_damages_and_reorders(void **state)
     const struct impairment shuffled = {.delay = 10 * MS, .reorder = 0.25, .gap = 5};
     const struct impairment ordered = {.delay = 10 * MS, .jitter = 5 * MS, .keep_order = true};
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     const size_t n = few(state, 5000);
     struct stream spec = {.n = n, .size = 64, .interval = slow(state, 451 * US)};
     struct stream large = {.n = n, .size = 1400, .interval = slow(state, 451 * US)};
@@ -301,7 +295,7 @@ static void holds_to_a_rate(void **state)
     const double bytes[] = {142, 200, 3 * 53};
     const struct impairment *const asked[] = {&plain, &packets, &cells};
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     struct stream spec = {.n = 1500, .size = 100, .interval = 499 * US};
     for (size_t i = 0; i < 3; i++) {
         bed_port_line(&b, false, (uint16_t)(7001 + i), asked[i]);
@@ -326,7 +320,7 @@ static void opens_slots(void **state)
     const struct impairment slots = {.has_slot = true,
                                      .slot = {.min = 20 * MS, .max = 20 * MS, .packets = 5}};
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     bed_port_line(&b, false, 7001, &slots);
     struct stream spec = {.n = 300, .size = 100, .interval = 1 * MS};
     struct stream *s = bed_stream(&b, "10.9.0.2", 7001, false, &spec);
@@ -358,7 +352,7 @@ static void matches_peers_ports_and_directions(void **state)
     struct inet_prefix third[2] = {prefix("10.9.0.3"), prefix("fd09::3")};
     struct impair_scope peers = {.protocol = -1, .peers = third, .n_peers = 2};
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     bed_line(&b, false, &peers, &ten);
     struct inet_prefix second[2] = {prefix("10.9.0.2"), prefix("fd09::2")};
     struct impair_ports port = {7002, 7002};
@@ -396,7 +390,7 @@ static void delays_everything_without_a_scope(void **state)
 {
     const struct impairment ten = {.delay = 10 * MS};
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     bed_line(&b, false, NULL, &ten);
     struct stream spec = {.n = 100, .size = 100, .interval = 2137 * US};
     bed_stream(&b, "10.9.0.2", 7001, false, &spec);
@@ -419,7 +413,7 @@ static void switches_and_changes(void **state)
     const struct impairment forty = {.delay = 40 * MS, .jitter = 1 * MS};
     struct err err = ERR_INIT;
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     size_t line = bed_port_line(&b, false, 7001, &ten);
     struct stream spec = {.n = 50, .size = 100, .interval = 2137 * US};
     struct stream *s = bed_stream(&b, "10.9.0.2", 7001, false, &spec);
@@ -449,7 +443,7 @@ static void what_stands_is_known_as_ours(void **state)
     struct snapshot_diff d;
     struct err err = ERR_INIT;
     struct bed b;
-    bed_open(&b, way(state), 0);
+    bed_open(&b, bed_way(state), 0);
     kit_ok(snapshot_take(b.p.a_fd, &before, &err), &err);
     bed_port_line(&b, false, 7001, &ten);
     bed_port_line(&b, true, 7002, &ten);
@@ -466,44 +460,19 @@ static void what_stands_is_known_as_ours(void **state)
     bed_close(&b);
 }
 
-static int tests_of(enum bed_way which)
-{
-#define T(f) cmocka_unit_test_prestate(f, &which)
-    const struct CMUnitTest all[] = {
-        T(delays_loses_and_leaves_the_rest_alone),
-        T(draws_delays_from_each_distribution),
-        T(loses_by_each_model),
-        T(doubles_damages_and_reorders),
-        T(holds_to_a_rate),
-        T(opens_slots),
-        T(matches_peers_ports_and_directions),
-        T(delays_everything_without_a_scope),
-        T(switches_and_changes),
-        T(what_stands_is_known_as_ours),
-    };
-    static const char *const names[] = {"veth", "TAP", "netem"};
-    fprintf(stderr, "# by %s\n", names[which]);
-    return cmocka_run_group_tests(all, NULL, NULL);
-}
-
-static int tests(void)
-{
-    if (kit_is_rootless() && kit_has_ids())
-        return 0; /* a range of ids changes nothing here */
-    int veth = tests_of(BED_VETH);
-    if (veth || !bed_has_tap())
-        return veth;
-    return tests_of(BED_TAP);
-}
-
-static int netem_tests(void)
-{
-    return tests_of(BED_NETEM);
-}
-
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "netem") == 0)
-        return kit_main(1, argv, netem_tests);
-    return kit_main(argc, argv, tests);
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(delays_loses_and_leaves_the_rest_alone),
+        cmocka_unit_test(draws_delays_from_each_distribution),
+        cmocka_unit_test(loses_by_each_model),
+        cmocka_unit_test(doubles_damages_and_reorders),
+        cmocka_unit_test(holds_to_a_rate),
+        cmocka_unit_test(opens_slots),
+        cmocka_unit_test(matches_peers_ports_and_directions),
+        cmocka_unit_test(delays_everything_without_a_scope),
+        cmocka_unit_test(switches_and_changes),
+        cmocka_unit_test(what_stands_is_known_as_ours),
+    };
+    return bed_main(argc, argv, all, ARRAY_SIZE(all));
 }

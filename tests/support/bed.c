@@ -49,9 +49,15 @@ bool bed_has_tap(void)
 
 void bed_open(struct bed *b, enum bed_way way, uint32_t mtu)
 {
+    struct duo p;
+    duo_open(&p, mtu);
+    bed_open_in(b, way, &p);
+}
+
+void bed_open_in(struct bed *b, enum bed_way way, const struct duo *p)
+{
     struct err err = ERR_INIT;
-    *b = (struct bed){.way = way};
-    duo_open(&b->p, mtu);
+    *b = (struct bed){.way = way, .p = *p};
     kit_ok(loop_new(LOOP_REAL, &b->loop, &err), &err);
     if (way == BED_NETEM)
         kit_ok(impair_new(b->loop, bed_died, b, &b->impair, &err), &err);
@@ -218,4 +224,54 @@ void bed_share(const char *what, size_t k, size_t n, double p)
             100.0 * (double)k / (double)n, 100 * p, 100 * Z * sd / (double)n);
     if (fabs((double)k - mean) > Z * sd + 1)
         fail_msg("%s: %zu of %zu, where %.0f ± %.0f were due", what, k, n, mean, Z * sd);
+}
+
+/* --- Programs of tests ------------------------------------------------------------------ */
+
+static struct { /* of the program, for kit_main() */
+    const struct CMUnitTest *tests;
+    size_t n;
+} bed_program;
+
+enum bed_way bed_way(void **state)
+{
+    return *(const enum bed_way *)*state;
+}
+
+static int tests_by(enum bed_way way)
+{
+    static const char *const names[] = {"veth", "TAP", "netem"};
+    AUTO_FREE struct CMUnitTest *all = calloc(bed_program.n, sizeof *all);
+    if (!all)
+        return 1;
+    for (size_t i = 0; i < bed_program.n; i++) {
+        all[i] = bed_program.tests[i];
+        all[i].initial_state = &way;
+    }
+    fprintf(stderr, "# by %s\n", names[way]);
+    return _cmocka_run_group_tests(names[way], all, bed_program.n, NULL, NULL);
+}
+
+static int tests_by_engine(void)
+{
+    if (kit_is_rootless() && kit_has_ids())
+        return 0; /* a range of ids changes nothing here */
+    int veth = tests_by(BED_VETH);
+    if (veth || !bed_has_tap())
+        return veth;
+    return tests_by(BED_TAP);
+}
+
+static int tests_by_netem(void)
+{
+    return tests_by(BED_NETEM);
+}
+
+int bed_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n)
+{
+    bed_program.tests = tests;
+    bed_program.n = n;
+    if (argc > 1 && strcmp(argv[1], "netem") == 0)
+        return kit_main(1, argv, tests_by_netem);
+    return kit_main(argc, argv, tests_by_engine);
 }

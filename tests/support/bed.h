@@ -1,6 +1,9 @@
 /* A test bed of impairments: two namespaces, a cable (duo.h), lines at a's eth0, by one of the ways
  * in which a line can be made.
  *
+ * A program of tests that all ways have to pass hands them to bed_main(); each finds its way in its
+ * state.
+ *
  * Ownership: bed_open() … bed_close(), which disarms what is armed and holds that nothing of it is
  * left in the namespaces. A failure ends the test.
  */
@@ -9,6 +12,7 @@
 #include "sim/impair/engine/engine.h"
 #include "tests/support/duo.h"
 #include "tests/support/stream.h"
+#include "tests/support/test.h"
 
 #define BED_LINES 16
 #define BED_STREAMS 16
@@ -31,9 +35,16 @@ struct bed {
     char *links, *qdiscs; /* as they were */
 };
 
+/* main(): kit_main() with the tests, by both intakes of the engine; with the argument "netem" by netem
+ * alone. */
+int bed_main(int argc, char **argv, const struct CMUnitTest *tests, size_t n);
+enum bed_way bed_way(void **state);
+
 /* Whether ENGINE_TAP is possible here; says why not. */
 bool bed_has_tap(void);
 void bed_open(struct bed *b, enum bed_way way, uint32_t mtu);
+/* In a pair that is there; it goes with the bed. */
+void bed_open_in(struct bed *b, enum bed_way way, const struct duo *p);
 void bed_close(struct bed *b);
 /* Armed and on; scope NULL: everything. Lines are told by their number, from 0. */
 size_t bed_line(struct bed *b, bool ingress, const struct impair_scope *scope,
