@@ -23,19 +23,11 @@ bool detection_counts(const struct service *s, const struct alarm *a)
     return strcmp(a->service, s->name) == 0 && strv_has(&s->detect->by, role_words[a->role]);
 }
 
-bool detection_is_momentary(const struct alarm *a)
-{
-    static const char *const kinds[] = {"journal", "log", "packets"};
-    for (size_t i = 0; a->kind && i < ARRAY_SIZE(kinds); i++)
-        if (strcmp(a->kind->name, kinds[i]) == 0)
-            return true;
-    return false;
-}
-
 static void collect(struct result *r, const struct trial *t, struct alarm_seen *a)
 {
     size_t i = 0;
     nsec last = NSEC_UNSET;
+    bool quiet = false; /* the last one was suppressed */
     a->events = arena_alloc(r->arena, (trial_count(t, "alarm") + 1) * sizeof *a->events);
     for (const json_t *e; (e = trial_next(t, "alarm", &i));) {
         if (strcmp(jsonx_str(e, "alarm", ""), a->alarm->name) != 0)
@@ -43,17 +35,21 @@ static void collect(struct result *r, const struct trial *t, struct alarm_seen *
         struct alarm_event ev = {.onset = strcmp(jsonx_str(e, "event", ""), "onset") == 0,
                                  .at_arm = jsonx_bool(e, "active_at_arm", false),
                                  .at = jsonx_span(json_object_get(e, "at")),
+                                 .suppressed = jsonx_bool(e, "suppressed", false),
+                                 .released = jsonx_bool(e, "released", false),
                                  .seq = jsonx_int(e, "seq", -1),
-                                 .detail = jsonx_str(e, "detail", NULL)};
+                                 .detail = jsonx_str(e, "detail", NULL),
+                                 .starts_at = jsonx_str(e, "starts_at", NULL)};
         if (!span_is_set(ev.at))
             ev.at = (struct span){jsonx_int(e, "t", 0), jsonx_int(e, "t", 0)};
         /* Five announcements in a millisecond are one alarm. The fault parts bursts: what came after
          * it began is no part of one before. */
         bool parted = span_is_set(t->fault_start) && nsec_is_set(last) &&
                       last < t->fault_start.lo && ev.at.hi >= t->fault_start.lo;
-        bool again = detection_is_momentary(a->alarm) && nsec_is_set(last) &&
-                     ev.at.lo - last < BURST && !parted;
+        bool again = alarm_is_momentary(a->alarm) && nsec_is_set(last) && ev.at.lo - last < BURST &&
+                     !parted && ev.suppressed == quiet;
         last = ev.at.lo;
+        quiet = ev.suppressed;
         if (!again)
             a->events[a->events_n++] = ev;
     }
@@ -62,10 +58,21 @@ static void collect(struct result *r, const struct trial *t, struct alarm_seen *
 /* What the alarm did before and after the fault began. */
 static void judge_alarm(const struct trial *t, struct alarm_seen *a)
 {
-    bool firing = false, level = !detection_is_momentary(a->alarm);
+    bool firing = false, level = !alarm_is_momentary(a->alarm);
+    bool quiet_before = false; /* firing since before the fault, suppressed */
     nsec begin = span_is_set(t->fault_start) ? t->fault_start.lo : NSEC_INF;
     for (size_t i = 0; i < a->events_n; i++) {
         const struct alarm_event *e = &a->events[i];
+        if (e->suppressed) {
+            a->suppressed += e->onset && e->at.lo < t->watched;
+            quiet_before = e->at.hi < begin ? e->onset && level : quiet_before && e->onset;
+            continue;
+        }
+        if (e->released && quiet_before) {
+            a->masked = true; /* it told of something older than the fault */
+            quiet_before = false;
+            continue;
+        }
         if (e->at.hi < begin) {
             /* Before arming, a system that comes up may well ring. */
             bool armed = nsec_is_set(t->armed) && e->at.hi >= t->armed;
@@ -76,6 +83,8 @@ static void judge_alarm(const struct trial *t, struct alarm_seen *a)
             firing = level;
         } else if (!e->onset) {
             firing = false;
+            if (span_is_set(a->onset) && !span_is_set(a->resolved))
+                a->resolved = e->at;
         } else if (e->at.lo < t->watched) {
             /* What rings while things are being undone did not notice the fault. */
             a->onsets++;
@@ -116,7 +125,7 @@ static struct span onset_between(const struct service_seen *s, nsec from, nsec t
     for (size_t i = 0; i < s->alarms_n; i++)
         for (size_t k = 0; s->alarms[i].counts && k < s->alarms[i].events_n; k++) {
             const struct alarm_event *e = &s->alarms[i].events[k];
-            if (e->onset && !e->at_arm && e->at.hi >= from && e->at.lo <= to &&
+            if (e->onset && !e->at_arm && !e->suppressed && e->at.hi >= from && e->at.lo <= to &&
                 (!span_is_set(best) || e->at.lo < best.lo))
                 best = e->at;
         }
@@ -147,8 +156,13 @@ void detection_find(struct result *r, const struct trial *t, struct service_seen
         if (!counts && strcmp(alarm->service, s->service->name) != 0)
             continue;
         struct alarm_seen *a = &s->alarms[s->alarms_n++];
-        *a = (struct alarm_seen){
-            .alarm = alarm, .counts = counts, .onset = SPAN_UNSET, .ttd = SPAN_UNSET, .seq = -1};
+        *a = (struct alarm_seen){.alarm = alarm,
+                                 .counts = counts,
+                                 .onset = SPAN_UNSET,
+                                 .ttd = SPAN_UNSET,
+                                 .resolved = SPAN_UNSET,
+                                 .fault_ttd = SPAN_UNSET,
+                                 .seq = -1};
         collect(r, t, a);
         judge_alarm(t, a);
         any |= counts;
@@ -163,7 +177,10 @@ void detection_find(struct result *r, const struct trial *t, struct service_seen
             a->ttd = span_between(e->impact, a->onset);
             a->after_restoration = e->restored.hi != NSEC_INF && a->onset.lo > e->restored.hi;
         }
-        a->missing = a->counts && e && !span_is_set(a->onset) && !a->masked;
+        if (span_is_set(a->onset) && span_is_set(t->fault_start))
+            a->fault_ttd = span_between(t->fault_start, a->onset);
+        a->never = e && !span_is_set(a->onset) && !a->masked;
+        a->missing = a->counts && a->never;
         if (a->counts && span_is_set(a->onset) &&
             (!s->detected_by || a->onset.lo < s->detected_by->onset.lo))
             s->detected_by = a;

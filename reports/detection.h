@@ -12,6 +12,3 @@ bool detection_counts(const struct service *s, const struct alarm *a);
 /* The first judged outage that somebody had to notice, because it was not back before the service's
  * detect_within for sure; NULL: none. */
 const struct episode *detection_due(const struct trial *t, const struct service_seen *s);
-/* True for alarms that tell of a moment (a line of a log, a packet), not of a state: they are never
- * still firing when a fault begins. */
-bool detection_is_momentary(const struct alarm *a);

@@ -99,26 +99,106 @@ static void of_episodes(struct result *r, const struct trial *t, const struct se
                     s->unknown, s->unknown == 1 ? "probe" : "probes", name);
 }
 
+static bool surely_down_for(const struct service_seen *s, nsec from, nsec to, nsec lasting)
+{
+    for (size_t i = 0; i < s->episodes_n; i++) {
+        const struct episode *e = &s->episodes[i];
+        nsec begin = e->impact.hi > from ? e->impact.hi : from;
+        nsec end = e->restored.lo < to ? e->restored.lo : to;
+        if (end - begin > lasting)
+            return true;
+    }
+    return false;
+}
+
+/* It was heard of at `end` or later: an onset that told somebody, or it was firing then. */
+static bool heard_from(const struct trial *t, const struct alarm_seen *a, nsec end)
+{
+    bool firing = false;
+    for (size_t i = 0; i < a->events_n; i++) {
+        const struct alarm_event *e = &a->events[i];
+        if (e->suppressed || e->at.lo >= t->watched)
+            continue;
+        if (e->at.hi >= end && (firing || e->onset))
+            return true;
+        firing = e->onset && !alarm_is_momentary(a->alarm);
+    }
+    return firing;
+}
+
+/* The windows in which an alarm was suppressed: what that hid, and whether it ended. */
+static void of_maintenance(struct result *r, const struct trial *t, const struct service_seen *s,
+                           const struct alarm_seen *a)
+{
+    nsec ended = NSEC_UNSET; /* the last of its windows; from the run's start */
+    for (size_t i = 0; i < r->scenario->maintenance.n && nsec_is_set(t->zero); i++) {
+        const struct maintenance *m = r->scenario->maintenance.items[i];
+        nsec end = nsec_add(t->zero, nsec_add(m->from, m->lasting));
+        if (maintenance_concerns(m, a->alarm) && (!nsec_is_set(ended) || end > ended))
+            ended = end;
+    }
+    if (!nsec_is_set(ended))
+        return;
+    const char *alarm = a->alarm->name;
+    int64_t seq = -1;
+    for (size_t i = 0; i < a->events_n && seq < 0; i++)
+        seq = a->events[i].suppressed ? a->events[i].seq : -1;
+    if (a->suppressed)
+        result_find(r, "suppressed", WEIGHT_NOTE, s->service, t->n, seq,
+                    "the alarm %s rang %zu %s in its maintenance: suppressed, it noticed nothing",
+                    alarm, a->suppressed, a->suppressed == 1 ? "time" : "times");
+    nsec patience = s->service->detect ? s->service->detect->within : 0;
+    if (ended >= t->watched)
+        result_find(
+            r, "maintenance_outlasts", WEIGHT_WARNING, s->service, t->n, -1,
+            "the maintenance of the alarm %s was still in force when observation ended: that "
+            "its suppression ends was not shown",
+            alarm);
+    else if (!a->masked && !heard_from(t, a, ended) &&
+             surely_down_for(s, ended, t->watched, patience))
+        result_find(r, "suppression_not_ended", WEIGHT_FAILURE, s->service, t->n, seq,
+                    "the maintenance of the alarm %s was over, %s was down, and it stayed silent: "
+                    "its suppression did not end",
+                    alarm, s->service->name);
+}
+
+/* One alarm of a service. */
+static void of_alarm(struct result *r, const struct trial *t, const struct service_seen *s,
+                     const struct alarm_seen *a)
+{
+    const char *name = s->service->name, *alarm = a->alarm->name;
+    bool fault = span_is_set(t->fault_start), rang = span_is_set(a->onset);
+    if (a->masked)
+        result_find(
+            r, "masked", WEIGHT_WARNING, s->service, t->n, a->events_n ? a->events[0].seq : -1,
+            "the alarm %s was already firing when the fault began: it could not tell", alarm);
+    if (a->false_alarms && fault)
+        result_find(r, "false_alarm", WEIGHT_WARNING, s->service, t->n, a->events[0].seq,
+                    "the alarm %s rang %zu %s before the fault", alarm, a->false_alarms,
+                    a->false_alarms == 1 ? "time" : "times");
+    if (s->probes_n && s->outcome == OUTCOME_UNAFFECTED && rang && fault)
+        result_find(r, "alarm_without_outage", WEIGHT_WARNING, s->service, t->n, a->seq,
+                    "the alarm %s rang in the fault, and %s was not down: it tells of something "
+                    "else, or it is false",
+                    alarm, name);
+    if (a->after_restoration && a->counts)
+        result_find(r, "noticed_late", WEIGHT_WARNING, s->service, t->n, a->seq,
+                    "the alarm %s rang only after %s was back", alarm, name);
+    if (a->never && !a->suppressed && s->detected_by && !a->missing)
+        result_find(r, "alarm_never_rang", WEIGHT_NOTE, s->service, t->n, -1,
+                    "%s was down and the alarm %s (%s) never rang", name, alarm,
+                    role_words[a->alarm->role]);
+    of_maintenance(r, t, s, a);
+}
+
 static void of_detection(struct result *r, const struct trial *t, const struct service_seen *s)
 {
     const char *name = s->service->name;
     bool counting = false, rang = false;
     for (size_t i = 0; i < s->alarms_n; i++) {
-        const struct alarm_seen *a = &s->alarms[i];
-        counting |= a->counts;
-        rang |= span_is_set(a->onset);
-        if (a->masked)
-            result_find(r, "masked", WEIGHT_WARNING, s->service, t->n,
-                        a->events_n ? a->events[0].seq : -1,
-                        "the alarm %s was already firing when the fault began: it could not tell",
-                        a->alarm->name);
-        if (a->false_alarms && span_is_set(t->fault_start))
-            result_find(r, "false_alarm", WEIGHT_WARNING, s->service, t->n, a->events[0].seq,
-                        "the alarm %s rang %zu %s before the fault", a->alarm->name,
-                        a->false_alarms, a->false_alarms == 1 ? "time" : "times");
-        if (a->after_restoration && a->counts)
-            result_find(r, "noticed_late", WEIGHT_WARNING, s->service, t->n, a->seq,
-                        "the alarm %s rang only after %s was back", a->alarm->name, name);
+        counting |= s->alarms[i].counts;
+        rang |= span_is_set(s->alarms[i].onset);
+        of_alarm(r, t, s, &s->alarms[i]);
     }
     if (s->detection == DETECTION_RESTORED_FIRST)
         result_find(r, "not_noticed", WEIGHT_WARNING, s->service, t->n, -1,

@@ -186,13 +186,16 @@ static void number_cell(bool has, double v, bool above, struct buf *out)
         buf_adds(out, "<td class=\"n\">–</td>");
 }
 
-static void summary_row(const char *what, const struct service *s, const struct summary *m,
-                        struct buf *out)
+/* `by`: a role or an alarm; NULL: all together. */
+static void summary_row(const char *what, const char *service, const char *by,
+                        const struct summary *m, struct buf *out)
 {
-    if (m->affected + m->unaffected == 0)
-        return;
     buf_printf(out, "<tr><td>%s, ", what);
-    html_text(out, s->name);
+    html_text(out, service);
+    if (by) {
+        buf_adds(out, ", by ");
+        html_text(out, by);
+    }
     buf_printf(out, "</td><td class=\"n\">%zu</td><td class=\"n\">%zu</td><td class=\"n\">%zu</td>",
                m->n, m->unaffected, m->censored);
     number_cell(m->has_median, m->median, m->median_censored, out);
@@ -226,6 +229,24 @@ static void summary_row(const char *what, const struct service *s, const struct 
     buf_adds(out, "</td></tr>\n");
 }
 
+/* Each layer and each alarm by itself. */
+static void noticing_rows(const struct result *r, const struct service *s, struct buf *out)
+{
+    for (size_t i = 0; i < r->layers_n; i++) {
+        const struct layer_summary *l = &r->layers[i];
+        if (l->service != s || l->ttd.n == 0)
+            continue;
+        AUTO_BUF role = BUF_INIT;
+        buf_printf(&role, "role %s", role_words[l->role]);
+        summary_row("detect", s->name, buf_text(&role), &l->ttd, out);
+        for (size_t k = 0; k < r->alarms_n; k++) {
+            const struct alarm_summary *a = &r->alarms[k];
+            if (a->alarm->role == l->role && strcmp(a->alarm->service, s->name) == 0)
+                summary_row("detect", s->name, a->alarm->name, &a->ttd, out);
+        }
+    }
+}
+
 static void distribution(const struct result *r, const struct plots *plots, struct buf *out)
 {
     bool any = false;
@@ -241,8 +262,12 @@ static void distribution(const struct result *r, const struct plots *plots, stru
                   "<th class=\"n\">median</th><th class=\"n\">its interval</th>"
                   "<th class=\"n\">worst</th><th>mean</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < r->services_n; i++) {
-        summary_row("restore", r->services[i].service, &r->services[i].ttr, out);
-        summary_row("detect", r->services[i].service, &r->services[i].ttd, out);
+        const struct service_summary *s = &r->services[i];
+        if (s->ttr.affected + s->ttr.unaffected > 0) {
+            summary_row("restore", s->service->name, NULL, &s->ttr, out);
+            summary_row("detect", s->service->name, NULL, &s->ttd, out);
+        }
+        noticing_rows(r, s->service, out);
     }
     buf_adds(out, "</tbody></table></div>\n");
     for (size_t i = 0; i < plots->n; i++) {

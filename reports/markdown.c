@@ -118,6 +118,61 @@ static void trials(const struct result *r, struct buf *out)
     more(rows, "rows", out);
 }
 
+static void summary_cells(const struct summary *m, size_t first, struct buf *out)
+{
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(out, " %zu of %zu |", m->n - m->censored, m->n);
+    if (m->has_median)
+        buf_printf(&text, "%s%.3g s", m->median_censored ? "more than " : "", m->median);
+    else
+        buf_adds(&text, "–");
+    cell(buf_text(&text), out);
+    span_cell(m->n ? m->min : SPAN_UNSET, out);
+    span_cell(m->n ? m->max : SPAN_UNSET, out);
+    buf_printf(out, " %zu |\n", first);
+}
+
+/* Each layer and each alarm by itself: from the impact to its onset, over the trials in which the
+ * service was down. */
+static void noticing(const struct result *r, struct buf *out)
+{
+    if (r->alarms_n == 0)
+        return;
+    buf_adds(out, "\n## Who noticed\n\n| | service | rang | time to detect, median | soonest | "
+                  "latest | first in |\n|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < r->layers_n; i++) {
+        const struct layer_summary *l = &r->layers[i];
+        AUTO_BUF name = BUF_INIT;
+        buf_printf(&name, "all with role %s", role_words[l->role]);
+        buf_adds(out, "|");
+        cell(buf_text(&name), out);
+        cell(l->service->name, out);
+        summary_cells(&l->ttd, l->first, out);
+        for (size_t k = 0; k < r->alarms_n; k++) {
+            const struct alarm_summary *a = &r->alarms[k];
+            if (a->alarm->role != l->role || strcmp(a->alarm->service, l->service->name) != 0)
+                continue;
+            buf_adds(out, "|");
+            cell(a->alarm->name, out);
+            cell(l->service->name, out);
+            summary_cells(&a->ttd, a->first, out);
+        }
+    }
+    for (size_t k = 0; k < r->alarms_n; k++) {
+        const struct alarm_summary *a = &r->alarms[k];
+        if (!a->false_alarms && !a->suppressed)
+            continue;
+        buf_adds(out, "\n- ");
+        escape_markdown(a->alarm->name, out);
+        if (a->false_alarms)
+            buf_printf(out, ": %zu false before the fault", a->false_alarms);
+        if (a->suppressed)
+            buf_printf(out, "%s %zu suppressed in maintenance", a->false_alarms ? "," : ":",
+                       a->suppressed);
+    }
+    buf_addc(out, '\n');
+}
+
 static void findings(const struct result *r, struct buf *out)
 {
     if (r->findings_n == 0)
@@ -261,6 +316,7 @@ void markdown_write(const struct result *r, struct buf *out)
     buf_addc(out, '\n');
     objectives(r, out);
     trials(r, out);
+    noticing(r, out);
     findings(r, out);
     done_to_the_system(r, out);
     how_to_read(r, out);

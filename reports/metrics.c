@@ -38,18 +38,34 @@ static double seconds(nsec t)
     return t == NSEC_INF ? HUGE_VAL : (double)t / 1e9;
 }
 
-static void summary(const struct result *r, const char *name, const struct service *s,
-                    const struct summary *m, struct buf *out)
+/* Smallest, median, largest; the statistic's name goes into labels[at]. */
+static void statistics(const struct result *r, const char *name, const char **labels, size_t at,
+                       const struct summary *m, struct buf *out)
 {
     if (m->n == 0)
         return;
-    const char *labels[] = {"service", s->name, "statistic", "min", NULL};
+    labels[at] = "min";
     sample(r, name, labels, seconds(m->min.lo), out);
-    labels[3] = "median";
+    labels[at] = "median";
     if (m->has_median)
         sample(r, name, labels, m->median_censored ? HUGE_VAL : m->median, out);
-    labels[3] = "max";
+    labels[at] = "max";
     sample(r, name, labels, seconds(m->max.hi), out);
+}
+
+static void summary(const struct result *r, const char *name, const struct service *s,
+                    const struct summary *m, struct buf *out)
+{
+    const char *labels[] = {"service", s->name, "statistic", NULL, NULL};
+    statistics(r, name, labels, 3, m, out);
+}
+
+static void alarm_summary(const struct result *r, const struct alarm_summary *a, struct buf *out)
+{
+    const char *labels[] = {"alarm",   a->alarm->name,    "role",      role_words[a->alarm->role],
+                            "service", a->alarm->service, "statistic", NULL,
+                            NULL};
+    statistics(r, "blackstart_alarm_detect_seconds", labels, 7, &a->ttd, out);
 }
 
 static void objectives(const struct result *r, struct buf *out)
@@ -119,6 +135,23 @@ void metrics_write(const struct result *r, struct buf *out)
     for (size_t i = 0; i < r->alarms_n; i++) {
         const char *labels[] = {"alarm", r->alarms[i].alarm->name, NULL};
         sample(r, "blackstart_false_alarms", labels, (double)r->alarms[i].false_alarms, out);
+    }
+    family("blackstart_suppressed_alarms", NULL, "Onsets in maintenance windows.", out);
+    for (size_t i = 0; i < r->alarms_n; i++) {
+        const char *labels[] = {"alarm", r->alarms[i].alarm->name, NULL};
+        sample(r, "blackstart_suppressed_alarms", labels, (double)r->alarms[i].suppressed, out);
+    }
+    family("blackstart_alarm_detect_seconds", "seconds",
+           "Time from the impact to an alarm's onset; +Inf: it never came.", out);
+    for (size_t i = 0; i < r->alarms_n; i++)
+        alarm_summary(r, &r->alarms[i], out);
+    family("blackstart_layer_detect_seconds", "seconds",
+           "Time from the impact to the first onset of a role's alarms; +Inf: none came.", out);
+    for (size_t i = 0; i < r->layers_n; i++) {
+        const struct layer_summary *l = &r->layers[i];
+        const char *labels[] = {
+            "service", l->service->name, "role", role_words[l->role], "statistic", NULL, NULL};
+        statistics(r, "blackstart_layer_detect_seconds", labels, 5, &l->ttd, out);
     }
     family("blackstart_run_met", NULL, "1 when every objective is met.", out);
     sample(r, "blackstart_run_met", NULL, r->verdict == VERDICT_MET, out);

@@ -95,9 +95,12 @@ struct episode {
 
 struct alarm_event {
     bool onset, at_arm;
+    bool suppressed; /* in a maintenance window: it told nobody */
+    bool released;   /* an onset because its window was over */
     struct span at;
     int64_t seq;
     const char *detail;
+    const char *starts_at; /* when it began, as its sender says; or NULL */
 };
 
 /* One alarm in one trial. */
@@ -111,8 +114,12 @@ struct alarm_seen {
     bool counts;       /* for detect_within, else for time to detect */
     bool masked, after_restoration;
     bool missing; /* counts, the service was down, and it never came */
+    bool never;   /* the service was down, and it never came, whether it counts or not */
     size_t false_alarms; /* onsets before the fault; and the others, up to the end of observation: */
     size_t onsets;
+    size_t suppressed;     /* onsets in maintenance windows */
+    struct span resolved;  /* its clear after that onset; unset: none was seen */
+    struct span fault_ttd; /* fault_start → onset */
 };
 
 /* One service in one trial. */
@@ -205,6 +212,16 @@ struct alarm_summary {
     nsec exposure; /* observed time without a fault */
     bool has_rate;
     struct stats_interval per_hour;
+    size_t suppressed, never, first; /* first: trials in which it was the first of its service */
+    struct summary ttd; /* impact → onset, over the trials in which its service was hit */
+};
+
+/* The alarms of one service and one role together: a layer of noticing. */
+struct layer_summary {
+    const struct service *service;
+    int role;     /* enum role */
+    size_t first; /* trials in which one of them was the first of the service */
+    struct summary ttd;
 };
 
 enum weight { WEIGHT_NOTE, WEIGHT_WARNING, WEIGHT_FAILURE };
@@ -241,6 +258,8 @@ struct result {
     size_t services_n;
     struct alarm_summary *alarms;
     size_t alarms_n;
+    struct layer_summary *layers; /* by service, then role; those that have an alarm */
+    size_t layers_n;
     struct finding *findings;
     size_t findings_n, findings_size;
 };

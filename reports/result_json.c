@@ -198,6 +198,15 @@ static json_t *alarm_json(const struct alarm_seen *a)
     set(j, "masked", json_boolean(a->masked));
     set(j, "missing", json_boolean(a->missing));
     set(j, "false_alarms", json_integer((json_int_t)a->false_alarms));
+    set_duration(j, "ttd_fault_s", a->fault_ttd);
+    set_duration(j, "resolved", a->resolved);
+    set(j, "never", json_boolean(a->never));
+    set(j, "suppressed", json_integer((json_int_t)a->suppressed));
+    const char *starts_at = NULL;
+    for (size_t i = 0; i < a->events_n && !starts_at; i++)
+        if (a->events[i].seq == a->seq)
+            starts_at = a->events[i].starts_at;
+    set(j, "starts_at", text(starts_at));
     return j;
 }
 
@@ -298,6 +307,20 @@ static json_t *alarm_summary_json(const struct alarm_summary *a)
     set(j, "false_alarms_per_hour",
         a->has_rate ? interval("rate", 0.95, "Garwood", a->per_hour.lo, a->per_hour.hi, false)
                     : json_null());
+    set(j, "never", json_integer((json_int_t)a->never));
+    set(j, "suppressed", json_integer((json_int_t)a->suppressed));
+    set(j, "first", json_integer((json_int_t)a->first));
+    set(j, "mttd_s", summary_json(&a->ttd));
+    return j;
+}
+
+static json_t *layer_json(const struct layer_summary *l)
+{
+    json_t *j = json_object();
+    set(j, "service", json_string(l->service->name));
+    set(j, "role", json_string(role_words[l->role]));
+    set(j, "first", json_integer((json_int_t)l->first));
+    set(j, "mttd_s", summary_json(&l->ttd));
     return j;
 }
 
@@ -353,6 +376,10 @@ json_t *result_json(const struct result *r)
     for (size_t i = 0; i < r->alarms_n; i++)
         json_array_append_new(a, alarm_summary_json(&r->alarms[i]));
     set(j, "alarms", a);
+    a = json_array();
+    for (size_t i = 0; i < r->layers_n; i++)
+        json_array_append_new(a, layer_json(&r->layers[i]));
+    set(j, "layers", a);
     a = json_array();
     for (size_t i = 0; i < r->findings_n; i++)
         json_array_append_new(a, finding_json(&r->findings[i]));

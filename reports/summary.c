@@ -213,6 +213,76 @@ static void of_service(struct result *r, struct service_summary *out)
     out->ttd.unaffected = out->ttr.unaffected = out->down.unaffected = unaffected;
 }
 
+static const struct episode *first_outage(const struct service_seen *s)
+{
+    for (size_t i = 0; i < s->episodes_n; i++)
+        if (!s->episodes[i].undo)
+            return &s->episodes[i];
+    return NULL;
+}
+
+static bool is_earlier(const struct alarm_seen *a, const struct alarm_seen *b)
+{
+    return span_is_set(a->onset) && (!b || a->onset.lo < b->onset.lo);
+}
+
+/* Of the alarms of this service (role < 0: of all roles) the one that rang first; NULL: none did. */
+static const struct alarm_seen *first_rung(const struct service_seen *s, int role)
+{
+    const struct alarm_seen *first = NULL;
+    for (size_t i = 0; i < s->alarms_n; i++) {
+        const struct alarm_seen *a = &s->alarms[i];
+        bool own = strcmp(a->alarm->service, s->service->name) == 0;
+        if (own && (role < 0 || a->alarm->role == role) && is_earlier(a, first))
+            first = a;
+    }
+    return first;
+}
+
+/* From the impact to an onset; for ever where there was none. False: the service was not hit. */
+static bool detection_value(const struct trial *t, const struct service_seen *s,
+                            const struct alarm_seen *rang, struct value *ret)
+{
+    const struct episode *e = first_outage(s);
+    if (!e || s->outcome == OUTCOME_VOID || !span_is_set(t->fault_start))
+        return false;
+    struct span end = {t->watched, t->watched};
+    ret->watched = t->watched - t->fault_start.lo;
+    ret->s = rang ? span_between(e->impact, rang->onset)
+                  : (struct span){span_between(e->impact, end).lo, NSEC_INF};
+    return true;
+}
+
+/* Time to detect of one role, or (alarm not NULL) of one alarm, of a service over the trials. */
+static void of_layer(const struct result *r, const struct service *service, int role,
+                     const struct alarm *alarm, size_t *ret_first, struct summary *ret)
+{
+    struct value *v = arena_alloc(r->arena, (r->trials_n + 1) * sizeof *v);
+    size_t n = 0;
+    for (size_t i = 0; i < r->trials_n; i++) {
+        const struct trial *t = &r->trials[i];
+        const struct service_seen *s = t->counted ? result_seen(r, t, service) : NULL;
+        if (!s || s->probes_n == 0)
+            continue;
+        const struct alarm_seen *first = first_rung(s, -1), *rang = NULL;
+        bool masked = false;
+        for (size_t k = 0; k < s->alarms_n; k++) {
+            const struct alarm_seen *a = &s->alarms[k];
+            if (alarm ? a->alarm != alarm
+                      : a->alarm->role != role || strcmp(a->alarm->service, service->name) != 0)
+                continue;
+            masked |= a->masked;
+            if (is_earlier(a, rang))
+                rang = a;
+        }
+        *ret_first += rang && rang == first;
+        if (masked && !rang)
+            continue; /* it could not tell */
+        n += detection_value(t, s, rang, &v[n]);
+    }
+    summarize(r, v, n, false, ret);
+}
+
 static void of_alarm(const struct result *r, struct alarm_summary *out)
 {
     for (size_t i = 0; i < r->trials_n; i++) {
@@ -231,6 +301,8 @@ static void of_alarm(const struct result *r, struct alarm_summary *out)
                 out->false_alarms += seen->false_alarms;
                 out->onsets += seen->onsets;
                 out->missing += seen->missing;
+                out->suppressed += seen->suppressed;
+                out->never += seen->never;
                 told = true;
             }
     }
@@ -240,6 +312,26 @@ static void of_alarm(const struct result *r, struct alarm_summary *out)
         out->has_rate = true;
         out->per_hour = (struct stats_interval){ci.lo / hours, ci.hi / hours};
     }
+}
+
+static void layers(struct result *r)
+{
+    const struct scenario *sc = r->scenario;
+    r->layers = arena_alloc(r->arena, (sc->services.n * (ROLE_OWN + 1) + 1) * sizeof *r->layers);
+    for (size_t i = 0; i < sc->services.n; i++)
+        for (int role = ROLE_PAGE; role <= ROLE_OWN; role++) {
+            const struct service *service = sc->services.items[i];
+            bool any = false;
+            for (size_t k = 0; k < sc->alarms.n; k++) {
+                const struct alarm *a = sc->alarms.items[k];
+                any |= a->role == role && strcmp(a->service, service->name) == 0;
+            }
+            if (!any)
+                continue;
+            struct layer_summary *l = &r->layers[r->layers_n++];
+            *l = (struct layer_summary){.service = service, .role = role};
+            of_layer(r, service, role, NULL, &l->first, &l->ttd);
+        }
 }
 
 void summary_make(struct result *r)
@@ -254,7 +346,12 @@ void summary_make(struct result *r)
     r->alarms = arena_alloc(r->arena, (sc->alarms.n + 1) * sizeof *r->alarms);
     r->alarms_n = sc->alarms.n;
     for (size_t i = 0; i < sc->alarms.n; i++) {
-        r->alarms[i].alarm = sc->alarms.items[i];
-        of_alarm(r, &r->alarms[i]);
+        struct alarm_summary *a = &r->alarms[i];
+        a->alarm = sc->alarms.items[i];
+        of_alarm(r, a);
+        const struct service *service = scenario_service(sc, a->alarm->service);
+        if (service)
+            of_layer(r, service, -1, a->alarm, &a->first, &a->ttd);
     }
+    layers(r);
 }

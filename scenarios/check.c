@@ -291,9 +291,13 @@ static void check_alarm(const struct scenario *s, const struct alarm *a, struct 
     const struct host *h = host && host->kind == NODE_SCALAR ? scenario_host(s, host->text) : NULL;
     if (h && output && output->kind == NODE_SCALAR && !host_unit(h, output->text))
         say_no_output(h, output->text, output->place, diags);
+    const struct alarm_kind *kind = a->kind->impl;
+    if (a->where.n && !kind->labelled)
+        diags_error(diags, check_place(s, "alarms", a->name, "where", NULL),
+                    "'where' chooses among alerts with labels, and a %s has none: remove it",
+                    a->kind->name);
     if (diags->n_errors != before)
         return;
-    const struct alarm_kind *kind = a->kind->impl;
     struct err err = ERR_INIT;
     if (kind && kind->check && kind->check(s, a->params, &err) < 0)
         diags_error(diags, check_place(s, "alarms", a->name, a->kind->name, NULL), "%s", err.text);
@@ -355,6 +359,27 @@ static void check_host(const struct scenario *s, const struct host *h, struct di
     check_host_kind(s, h, diags);
 }
 
+static void check_maintenance(const struct scenario *s, const struct maintenance *m,
+                              struct diags *diags)
+{
+    char a[NSEC_TEXT_MAX], b[NSEC_TEXT_MAX];
+    size_t concerned = 0;
+    for (size_t i = 0; i < s->alarms.n; i++)
+        concerned += maintenance_concerns(m, s->alarms.items[i]);
+    if (!concerned)
+        diags_error(diags, m->place, "%s has no alarm that could be suppressed", m->service);
+    if (m->from >= s->horizon)
+        diags_error(diags, m->place,
+                    "this maintenance begins at %s, after all is over (the horizon is %s)",
+                    nsec_text(m->from, a), nsec_text(s->horizon, b));
+    else if (nsec_add(m->from, m->lasting) >= s->horizon)
+        diags_warning(
+            diags, m->place,
+            "this maintenance lasts to the end (the horizon is %s): that alarms come back "
+            "after it will not be shown",
+            nsec_text(s->horizon, b));
+}
+
 void check_scenario(const struct scenario *s, struct diags *diags)
 {
     char a[NSEC_TEXT_MAX], b[NSEC_TEXT_MAX];
@@ -367,6 +392,8 @@ void check_scenario(const struct scenario *s, struct diags *diags)
         check_probe(s, s->probes.items[i], diags);
     for (size_t i = 0; i < s->alarms.n; i++)
         check_alarm(s, s->alarms.items[i], diags);
+    for (size_t i = 0; i < s->maintenance.n; i++)
+        check_maintenance(s, s->maintenance.items[i], diags);
     if (s->settle->lasting > s->settle->within)
         diags_error(diags, check_place(s, "settle", NULL),
                     "settling for %s cannot be reached within %s", nsec_text(s->settle->lasting, a),

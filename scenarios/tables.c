@@ -107,6 +107,14 @@ static const struct field alarm_fields[] = {
      .help = "Who notices: `page` a person is called, `monitor` it is shown, `automation` the "
              "system itself reacts, `own` blackstart's own probes. Must be written; a threshold "
              "is always `own`, and nothing else is."},
+    {.key = "where",
+     .type = FIELD_PAIRS,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct alarm, where),
+     .help = "Of a webhook, and of Prometheus' active alerts: the labels that an alert must have "
+             "to be this alarm; without it every alert is. In a generic webhook the keys are "
+             "`name` and JSON pointers from the alert on.",
+     .example = "{alertname: CheckoutDown, severity: page}"},
     {0},
 };
 static const struct record alarm_record = {
@@ -286,6 +294,50 @@ static const struct record stop_record = {
     .variant_place_offset = NOWHERE,
 };
 
+static const struct field maintenance_fields[] = {
+    {.key = "service",
+     .type = FIELD_REF,
+     .ref = REF_SERVICE,
+     .flags = FIELD_ONE_OF,
+     .offset = offsetof(struct maintenance, service),
+     .help = "All alarms of this service are suppressed; this or `alarm`.",
+     .example = "checkout"},
+    {.key = "alarm",
+     .type = FIELD_REF,
+     .ref = REF_ALARM,
+     .flags = FIELD_ONE_OF,
+     .offset = offsetof(struct maintenance, alarm),
+     .help = "This alarm is suppressed.",
+     .example = "pager"},
+    {.key = "from",
+     .type = FIELD_DURATION,
+     .flags = FIELD_REQUIRED,
+     .max = 30 * DAY,
+     .offset = offsetof(struct maintenance, from),
+     .help = "When it begins, from the end of settling.",
+     .example = "0s"},
+    {.key = "for",
+     .type = FIELD_DURATION,
+     .flags = FIELD_REQUIRED,
+     .min = NSEC_MSEC,
+     .max = 30 * DAY,
+     .offset = offsetof(struct maintenance, lasting),
+     .help = "How long it lasts. What is still firing then counts from then on; an alarm that "
+             "stays silent although its service is down is a finding.",
+     .example = "10s"},
+    {0},
+};
+static const struct record maintenance_record = {
+    .name = "maintenance window",
+    .summary = "A time in which alarms are suppressed: they are recorded as such and notice "
+               "nothing.",
+    .size = sizeof(struct maintenance),
+    .fields = maintenance_fields,
+    .name_offset = NOWHERE,
+    .place_offset = offsetof(struct maintenance, place),
+    .variant_place_offset = NOWHERE,
+};
+
 static const struct field demonstrate_fields[] = {
     {.key = "reliability",
      .type = FIELD_PERCENT,
@@ -448,6 +500,12 @@ static const struct field scenario_fields[] = {
      .offset = offsetof(struct scenario, stop_if),
      .help = "Guard rails: when to give up and undo everything.",
      .example = "[{probe: bystander, down_for: 5s}]"},
+    {.key = "maintenance",
+     .type = FIELD_OBJECTS,
+     .record = &maintenance_record,
+     .offset = offsetof(struct scenario, maintenance),
+     .help = "Windows in which alarms are suppressed.",
+     .example = "[{service: checkout, from: 0s, for: 10s}]"},
     {.key = "demonstrate",
      .type = FIELD_OBJECT,
      .record = &demonstrate_record,

@@ -20,7 +20,8 @@ build=${BLACKSTART_BUILD:-$here/build}
 
 # --- Packages: what for ----------------------------------------------------------------------
 building='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libssl-dev libyaml-dev
-    libnl-3-dev libpcap0.8-dev libcurl4-openssl-dev libcmocka-dev libbpf-dev libsystemd-dev clang'
+    libnl-3-dev libpcap0.8-dev libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev libbpf-dev
+    libsystemd-dev clang'
 running='gnuplot-nox fonts-dejavu-core uidmap iproute2'
 first_drill='keepalived nginx-light'
 drills='redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsutils curl'

@@ -6,6 +6,7 @@
 #include "sim/base/rng.h"
 #include "sim/drill/compare.h"
 #include "sim/drill/live.h"
+#include "sim/drill/quiet.h"
 #include "sim/drill/script.h"
 #include "sim/watch/kinds.h"
 #include "sim/watch/watch.h"
@@ -41,10 +42,12 @@ struct trial {
     struct lab *lab;
     struct live *live;
     struct watch_outputs *outputs;
+    struct quiet *quiet;
     struct script *script;
     struct trial_vantage *vantages;
     size_t n_vantages, n_ready;
-    nsec *first; /* per probe: when its schedule begins */
+    struct watch *here; /* of the alarms that stand on no host; NULL: none */
+    nsec *first;        /* per probe: when its schedule begins */
     nsec zero, settle_end, restore_end, undo_end;
     json_t *rang; /* alarms that fired: {name: ns since zero} */
     struct loop_timer poll, horizon;
@@ -125,13 +128,23 @@ static void trial_obs(const struct watch_obs *o, void *data)
     live_feed(t->live, o, unknown);
 }
 
-static void trial_alarm(struct trial *t, const struct alarm *a, bool onset, struct span at,
-                        const char *detail)
+static void trial_alarm(struct trial *t, const struct watch_alarm *heard, bool released)
 {
-    core_note(t->core, "alarm", t->spec.n,
-              json_pack("{s:s,s:s,s:o,s:o*}", "alarm", a->name, "event", onset ? "onset" : "clear",
-                        "at", core_span(t->core, at), "detail", jsonx_new_text(detail)));
-    if (!onset)
+    const struct alarm *a = heard->alarm;
+    bool onset = heard->onset;
+    struct span at = heard->at;
+    bool suppressed = !released && quiet_hears(t->quiet, a, onset, at.hi);
+    char iso[NSEC_TEXT_MAX];
+    json_t *e = json_pack("{s:s,s:s,s:o,s:s*,s:o*}", "alarm", a->name, "event",
+                          onset ? "onset" : "clear", "at", core_span(t->core, at), "starts_at",
+                          nsec_is_set(heard->starts_at) ? nsec_iso(heard->starts_at, iso) : NULL,
+                          "detail", jsonx_new_text(heard->detail));
+    if (suppressed)
+        json_object_set_new(e, "suppressed", json_true());
+    if (released)
+        json_object_set_new(e, "released", json_true());
+    core_note(t->core, "alarm", t->spec.n, e);
+    if (!onset || suppressed)
         return;
     if (t->zero && !json_object_get(t->rang, a->name))
         json_object_set_new(t->rang, a->name, json_integer(at.lo - t->zero));
@@ -141,13 +154,25 @@ static void trial_alarm(struct trial *t, const struct alarm *a, bool onset, stru
 
 static void trial_watch_alarm(const struct watch_alarm *a, void *data)
 {
-    trial_alarm(data, a->alarm, a->onset, a->at, a->detail);
+    trial_alarm(data, a, false);
 }
 
 static void trial_live_alarm(const struct alarm *a, bool onset, struct span at, const char *detail,
                              void *data)
 {
-    trial_alarm(data, a, onset, at, detail);
+    struct watch_alarm heard = {
+        .alarm = a, .onset = onset, .at = at, .starts_at = NSEC_UNSET, .detail = detail};
+    trial_alarm(data, &heard, false);
+}
+
+static void trial_released(const struct alarm *a, nsec at, void *data)
+{
+    struct watch_alarm heard = {.alarm = a,
+                                .onset = true,
+                                .at = {at, at},
+                                .starts_at = NSEC_UNSET,
+                                .detail = "still firing when its maintenance ended"};
+    trial_alarm(data, &heard, true);
 }
 
 static void trial_live_probe(const struct probe *p, bool down, void *data)
@@ -232,7 +257,9 @@ static int trial_vantages(struct trial *t, struct err *err)
         if (rc < 0)
             return rc;
     }
-    return 0;
+    struct watch_handlers h = trial_watch_handlers(t);
+    return watch_start_here(t->scenario, t->core->o->source_dirfd, t->core->loop, &h, &t->here,
+                            err);
 }
 
 /* A host that was powered on again has new namespaces: its vantage point moves along, its schedule
@@ -406,6 +433,7 @@ static void trial_arm(struct trial *t)
     t->zero = loop_fresh(t->core->loop);
     trial_enter(t, INJECT);
     loop_timer_set(t->core->loop, &t->horizon, nsec_add(t->zero, t->scenario->horizon));
+    quiet_begin(t->quiet, t->zero);
     script_go(t->script, t->zero);
 }
 
@@ -505,6 +533,8 @@ static bool trial_quiet(struct trial *t)
         watch_quiesce(w);
         idle = idle && (watch_is_idle(w) || t->stopping);
     }
+    if (t->here)
+        watch_quiesce(t->here);
     return idle;
 }
 
@@ -516,6 +546,7 @@ static void trial_compare(struct trial *t)
         if (t->vantages[i].pcap_fd >= 0)
             close(t->vantages[i].pcap_fd);
     }
+    t->here = watch_free(t->here);
     watch_outputs_end(t->outputs);
     trial_enter(t, COMPARE);
     t->script = script_free(t->script);
@@ -595,6 +626,7 @@ static struct trial *trial_free(struct trial *t)
     loop_timer_cancel(t->core->loop, &t->poll);
     loop_timer_cancel(t->core->loop, &t->horizon);
     live_free(t->live);
+    quiet_free(t->quiet);
     watch_outputs_free(t->outputs);
     json_decref(t->rang);
     free(t->vantages);
@@ -623,6 +655,7 @@ int trial_run(const struct trial_spec *spec, struct trial **slot, struct trial_r
     t->live = live_new(t->scenario, &lh);
     struct watch_handlers wh = trial_watch_handlers(t);
     t->outputs = watch_outputs_new(t->scenario, &wh);
+    t->quiet = quiet_new(t->scenario, t->core->loop, trial_released, t);
     t->poll = (struct loop_timer){.fn = trial_pulse, .data = t};
     t->horizon = (struct loop_timer){.fn = trial_horizon, .data = t};
     t->slot = slot;

@@ -13,8 +13,6 @@
  */
 #include "sim/http/http.h"
 
-#include "sim/base/buf.h"
-
 #include <curl/curl.h>
 #include <errno.h>
 #include <string.h>
@@ -553,6 +551,16 @@ bool http_answer_header(const struct http_answer *a, const char *name, const cha
         line = *end ? end + 1 : end;
     }
     return false;
+}
+
+void http_escape(const char *text, struct buf *out)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        if ((*p >= '0' && *p <= '9') || ((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z') ||
+            strchr("-._~", *p))
+            buf_addc(out, (char)*p);
+        else
+            buf_printf(out, "%%%02X", *p);
 }
 
 int http_check_url(const char *url, struct err *err)

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "sim/base/buf.h"
 #include "sim/loop/loop.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -83,5 +84,7 @@ bool http_answer_header(const struct http_answer *a, const char *name, const cha
 /* What an errno of connect, send or receive says of the other end, over HTTP or not. HTTP_ANSWERED: 0;
  * HTTP_ERROR: nothing, it is ours. */
 enum http_outcome http_outcome_of_errno(int code);
+/* Appends a text as the value of a query parameter (RFC 3986: all but the unreserved is encoded). */
+void http_escape(const char *text, struct buf *out);
 /* Whether this can be asked at all: http or https, a host. -EINVAL with a sentence. */
 int http_check_url(const char *url, struct err *err);

@@ -156,6 +156,34 @@ size_t step_attached(const struct scenario *s, const struct step *step, const st
     return w.n;
 }
 
+bool alarm_is_momentary(const struct alarm *a)
+{
+    static const char *const kinds[] = {"journal", "log", "packets"};
+    for (size_t i = 0; a->kind && i < ARRAY_SIZE(kinds); i++)
+        if (!strcmp(a->kind->name, kinds[i]))
+            return true;
+    return false;
+}
+
+bool maintenance_concerns(const struct maintenance *m, const struct alarm *a)
+{
+    if (m->alarm)
+        return !strcmp(m->alarm, a->name);
+    return m->service && a->service && !strcmp(m->service, a->service);
+}
+
+const struct maintenance *scenario_maintenance(const struct scenario *s, const struct alarm *a,
+                                               nsec since_zero)
+{
+    for (size_t i = 0; i < s->maintenance.n; i++) {
+        const struct maintenance *m = s->maintenance.items[i];
+        if (maintenance_concerns(m, a) && since_zero >= m->from &&
+            since_zero < nsec_add(m->from, m->lasting))
+            return m;
+    }
+    return NULL;
+}
+
 bool scenario_has_fault(const struct scenario *s)
 {
     for (size_t i = 0; i < s->script.n; i++) {

@@ -129,8 +129,9 @@ struct probe {
 struct alarm {
     char *name;
     struct place place;
-    char *service; /* resolved: never NULL (a threshold takes its probe's) */
-    int role;      /* enum role */
+    char *service;      /* resolved: never NULL (a threshold takes its probe's) */
+    int role;           /* enum role */
+    struct pairs where; /* labels that an alert must have to be this alarm */
     const struct variant *kind;
     void *params;
 };
@@ -164,6 +165,13 @@ struct stop_condition {
     nsec down_for;
 };
 
+/* Alarms are suppressed: they come, and nobody is told. */
+struct maintenance {
+    struct place place;
+    char *service, *alarm; /* exactly one: all alarms of a service, or one */
+    nsec from, lasting;    /* from the script's zero */
+};
+
 struct demonstrate {
     double reliability, confidence;
     int64_t misses;
@@ -195,6 +203,7 @@ struct scenario {
     struct settle *settle; /* never NULL */
     nsec horizon;
     struct objects stop_if;          /* struct stop_condition */
+    struct objects maintenance;      /* struct maintenance */
     struct demonstrate *demonstrate; /* NULL: no claim */
     int phase;                       /* 0 random, 1 fixed */
     int64_t replace_void;
@@ -213,6 +222,14 @@ const struct alarm *scenario_alarm(const struct scenario *s, const char *name);
 /* The attached hosts that a step would change: not peers. Borrowed; up to max. */
 size_t step_attached(const struct scenario *s, const struct step *step, const struct host **ret,
                      size_t max);
+/* True for alarms that tell of a moment (a line of a log, a packet), not of a state: they are never
+ * still firing later. */
+bool alarm_is_momentary(const struct alarm *a);
+/* Whether a window is about this alarm. */
+bool maintenance_concerns(const struct maintenance *m, const struct alarm *a);
+/* The window that suppresses it at an instant from the script's zero; NULL: none. */
+const struct maintenance *scenario_maintenance(const struct scenario *s, const struct alarm *a,
+                                               nsec since_zero);
 /* True when the script has a fault (not only `run` actions). */
 bool scenario_has_fault(const struct scenario *s);
 /* How finely a probe can see an outage before anything was measured: down_after × every +

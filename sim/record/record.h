@@ -26,7 +26,10 @@
  * probe        trial, probe, n, sched, start, end, ok:bool, unknown?:true,
  *              why? "refused|timeout|reset|unreachable|dns|tls|status|body|header|slow|exit|error",
  *              detail?
- * alarm        trial, alarm, event:"onset|clear", at:[lo,hi], detail?, active_at_arm?:true
+ * alarm        trial, alarm, event:"onset|clear", at:[lo,hi], detail?, active_at_arm?:true,
+ *              starts_at?:"<ISO>"           (when it began, as its sender says, by his clock)
+ *              suppressed?:true   (in a maintenance window: it tells nobody)
+ *              released?:true     (an onset: its window is over, and it is firing still)
  * inject       trial, step, action, targets:[host…], chosen?:text, at:[request,ack], ok:bool,
  *              error?, changes:[text…]       (fault_start = at; several requests: first to last)
  * verify       trial, step, ok:bool, asked, seen, how, at:[lo,hi]

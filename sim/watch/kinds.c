@@ -72,7 +72,7 @@ static const struct field tls_fields[] = {
      .example = "shop.example.com"},
     {0},
 };
-static const struct record tls_record = {
+const struct record kinds_tls = {
     .name = "tls",
     .summary = "How far a certificate is trusted.",
     .size = sizeof(struct tls_params),
@@ -117,7 +117,7 @@ static const struct field http_fields[] = {
     {.key = "tls",
      .type = FIELD_OBJECT,
      .offset = offsetof(struct http_params, tls),
-     .record = &tls_record,
+     .record = &kinds_tls,
      .help = "How far a certificate is trusted; without it, fully verified.",
      .example = "{ca: ca.pem}"},
     {.key = "reuse",
@@ -454,6 +454,14 @@ static const struct record threshold_record = {
     .variant_place_offset = NOWHERE,
 };
 
+const struct alarm *kinds_alarm_with(const struct scenario *s, const void *params)
+{
+    for (size_t i = 0; i < s->alarms.n; i++)
+        if (((const struct alarm *)s->alarms.items[i])->params == params)
+            return s->alarms.items[i];
+    return NULL;
+}
+
 static const struct variant exec_alarm = {
     .name = "exec",
     .summary = "a command that is run again and again and says whether it fires",
@@ -502,5 +510,6 @@ static const struct variant threshold_alarm = {
     .params = &threshold_record,
     .impl = &threshold_kind,
 };
-const struct variant *const watch_alarm_kinds[] = {&exec_alarm,    &journal_alarm,   &log_alarm,
-                                                   &packets_alarm, &threshold_alarm, NULL};
+const struct variant *const watch_alarm_kinds[] = {
+    &exec_alarm,       &journal_alarm,   &log_alarm,     &packets_alarm,
+    &kinds_prometheus, &threshold_alarm, &kinds_webhook, NULL};

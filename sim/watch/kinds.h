@@ -5,6 +5,7 @@
 #pragma once
 
 #include "sim/model/model.h"
+#include "sim/watch/payload.h"
 
 struct expect_params {   /* of http: all that are given must hold */
     int64_t status;      /* 0: any from 200 to 299 */
@@ -68,6 +69,29 @@ struct packets_params {
     char *host, *filter, *sender, *network;
 };
 
+enum webhook_format { WEBHOOK_ALERTMANAGER, WEBHOOK_GENERIC };
+struct webhook_params {
+    char *host;                   /* NULL: this machine */
+    char *listen, *path;          /* "10.20.0.9:9099", "/" */
+    int format;                   /* enum webhook_format */
+    struct payload_paths *fields; /* of the generic format; else NULL */
+    struct pairs auth;            /* bearer; or user and password */
+};
+
+struct prometheus_params {
+    char *host; /* NULL: this machine */
+    char *url;
+    char *query, *above; /* above: a number */
+    char *alertname;     /* or this */
+    int state;           /* PAYLOAD_FIRING or PAYLOAD_PENDING, as the words stand */
+    nsec every, timeout;
+    struct pairs headers;
+    struct tls_params *tls; /* NULL: verified by the system's authorities */
+};
+
+/* The place of a vantage process on this machine: no host has an empty name. */
+#define WATCH_HERE ""
+
 /* variant->impl of the kinds of probes and alarms. */
 struct prober;
 struct shot;
@@ -90,11 +114,22 @@ struct probe_kind {
 struct sentry;
 struct alarm_kind {
     int (*check)(const struct scenario *s, const void *params, struct err *err); /* may be NULL */
-    /* The host whose vantage process it needs; NULL: none (then open and close are not called). */
+    bool labelled; /* what it hears has labels: `where` may choose among it */
+    /* The host whose vantage process it needs, or WATCH_HERE; NULL: none (then open and close are not
+     * called). */
     const char *(*host)(const void *params);
+    /* As of a probe: before the host is entered. May be NULL. */
+    int (*outside)(struct sentry *sentry, int source_fd, struct err *err);
     int (*open)(struct sentry *sentry, struct err *err);
     void (*close)(struct sentry *sentry);
 };
 
 extern const struct probe_kind probe_exec, probe_http, probe_icmp, probe_tcp;
-extern const struct alarm_kind alarm_exec, alarm_journal, alarm_log, alarm_packets;
+extern const struct alarm_kind alarm_exec, alarm_journal, alarm_log, alarm_packets,
+    alarm_prometheus, alarm_webhook;
+/* Their lines in the tables of `alarms:` (kinds_alerts.c). */
+extern const struct variant kinds_prometheus, kinds_webhook;
+extern const struct record kinds_tls;
+
+/* The alarm of the scenario that has these params; NULL: none. */
+const struct alarm *kinds_alarm_with(const struct scenario *s, const void *params);

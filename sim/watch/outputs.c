@@ -71,7 +71,8 @@ static void output_onset(struct watch_outputs *o, struct watched_output *w, cons
     char detail[256];
     snprintf(detail, sizeof detail, "%.*s", (int)len, line);
     text_make_printable(detail, strlen(detail));
-    struct watch_alarm alarm = {.alarm = w->alarm, .onset = true, .at = at, .detail = detail};
+    struct watch_alarm alarm = {
+        .alarm = w->alarm, .onset = true, .at = at, .starts_at = NSEC_UNSET, .detail = detail};
     o->handlers.alarm(&alarm, o->handlers.data);
 }
 

@@ -74,3 +74,14 @@ int watch_start(const struct scenario *s, struct lab_node *node, struct loop *lo
                                 .macs_data = topo};
     return watch_start_at(s, &place, loop, first, pcap_fd, handlers, ret, err);
 }
+
+int watch_start_here(const struct scenario *s, int source_fd, struct loop *loop,
+                     const struct watch_handlers *handlers, struct watch **ret, struct err *err)
+{
+    struct watch_place place = {.host = WATCH_HERE,
+                                .pidfd = -1,
+                                .dir_fd = source_fd,
+                                .source_fd = source_fd,
+                                .own_pids = true};
+    return watch_start_at(s, &place, loop, NULL, -1, handlers, ret, err);
+}

@@ -1,5 +1,5 @@
 /* The probe `http`: a request and what a good answer looks like. */
-#include "sim/base/buf.h"
+#include "sim/watch/headers.h"
 #include "sim/watch/pattern.h"
 #include "sim/watch/vantage.h"
 
@@ -10,8 +10,7 @@
 struct http_probe {
     struct http *http;
     struct pattern match;
-    char **headers; /* "Name: value", NULL-terminated */
-    size_t *secret; /* of each: where its secret begins; 0: it has none */
+    struct headers headers;
 };
 
 struct asked {
@@ -29,28 +28,6 @@ static int http_probe_check(const struct scenario *s, const void *params, struct
     return r;
 }
 
-/* "Name: value"; "Name;" is how libcurl writes a header without a value. */
-static int header_line(const struct pair *pair, int source_fd, char **ret, struct err *err)
-{
-    char *value = NULL;
-    int r = pair_resolve(pair, source_fd, &value, err);
-    if (r < 0)
-        return r;
-    struct buf line = BUF_INIT;
-    if (strpbrk(value, "\r\n"))
-        r = err_set(err, EINVAL,
-                    "the value of the header '%s' has a line break in it: it would be a header, or "
-                    "a request, of its own",
-                    pair->key);
-    else
-        buf_printf(&line, *value ? "%s: %s" : "%s;", pair->key, value);
-    explicit_bzero(value, strlen(value));
-    free(value);
-    if (r == 0)
-        *ret = buf_steal(&line);
-    return r;
-}
-
 static int http_probe_outside(struct prober *p, int source_fd, struct err *err)
 {
     const struct http_params *h = p->probe->params;
@@ -58,23 +35,7 @@ static int http_probe_outside(struct prober *p, int source_fd, struct err *err)
     if (!state)
         abort();
     p->state = state;
-    state->headers = calloc(h->headers.n + 1, sizeof *state->headers);
-    if (!state->headers)
-        abort();
-    state->secret = calloc(h->headers.n + 1, sizeof *state->secret);
-    if (!state->secret)
-        abort();
-    for (size_t i = 0; i < h->headers.n; i++) {
-        const struct pair *pair = &h->headers.items[i];
-        int r = header_line(pair, source_fd, &state->headers[i], err);
-        if (r < 0)
-            return r;
-        const char *line = state->headers[i], *value = line + strlen(pair->key) + 1;
-        const char *scheme = *value ? strchr(value + 1, ' ') : NULL; /* of "Bearer TOKEN" */
-        if (pair->source != PAIR_TEXT && *value)
-            state->secret[i] = (size_t)((scheme ? scheme : value) + 1 - line);
-    }
-    return 0;
+    return headers_resolve(&h->headers, source_fd, &state->headers, err);
 }
 
 static int http_probe_open(struct prober *p, struct err *err)
@@ -93,22 +54,8 @@ static void http_probe_close(struct prober *p)
     if (!state)
         return;
     pattern_done(&state->match);
-    for (size_t i = 0; state->headers && state->headers[i]; i++)
-        free(state->headers[i]);
-    free(state->headers);
-    free(state->secret);
+    headers_done(&state->headers);
     free(state);
-}
-
-/* Servers may say back what they were sent; the record quotes what servers say. */
-static bool holds_secret(const struct http_probe *state, const char *text, size_t n)
-{
-    for (size_t i = 0; state->headers[i]; i++) {
-        const char *secret = state->headers[i] + state->secret[i];
-        if (state->secret[i] && *secret && memmem(text, n, secret, strlen(secret)))
-            return true;
-    }
-    return false;
 }
 
 static enum why answer_header(const struct http_probe *state, const struct http_answer *a,
@@ -123,7 +70,7 @@ static enum why answer_header(const struct http_probe *state, const struct http_
             return WHY_HEADER;
         }
         if (!memmem(value, n, w->value, strlen(w->value))) {
-            bool hidden = holds_secret(state, value, n);
+            bool hidden = headers_hold_secret(&state->headers, value, n);
             snprintf(words, size, "header %s: %.*s", w->key, hidden ? 3 : (int)n,
                      hidden ? "***" : value);
             return WHY_HEADER;
@@ -147,7 +94,7 @@ static enum why answer_judge(const struct prober *p, const struct http_answer *a
         return WHY_GOOD;
     if ((e->body && !memmem(a->body, a->body_n, e->body, strlen(e->body))) ||
         (e->match && !pattern_matches(&state->match, a->body, a->body_n))) {
-        if (holds_secret(state, a->body, a->body_n))
+        if (headers_hold_secret(&state->headers, a->body, a->body_n))
             snprintf(words, size,
                      "status %ld, body not shown: it holds the value of a secret header",
                      a->status);
@@ -182,7 +129,7 @@ static void http_probe_start(struct shot *shot)
     struct http_spec spec = {
         .url = h->url,
         .method = h->method,
-        .headers = (const char *const *)(uintptr_t)state->headers,
+        .headers = (const char *const *)(uintptr_t)state->headers.lines,
         .body = h->body,
         .reuse = h->reuse,
         .on_done = http_probe_done,

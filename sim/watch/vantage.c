@@ -171,6 +171,12 @@ static void vantage_quiesce(struct vantage *v)
 
 void sentry_tell(struct sentry *s, bool onset, struct span at, const char *detail)
 {
+    sentry_tell_since(s, onset, at, NSEC_UNSET, detail);
+}
+
+void sentry_tell_since(struct sentry *s, bool onset, struct span at, nsec starts_at,
+                       const char *detail)
+{
     unsigned kept = 0;
     char text[FLOOD_TEXT_MAX];
     bool tell = !onset || flood_admits(&s->flood, at.hi, &kept);
@@ -178,8 +184,12 @@ void sentry_tell(struct sentry *s, bool onset, struct span at, const char *detai
         vantage_trouble(s->vantage, "alarm-flood", "%s", flood_text(s->alarm->name, kept, text));
     if (!tell)
         return;
-    struct letter w = {
-        .kind = LETTER_ALARM, .flag = onset, .index = s->index, .a = at.lo, .b = at.hi};
+    struct letter w = {.kind = LETTER_ALARM,
+                       .flag = onset,
+                       .index = s->index,
+                       .a = at.lo,
+                       .b = at.hi,
+                       .c = starts_at};
     outbox_put(&s->vantage->outbox, &w, detail ? detail : "");
 }
 
@@ -340,6 +350,14 @@ int vantage_collect(struct vantage *v, const nsec *first, int source_fd, struct 
         int r = p->kind->outside ? p->kind->outside(p, source_fd, err) : 0;
         if (r < 0) {
             err_prefix(err, "probe %s", p->probe->name);
+            return r;
+        }
+    }
+    for (size_t i = 0; i < v->n_sentries; i++) {
+        struct sentry *k = &v->sentries[i];
+        int r = k->kind->outside ? k->kind->outside(k, source_fd, err) : 0;
+        if (r < 0) {
+            err_prefix(err, "alarm %s", k->alarm->name);
             return r;
         }
     }

@@ -65,7 +65,8 @@ struct vantage {
     struct prober *probers;
     struct sentry *sentries;
     size_t n_probers, n_sentries;
-    size_t outstanding; /* shots */
+    struct listener *listeners; /* of webhooks */
+    size_t outstanding;         /* shots */
     bool quiesced;
     /* The hardware address of a lab host on a network (NULL: all it has): up to max of them. */
     size_t (*macs)(const void *data, const char *host, const char *network, uint8_t (*ret)[6],
@@ -84,6 +85,9 @@ void shot_end(struct shot *shot, enum why why, nsec end, const char *detail);
 
 /* An onset or a clear. See flood.h. */
 void sentry_tell(struct sentry *s, bool onset, struct span at, const char *detail);
+/* The same with the time at which it began, as its sender says (struct watch_alarm). */
+void sentry_tell_since(struct sentry *s, bool onset, struct span at, nsec starts_at,
+                       const char *detail);
 /* It could not look (once until sentry_looks()). */
 void sentry_fails(struct sentry *s, const char *why);
 void sentry_looks(struct sentry *s);

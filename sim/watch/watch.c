@@ -164,7 +164,7 @@ static __attribute__((noreturn)) void vantage_main(const struct scenario *s,
 static void watch_trouble(struct watch *w, const char *what, const char *detail)
 {
     if (w->handlers.trouble)
-        w->handlers.trouble(what, w->host, detail, w->handlers.data);
+        w->handlers.trouble(what, *w->host ? w->host : NULL, detail, w->handlers.data);
 }
 
 static void heard_obs(struct watch *w, const struct letter *m)
@@ -192,6 +192,7 @@ static void heard_alarm(struct watch *w, const struct letter *m)
         .alarm = w->scenario->alarms.items[m->index],
         .onset = m->flag,
         .at = {m->a, m->b},
+        .starts_at = m->c,
         .detail = m->text_n ? m->text : NULL,
     };
     w->handlers.alarm(&a, w->handlers.data);
@@ -242,13 +243,21 @@ static void watch_ready(struct loop_io *io, uint32_t events, void *data)
     }
 }
 
+/* For errors. */
+static const char *place_words(const char *host, char words[80])
+{
+    snprintf(words, 80, *host ? "host %s" : "this machine", host);
+    return words;
+}
+
 static int watch_fork(struct watch *w, const struct watch_place *place, const nsec *first,
                       int pcap_fd, struct err *err)
 {
     int ends[2];
+    char words[80];
+    place_words(place->host, words);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-        return err_errno(err, errno, "cannot make a socket pair for the probes of host %s",
-                         place->host);
+        return err_errno(err, errno, "cannot make a socket pair for the probes of %s", words);
     w->sock = ends[0];
     AUTO_CLOSE int theirs = ends[1];
     struct clone_args args = {
@@ -260,7 +269,7 @@ static int watch_fork(struct watch *w, const struct watch_place *place, const ns
     /* Not fork(3): it knows no namespaces. What it would do besides matters to threads only. */
     long pid = syscall(SYS_clone3, &args, sizeof args);
     if (pid < 0)
-        return err_errno(err, errno, "cannot start the prober of host %s", place->host);
+        return err_errno(err, errno, "cannot start the prober of %s", words);
     if (pid == 0)
         vantage_main(w->scenario, place, first, pcap_fd, theirs);
     w->pid = (pid_t)pid;
@@ -273,18 +282,20 @@ static int watch_await_ready(struct watch *w, struct err *err)
 {
     struct pollfd p = {.fd = w->sock, .events = POLLIN};
     struct letter m;
+    char words[80];
     int r;
+    place_words(w->host, words);
     while ((r = letter_recv(w->sock, &m)) == -EAGAIN || (r == 0 && m.kind == LETTER_TROUBLE)) {
         if (r == 0)
             heard(w, &m);
         else if (poll(&p, 1, READY_WITHIN) == 0)
-            return err_set(err, ETIMEDOUT, "the prober of host %s was not ready within %d s",
-                           w->host, READY_WITHIN / 1000);
+            return err_set(err, ETIMEDOUT, "the prober of %s was not ready within %d s", words,
+                           READY_WITHIN / 1000);
     }
     if (r != 0)
-        return err_set(err, ECHILD, "the prober of host %s ended at once", w->host);
+        return err_set(err, ECHILD, "the prober of %s ended at once", words);
     if (m.kind == LETTER_FAILED)
-        return err_set(err, m.n ? (int)m.n : EIO, "host %s: %s", w->host, m.text);
+        return err_set(err, m.n ? (int)m.n : EIO, "%s: %s", words, m.text);
     return 0;
 }
 

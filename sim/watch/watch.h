@@ -12,7 +12,7 @@
 
 /* The registries: what stands in `probes:` and `alarms:`; NULL-terminated. */
 extern const struct variant *const watch_probe_kinds[]; /* exec http icmp tcp */
-extern const struct variant *const watch_alarm_kinds[]; /* exec journal log packets threshold */
+extern const struct variant *const watch_alarm_kinds[]; /* in the order of their names */
 
 /* `n` counts requests in the order of their actual start; a request that could not be started in
  * its slot because the prober was held up is skipped, not made up for, so `scheduled` may jump
@@ -32,6 +32,7 @@ struct watch_alarm {
     const struct alarm *alarm;
     bool onset; /* else clear */
     struct span at;
+    nsec starts_at; /* when it began, as its sender says: CLOCK_REALTIME; NSEC_UNSET: he does not */
     const char *detail;
 };
 
@@ -40,7 +41,9 @@ struct watch_handlers {
     void (*alarm)(const struct watch_alarm *a, void *data);
     /* what: a word of record.h's `trouble`: prober-late, runner-late (observations waited; none is
      * lost), prober-lost (the process died), wall-step, capture-drops, alarm-failed (an alarm could
-     * not look), alarm-flood (more onsets than are told one by one) */
+     * not look), alarm-flood (more onsets than are told one by one), webhook-refused (a message
+     * that was answered with an error), alert-unknown (a status that is neither firing nor resolved).
+     * host: NULL on this machine */
     void (*trouble)(const char *what, const char *host, const char *detail, void *data);
     void *data;
 };
@@ -56,6 +59,10 @@ struct watch;
 int watch_start(const struct scenario *s, struct lab_node *node, struct loop *loop,
                 const nsec *first, int pcap_fd, const struct watch_handlers *handlers,
                 struct watch **ret, struct err *err);
+/* The same for the alarms that stand on no host but on this machine; source_fd: the scenario's
+ * folder. */
+int watch_start_here(const struct scenario *s, int source_fd, struct loop *loop,
+                     const struct watch_handlers *handlers, struct watch **ret, struct err *err);
 struct watch *watch_free(struct watch *w); /* ends the process and waits for it */
 DEFINE_CLEANUP(struct watch, watch_free);
 /* No new requests from now; outstanding ones are still delivered. */

@@ -1,0 +1,328 @@
+/* libmicrohttpd, driven by the loop through its epoll descriptor; it is seen in one file here.
+ *
+ * The daemon has no thread: MHD_run() is called when its descriptor is ready or its time-out is over
+ * (with connections that were read in part the descriptor alone does not say so). libmicrohttpd's own
+ * time-out counts silence, so a client that sends a byte a second would stay for ever: each connection
+ * has a deadline of ours, after which its socket is shut down, and libmicrohttpd sees it end.
+ */
+#include "sim/http/server.h"
+
+#include "sim/base/buf.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define BACKLOG 64
+#define SWEEP_EVERY (200 * NSEC_MSEC)
+#define MEMORY_OF_A_CONNECTION 32768u /* for the head of its request */
+
+struct peer { /* a connection */
+    struct http_server *server;
+    struct peer *prev, *next;
+    struct MHD_Connection *connection;
+    nsec accepted;
+    bool cut; /* shut down by us */
+    char address[HTTP_PEER_MAX];
+};
+
+struct incoming { /* a request */
+    struct buf body;
+    bool too_large;
+};
+
+struct http_server {
+    struct loop *loop;
+    struct MHD_Daemon *daemon;
+    struct loop_io io;
+    struct loop_timer due, sweep;
+    struct peer *peers;
+    unsigned port;
+    size_t body_max;
+    nsec within;
+    void (*on_request)(const struct http_asked *a, struct http_reply *reply, void *data);
+    void (*on_slow)(const char *peer, void *data);
+    void *data;
+};
+
+/* --- The daemon on the loop ------------------------------------------------------------------ */
+
+static void server_run(struct http_server *s)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+    MHD_run(s->daemon);
+    if (MHD_get_timeout(s->daemon, &ms) == MHD_YES)
+        loop_timer_set(
+            s->loop, &s->due,
+            nsec_add(loop_fresh(s->loop), (nsec)(ms < 1000000 ? ms : 1000000) * NSEC_MSEC));
+    else
+        loop_timer_cancel(s->loop, &s->due);
+    if (s->peers && !loop_timer_is_set(&s->sweep))
+        loop_timer_set(s->loop, &s->sweep, nsec_add(loop_fresh(s->loop), SWEEP_EVERY));
+}
+
+static void server_ready(struct loop_io *io, uint32_t events, void *data)
+{
+    (void)io, (void)events;
+    server_run(data);
+}
+
+static void server_due(struct loop_timer *t, void *data)
+{
+    (void)t;
+    server_run(data);
+}
+
+static void server_sweep(struct loop_timer *t, void *data)
+{
+    (void)t;
+    struct http_server *s = data;
+    nsec now = nsec_now(CLOCK_MONOTONIC);
+    for (struct peer *p = s->peers; p; p = p->next) {
+        if (p->cut || now - p->accepted < s->within)
+            continue;
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        p->cut = true;
+        if (info)
+            shutdown(info->connect_fd, SHUT_RDWR);
+        if (s->on_slow)
+            s->on_slow(p->address, s->data);
+    }
+    server_run(s);
+}
+
+/* --- Connections and requests ---------------------------------------------------------------- */
+
+static void peer_address(struct MHD_Connection *c, char buf[HTTP_PEER_MAX])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *a = info ? info->client_addr : NULL;
+    snprintf(buf, HTTP_PEER_MAX, "?");
+    if (a && a->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, buf,
+                  HTTP_PEER_MAX);
+    else if (a && a->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, buf,
+                  HTTP_PEER_MAX);
+}
+
+static void connection_changed(void *data, struct MHD_Connection *c, void **context,
+                               enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *s = data;
+    struct peer *p = *context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        p = calloc(1, sizeof *p);
+        if (!p)
+            abort();
+        *p = (struct peer){
+            .server = s, .next = s->peers, .connection = c, .accepted = nsec_now(CLOCK_MONOTONIC)};
+        peer_address(c, p->address);
+        if (s->peers)
+            s->peers->prev = p;
+        s->peers = p;
+        *context = p;
+    } else if (p) {
+        if (p->prev)
+            p->prev->next = p->next;
+        else
+            s->peers = p->next;
+        if (p->next)
+            p->next->prev = p->prev;
+        *context = NULL;
+        free(p);
+    }
+}
+
+static void request_completed(void *data, struct MHD_Connection *c, void **context,
+                              enum MHD_RequestTerminationCode code)
+{
+    (void)data, (void)c, (void)code;
+    struct incoming *in = *context;
+    if (!in)
+        return;
+    buf_done(&in->body);
+    free(in);
+    *context = NULL;
+}
+
+static enum MHD_Result answer(struct MHD_Connection *c, const struct http_reply *reply)
+{
+    size_t n = reply->text ? strlen(reply->text) : 0;
+    /* The text is not written to: MHD_RESPMEM_MUST_COPY. */
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(n, (void *)(uintptr_t)reply->text, MHD_RESPMEM_MUST_COPY);
+    if (!r)
+        return MHD_NO;
+    MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
+    MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    if (reply->authenticate)
+        MHD_add_response_header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate);
+    enum MHD_Result result = MHD_queue_response(c, reply->status, r);
+    MHD_destroy_response(r);
+    return result;
+}
+
+static enum MHD_Result request_whole(struct http_server *s, struct MHD_Connection *c,
+                                     const char *path, const char *method,
+                                     const struct incoming *in)
+{
+    nsec now = nsec_now(CLOCK_MONOTONIC);
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const struct peer *p = info ? info->socket_context : NULL;
+    struct http_asked asked = {.accepted = p ? p->accepted : now,
+                               .complete = now,
+                               .method = method,
+                               .path = path,
+                               .body = in->too_large ? "" : buf_text(&in->body),
+                               .body_n = in->too_large ? 0 : in->body.len,
+                               .body_too_large = in->too_large,
+                               .peer = p ? p->address : "?",
+                               .connection = c};
+    struct http_reply reply = {.status = MHD_HTTP_OK};
+    s->on_request(&asked, &reply, s->data);
+    return answer(c, &reply);
+}
+
+/* Called with the head alone, then with each part of the body, then once more (libmicrohttpd's law).
+ * A body that is too large is read to its end and dropped: an answer in the middle would be lost. */
+static enum MHD_Result request_heard(void *data, struct MHD_Connection *c, const char *path,
+                                     const char *method, const char *version, const char *part,
+                                     size_t *part_n, void **context)
+{
+    (void)version;
+    struct http_server *s = data;
+    struct incoming *in = *context;
+    if (!in) {
+        in = calloc(1, sizeof *in);
+        if (!in)
+            abort();
+        *context = in;
+        return MHD_YES;
+    }
+    if (*part_n == 0)
+        return request_whole(s, c, path, method, in);
+    in->too_large |= *part_n > s->body_max - in->body.len;
+    if (in->too_large)
+        buf_done(&in->body);
+    else
+        buf_add(&in->body, part, *part_n);
+    *part_n = 0;
+    return MHD_YES;
+}
+
+/* --- Secrets --------------------------------------------------------------------------------- */
+
+static bool same_secret(const char *given, const char *wanted)
+{
+    size_t n = strlen(wanted);
+    unsigned char differs = 0;
+    if (strlen(given) != n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        differs |= (unsigned char)(given[i] ^ wanted[i]);
+    return !differs;
+}
+
+bool http_asked_is_bearer(const struct http_asked *a, const char *token)
+{
+    const char *given =
+        MHD_lookup_connection_value(a->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+    return given && strncasecmp(given, "Bearer ", 7) == 0 && same_secret(given + 7, token);
+}
+
+bool http_asked_is_basic(const struct http_asked *a, const char *user, const char *password)
+{
+    char *given = NULL;
+    char *name = MHD_basic_auth_get_username_password(a->connection, &given);
+    bool same = name && given && (int)same_secret(name, user) & (int)same_secret(given, password);
+    MHD_free(name);
+    MHD_free(given);
+    return same;
+}
+
+/* --- Beginning and end ----------------------------------------------------------------------- */
+
+static int server_listen(const struct http_server_spec *spec, unsigned *ret_port, struct err *err)
+{
+    int one = 1;
+    struct sockaddr_storage bound;
+    socklen_t n = sizeof bound;
+    AUTO_CLOSE int fd =
+        socket(spec->address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return err_errno(err, errno, "cannot make a socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, spec->address, spec->address_n) < 0)
+        return err_errno(err, errno, "cannot take this address and port");
+    if (listen(fd, BACKLOG) < 0 || getsockname(fd, (struct sockaddr *)&bound, &n) < 0)
+        return err_errno(err, errno, "cannot listen");
+    *ret_port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                                  : ((struct sockaddr_in *)&bound)->sin_port);
+    return steal_fd(&fd);
+}
+
+int http_server_new(struct loop *loop, const struct http_server_spec *spec,
+                    struct http_server **ret, struct err *err)
+{
+    CLEANUP(http_server_free_p) struct http_server *s = calloc(1, sizeof *s);
+    if (!s)
+        abort();
+    *s = (struct http_server){.loop = loop,
+                              .body_max = spec->body_max,
+                              .within = spec->within,
+                              .on_request = spec->on_request,
+                              .on_slow = spec->on_slow,
+                              .data = spec->data,
+                              .io = {.fn = server_ready, .data = s},
+                              .due = {.fn = server_due, .data = s},
+                              .sweep = {.fn = server_sweep, .data = s}};
+    int fd = server_listen(spec, &s->port, err);
+    if (fd < 0)
+        return fd;
+    unsigned flags = MHD_USE_EPOLL | (spec->address->sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
+    s->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, request_heard, s, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, spec->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)MEMORY_OF_A_CONNECTION, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s,
+        MHD_OPTION_NOTIFY_COMPLETED, request_completed, NULL, MHD_OPTION_END);
+    if (!s->daemon) {
+        close(fd);
+        return err_set(err, ENOSYS, "libmicrohttpd cannot be used: it did not start");
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (!info)
+        return err_set(err, ENOSYS, "libmicrohttpd cannot be used: it was built without epoll");
+    int r = loop_io_add(loop, &s->io, info->epoll_fd, EPOLLIN, err);
+    if (r < 0)
+        return r;
+    *ret = steal_ptr(s);
+    return 0;
+}
+
+struct http_server *http_server_free(struct http_server *s)
+{
+    if (!s)
+        return NULL;
+    loop_io_remove(s->loop, &s->io);
+    if (s->daemon)
+        MHD_stop_daemon(s->daemon); /* ends its connections, and closes the socket it was given */
+    loop_timer_cancel(s->loop, &s->due);
+    loop_timer_cancel(s->loop, &s->sweep);
+    free(s);
+    return NULL;
+}
+
+unsigned http_server_port(const struct http_server *s)
+{
+    return s->port;
+}
