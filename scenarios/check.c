@@ -364,6 +364,12 @@ static void check_maintenance(const struct scenario *s, const struct maintenance
 {
     char a[NSEC_TEXT_MAX], b[NSEC_TEXT_MAX];
     size_t concerned = 0;
+    if (!m->service == !m->alarm) {
+        diags_error(diags, m->place,
+                    "a maintenance is either of a 'service', with all its alarms, or of one "
+                    "'alarm'");
+        return;
+    }
     for (size_t i = 0; i < s->alarms.n; i++)
         concerned += maintenance_concerns(m, s->alarms.items[i]);
     if (!concerned)

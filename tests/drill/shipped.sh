@@ -5,7 +5,8 @@
 # ranged (the same with a range of uids, as an ordinary user with newuidmap has it).
 # The exit code must be CODE; the folder must hold all that is promised, say that everything was
 # undone, and be computed again from its record to the same bytes. Exit code 77: skipped.
-# SHIPPED_EDIT: a sed command for the scenario and its servers' configuration.
+# SHIPPED_EDIT: a sed command for the scenario and its servers' configuration. SHIPPED_CHECK: a
+# program in Python that looks at the folder.
 set -eu
 
 program=$1
@@ -81,6 +82,8 @@ for file in scenario.yaml record.ndjson result.json report.html report.md junit.
 done
 jq -e '.clean == true and .status == "completed"' out/result.json >/dev/null ||
     fail "result.json does not say completed and clean"
+
+[ -z "${SHIPPED_CHECK:-}" ] || "${PYTHON:-python3}" "$SHIPPED_CHECK" out || fail "$SHIPPED_CHECK"
 
 cp -R out again
 # shellcheck disable=SC2086
