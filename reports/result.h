@@ -115,7 +115,8 @@ struct alarm_seen {
     bool masked, after_restoration;
     bool missing; /* counts, the service was down, and it never came */
     bool never;   /* the service was down, and it never came, whether it counts or not */
-    size_t false_alarms; /* onsets before the fault; and the others, up to the end of observation: */
+    size_t
+        false_alarms; /* onsets before the fault; and the others, up to the end of observation: */
     size_t onsets;
     size_t suppressed;     /* onsets in maintenance windows */
     struct span resolved;  /* its clear after that onset; unset: none was seen */
