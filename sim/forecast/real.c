@@ -1,0 +1,142 @@
+/* Logarithm by the series of artanh, exponential by Taylor's after reduction by multiples of ln 2. */
+#include "sim/forecast/real.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* ln 2 in two parts: the first has 21 trailing zero bits, so that its multiples by exponents are exact. */
+#define LN2_HI 0x1.62e42feep-1
+#define LN2_LO 0x1.a39ef35793c76p-33
+#define INV_LN2 0x1.71547652b82fep+0
+
+static uint64_t bits_of(double x)
+{
+    uint64_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+
+static double from_bits(uint64_t b)
+{
+    double x;
+    memcpy(&x, &b, sizeof x);
+    return x;
+}
+
+/* 2 to the k, -1022 <= k <= 1023. */
+static double power_of_two(int k)
+{
+    return from_bits((uint64_t)(k + 1023) << 52);
+}
+
+double real_log(double x)
+{
+    int k = 0;
+    if (x < 0x1p-1022) { /* subnormal */
+        x *= 0x1p54;
+        k = -54;
+    }
+    uint64_t b = bits_of(x);
+    k += (int)(b >> 52) - 1023;
+    double m = from_bits((b & 0xfffffffffffffULL) | 0x3ff0000000000000ULL);
+    if (m > 0x1.6a09e667f3bcdp+0) { /* the square root of 2 */
+        m *= 0.5;
+        k++;
+    }
+    /* ln m = 2 artanh(s) with s = f / (2 + f), |s| <= 0.1716; written as f - s (f - R) so that the
+     * large part f is exact. */
+    double f = m - 1, s = f / (2 + f), z = s * s;
+    static const double c[] = {2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11, 2.0 / 13,
+                               2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21, 2.0 / 23};
+    double r = 0;
+    for (int i = (int)(sizeof c / sizeof *c) - 1; i >= 0; i--)
+        r = (r + c[i]) * z;
+    double half = 0.5 * f * f;
+    return k * LN2_HI - ((half - (s * (half + r) + k * LN2_LO)) - f);
+}
+
+double real_exp(double x)
+{
+    if (x > 709.78)
+        return HUGE_VAL;
+    if (x < -745)
+        return 0;
+    double k = rint(x * INV_LN2); /* round to nearest even, as everywhere */
+    double hi = x - k * LN2_HI, lo = k * LN2_LO, r = hi - lo;
+    /* e^r = 1 + r + r^2/2 + …, |r| <= 0.3466 */
+    static const double c[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
+                               1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
+                               1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+    double p = 0;
+    for (int i = (int)(sizeof c / sizeof *c) - 1; i >= 0; i--)
+        p = p * r + c[i];
+    double y = 1 + ((r * r * p - lo) + hi);
+    int n = (int)k;
+    if (n > 1023)
+        return y * power_of_two(n - 1) * 2;
+    if (n < -1022)
+        return y * power_of_two(n + 1000) * power_of_two(-1000);
+    return y * power_of_two(n);
+}
+
+double real_pow(double x, double y)
+{
+    return real_exp(y * real_log(x));
+}
+
+static double ratio(const double *num, const double *den, double r)
+{
+    double n = 0, d = 0;
+    for (int i = 7; i >= 0; i--) {
+        n = n * r + num[i];
+        d = d * r + den[i];
+    }
+    return n / d;
+}
+
+double real_normal_quantile(double p)
+{
+    static const double a[] = {3.3871328727963666080e0,  1.3314166789178437745e+2,
+                               1.9715909503065514427e+3, 1.3731693765509461125e+4,
+                               4.5921953931549871457e+4, 6.7265770927008700853e+4,
+                               3.3430575583588128105e+4, 2.5090809287301226727e+3};
+    static const double b[] = {1,
+                               4.2313330701600911252e+1,
+                               6.8718700749205790830e+2,
+                               5.3941960214247511077e+3,
+                               2.1213794301586595867e+4,
+                               3.9307895800092710610e+4,
+                               2.8729085735721942674e+4,
+                               5.2264952788528545610e+3};
+    static const double c[] = {1.42343711074968357734e0,  4.63033784615654529590e0,
+                               5.76949722146069140550e0,  3.64784832476320460504e0,
+                               1.27045825245236838258e0,  2.41780725177450611770e-1,
+                               2.27238449892691845833e-2, 7.74545014278341407640e-4};
+    static const double d[] = {1,
+                               2.05319162663775882187e0,
+                               1.67638483018380384940e0,
+                               6.89767334985100004550e-1,
+                               1.48103976427480074590e-1,
+                               1.51986665636164571966e-2,
+                               5.47593808499534494600e-4,
+                               1.05075007164441684324e-9};
+    static const double e[] = {6.65790464350110377720e0,  5.46378491116411436990e0,
+                               1.78482653991729133580e0,  2.96560571828504891230e-1,
+                               2.65321895265761230930e-2, 1.24266094738807843860e-3,
+                               2.71155556874348757815e-5, 2.01033439929228813265e-7};
+    static const double f[] = {1,
+                               5.99832206555887937690e-1,
+                               1.36929880922735805310e-1,
+                               1.48753612908506148525e-2,
+                               7.86869131145613259100e-4,
+                               1.84631831751005468180e-5,
+                               1.42151175831644588870e-7,
+                               2.04426310338993978564e-15};
+    double q = p - 0.5;
+    if (fabs(q) <= 0.425)
+        return q * ratio(a, b, 0.180625 - q * q);
+    double r = sqrt(-real_log(q < 0 ? p : 1 - p));
+    double z = r <= 5 ? ratio(c, d, r - 1.6) : ratio(e, f, r - 5);
+    return q < 0 ? -z : z;
+}

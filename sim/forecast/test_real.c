@@ -1,0 +1,91 @@
+/* The same bits everywhere, and near enough to the truth. */
+#include "tests/support/test.h"
+
+#include "sim/base/rng.h"
+#include "sim/forecast/real.h"
+
+#include <float.h>
+#include <math.h>
+
+/* Error of y in units of its last place. */
+static double error_in_ulps(double y, long double truth)
+{
+    double t = (double)truth, ulp = nextafter(fabs(t), INFINITY) - fabs(t);
+    return (double)(fabsl((long double)y - truth) / (long double)ulp);
+}
+
+static void logarithms_are_near(void **state)
+{
+    struct rng r = rng_stream(1, "log", 0, 0);
+    double worst = 0;
+    for (int i = 0; i < 200000; i++) {
+        double x = exp2(rng_unit(&r) * (i % 2 ? 4 : 2000) - (i % 2 ? 2 : 1000));
+        worst = fmax(worst, error_in_ulps(real_log(x), logl(x)));
+    }
+    assert_true(worst < 2);
+    assert_true(real_log(1) == 0);
+    assert_true(error_in_ulps(real_log(0x1p-1074), logl(0x1p-1074L)) < 2);
+    assert_true(error_in_ulps(real_log(DBL_MAX), logl(DBL_MAX)) < 2);
+    assert_true(error_in_ulps(real_log(nextafter(1, 2)), logl(nextafter(1, 2))) < 2);
+    assert_true(error_in_ulps(real_log(nextafter(1, 0)), logl(nextafter(1, 0))) < 2);
+}
+
+static void exponentials_are_near(void **state)
+{
+    struct rng r = rng_stream(1, "exp", 0, 0);
+    double worst = 0;
+    for (int i = 0; i < 200000; i++) {
+        double x = (rng_unit(&r) - 0.5) * (i % 2 ? 2 : 1400);
+        worst = fmax(worst, error_in_ulps(real_exp(x), expl(x)));
+    }
+    assert_true(worst < 2);
+    assert_true(real_exp(0) == 1);
+    assert_true(real_exp(-800) == 0);
+    assert_true(isinf(real_exp(800)));
+    assert_true(real_exp(-740) > 0);
+    assert_true(fabs(real_pow(2, 10) - 1024) < 1e-10);
+}
+
+static void normal_quantiles_are_those_of_tables(void **state)
+{
+    /* AS 241's own test values, and the mirror. */
+    assert_true(fabs(real_normal_quantile(0.25) + 0.6744897501960817) < 1e-15);
+    assert_true(fabs(real_normal_quantile(0.001) + 3.090232306167814) < 1e-14);
+    assert_true(fabs(real_normal_quantile(1e-20) + 9.262340089798408) < 1e-13);
+    assert_true(real_normal_quantile(0.5) == 0);
+    for (double z = -8; z < 5; z += 0.01) {
+        double p = 0.5 * erfc(-z / sqrt(2));
+        assert_true(fabs(real_normal_quantile(p) - z) < 1e-9 * (1 + exp(z * z / 2 - 12)));
+    }
+}
+
+static uint64_t digest(double (*f)(double), double lo, double hi)
+{
+    struct rng r = rng_stream(7, "digest", 0, 0);
+    uint64_t sum = 0;
+    for (int i = 0; i < 100000; i++) {
+        double y = f(lo + (hi - lo) * rng_unit(&r));
+        uint64_t b;
+        memcpy(&b, &y, sizeof b);
+        sum = (sum ^ b) * 0x100000001b3ULL;
+    }
+    return sum;
+}
+
+static void bits_are_the_same_on_every_machine(void **state)
+{
+    assert_int_equal(digest(real_log, 1e-3, 1e6), UINT64_C(0xbb1b656b26fe6e77));
+    assert_int_equal(digest(real_exp, -50, 50), UINT64_C(0x7661566e34abaa97));
+    assert_int_equal(digest(real_normal_quantile, 1e-9, 1 - 1e-9), UINT64_C(0x980cd3dccac5cdbb));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logarithms_are_near),
+        cmocka_unit_test(exponentials_are_near),
+        cmocka_unit_test(normal_quantiles_are_those_of_tables),
+        cmocka_unit_test(bits_are_the_same_on_every_machine),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
