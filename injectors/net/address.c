@@ -33,7 +33,11 @@ static int address_check(const struct scenario *s, const struct step *step, stru
                        p->device ? "device" : "address");
     if (p->network && p->device)
         return err_set(err, EINVAL, "give one of 'network' and 'device', not both");
-    if (attached_of(s, p->host))
+    const struct host *h = attached_of(s, p->host);
+    if (h && h->here && !p->network && strcmp(p->device ? p->device : "", h->here->interface) != 0)
+        return err_set(err, EINVAL, "%s is the interface %s and nothing else: say 'device: %s'",
+                       h->name, h->here->interface, h->here->interface);
+    if (h)
         return p->network ? err_set(err, EINVAL,
                                     "'network' is for hosts of the lab: of %s, which others made, "
                                     "name the 'device'",

@@ -40,8 +40,17 @@ static int route_check(const struct scenario *s, const struct step *step, struct
 {
     const struct route_params *p = step->params;
     struct inet_prefix to, via;
+    const struct host *h = p->host->host ? scenario_host(s, p->host->host) : NULL;
     int r = inject_target_check(p->host, "host", err);
-    return r < 0 ? r : read_to(p, &to, &via, err);
+    if (r < 0 || (r = read_to(p, &to, &via, err)) < 0)
+        return r;
+    if (h && h->here)
+        return err_set(
+            err, EINVAL,
+            "%s is an interface of this machine: its routes are those of the whole machine "
+            "and are not withdrawn; take 'address', 'link' or 'network'",
+            h->name);
+    return 0;
 }
 
 static int route_plan(const struct inject_env *env, const struct step *step, json_t *texts,

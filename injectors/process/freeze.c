@@ -7,6 +7,9 @@
  * comes, since all that is needed is the group's name. What they start meanwhile (nothing, they are
  * frozen) or have just started stands in the same group.
  *
+ * A host that others made and that has a control group to itself (a unit, a container) is frozen as a
+ * whole in that group: nothing is moved, and undone is thawed.
+ *
  * Kept in the journal also for hosts of a lab: the group outlives us, and of v1 a frozen process
  * cannot even be killed before it is thawed.
  */
@@ -33,7 +36,8 @@ struct freeze_state {
     const struct freeze_params *params;
     struct targets targets;
     const char *step;
-    struct cgroup group;
+    struct cgroup above, group; /* group: ours below it, or the same: the host's own as a whole */
+    bool whole;
     size_t n;        /* processes in it, when it was frozen */
     nsec since;      /* first look; NSEC_UNSET: not yet */
     uint64_t before; /* how often they had run by then */
@@ -68,8 +72,9 @@ static int freeze_plan(const struct inject_env *env, const struct step *step, js
     match_rule_text(&rule, &text);
     if (p->whom.expect > 0)
         buf_printf(&text, ", which must be %lld,", (long long)p->whom.expect);
-    buf_adds(&text, " moved into a control group of ours and frozen; undone by thawing it, moving "
-                    "them back and removing the group");
+    buf_adds(&text,
+             " frozen, in a control group of ours (or in the host's own as a whole); undone by "
+             "thawing it, and moving them back");
     json_array_append_new(texts, json_string(buf_text(&text)));
     return 0;
 }
@@ -83,30 +88,64 @@ static void freeze_done(void *state)
     free(st);
 }
 
+static void freeze_free(struct freeze_state **st)
+{
+    freeze_done(*st);
+}
+
+/* The group that ours will stand in, or that is frozen as a whole. */
+static int find_group(struct inject_env *env, const struct process_params *p, struct cgroup *ret,
+                      bool *ret_whole, struct err *err)
+{
+    struct cgroup own;
+    bool frozen = false;
+    struct lab_node *n = p->host->host ? lab_node(env->lab, p->host->host) : NULL;
+    const struct attached_host *a = n ? lab_node_attached(n) : NULL;
+    int r = cgroup_of(0, &own, err);
+    if (r < 0)
+        return r;
+    *ret_whole = a && (a->at.offers & ATTACH_CGROUP) && !p->process && !p->unit && !p->pid;
+    *ret = a ? a->at.cgroup : own;
+    if (!ret->dir[0])
+        return err_set(
+            err, EOPNOTSUPP,
+            "host %s: no control group of it is known; use 'stop', which does nearly the "
+            "same by SIGSTOP",
+            p->host->host);
+    if (!*ret_whole)
+        return 0;
+    if (cgroup_contains(ret, &own) || cgroup_is_root(ret))
+        return err_set(err, EINVAL, "host %s: blackstart itself stands in its control group %s",
+                       p->host->host, ret->dir);
+    r = cgroup_is_frozen(ret, &frozen, err);
+    return r == 0 && frozen
+               ? err_set(err, EALREADY, "host %s is frozen already (%s)", p->host->host, ret->dir)
+               : r;
+}
+
 /* Reads where the group will stand; who is frozen is chosen when it happens. */
 static int freeze_prepare(struct inject_env *env, const struct step *step, void **ret_state,
                           json_t **ret_undo, struct err *err)
 {
-    struct cgroup own;
-    struct freeze_state *st = NULL;
+    const struct freeze_params *p = step->params;
+    CLEANUP(freeze_free) struct freeze_state *st = calloc(1, sizeof *st);
     AUTO_BUF name = BUF_INIT;
-    int r = cgroup_of(0, &own, err);
-    if (r == 0 && (r = cgroup_writable(&own, err)) < 0)
-        return err_prefix(err, "freeze (use 'stop', which does nearly the same by SIGSTOP)");
-    if (r < 0)
-        return r;
-    st = calloc(1, sizeof *st);
     if (!st)
         return err_errno(err, ENOMEM, "preparing freeze");
-    *st = (struct freeze_state){.params = step->params, .step = step->id, .since = NSEC_UNSET};
+    *st = (struct freeze_state){.params = p, .step = step->id, .since = NSEC_UNSET};
+    int r = find_group(env, &p->whom, &st->above, &st->whole, err);
+    if (r == 0 && (r = cgroup_writable(&st->above, err)) < 0)
+        return err_prefix(err, "freeze (use 'stop', which does nearly the same by SIGSTOP)");
     buf_printf(&name, "blackstart-%s-%s", env->run_id, step->id);
-    r = cgroup_below(&own, buf_text(&name), &st->group, err);
-    if (r < 0) {
-        free(st);
+    if (r == 0 && st->whole)
+        st->group = st->above;
+    else if (r == 0)
+        r = cgroup_below(&st->above, buf_text(&name), &st->group, err);
+    if (r < 0)
         return r;
-    }
-    *ret_undo = json_pack("{s:b,s:s,s:s}", "v1", own.v1, "group", st->group.dir, "back", own.dir);
-    *ret_state = st;
+    *ret_undo = json_pack("{s:b,s:s,s:s*}", "v1", st->group.v1, "group", st->group.dir, "back",
+                          st->whole ? NULL : st->above.dir);
+    *ret_state = steal_ptr(st);
     return 0;
 }
 
@@ -116,6 +155,20 @@ static bool is_among(const pid_t *pids, size_t n, pid_t pid)
         if (pids[i] == pid)
             return true;
     return false;
+}
+
+/* Everything is moved back to one group, so it must come from there. */
+static int stands_above(const struct freeze_state *st, struct lab_node *n, pid_t pid,
+                        struct err *err)
+{
+    struct cgroup now;
+    int r = lab_node_attached(n) ? cgroup_of(pid, &now, err) : 0;
+    if (r < 0 || !lab_node_attached(n) || strcmp(now.dir, st->above.dir) == 0)
+        return r;
+    return err_set(err, EXDEV,
+                   "host %s: process %d stands in the control group %s, not with the others in %s: "
+                   "freeze them apart, by 'process' or 'pid'",
+                   lab_node_name(n), (int)pid, now.dir, st->above.dir);
 }
 
 /* Moves what matches and is not in the group yet; *ret_moved: how many. */
@@ -133,7 +186,9 @@ static int gather(struct freeze_state *st, struct lab_node *n, const struct matc
     for (size_t i = 0; r == 0 && i < match_count(set); i++) {
         if (!pids[i] || is_among(inside, count, pids[i]))
             continue;
-        r = cgroup_move(&st->group, pids[i], err);
+        r = stands_above(st, n, pids[i], err);
+        if (r == 0)
+            r = cgroup_move(&st->group, pids[i], err);
         moved += r == 0;
         r = r == -ESRCH ? 0 : r; /* it has ended meanwhile */
     }
@@ -179,12 +234,12 @@ static int freeze_apply(struct inject_env *env, void *state, struct inject_resul
     if (r < 0)
         return r;
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
-    r = cgroup_make(&st->group, err);
-    for (size_t i = 0; r == 0 && i < st->targets.n; i++)
+    r = st->whole ? 0 : cgroup_make(&st->group, err);
+    for (size_t i = 0; r == 0 && i < st->targets.n && !st->whole; i++)
         r = gather_all(env, st, i, err);
     if (r == 0)
         r = cgroup_freeze(&st->group, true, FREEZE_WITHIN, err);
-    for (size_t i = 0; r == 0 && i < st->targets.n; i++)
+    for (size_t i = 0; r == 0 && i < st->targets.n && !st->whole; i++)
         r = gather_all(env, st, i, err); /* what the last of them had started before it froze */
     if (r == 0)
         r = count_inside(st, &st->n, err);
@@ -296,6 +351,8 @@ static int freeze_revert(struct inject_env *env, const json_t *undo, struct inje
     snprintf(group.dir, sizeof group.dir, "%s", jsonx_str(undo, "group", ""));
     snprintf(back.dir, sizeof back.dir, "%s", jsonx_str(undo, "back", ""));
     struct err why = ERR_INIT;
+    bool was_frozen = false;
+    (void)cgroup_is_frozen(&group, &was_frozen, NULL); /* for the words alone */
     int r = cgroup_freeze(&group, false, FREEZE_WITHIN, &why);
     bool there = r != -ENOENT && r != -ENODEV;
     if (r < 0 && there) {
@@ -303,7 +360,8 @@ static int freeze_revert(struct inject_env *env, const json_t *undo, struct inje
             *err = why;
         return r;
     }
-    for (int round = 0; there && round < ROUNDS_MAX; round++) {
+    const bool whole = !back.dir[0];
+    for (int round = 0; there && !whole && round < ROUNDS_MAX; round++) {
         free(steal_ptr(pids));
         r = cgroup_pids(&group, &pids, &n, err);
         for (size_t i = 0; r == 0 && i < n; i++) {
@@ -315,13 +373,14 @@ static int freeze_revert(struct inject_env *env, const json_t *undo, struct inje
         if (n == 0)
             break;
     }
-    r = there ? cgroup_remove(&group, err) : 0;
+    r = there && !whole ? cgroup_remove(&group, err) : 0;
     if (r < 0)
         return r;
-    if (there)
-        json_array_append_new(changes, json_sprintf("control group %s thawed, its processes moved "
-                                                    "back, and removed",
-                                                    group.dir));
+    if (there && (was_frozen || !whole))
+        json_array_append_new(changes, json_sprintf("control group %s thawed%s", group.dir,
+                                                    whole ? ""
+                                                          : ", its processes moved back, and "
+                                                            "removed"));
     at.hi = nsec_now(CLOCK_MONOTONIC);
     *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
     return 0;
@@ -358,6 +417,7 @@ static const struct injector freeze_injector = {
     .lasts = true,
     .holds = true,
     .kept = true,
+    .attaches = ATTACH_PROCESSES,
     .means = freeze_means,
     .check = freeze_check,
     .supported = freeze_supported,

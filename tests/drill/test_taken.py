@@ -4,6 +4,8 @@ end, and when runner and warden die. SHOWS lines are read by tests/shown.py.
 import glob
 import os
 import signal
+import socket
+import subprocess
 import unittest
 
 import foreign
@@ -158,6 +160,77 @@ class Frozen(unittest.TestCase):
         wait_until(lambda: not harness.processes_of(d.token))
         self.assertEqual(harness.processes_of(d.token), [])
         self.assertEqual(groups(), before)
+        self.assertEqual(foreign.journals(), [])
+
+
+OTHERS = """
+blackstart: 1
+name: others
+services:
+  web: {rto: 500ms}
+hosts:
+  worker: {process: {pid: %d}, allow: true}
+probes:
+  web: {service: web, host: worker, tcp: "127.0.0.1:%d", every: 25ms, timeout: 60ms, stable: 100ms}
+script:
+  - {id: still, at: 200ms, %sfreeze: {host: worker}}
+settle: 100ms
+horizon: 1500ms
+"""
+
+
+class FrozenOthers(unittest.TestCase):
+    """A process that others have started."""
+
+    def setUp(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.worker = subprocess.Popen([os.path.join(harness.SUPPORT, "stampd"), "--port", str(self.port)],
+                                       stdout=subprocess.DEVNULL)
+        self.addCleanup(self.worker.wait)
+        self.addCleanup(self.worker.kill)
+        wait_until(lambda: self.answers())
+        self.before = groups(), self.group()
+
+    def answers(self):
+        with socket.socket() as s:
+            s.settimeout(1)
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def group(self):
+        with open("/proc/%d/cgroup" % self.worker.pid) as f:
+            return f.read()
+
+    def drill(self, how=""):
+        d = Drill(OTHERS % (self.worker.pid, self.port, how), "--yes")
+        self.addCleanup(d.remove)
+        return d
+
+    def test_to_its_end(self):
+        """SHOWS freeze: process: applied verified undone"""
+        d = self.drill("for: 300ms, ").run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertTrue(d.events("undo")[0]["ok"])
+        self.assertTrue(d.events("clean")[-1]["clean"], d.explain())
+        self.assertEqual((groups(), self.group()), self.before)
+        self.assertIsNone(self.worker.poll())
+
+    def test_after_runner_and_warden_died(self):
+        """SHOWS freeze: process: undone-after-kill"""
+        d = self.drill().start()
+        wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
+                   d.events("verify"), timeout=20)
+        self.assertNotEqual(self.group(), self.before[1])
+        warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
+        os.kill(warden, signal.SIGKILL)
+        d.process.kill()
+        d.finish()
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("thawed", text)
+        self.assertEqual((groups(), self.group()), self.before)
+        self.assertIsNone(self.worker.poll())
         self.assertEqual(foreign.journals(), [])
 
 
