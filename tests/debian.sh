@@ -28,11 +28,14 @@ drills='redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsutils curl
     prometheus-alertmanager'
 testing='python3 python3-jsonschema python3-ruamel.yaml nftables iptables jq universal-ctags
     binutils clang-format openssl groff-base shellcheck procps systemd-journal-remote'
+containers='docker.io podman runc conmon containernetworking-plugins busybox-static'
 emulating='qemu-system-x86 kmod' # 83 MB on disk, the emulator's own packages among them
 # The services that come with these packages, by the package that brings them.
 services='keepalived:keepalived nginx-light:nginx redis-server:redis-server
     redis-sentinel:redis-sentinel etcd-server:etcd prometheus:prometheus
-    prometheus-alertmanager:prometheus-alertmanager'
+    prometheus-alertmanager:prometheus-alertmanager docker.io:docker docker.io:docker.socket
+    docker.io:containerd podman:podman podman:podman.socket podman:podman-restart
+    podman:podman-auto-update podman:podman-auto-update.timer'
 
 say()
 {
@@ -133,13 +136,13 @@ drill)
     drill
     ;;
 test)
-    packages $building $running $first_drill $drills $testing $emulating
+    packages $building $running $first_drill $drills $testing $containers $emulating
     build
     fetch_kernel
     run_tests
     ;;
 packages)
-    packages $building $running $first_drill $drills $testing $emulating
+    packages $building $running $first_drill $drills $testing $containers $emulating
     ;;
 build)
     packages $building $running

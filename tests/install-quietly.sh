@@ -13,9 +13,17 @@ policy=/usr/sbin/policy-rc.d
 kept=$policy.kept-by-blackstart
 mark='# made by blackstart tests/install-quietly.sh for the time of one installation'
 
+unit() # SERVICE, or a unit of another kind by its whole name (docker.socket)
+{
+    case $1 in
+    *.socket | *.timer | *.service) echo "$1" ;;
+    *) echo "$1.service" ;;
+    esac
+}
+
 enabled() # SERVICE
 {
-    for link in /etc/rc[2-5].d/S[0-9][0-9]"$1" /etc/systemd/system/*.wants/"$1".service; do
+    for link in /etc/rc[2-5].d/S[0-9][0-9]"$1" /etc/systemd/system/*.wants/"$(unit "$1")"; do
         [ ! -L "$link" ] || return 0
     done
     return 1
@@ -28,8 +36,10 @@ put_back()
         sed -n 's/^# not enabled: //p' "$policy" | tr ' ' '\n' | while read -r service; do
             if enabled "$service"; then
                 update-rc.d "$service" disable >/dev/null 2>&1 || :
+                # It serves nobody but a package's own scripts, by this variable.
                 ! command -v deb-systemd-helper >/dev/null ||
-                    deb-systemd-helper disable "$service.service" >/dev/null 2>&1 || :
+                    DPKG_MAINTSCRIPT_PACKAGE=none deb-systemd-helper disable \
+                        "$(unit "$service")" >/dev/null 2>&1 || :
             fi
         done
         rm -f "$policy"

@@ -35,7 +35,7 @@ struct http_request {
     enum http_outcome outcome;
     long status;
     size_t body_max;
-    bool body_cut;
+    bool body_cut, stop_when_cut;
     struct buf head, body;
     char detail[CURL_ERROR_SIZE + 64], curl_error[CURL_ERROR_SIZE];
     void (*on_done)(struct http_request *r, const struct http_answer *a, void *data);
@@ -140,7 +140,7 @@ static size_t take_body(char *text, size_t one, size_t n, void *data)
     size_t room = r->body_max - r->body.len;
     buf_add(&r->body, text, n * one < room ? n * one : room);
     r->body_cut |= n * one > room;
-    return n * one;
+    return r->body_cut && r->stop_when_cut ? CURL_WRITEFUNC_ERROR : n * one;
 }
 
 static size_t take_header(char *text, size_t one, size_t n, void *data)
@@ -240,6 +240,8 @@ static void request_end(struct http_request *r, CURLcode code, nsec end)
     curl_easy_getinfo(r->easy, CURLINFO_OS_ERRNO, &os_errno);
     r->end = end;
     r->outcome = outcome_of_curl(code, (int)os_errno);
+    if (code == CURLE_WRITE_ERROR && r->body_cut) /* we have stopped it */
+        r->outcome = HTTP_ANSWERED;
     if (r->timeout > 0 && end - r->start > r->timeout)
         r->outcome = HTTP_TIMEOUT;
     char limit[NSEC_TEXT_MAX];
@@ -460,6 +462,8 @@ static int set_connection(struct http_request *r, const struct http_spec *spec, 
     curl_easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, spec->reuse ? 1L : 0L);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, spec->tls.no_verify ? 0L : 1L);
     curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, spec->tls.no_verify ? 0L : 2L);
+    if (spec->unix_socket)
+        curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, spec->unix_socket);
     if (spec->tls.ca) {
         curl_easy_setopt(e, CURLOPT_CAINFO, spec->tls.ca);
         curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
@@ -491,6 +495,7 @@ int http_start(struct http *h, const struct http_spec *spec, struct http_request
                                .easy = curl_easy_init(),
                                .timeout = spec->timeout,
                                .body_max = spec->body_max ? spec->body_max : BODY_MAX_DEFAULT,
+                               .stop_when_cut = spec->stop_when_cut,
                                .on_done = spec->on_done,
                                .data = spec->data};
     if (!r->easy)

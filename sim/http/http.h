@@ -54,13 +54,15 @@ struct http_tls {
 
 struct http_spec {
     const char *url;            /* http:// or https:// */
+    const char *unix_socket;    /* path of a unix socket to ask through; NULL: the URL's host */
     const char *method;         /* NULL: GET, or POST with a body */
     const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
     const char *body;           /* NULL: none */
     struct http_tls tls;
-    bool reuse;      /* may take a connection that is open, and leaves it open */
-    nsec timeout;    /* for all of it, exact; 0: none */
-    size_t body_max; /* 0: 64 KiB */
+    bool reuse;         /* may take a connection that is open, and leaves it open */
+    nsec timeout;       /* for all of it, exact; 0: none */
+    size_t body_max;    /* 0: 64 KiB */
+    bool stop_when_cut; /* what is longer is not read to its end: the connection is closed */
     void (*on_done)(struct http_request *r, const struct http_answer *a, void *data);
     void *data;
 };

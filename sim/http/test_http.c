@@ -84,6 +84,11 @@ static void bodies_are_bounded(void **state)
     assert_int_equal(g.a.outcome, HTTP_ANSWERED);
     assert_int_equal(g.a.body_n, 1000);
     assert_true(g.a.body_cut);
+    g = ask(*state, "/big", (struct http_spec){.body_max = 1000, .stop_when_cut = true});
+    assert_int_equal(g.a.outcome, HTTP_ANSWERED);
+    assert_int_equal(g.a.status, 200);
+    assert_int_equal(g.a.body_n, 1000);
+    assert_true(g.a.body_cut);
 }
 
 static void requests_say_what_was_written_and_no_more(void **state)
