@@ -36,6 +36,8 @@ struct attached_kind {
 
 /* Alphabetical. */
 #define ATTACH_KINDS(X)                                                                            \
+    X(compose)                                                                                     \
+    X(container)                                                                                   \
     X(here)                                                                                        \
     X(netns)                                                                                       \
     X(process)

@@ -79,6 +79,18 @@ struct lab_host {
 };
 
 /* The kinds of hosts that others made (sim/attach). */
+struct compose_host {
+    char *project, *service;
+    int64_t replica; /* 0: not given */
+    bool any;        /* of several the first by name */
+    char *engine;    /* "docker", "podman", the path of a socket; NULL: the usual places */
+};
+struct container_host {
+    char *name;         /* or the beginning of an id; or else: */
+    struct strv labels; /* "app=web" */
+    bool any;
+    char *engine;
+};
 struct here_host {
     char *interface; /* of this machine */
 };
@@ -93,7 +105,9 @@ struct host {
     char *name;
     struct place place;
     /* Exactly one of these says what kind of host it is; all but the first: it was made by others. */
-    struct lab_host *lab;   /* made by us */
+    struct lab_host *lab; /* made by us */
+    struct compose_host *compose;
+    struct container_host *container;
     struct here_host *here; /* an interface of this machine */
     char *netns;            /* a network namespace; name or path */
     struct process_host *process;

@@ -22,7 +22,7 @@ MAY = {
     "sim/judge": "sim/base sim/model",
     "sim/record": "sim/base",
     "sim/impair": "sim/base sim/loop sim/kernel",
-    "sim/attach": "sim/base sim/kernel sim/model",
+    "sim/attach": "sim/base sim/loop sim/kernel sim/model sim/http",
     "sim/lab": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach",
     "sim/http": "sim/base sim/loop",
     "sim/watch": "sim/base sim/loop sim/kernel sim/model sim/judge sim/attach sim/lab sim/http",

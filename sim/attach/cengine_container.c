@@ -1,5 +1,5 @@
-/* Containers as an engine tells of them: read, found, and what happened to them. See engine.h. */
-#include "sim/attach/engine_ask.h"
+/* Containers as an engine tells of them: read, found, and what happened to them. See cengine.h. */
+#include "sim/attach/cengine_ask.h"
 
 #include "sim/base/jsonx.h"
 
@@ -18,22 +18,22 @@
 
 /* --- One -------------------------------------------------------------------------------------- */
 
-void engine_container_done(struct engine_container *c)
+void cengine_container_done(struct cengine_container *c)
 {
     free(c->id);
     free(c->name);
     free(c->image);
     free(c->state);
     json_decref(c->labels);
-    *c = (struct engine_container){0};
+    *c = (struct cengine_container){0};
 }
 
-const char *engine_label(const struct engine_container *c, const char *name)
+const char *cengine_label(const struct cengine_container *c, const char *name)
 {
     return jsonx_str(c->labels, name, NULL);
 }
 
-void engine_container_text(const struct engine_container *c, struct buf *out)
+void cengine_container_text(const struct cengine_container *c, struct buf *out)
 {
     buf_printf(out, "%s (%.*s)", c->name, ID_SHOWN, c->id);
 }
@@ -53,8 +53,8 @@ static bool is_id(const char *s)
 }
 
 /* An answer of GET /containers/ID/json. */
-static int read_container(const struct engine *e, const char *path, const json_t *j,
-                          struct engine_container *ret, struct err *err)
+static int read_container(const struct cengine *e, const char *path, const json_t *j,
+                          struct cengine_container *ret, struct err *err)
 {
     const json_t *state = json_object_get(j, "State"), *config = json_object_get(j, "Config"),
                  *host = json_object_get(j, "HostConfig");
@@ -62,13 +62,13 @@ static int read_container(const struct engine *e, const char *path, const json_t
                *status = jsonx_str(state, "Status", NULL);
     int64_t pid = jsonx_int(state, "Pid", -1);
     if (!is_id(id) || !name || !*name)
-        return engine_odd(e, path, "no id or no name of a container", err);
+        return cengine_odd(e, path, "no id or no name of a container", err);
     if (!status || !json_is_object(config) || pid < 0 || pid > INT_MAX)
-        return engine_odd(e, path, "the container's state is missing", err);
+        return cengine_odd(e, path, "the container's state is missing", err);
     const json_t *labels = json_object_get(config, "Labels");
     const char *policy = jsonx_str(json_object_get(host, "RestartPolicy"), "Name", "no");
     int64_t stop_after = jsonx_int(config, "StopTimeout", 10);
-    *ret = (struct engine_container){
+    *ret = (struct cengine_container){
         .id = copy(id),
         .name = copy(name + (*name == '/')),
         .image = copy(jsonx_str(config, "Image", "")),
@@ -83,26 +83,26 @@ static int read_container(const struct engine *e, const char *path, const json_t
     return 0;
 }
 
-static int inspect(struct engine *e, const char *which, struct engine_container *ret,
+static int inspect(struct cengine *e, const char *which, struct cengine_container *ret,
                    struct err *err)
 {
     AUTO_BUF path = BUF_INIT;
     AUTO_JSON *answer = NULL;
     buf_adds(&path, "/containers/");
-    engine_escape(which, &path);
+    cengine_escape(which, &path);
     buf_adds(&path, "/json");
-    int r = engine_get(e, buf_text(&path), &answer, err);
+    int r = cengine_get(e, buf_text(&path), &answer, err);
     return r < 0 ? r : read_container(e, buf_text(&path), answer, ret, err);
 }
 
 /* Names that do exist help whoever mistyped one. */
-static int say_none(struct engine *e, const char *which, struct err *err)
+static int say_none(struct cengine *e, const char *which, struct err *err)
 {
     AUTO_JSON *all = NULL;
     AUTO_BUF names = BUF_INIT;
     size_t i, n = 0;
     const json_t *c;
-    if (engine_get(e, "/containers/json?all=true", &all, NULL) == 0)
+    if (cengine_get(e, "/containers/json?all=true", &all, NULL) == 0)
         json_array_foreach (all, i, c) {
             const char *name = json_string_value(json_array_get(json_object_get(c, "Names"), 0));
             if (name && n++ < NAMED_AT_MOST)
@@ -110,12 +110,12 @@ static int say_none(struct engine *e, const char *which, struct err *err)
         }
     if (n > NAMED_AT_MOST)
         buf_printf(&names, " and %zu more", n - NAMED_AT_MOST);
-    return err_set(err, ENOENT, "%s (%s) has no container '%s'; it has %s", engine_name(e),
-                   engine_socket(e), which, n ? buf_text(&names) : "none");
+    return err_set(err, ENOENT, "%s (%s) has no container '%s'; it has %s", cengine_name(e),
+                   cengine_socket(e), which, n ? buf_text(&names) : "none");
 }
 
-int engine_inspect(struct engine *e, const char *which, struct engine_container *ret,
-                   struct err *err)
+int cengine_inspect(struct cengine *e, const char *which, struct cengine_container *ret,
+                    struct err *err)
 {
     struct err why = ERR_INIT;
     int r = inspect(e, which, ret, &why);
@@ -128,15 +128,15 @@ int engine_inspect(struct engine *e, const char *which, struct engine_container 
 
 /* --- Several ---------------------------------------------------------------------------------- */
 
-void engine_list_done(struct engine_list *l)
+void cengine_list_done(struct cengine_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
-        engine_container_done(&l->items[i]);
+        cengine_container_done(&l->items[i]);
     free(l->items);
-    *l = (struct engine_list){0};
+    *l = (struct cengine_list){0};
 }
 
-void engine_query_text(const struct engine_query *q, struct buf *out)
+void cengine_query_text(const struct cengine_query *q, struct buf *out)
 {
     if (q->name) {
         buf_printf(out, "container %s", q->name);
@@ -159,7 +159,7 @@ static void add_label(json_t *all, const char *name, const char *value)
 }
 
 /* "/containers/json?filters={"label":[…]}": those that run, paused ones too. */
-static void list_path(const struct engine_query *q, struct buf *path)
+static void list_path(const struct cengine_query *q, struct buf *path)
 {
     AUTO_JSON *labels = json_array();
     AUTO_BUF filters = BUF_INIT;
@@ -176,31 +176,31 @@ static void list_path(const struct engine_query *q, struct buf *path)
     AUTO_JSON *all = json_pack("{s:O}", "label", labels);
     jsonx_dump(all, &filters);
     buf_adds(path, "/containers/json?filters=");
-    engine_escape(buf_text(&filters), path);
+    cengine_escape(buf_text(&filters), path);
 }
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct engine_container *)a)->name,
-                  ((const struct engine_container *)b)->name);
+    return strcmp(((const struct cengine_container *)a)->name,
+                  ((const struct cengine_container *)b)->name);
 }
 
-static bool is_one_off(const struct engine_container *c)
+static bool is_one_off(const struct cengine_container *c)
 {
-    const char *word = engine_label(c, COMPOSE_ONE_OFF);
+    const char *word = cengine_label(c, COMPOSE_ONE_OFF);
     return word && strcmp(word, "True") == 0;
 }
 
 /* The list tells neither processes nor all of the state: each is asked for. One that ended in between
  * is none. */
-static int inspect_all(struct engine *e, const char *path, const json_t *answer,
-                       struct engine_list *ret, struct err *err)
+static int inspect_all(struct cengine *e, const char *path, const json_t *answer,
+                       struct cengine_list *ret, struct err *err)
 {
     AUTO_CONTAINERS all = {0};
     size_t i;
     const json_t *one;
     if (!json_is_array(answer))
-        return engine_odd(e, path, "no list of containers", err);
+        return cengine_odd(e, path, "no list of containers", err);
     all.items = calloc(json_array_size(answer) + 1, sizeof *all.items);
     if (!all.items)
         abort();
@@ -208,7 +208,7 @@ static int inspect_all(struct engine *e, const char *path, const json_t *answer,
         const char *id = jsonx_str(one, "Id", "");
         struct err why = ERR_INIT;
         if (!is_id(id))
-            return engine_odd(e, path, "a container without an id", err);
+            return cengine_odd(e, path, "a container without an id", err);
         int r = inspect(e, id, &all.items[all.n], &why);
         if (r == -ENOENT)
             continue;
@@ -217,35 +217,35 @@ static int inspect_all(struct engine *e, const char *path, const json_t *answer,
         if (r < 0)
             return r;
         if (all.items[all.n].pid == 0 || is_one_off(&all.items[all.n]))
-            engine_container_done(&all.items[all.n]);
+            cengine_container_done(&all.items[all.n]);
         else
             all.n++;
     }
     qsort(all.items, all.n, sizeof *all.items, by_name);
     *ret = all;
-    all = (struct engine_list){0};
+    all = (struct cengine_list){0};
     return 0;
 }
 
-int engine_find(struct engine *e, const struct engine_query *q, struct engine_list *ret,
-                struct err *err)
+int cengine_find(struct cengine *e, const struct cengine_query *q, struct cengine_list *ret,
+                 struct err *err)
 {
     AUTO_BUF path = BUF_INIT;
     AUTO_JSON *answer = NULL;
     if (q->name) {
-        struct engine_container *one = calloc(1, sizeof *one);
+        struct cengine_container *one = calloc(1, sizeof *one);
         if (!one)
             abort();
-        int r = engine_inspect(e, q->name, one, err);
+        int r = cengine_inspect(e, q->name, one, err);
         if (r < 0) {
             free(one);
             return r;
         }
-        *ret = (struct engine_list){.items = one, .n = 1};
+        *ret = (struct cengine_list){.items = one, .n = 1};
         return 0;
     }
     list_path(q, &path);
-    int r = engine_get(e, buf_text(&path), &answer, err);
+    int r = cengine_get(e, buf_text(&path), &answer, err);
     return r < 0 ? r : inspect_all(e, buf_text(&path), answer, ret, err);
 }
 
@@ -253,17 +253,18 @@ int engine_find(struct engine *e, const struct engine_query *q, struct engine_li
 
 /* Docker takes fractions of seconds, podman whole ones alone: an end of its that still lies ahead is
  * waited for, at most a second. */
-static void add_instant(const struct engine *e, const char *key, nsec at, bool up, struct buf *path)
+static void add_instant(const struct cengine *e, const char *key, nsec at, bool up,
+                        struct buf *path)
 {
-    if (engine_is_podman(e))
+    if (cengine_is_podman(e))
         buf_printf(path, "%s=%lld", key, (long long)((at + (up ? NSEC_SEC - 1 : 0)) / NSEC_SEC));
     else
         buf_printf(path, "%s=%lld.%09lld", key, (long long)(at / NSEC_SEC),
                    (long long)(at % NSEC_SEC));
 }
 
-int engine_events(struct engine *e, const char *id, nsec since, nsec until, json_t **ret,
-                  struct err *err)
+int cengine_events(struct cengine *e, const char *id, nsec since, nsec until, json_t **ret,
+                   struct err *err)
 {
     AUTO_JSON *filters = json_pack("{s:[s]}", "container", id);
     AUTO_JSON *answer = NULL, *all = json_array();
@@ -274,8 +275,8 @@ int engine_events(struct engine *e, const char *id, nsec since, nsec until, json
     add_instant(e, "since", since, false, &path);
     add_instant(e, "&until", until, true, &path);
     buf_adds(&path, "&filters=");
-    engine_escape(buf_text(&text), &path);
-    int r = engine_get_lines(e, buf_text(&path), &answer, err);
+    cengine_escape(buf_text(&text), &path);
+    int r = cengine_get_lines(e, buf_text(&path), &answer, err);
     if (r < 0)
         return r;
     size_t i;
@@ -284,7 +285,7 @@ int engine_events(struct engine *e, const char *id, nsec since, nsec until, json
         const char *action = jsonx_str(one, "Action", jsonx_str(one, "status", NULL));
         int64_t at = jsonx_int(one, "timeNano", jsonx_int(one, "time", 0) * NSEC_SEC);
         if (!action || at <= 0)
-            return engine_odd(e, "/events", "an event without action or time", err);
+            return cengine_odd(e, "/events", "an event without action or time", err);
         json_array_append_new(
             all, json_pack("{s:I,s:o}", "at", (json_int_t)at, "action", jsonx_new_text(action)));
     }

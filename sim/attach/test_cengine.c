@@ -1,7 +1,7 @@
 /* Container engines as they answer, and as they should not: over a unix socket, by a fake. */
 #include "tests/support/test.h"
 
-#include "sim/attach/engine_ask.h"
+#include "sim/attach/cengine_ask.h"
 #include "sim/base/jsonx.h"
 #include "tests/support/enginefake.h"
 
@@ -87,7 +87,7 @@ static const struct enginefake_reply other[] = {
 struct fixture {
     char dir[32], socket[64];
     struct enginefake fake;
-    struct engine *e;
+    struct cengine *e;
 };
 
 static void stand(struct fixture *f, const struct enginefake_reply *replies, size_t n)
@@ -115,7 +115,7 @@ static int set_up(void **state)
     struct fixture *f = *state = fixture_new();
     stand(f, docker, ARRAY_SIZE(docker));
     struct err err = ERR_INIT;
-    if (engine_open(f->socket, &f->e, &err) < 0)
+    if (cengine_open(f->socket, &f->e, &err) < 0)
         fail_msg("%s", err.text);
     return 0;
 }
@@ -123,7 +123,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    engine_free(f->e);
+    cengine_free(f->e);
     enginefake_stop(&f->fake);
     unlink(f->socket);
     rmdir(f->dir);
@@ -142,20 +142,20 @@ static void assert_says(const struct err *err, int r, int code, const char *part
 static void it_says_who_it_is(void **state)
 {
     struct fixture *f = *state;
-    assert_string_equal(engine_name(f->e), "docker 20.10.24");
-    assert_string_equal(engine_socket(f->e), f->socket);
+    assert_string_equal(cengine_name(f->e), "docker 20.10.24");
+    assert_string_equal(cengine_socket(f->e), f->socket);
     enginefake_stop(&f->fake);
-    engine_free(f->e);
+    cengine_free(f->e);
     stand(f, podman, ARRAY_SIZE(podman));
-    assert_int_equal(engine_open(f->socket, &f->e, NULL), 0);
-    assert_string_equal(engine_name(f->e), "podman 4.3.1");
+    assert_int_equal(cengine_open(f->socket, &f->e, NULL), 0);
+    assert_string_equal(cengine_name(f->e), "podman 4.3.1");
 }
 
 static void a_container_is_read(void **state)
 {
     struct fixture *f = *state;
     AUTO_CONTAINER c = {0};
-    assert_int_equal(engine_inspect(f->e, "pg-1", &c, NULL), 0);
+    assert_int_equal(cengine_inspect(f->e, "pg-1", &c, NULL), 0);
     assert_string_equal(c.id, PG_ID);
     assert_string_equal(c.name, "pg-1");
     assert_string_equal(c.image, "shop:1");
@@ -164,10 +164,10 @@ static void a_container_is_read(void **state)
     assert_int_equal(c.stop_after, 3);
     assert_true(c.restarts);
     assert_false(c.paused || c.host_net);
-    assert_string_equal(engine_label(&c, "env"), "production");
-    assert_null(engine_label(&c, "other"));
+    assert_string_equal(cengine_label(&c, "env"), "production");
+    assert_null(cengine_label(&c, "other"));
     AUTO_BUF text = BUF_INIT;
-    engine_container_text(&c, &text);
+    cengine_container_text(&c, &text);
     assert_string_equal(buf_text(&text), "pg-1 (3f5a0c2d91be)");
 }
 
@@ -175,12 +175,12 @@ static void those_that_match_are_found(void **state)
 {
     struct fixture *f = *state;
     char *labels[] = {(char[]){"app=web"}, (char[]){"b c"}};
-    struct engine_query by_label = {.labels = {labels, 2}};
-    struct engine_query by_compose = {.project = "shop", .service = "web", .replica = 2};
-    struct engine_query by_name = {.name = "pg-1"};
+    struct cengine_query by_label = {.labels = {labels, 2}};
+    struct cengine_query by_compose = {.project = "shop", .service = "web", .replica = 2};
+    struct cengine_query by_name = {.name = "pg-1"};
     {
         AUTO_CONTAINERS l = {0};
-        assert_int_equal(engine_find(f->e, &by_label, &l, NULL), 0);
+        assert_int_equal(cengine_find(f->e, &by_label, &l, NULL), 0);
         /* Neither what has ended, nor what was started by hand, nor what went away meanwhile. */
         assert_int_equal(l.n, 2);
         assert_string_equal(l.items[0].name, "pg-1");
@@ -189,19 +189,19 @@ static void those_that_match_are_found(void **state)
     }
     {
         AUTO_CONTAINERS l = {0};
-        assert_int_equal(engine_find(f->e, &by_compose, &l, NULL), 0);
+        assert_int_equal(cengine_find(f->e, &by_compose, &l, NULL), 0);
         assert_int_equal(l.n, 1);
         assert_int_equal(l.items[0].pid, 4712);
     }
     AUTO_CONTAINERS l = {0};
-    assert_int_equal(engine_find(f->e, &by_name, &l, NULL), 0);
+    assert_int_equal(cengine_find(f->e, &by_name, &l, NULL), 0);
     assert_int_equal(l.n, 1);
-    const struct engine_query *all[] = {&by_label, &by_compose, &by_name};
+    const struct cengine_query *all[] = {&by_label, &by_compose, &by_name};
     const char *words[] = {"a container labelled app=web and b c",
                            "service web of the compose project shop, replica 2", "container pg-1"};
     for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
         AUTO_BUF text = BUF_INIT;
-        engine_query_text(all[i], &text);
+        cengine_query_text(all[i], &text);
         assert_string_equal(buf_text(&text), words[i]);
     }
 }
@@ -209,9 +209,9 @@ static void those_that_match_are_found(void **state)
 static void one_that_is_not_there_is_said_with_those_that_are(void **state)
 {
     struct fixture *f = *state;
-    struct engine_container c;
+    struct cengine_container c;
     struct err err = ERR_INIT;
-    int r = engine_inspect(f->e, "pg 2/..", &c, &err);
+    int r = cengine_inspect(f->e, "pg 2/..", &c, &err);
     assert_says(&err, r, ENOENT, "has no container 'pg 2/..'; it has pg-1, shop-web-1");
 }
 
@@ -219,28 +219,28 @@ static void commands_are_done_refused_or_needless(void **state)
 {
     struct fixture *f = *state;
     struct err err = ERR_INIT;
-    struct engine_command c = {.verb = ENGINE_PAUSE, .id = PG_ID, .grace = NSEC_UNSET};
-    assert_int_equal(engine_do(f->e, &c, NULL), 0);
-    c.verb = ENGINE_UNPAUSE;
-    assert_says(&err, engine_do(f->e, &c, &err), EBUSY, "(status 409): it is not paused");
-    c.verb = ENGINE_START;
-    assert_int_equal(engine_do(f->e, &c, NULL), 1);
-    c = (struct engine_command){.verb = ENGINE_KILL, .id = PG_ID, .signal = SIGHUP};
-    assert_int_equal(engine_do(f->e, &c, NULL), 0);
-    c = (struct engine_command){.verb = ENGINE_STOP, .id = PG_ID, .grace = NSEC_UNSET};
-    assert_int_equal(engine_do(f->e, &c, NULL), 0);
+    struct cengine_command c = {.verb = CENGINE_PAUSE, .id = PG_ID, .grace = NSEC_UNSET};
+    assert_int_equal(cengine_do(f->e, &c, NULL), 0);
+    c.verb = CENGINE_UNPAUSE;
+    assert_says(&err, cengine_do(f->e, &c, &err), EBUSY, "(status 409): it is not paused");
+    c.verb = CENGINE_START;
+    assert_int_equal(cengine_do(f->e, &c, NULL), 1);
+    c = (struct cengine_command){.verb = CENGINE_KILL, .id = PG_ID, .signal = SIGHUP};
+    assert_int_equal(cengine_do(f->e, &c, NULL), 0);
+    c = (struct cengine_command){.verb = CENGINE_STOP, .id = PG_ID, .grace = NSEC_UNSET};
+    assert_int_equal(cengine_do(f->e, &c, NULL), 0);
     c.grace = 1001 * NSEC_MSEC; /* never sooner than asked */
     c.signal = SIGINT;
-    assert_int_equal(engine_do(f->e, &c, NULL), 0);
-    c = (struct engine_command){.verb = ENGINE_RESTART, .id = PG_ID};
-    assert_says(&err, engine_do(f->e, &c, &err), EIO, "(status 500): out of ?[31mspace");
+    assert_int_equal(cengine_do(f->e, &c, NULL), 0);
+    c = (struct cengine_command){.verb = CENGINE_RESTART, .id = PG_ID};
+    assert_says(&err, cengine_do(f->e, &c, &err), EIO, "(status 500): out of ?[31mspace");
 }
 
 struct got {
     int calls, r;
     char text[256];
     struct loop *loop;
-    struct engine_call *call;
+    struct cengine_call *call;
 };
 
 static void got_it(int r, const struct err *err, struct span at, void *data)
@@ -250,7 +250,7 @@ static void got_it(int r, const struct err *err, struct span at, void *data)
     g->calls++;
     g->r = r;
     snprintf(g->text, sizeof g->text, "%.250s", err ? err->text : "");
-    g->call = engine_call_free(g->call);
+    g->call = cengine_call_free(g->call);
     loop_stop(g->loop);
 }
 
@@ -258,20 +258,20 @@ static void long_commands_go_on_from_the_loop(void **state)
 {
     struct fixture *f = *state;
     struct got g = {0};
-    struct engine_command stop = {.verb = ENGINE_STOP, .id = PG_ID, .grace = NSEC_UNSET};
-    struct engine_command restart = {.verb = ENGINE_RESTART, .id = PG_ID};
+    struct cengine_command stop = {.verb = CENGINE_STOP, .id = PG_ID, .grace = NSEC_UNSET};
+    struct cengine_command restart = {.verb = CENGINE_RESTART, .id = PG_ID};
     assert_int_equal(loop_new(LOOP_REAL, &g.loop, NULL), 0);
-    assert_int_equal(engine_call_start(f->e, g.loop, &stop, got_it, &g, &g.call, NULL), 0);
+    assert_int_equal(cengine_call_start(f->e, g.loop, &stop, got_it, &g, &g.call, NULL), 0);
     assert_int_equal(g.calls, 0);
     assert_int_equal(loop_run(g.loop, NULL), 0);
     assert_int_equal(g.calls, 1);
     assert_int_equal(g.r, 0);
-    assert_int_equal(engine_call_start(f->e, g.loop, &restart, got_it, &g, &g.call, NULL), 0);
+    assert_int_equal(cengine_call_start(f->e, g.loop, &restart, got_it, &g, &g.call, NULL), 0);
     assert_int_equal(loop_run(g.loop, NULL), 0);
     assert_int_equal(g.r, -EIO);
     assert_non_null(strstr(g.text, "refused POST /containers/" PG_ID "/restart (status 500)"));
-    assert_int_equal(engine_call_start(f->e, g.loop, &stop, got_it, &g, &g.call, NULL), 0);
-    engine_call_free(g.call); /* forgotten: nothing comes */
+    assert_int_equal(cengine_call_start(f->e, g.loop, &stop, got_it, &g, &g.call, NULL), 0);
+    cengine_call_free(g.call); /* forgotten: nothing comes */
     assert_int_equal(loop_run(g.loop, NULL), 0);
     assert_int_equal(g.calls, 2);
     loop_free(g.loop);
@@ -282,17 +282,18 @@ static void what_happened_is_told(void **state)
     struct fixture *f = *state;
     AUTO_JSON *events = NULL, *none = NULL;
     nsec since = 1700000000500 * NSEC_MSEC;
-    assert_int_equal(engine_events(f->e, "pg-1", since, since + 500 * NSEC_MSEC, &events, NULL), 0);
+    assert_int_equal(cengine_events(f->e, "pg-1", since, since + 500 * NSEC_MSEC, &events, NULL),
+                     0);
     assert_int_equal(json_array_size(events), 2);
     const json_t *die = json_array_get(events, 0), *gone = json_array_get(events, 1);
     assert_string_equal(jsonx_str(die, "action", ""), "die");
     assert_int_equal(jsonx_int(die, "at", 0), 1700000000600 * NSEC_MSEC);
     assert_string_equal(jsonx_str(gone, "action", ""), "destroy");
     enginefake_stop(&f->fake);
-    f->e = engine_free(f->e);
+    f->e = cengine_free(f->e);
     stand(f, podman, ARRAY_SIZE(podman)); /* knows whole seconds alone */
-    assert_int_equal(engine_open(f->socket, &f->e, NULL), 0);
-    assert_int_equal(engine_events(f->e, "pg-1", since, since + 100 * NSEC_MSEC, &none, NULL), 0);
+    assert_int_equal(cengine_open(f->socket, &f->e, NULL), 0);
+    assert_int_equal(cengine_events(f->e, "pg-1", since, since + 100 * NSEC_MSEC, &none, NULL), 0);
     assert_int_equal(json_array_size(none), 0);
 }
 
@@ -315,10 +316,10 @@ static void odd_answers_are_errors_that_say_so(void **state)
         {"far", "state is missing", EPROTO},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct engine_container c = {.pid = 77};
+        struct cengine_container c = {.pid = 77};
         struct err err = ERR_INIT;
-        engine_set_patience(f->e, cases[i].code == ETIMEDOUT ? 50 * NSEC_MSEC : 5 * NSEC_SEC);
-        assert_says(&err, engine_inspect(f->e, cases[i].which, &c, &err), cases[i].code,
+        cengine_set_patience(f->e, cases[i].code == ETIMEDOUT ? 50 * NSEC_MSEC : 5 * NSEC_SEC);
+        assert_says(&err, cengine_inspect(f->e, cases[i].which, &c, &err), cases[i].code,
                     cases[i].part);
         assert_int_equal(c.pid, 77);
     }
@@ -327,16 +328,17 @@ static void odd_answers_are_errors_that_say_so(void **state)
 static void an_engine_that_is_away_is_said(void **state)
 {
     struct fixture *f = *state;
-    struct engine *e = NULL;
+    struct cengine *e = NULL;
     struct err err = ERR_INIT;
-    assert_says(&err, engine_open(f->socket, &e, &err), ENOENT, "there is no socket");
-    assert_says(&err, engine_open("colima", &e, &err), EINVAL, "write docker, podman, or the path");
+    assert_says(&err, cengine_open(f->socket, &e, &err), ENOENT, "there is no socket");
+    assert_says(&err, cengine_open("colima", &e, &err), EINVAL,
+                "write docker, podman, or the path");
     stand(f, other, ARRAY_SIZE(other));
-    assert_says(&err, engine_open(f->socket, &e, &err), EPROTO, "it names no version");
+    assert_says(&err, cengine_open(f->socket, &e, &err), EPROTO, "it names no version");
     kill(f->fake.pid, SIGKILL); /* its socket stays behind */
     enginefake_stop(&(struct enginefake){.pid = f->fake.pid});
     f->fake.pid = 0;
-    assert_says(&err, engine_open_patiently(f->socket, 1, &e, &err), ECONNREFUSED,
+    assert_says(&err, cengine_open_patiently(f->socket, 1, &e, &err), ECONNREFUSED,
                 "has ended, or is being started again");
     assert_null(e);
 }
@@ -345,21 +347,21 @@ static void the_environment_says_where(void **state)
 {
     struct fixture *f = *state;
     char host[80];
-    struct engine *e = NULL;
+    struct cengine *e = NULL;
     struct err err = ERR_INIT;
     snprintf(host, sizeof host, "unix://%s", f->socket);
     stand(f, podman, ARRAY_SIZE(podman));
     setenv("DOCKER_HOST", host, 1);
-    assert_int_equal(engine_open(NULL, &e, NULL), 0);
-    e = engine_free(e);
-    assert_int_equal(engine_open("docker", &e, NULL), 0);
-    e = engine_free(e);
+    assert_int_equal(cengine_open(NULL, &e, NULL), 0);
+    e = cengine_free(e);
+    assert_int_equal(cengine_open("docker", &e, NULL), 0);
+    e = cengine_free(e);
     setenv("DOCKER_HOST", "tcp://127.0.0.1:2375", 1);
-    assert_says(&err, engine_open(NULL, &e, &err), EINVAL, "DOCKER_HOST is tcp://127.0.0.1:2375");
+    assert_says(&err, cengine_open(NULL, &e, &err), EINVAL, "DOCKER_HOST is tcp://127.0.0.1:2375");
     unsetenv("DOCKER_HOST");
     setenv("CONTAINER_HOST", host, 1);
-    assert_int_equal(engine_open("podman", &e, NULL), 0);
-    e = engine_free(e);
+    assert_int_equal(cengine_open("podman", &e, NULL), 0);
+    e = cengine_free(e);
     unsetenv("CONTAINER_HOST");
 }
 

@@ -1,9 +1,9 @@
-/* Asking a container engine. See engine.h.
+/* Asking a container engine. See cengine.h.
  *
  * Every request goes through the HTTP client: on a loop of the engine's own when we wait for it, on the
  * caller's when we do not. What comes back becomes 0, an outcome or an error in one place, judge().
  */
-#include "sim/attach/engine_ask.h"
+#include "sim/attach/cengine_ask.h"
 
 #include "sim/base/jsonx.h"
 #include "sim/http/http.h"
@@ -25,7 +25,7 @@
 #define COME_BACK_EVERY 200 /* ms */
 #define UNIX_SCHEME "unix://"
 
-struct engine {
+struct cengine {
     char *socket;
     char *name; /* "docker 20.10.24" */
     bool podman;
@@ -45,7 +45,7 @@ static bool is_socket(const char *path)
     return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-int engine_check_where(const char *where, struct err *err)
+int cengine_check_where(const char *where, struct err *err)
 {
     if (strcmp(where, "docker") == 0 || strcmp(where, "podman") == 0)
         return 0;
@@ -87,7 +87,7 @@ static int find_socket(const char *where, char **ret, struct err *err)
     bool podman = !where || strcmp(where, "podman") == 0;
     const char *found = where;
     if (where && !docker && !podman) {
-        int r = engine_check_where(where, err);
+        int r = cengine_check_where(where, err);
         if (r < 0)
             return r;
     } else {
@@ -204,7 +204,7 @@ static int judge(const char *name, const char *socket, const char *request,
     return err_set(err, code, "%s refused %s (status %ld)%s", name, request, a->status, why);
 }
 
-int engine_odd(const struct engine *e, const char *path, const char *what, struct err *err)
+int cengine_odd(const struct cengine *e, const char *path, const char *what, struct err *err)
 {
     return err_set(err, EPROTO, "%s at %s answers GET %s in a way that is not understood: %s",
                    e->name, e->socket, path, what);
@@ -213,7 +213,7 @@ int engine_odd(const struct engine *e, const char *path, const char *what, struc
 /* --- Asking and waiting ----------------------------------------------------------------------- */
 
 struct question {
-    const struct engine *e;
+    const struct cengine *e;
     const char *request;
     bool over;
     int r;
@@ -243,7 +243,7 @@ static struct http_spec spec_of(const char *url, const char *socket, const char 
                               .stop_when_cut = true};
 }
 
-static int ask(struct engine *e, const char *method, const char *path, nsec patience,
+static int ask(struct cengine *e, const char *method, const char *path, nsec patience,
                struct buf *ret_body, struct err *err)
 {
     AUTO_BUF url = BUF_INIT;
@@ -267,14 +267,14 @@ static int ask(struct engine *e, const char *method, const char *path, nsec pati
     return q.r;
 }
 
-static int parse(const struct engine *e, const char *path, const char *text, size_t n, json_t **ret,
-                 struct err *err)
+static int parse(const struct cengine *e, const char *path, const char *text, size_t n,
+                 json_t **ret, struct err *err)
 {
     struct err why = ERR_INIT;
-    return jsonx_parse(text, n, "it", ret, &why) < 0 ? engine_odd(e, path, why.text, err) : 0;
+    return jsonx_parse(text, n, "it", ret, &why) < 0 ? cengine_odd(e, path, why.text, err) : 0;
 }
 
-int engine_get(struct engine *e, const char *path, json_t **ret, struct err *err)
+int cengine_get(struct cengine *e, const char *path, json_t **ret, struct err *err)
 {
     AUTO_BUF body = BUF_INIT;
     int r = ask(e, "GET", path, e->patience, &body, err);
@@ -283,7 +283,7 @@ int engine_get(struct engine *e, const char *path, json_t **ret, struct err *err
     return parse(e, path, buf_text(&body), body.len, ret, err);
 }
 
-int engine_get_lines(struct engine *e, const char *path, json_t **ret, struct err *err)
+int cengine_get_lines(struct cengine *e, const char *path, json_t **ret, struct err *err)
 {
     AUTO_BUF body = BUF_INIT;
     AUTO_JSON *all = json_array();
@@ -303,7 +303,7 @@ int engine_get_lines(struct engine *e, const char *path, json_t **ret, struct er
     return 0;
 }
 
-void engine_escape(const char *text, struct buf *out)
+void cengine_escape(const char *text, struct buf *out)
 {
     for (; *text; text++)
         if (isalnum((unsigned char)*text) || strchr("-._~", *text))
@@ -315,17 +315,17 @@ void engine_escape(const char *text, struct buf *out)
 /* --- Opening ---------------------------------------------------------------------------------- */
 
 /* "Podman Engine" stands among the components of podman's answer; Docker's own is "Engine". */
-static int ask_who(struct engine *e, struct err *err)
+static int ask_who(struct cengine *e, struct err *err)
 {
     AUTO_JSON *version = NULL;
     AUTO_BUF name = BUF_INIT;
     const char *path = "/version";
-    int r = engine_get(e, path, &version, err);
+    int r = cengine_get(e, path, &version, err);
     if (r < 0)
         return r;
     const char *number = jsonx_str(version, "Version", NULL);
     if (!number || !jsonx_str(version, "ApiVersion", NULL))
-        return engine_odd(e, path, "it names no version", err);
+        return cengine_odd(e, path, "it names no version", err);
     size_t i;
     const json_t *part;
     json_array_foreach (json_object_get(version, "Components"), i, part)
@@ -337,9 +337,9 @@ static int ask_who(struct engine *e, struct err *err)
     return 0;
 }
 
-int engine_open(const char *where, struct engine **ret, struct err *err)
+int cengine_open(const char *where, struct cengine **ret, struct err *err)
 {
-    CLEANUP(engine_free_p) struct engine *e = calloc(1, sizeof *e);
+    CLEANUP(cengine_free_p) struct cengine *e = calloc(1, sizeof *e);
     if (!e || !(e->name = strdup("the container engine")))
         abort();
     e->patience = QUERY_PATIENCE;
@@ -358,22 +358,22 @@ int engine_open(const char *where, struct engine **ret, struct err *err)
     return 0;
 }
 
-int engine_open_patiently(const char *where, nsec patience, struct engine **ret, struct err *err)
+int cengine_open_patiently(const char *where, nsec patience, struct cengine **ret, struct err *err)
 {
     nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), patience);
     struct err why = ERR_INIT;
-    int r = engine_open(where, ret, &why);
+    int r = cengine_open(where, ret, &why);
     while ((r == -ECONNREFUSED || r == -ENOENT || r == -EPIPE) &&
            nsec_now(CLOCK_MONOTONIC) < until) {
         (void)poll(NULL, 0, COME_BACK_EVERY); /* nothing tells of a socket that is not there yet */
-        r = engine_open(where, ret, &why);
+        r = cengine_open(where, ret, &why);
     }
     if (r < 0 && err)
         *err = why;
     return r;
 }
 
-struct engine *engine_free(struct engine *e)
+struct cengine *cengine_free(struct cengine *e)
 {
     if (!e)
         return NULL;
@@ -385,22 +385,22 @@ struct engine *engine_free(struct engine *e)
     return NULL;
 }
 
-const char *engine_socket(const struct engine *e)
+const char *cengine_socket(const struct cengine *e)
 {
     return e->socket;
 }
 
-const char *engine_name(const struct engine *e)
+const char *cengine_name(const struct cengine *e)
 {
     return e->name;
 }
 
-void engine_set_patience(struct engine *e, nsec queries)
+void cengine_set_patience(struct cengine *e, nsec queries)
 {
     e->patience = queries;
 }
 
-bool engine_is_podman(const struct engine *e)
+bool cengine_is_podman(const struct cengine *e)
 {
     return e->podman;
 }
@@ -408,36 +408,36 @@ bool engine_is_podman(const struct engine *e)
 /* --- Commands --------------------------------------------------------------------------------- */
 
 static const char *const verb_words[] = {
-    [ENGINE_PAUSE] = "pause", [ENGINE_UNPAUSE] = "unpause", [ENGINE_KILL] = "kill",
-    [ENGINE_STOP] = "stop",   [ENGINE_START] = "start",     [ENGINE_RESTART] = "restart",
+    [CENGINE_PAUSE] = "pause", [CENGINE_UNPAUSE] = "unpause", [CENGINE_KILL] = "kill",
+    [CENGINE_STOP] = "stop",   [CENGINE_START] = "start",     [CENGINE_RESTART] = "restart",
 };
 
-static nsec command_path(const struct engine_command *c, struct buf *path)
+static nsec command_path(const struct cengine_command *c, struct buf *path)
 {
-    bool waits = c->verb == ENGINE_STOP || c->verb == ENGINE_RESTART;
+    bool waits = c->verb == CENGINE_STOP || c->verb == CENGINE_RESTART;
     nsec grace = nsec_is_set(c->grace) && c->grace > 0 ? c->grace : 0;
     long long seconds = (grace + NSEC_SEC - 1) / NSEC_SEC;
     buf_adds(path, "/containers/");
-    engine_escape(c->id, path);
+    cengine_escape(c->id, path);
     buf_printf(path, "/%s", verb_words[c->verb]);
     char between = '?';
     if (waits && nsec_is_set(c->grace)) {
         buf_printf(path, "%ct=%lld", between, seconds);
         between = '&';
     }
-    if (c->signal && (c->verb == ENGINE_KILL || c->verb == ENGINE_STOP))
+    if (c->signal && (c->verb == CENGINE_KILL || c->verb == CENGINE_STOP))
         buf_printf(path, "%csignal=SIG%s", between, sigabbrev_np(c->signal));
     return nsec_add(COMMAND_PATIENCE, seconds * NSEC_SEC);
 }
 
-int engine_do(struct engine *e, const struct engine_command *c, struct err *err)
+int cengine_do(struct cengine *e, const struct cengine_command *c, struct err *err)
 {
     AUTO_BUF path = BUF_INIT;
     nsec patience = command_path(c, &path);
     return ask(e, "POST", buf_text(&path), patience, NULL, err);
 }
 
-struct engine_call {
+struct cengine_call {
     struct loop *loop;
     struct http *http;
     char *name, *socket, *request;
@@ -445,30 +445,30 @@ struct engine_call {
     int r;
     struct err err;
     struct span at;
-    engine_done_fn *fn;
+    cengine_done_fn *fn;
     void *data;
 };
 
 static void call_tell(struct loop_timer *t, void *data)
 {
     (void)t;
-    struct engine_call *call = data;
+    struct cengine_call *call = data;
     struct err err = call->err;
     call->fn(call->r, call->r < 0 ? &err : NULL, call->at, call->data);
 }
 
 static void call_over(struct http_request *r, const struct http_answer *a, void *data)
 {
-    struct engine_call *call = data;
+    struct cengine_call *call = data;
     call->r = judge(call->name, call->socket, call->request, a, &call->err);
     call->at = (struct span){a->start, a->end};
     loop_timer_set(call->loop, &call->tell, loop_now(call->loop));
 }
 
-int engine_call_start(const struct engine *e, struct loop *loop, const struct engine_command *c,
-                      engine_done_fn *fn, void *data, struct engine_call **ret, struct err *err)
+int cengine_call_start(const struct cengine *e, struct loop *loop, const struct cengine_command *c,
+                       cengine_done_fn *fn, void *data, struct cengine_call **ret, struct err *err)
 {
-    CLEANUP(engine_call_free_p) struct engine_call *call = calloc(1, sizeof *call);
+    CLEANUP(cengine_call_free_p) struct cengine_call *call = calloc(1, sizeof *call);
     AUTO_BUF path = BUF_INIT;
     AUTO_BUF url = BUF_INIT;
     AUTO_BUF request = BUF_INIT;
@@ -496,7 +496,7 @@ int engine_call_start(const struct engine *e, struct loop *loop, const struct en
     return 0;
 }
 
-struct engine_call *engine_call_free(struct engine_call *call)
+struct cengine_call *cengine_call_free(struct cengine_call *call)
 {
     if (!call)
         return NULL;

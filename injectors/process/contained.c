@@ -1,0 +1,124 @@
+/* A container's engine at work. See contained.h. */
+#include "injectors/process/contained.h"
+
+#include <errno.h>
+
+#include "injectors/process/targets.h"
+#include "sim/base/jsonx.h"
+
+bool contained_is(const struct lab_node *n, struct container_id *ret)
+{
+    const struct attached_host *h = n ? lab_node_attached(n) : NULL;
+    struct container_id id;
+    if (!h || !container_of_record(h->at.own, &id))
+        return false;
+    if (ret)
+        *ret = id;
+    return true;
+}
+
+json_t *contained_record(const struct lab_node *n)
+{
+    struct container_id id;
+    if (!contained_is(n, &id))
+        return NULL;
+    return json_pack("{s:s,s:s,s:s,s:s}", "host", lab_node_name(n), "engine", id.engine, "id",
+                     id.id, "container", id.name);
+}
+
+const char *contained_host(const json_t *record)
+{
+    return jsonx_str(record, "host", "?");
+}
+
+static int ask(const json_t *record, struct cengine **ret_engine, struct cengine_container *ret,
+               struct err *err)
+{
+    struct container_id id;
+    if (!container_of_record(record, &id))
+        return err_set(err, EINVAL, "an undo record names no container");
+    int r = container_ask(&id, ret_engine, ret, err);
+    return r < 0 ? err_prefix(err, "host %s", contained_host(record)) : 0;
+}
+
+int contained_look(const json_t *record, struct cengine_container *ret, struct err *err)
+{
+    CLEANUP(cengine_free_p) struct cengine *e = NULL;
+    return ask(record, &e, ret, err);
+}
+
+int contained_ready(const json_t *record, struct err *err)
+{
+    AUTO_CONTAINER c = {0};
+    int r = contained_look(record, &c, err);
+    if (r == -ENOENT)
+        return err_set(err, ESRCH, "host %s has gone: its container %s was removed",
+                       contained_host(record), jsonx_str(record, "container", "?"));
+    if (r < 0)
+        return r;
+    if (!c.pid)
+        return err_set(err, ESRCH, "host %s: its container %s does not run (%s)",
+                       contained_host(record), c.name, c.state);
+    if (c.paused)
+        return err_set(err, EALREADY, "host %s: its container %s is paused already",
+                       contained_host(record), c.name);
+    return 0;
+}
+
+static int command(struct cengine *e, const struct cengine_container *c, enum cengine_verb verb,
+                   const char *done, const json_t *record, json_t *changes, struct span *at,
+                   struct err *err)
+{
+    struct cengine_command what = {.verb = verb, .id = c->id, .grace = NSEC_UNSET};
+    struct span by = {.lo = nsec_now(CLOCK_MONOTONIC)};
+    AUTO_BUF text = BUF_INIT;
+    int r = cengine_do(e, &what, err);
+    by.hi = nsec_now(CLOCK_MONOTONIC);
+    if (r < 0)
+        return err_prefix(err, "host %s", contained_host(record));
+    targets_cover(at, by);
+    buf_printf(&text, "host %s: container ", contained_host(record));
+    cengine_container_text(c, &text);
+    buf_printf(&text, " %s by %s", done, cengine_name(e));
+    json_array_append_new(changes, jsonx_new_text(buf_text(&text)));
+    return 0;
+}
+
+int contained_pause(const json_t *record, json_t *changes, struct span *at, struct err *err)
+{
+    CLEANUP(cengine_free_p) struct cengine *e = NULL;
+    AUTO_CONTAINER c = {0};
+    int r = ask(record, &e, &c, err);
+    return r < 0 ? r : command(e, &c, CENGINE_PAUSE, "paused", record, changes, at, err);
+}
+
+/* What was removed took what was done to it along. */
+static int ask_undoing(const json_t *record, struct cengine **ret_engine,
+                       struct cengine_container *ret, struct err *err)
+{
+    struct err why = ERR_INIT;
+    int r = ask(record, ret_engine, ret, &why);
+    if (r < 0 && err)
+        *err = why;
+    return r == -ENOENT ? INJECT_GONE : r;
+}
+
+int contained_unpause(const json_t *record, json_t *changes, struct span *at, struct err *err)
+{
+    CLEANUP(cengine_free_p) struct cengine *e = NULL;
+    AUTO_CONTAINER c = {0};
+    int r = ask_undoing(record, &e, &c, err);
+    if (r != 0 || !c.paused)
+        return r;
+    return command(e, &c, CENGINE_UNPAUSE, "unpaused", record, changes, at, err);
+}
+
+int contained_start(const json_t *record, json_t *changes, struct span *at, struct err *err)
+{
+    CLEANUP(cengine_free_p) struct cengine *e = NULL;
+    AUTO_CONTAINER c = {0};
+    int r = ask_undoing(record, &e, &c, err);
+    if (r != 0 || c.pid)
+        return r;
+    return command(e, &c, CENGINE_START, "started again", record, changes, at, err);
+}

@@ -1,0 +1,387 @@
+/* shutdown: whoever manages a host's processes ends them in order, and starts them again when the fault
+ * is undone. Of a container that is its engine: its stop signal, SIGKILL to what still lives after a
+ * time, and no starting again by its restart policy meanwhile.
+ *
+ *   start ──► engine: stop ─────────────────────────────────────────► INJECT_ENDED
+ *     └ signal: given ──► engine: kill ──(every 10 ms: gone?)──► gone ──────▲
+ *                                              │ timeout over
+ *                                              └──► engine: stop, at once ──┘
+ *
+ * It is undone by starting the very same container (by its id), and only when it does not run.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "injectors/actions.h"
+#include "injectors/injector.h"
+#include "injectors/params.h"
+#include "injectors/process/contained.h"
+#include "injectors/process/targets.h"
+#include "sim/base/jsonx.h"
+
+#define SHUTDOWN_LOOK_EVERY (10 * NSEC_MSEC)
+
+static const char *const shutdown_signal_words[] = {"TERM", "INT", "QUIT", "HUP",
+                                                    "USR1", "USR2", "KILL", NULL};
+static const int shutdown_signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGKILL};
+static_assert(ARRAY_SIZE(shutdown_signals) + 1 == ARRAY_SIZE(shutdown_signal_words),
+              "a word per signal");
+
+struct shutdown_state;
+
+struct shutdown_one {
+    struct shutdown_state *owner;
+    json_t *record;
+    pid_t pid; /* of its first process */
+    unsigned long long start;
+    nsec give_up; /* when the engine ends what got a signal */
+    struct loop_timer look;
+    struct cengine *engine; /* while it is asked for something */
+    struct cengine_call *call;
+    bool over;
+};
+
+struct shutdown_state {
+    const struct shutdown_params *params;
+    struct targets targets;
+    struct shutdown_one *ones; /* one per host */
+    size_t open;
+    struct loop *loop;
+    json_t *changes;
+    struct span at;
+    int error;
+    struct err why;
+    inject_event_fn *fn;
+    void *data;
+};
+
+/* --- Before ----------------------------------------------------------------------------------- */
+
+static int shutdown_check(const struct scenario *s, const struct step *step, struct err *err)
+{
+    const struct shutdown_params *p = step->params;
+    return inject_target_check(p->host, "host", err);
+}
+
+static int shutdown_plan(const struct inject_env *env, const struct step *step, json_t *texts,
+                         struct err *err)
+{
+    const struct shutdown_params *p = step->params;
+    AUTO_FREE char *host = inject_target_text(p->host);
+    AUTO_BUF text = BUF_INIT;
+    char within[NSEC_TEXT_MAX];
+    buf_printf(&text, "host %s: its engine stops the container (%s%s, ", host,
+               p->signal >= 0 ? "SIG" : "its own stop signal",
+               p->signal >= 0 ? shutdown_signal_words[p->signal] : "");
+    if (nsec_is_set(p->timeout))
+        buf_printf(&text, "SIGKILL %s later", nsec_text(p->timeout, within));
+    else
+        buf_adds(&text, "SIGKILL after its own time");
+    buf_adds(&text, "); undone by starting the same container again");
+    json_array_append_new(texts, json_string(buf_text(&text)));
+    return 0;
+}
+
+static void shutdown_done(void *state)
+{
+    struct shutdown_state *st = state;
+    if (!st)
+        return;
+    for (size_t i = 0; st->ones && i < st->targets.n; i++) {
+        if (st->loop)
+            loop_timer_cancel(st->loop, &st->ones[i].look);
+        cengine_call_free(st->ones[i].call);
+        cengine_free(st->ones[i].engine);
+        json_decref(st->ones[i].record);
+    }
+    free(st->ones);
+    targets_done(&st->targets);
+    json_decref(st->changes);
+    free(st);
+}
+
+static int prepare_one(struct inject_env *env, const char *host, struct shutdown_one *one,
+                       struct err *err)
+{
+    struct lab_node *n = lab_node(env->lab, host);
+    if (!contained_is(n, NULL))
+        return err_set(err, EOPNOTSUPP,
+                       "host %s: 'shutdown' is for containers; to end a host of the lab use "
+                       "'node-kill', to end processes 'kill: {signal: TERM}'",
+                       host);
+    const struct attached_host *h = lab_node_attached(n);
+    one->record = contained_record(n);
+    one->pid = h->at.pid;
+    one->start = h->at.start;
+    int r = attached_is_there(h, err);
+    return r < 0 ? r : contained_ready(one->record, err);
+}
+
+static int shutdown_prepare(struct inject_env *env, const struct step *step, void **ret_state,
+                            json_t **ret_undo, struct err *err)
+{
+    const struct shutdown_params *p = step->params;
+    struct shutdown_state *st = calloc(1, sizeof *st);
+    if (!st)
+        abort();
+    *st = (struct shutdown_state){.params = p, .changes = json_array(), .at = SPAN_UNSET};
+    AUTO_JSON *records = json_array();
+    int r = targets_choose(env, p->host, &st->targets, err);
+    if (r == 0 && !(st->ones = calloc(st->targets.n + 1, sizeof *st->ones)))
+        abort();
+    for (size_t i = 0; r == 0 && i < st->targets.n; i++) {
+        r = prepare_one(env, st->targets.hosts[i], &st->ones[i], err);
+        if (r == 0)
+            json_array_append(records, st->ones[i].record);
+    }
+    if (r < 0) {
+        shutdown_done(st);
+        return r;
+    }
+    *ret_state = st;
+    *ret_undo = json_pack("{s:O}", "containers", records);
+    return 0;
+}
+
+/* --- At work ---------------------------------------------------------------------------------- */
+
+static void shutdown_finish(struct shutdown_state *st)
+{
+    struct inject_result result = {.at = st->at,
+                                   .targets = targets_names(&st->targets),
+                                   .changes = json_incref(st->changes),
+                                   .chosen = targets_how(&st->targets)};
+    struct inject_event e = {.kind = INJECT_ENDED,
+                             .result = &result,
+                             .error = st->error,
+                             .err = st->error ? &st->why : NULL};
+    st->fn(&e, st->data); /* may call shutdown_done() */
+    inject_result_done(&result);
+}
+
+/* One of them does not run any more, or cannot be stopped. The last one ends it all. */
+static void one_over(struct shutdown_one *one, int r, const struct err *err, struct span at,
+                     const char *how)
+{
+    struct shutdown_state *st = one->owner;
+    if (one->over)
+        return;
+    one->over = true;
+    if (r < 0 && !st->error) {
+        st->error = r;
+        st->why = *err;
+    }
+    if (r >= 0) {
+        targets_cover(&st->at, at);
+        json_array_append_new(st->changes,
+                              json_sprintf("host %s: container %s (%.12s) %s by %s",
+                                           contained_host(one->record),
+                                           jsonx_str(one->record, "container", "?"),
+                                           jsonx_str(one->record, "id", "?"), how,
+                                           cengine_name(one->engine)));
+    }
+    if (--st->open == 0)
+        shutdown_finish(st);
+}
+
+static void one_stopped(int r, const struct err *err, struct span at, void *data)
+{
+    one_over(data, r, err, at, "stopped");
+}
+
+static int one_stop(struct shutdown_one *one, nsec grace, struct err *err)
+{
+    struct cengine_command c = {
+        .verb = CENGINE_STOP, .id = jsonx_str(one->record, "id", ""), .grace = grace};
+    return cengine_call_start(one->engine, one->owner->loop, &c, one_stopped, one, &one->call, err);
+}
+
+static void one_look(struct loop_timer *t, void *data)
+{
+    struct shutdown_one *one = data;
+    struct shutdown_state *st = one->owner;
+    nsec now = loop_fresh(st->loop);
+    struct err err = ERR_INIT;
+    (void)t;
+    if (procs_started(one->pid) != one->start) {
+        one_over(one, 0, NULL, (struct span){now, now}, "ended with a signal");
+        return;
+    }
+    if (now < one->give_up) {
+        loop_timer_set(st->loop, &one->look, nsec_add(now, SHUTDOWN_LOOK_EVERY));
+        return;
+    }
+    int r = one_stop(one, 0, &err);
+    if (r < 0)
+        one_over(one, r, &err, SPAN_UNSET, "");
+}
+
+static int one_begin(struct shutdown_one *one, struct err *err)
+{
+    struct shutdown_state *st = one->owner;
+    const struct shutdown_params *p = st->params;
+    struct container_id id;
+    AUTO_CONTAINER c = {0};
+    int r = container_of_record(one->record, &id) ? container_ask(&id, &one->engine, &c, err)
+                                                  : err_set(err, EINVAL, "no container");
+    if (r < 0 || p->signal < 0)
+        return r < 0 ? r : one_stop(one, p->timeout, err);
+    struct cengine_command kill = {
+        .verb = CENGINE_KILL, .id = c.id, .signal = shutdown_signals[p->signal]};
+    nsec before = loop_fresh(st->loop);
+    r = cengine_do(one->engine, &kill, err);
+    if (r < 0)
+        return r;
+    targets_cover(&st->at, (struct span){before, loop_fresh(st->loop)});
+    one->give_up =
+        nsec_add(before, nsec_is_set(p->timeout) ? p->timeout : (nsec)c.stop_after * NSEC_SEC);
+    loop_timer_set(st->loop, &one->look, loop_fresh(st->loop));
+    return 0;
+}
+
+static int shutdown_start(struct inject_env *env, void *state, inject_event_fn *fn, void *data,
+                          struct err *err)
+{
+    struct shutdown_state *st = state;
+    st->loop = env->loop;
+    st->fn = fn;
+    st->data = data;
+    st->open = st->targets.n;
+    for (size_t i = 0; i < st->targets.n; i++) {
+        st->ones[i].owner = st;
+        st->ones[i].look = (struct loop_timer){.fn = one_look, .data = &st->ones[i]};
+    }
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < st->targets.n; i++)
+        r = one_begin(&st->ones[i], err);
+    for (size_t i = 0; r < 0 && i < st->targets.n; i++) { /* no event comes after a failure */
+        loop_timer_cancel(st->loop, &st->ones[i].look);
+        st->ones[i].call = cengine_call_free(st->ones[i].call);
+    }
+    return r;
+}
+
+static int shutdown_verify(struct inject_env *env, void *state, struct inject_proof *ret,
+                           struct err *err)
+{
+    struct shutdown_state *st = state;
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    size_t running = 0, alive = 0;
+    char last[64] = "";
+    for (size_t i = 0; i < st->targets.n; i++) {
+        const struct shutdown_one *one = &st->ones[i];
+        AUTO_CONTAINER c = {0};
+        int r = contained_look(one->record, &c, err);
+        if (r < 0 && r != -ENOENT)
+            return r;
+        running += r == 0 && c.pid;
+        alive += procs_started(one->pid) == one->start;
+        snprintf(last, sizeof last, "%.60s", r == 0 ? c.state : "removed");
+    }
+    struct inject_proof p = {.ok = running == 0 && alive == 0,
+                             .at = {before, nsec_now(CLOCK_MONOTONIC)}};
+    snprintf(p.asked, sizeof p.asked, "%zu container(s) stopped", st->targets.n);
+    snprintf(p.seen, sizeof p.seen, "%zu run (%s), %zu of their first processes live", running,
+             last, alive);
+    snprintf(p.how, sizeof p.how, "the engine's word, and their processes by pid and start time");
+    *ret = p;
+    (void)env;
+    return 0;
+}
+
+static int shutdown_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                           struct err *err)
+{
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    const json_t *records = json_object_get(undo, "containers"), *record;
+    AUTO_JSON *changes = json_array();
+    struct span at = SPAN_UNSET;
+    struct err gone = ERR_INIT;
+    size_t i, n_gone = 0;
+    (void)env;
+    json_array_foreach (records, i, record) {
+        struct err why = ERR_INIT;
+        int r = contained_start(record, changes, &at, &why);
+        if (r < 0) {
+            if (err)
+                *err = why;
+            return r;
+        }
+        if (r == INJECT_GONE) {
+            n_gone++;
+            gone = why;
+        }
+    }
+    if (n_gone && n_gone == json_array_size(records)) {
+        if (err)
+            *err = gone;
+        return INJECT_GONE;
+    }
+    if (!span_is_set(at))
+        at = (struct span){before, nsec_now(CLOCK_MONOTONIC)};
+    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    return 0;
+}
+
+/* --- Its table -------------------------------------------------------------------------------- */
+
+static const struct field shutdown_fields[] = {
+    TARGETS_HOST_FIELD(offsetof(struct shutdown_params, host), "db"),
+    {.key = "signal",
+     .type = FIELD_WORD,
+     .words = shutdown_signal_words,
+     .dflt = "",
+     .offset = offsetof(struct shutdown_params, signal),
+     .help = "Sent instead of the container's own stop signal.",
+     .example = "INT"},
+    {.key = "timeout",
+     .type = FIELD_DURATION,
+     .max = 600 * NSEC_SEC,
+     .offset = offsetof(struct shutdown_params, timeout),
+     .help = "From the signal to SIGKILL for what has not ended by then, in whole seconds (rounded "
+             "up); without it the container's own.",
+     .example = "3s"},
+    {.key = NULL},
+};
+
+static const struct record shutdown_record = {
+    .name = "shutdown",
+    .summary = "A host is shut down in order.",
+    .size = sizeof(struct shutdown_params),
+    .fields = shutdown_fields,
+    .shorthand = "host",
+    .name_offset = SIZE_MAX,
+    .place_offset = SIZE_MAX,
+    .variant_place_offset = SIZE_MAX,
+};
+
+static const struct injector shutdown_injector = {
+    .name = "shutdown",
+    .is_fault = true,
+    .lasts = true,
+    .holds = true,
+    .attaches = ATTACH_POWER,
+    .kept = true,
+    .persistent = true,
+    .check = shutdown_check,
+    .supported = targets_supported,
+    .plan = shutdown_plan,
+    .prepare = shutdown_prepare,
+    .start = shutdown_start,
+    .verify = shutdown_verify,
+    .revert = shutdown_revert,
+    .done = shutdown_done,
+};
+
+const struct variant inject_shutdown = {
+    .name = "shutdown",
+    .summary = "Shuts a container down in order, as its engine does; started again when undone.",
+    .detail = "Its first process gets the stop signal, and SIGKILL when it has not ended in time; "
+              "the engine does not start it again by its restart policy. Undone by starting the "
+              "same container (by its id, whatever its name leads to by then), unless somebody "
+              "has started it already; one that was removed meanwhile is left at that.",
+    .params = &shutdown_record,
+    .impl = &shutdown_injector,
+};
