@@ -16,6 +16,7 @@
     X(restart)                                                                                     \
     X(route)                                                                                       \
     X(run)                                                                                         \
+    X(shutdown)                                                                                    \
     X(sockets)                                                                                     \
     X(stop)
 

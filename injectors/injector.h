@@ -106,7 +106,8 @@ struct injector {
     int (*plan)(const struct inject_env *env, const struct step *step, json_t *texts,
                 struct err *err);
     /* Chooses targets, reads what will change. -ESRCH: the target has gone (the trial is void).
-     * ret_undo: a new reference; null (JSON) when nothing is to be undone. */
+     * ret_undo: a new reference; null (JSON) when nothing is to be undone. With {persistent: true} in
+     * it, it is undone also after the machine was started again. */
     int (*prepare)(struct inject_env *env, const struct step *step, void **ret_state,
                    json_t **ret_undo, struct err *err);
     /* Exactly one of apply and start. -ESRCH as above. A failed apply may have done a part: revert.

@@ -19,6 +19,12 @@ struct kill_params {
     nsec within; /* for signals other than KILL */
 };
 
+struct shutdown_params {
+    struct target *host;
+    int signal;   /* index in shutdown.c's words; -1: the host's own */
+    nsec timeout; /* from it to SIGKILL; NSEC_UNSET: the host's own */
+};
+
 struct stop_params {
     struct process_params whom;
 };

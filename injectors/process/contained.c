@@ -22,8 +22,10 @@ json_t *contained_record(const struct lab_node *n)
     struct container_id id;
     if (!contained_is(n, &id))
         return NULL;
-    return json_pack("{s:s,s:s,s:s,s:s}", "host", lab_node_name(n), "engine", id.engine, "id",
-                     id.id, "container", id.name);
+    const struct attached_target *t = &lab_node_attached(n)->at;
+    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:I}", "host", lab_node_name(n), "engine", id.engine,
+                     "id", id.id, "container", id.name, "pid", (json_int_t)t->pid, "start",
+                     (json_int_t)t->start);
 }
 
 const char *contained_host(const json_t *record)
@@ -47,7 +49,7 @@ int contained_look(const json_t *record, struct cengine_container *ret, struct e
     return ask(record, &e, ret, err);
 }
 
-int contained_ready(const json_t *record, struct err *err)
+int contained_ready(const json_t *record, struct cengine_container *ret, struct err *err)
 {
     AUTO_CONTAINER c = {0};
     int r = contained_look(record, &c, err);
@@ -62,6 +64,8 @@ int contained_ready(const json_t *record, struct err *err)
     if (c.paused)
         return err_set(err, EALREADY, "host %s: its container %s is paused already",
                        contained_host(record), c.name);
+    *ret = c;
+    c = (struct cengine_container){0};
     return 0;
 }
 
@@ -121,4 +125,37 @@ int contained_start(const json_t *record, json_t *changes, struct span *at, stru
     if (r != 0 || c.pid)
         return r;
     return command(e, &c, CENGINE_START, "started again", record, changes, at, err);
+}
+
+int contained_revert(const json_t *undo, contained_undo_fn *fn, struct inject_result *ret,
+                     struct err *err)
+{
+    nsec before = nsec_now(CLOCK_MONOTONIC);
+    const json_t *records = json_object_get(undo, "containers"), *record;
+    AUTO_JSON *changes = json_array();
+    struct span at = SPAN_UNSET;
+    struct err gone = ERR_INIT;
+    size_t i, n_gone = 0;
+    json_array_foreach (records, i, record) {
+        struct err why = ERR_INIT;
+        int r = fn(record, changes, &at, &why);
+        if (r < 0) {
+            if (err)
+                *err = why;
+            return r;
+        }
+        if (r == INJECT_GONE) {
+            n_gone++;
+            gone = why;
+        }
+    }
+    if (n_gone && n_gone == json_array_size(records)) {
+        if (err)
+            *err = gone;
+        return INJECT_GONE;
+    }
+    if (!span_is_set(at))
+        at = (struct span){before, nsec_now(CLOCK_MONOTONIC)};
+    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
+    return 0;
 }

@@ -11,19 +11,25 @@
 
 /* Is this host a container? Its id and engine (borrowed from the host). */
 bool contained_is(const struct lab_node *n, struct container_id *ret);
-/* {host, engine, id, container}; a new reference. */
+/* {host, engine, id, container, pid, start}, the last two of its first process; a new reference. */
 json_t *contained_record(const struct lab_node *n);
 /* Several of them, as a row of hosts by their records. */
 const char *contained_host(const json_t *record);
 
 /* What the engine says of it. -ENOENT: it was removed. */
 int contained_look(const json_t *record, struct cengine_container *ret, struct err *err);
-/* Has it an engine that answers, does it run, and is it (not) paused yet? -ESRCH: it does not run;
- * -EALREADY: it is paused. For prepare. */
-int contained_ready(const json_t *record, struct err *err);
+/* Does it run, and is it not paused? -ESRCH: it does not run; -EALREADY: it is paused. For prepare. */
+int contained_ready(const json_t *record, struct cengine_container *ret, struct err *err);
 /* Pauses or unpauses; *at is widened, `changes` told. Unpausing what is not paused is 0 and no change;
  * what was removed: INJECT_GONE, with the reason. */
 int contained_pause(const json_t *record, json_t *changes, struct span *at, struct err *err);
 int contained_unpause(const json_t *record, json_t *changes, struct span *at, struct err *err);
 /* Starts what does not run; the rest as contained_unpause(). */
 int contained_start(const json_t *record, json_t *changes, struct span *at, struct err *err);
+
+/* Undoes an undo record {containers: [record…]} one by one with `fn` (two of the above). As struct
+ * injector's revert: INJECT_GONE when all of them have gone. */
+typedef int contained_undo_fn(const json_t *record, json_t *changes, struct span *at,
+                              struct err *err);
+int contained_revert(const json_t *undo, contained_undo_fn *fn, struct inject_result *ret,
+                     struct err *err);

@@ -7,8 +7,8 @@
  * comes, since all that is needed is the group's name. What they start meanwhile (nothing, they are
  * frozen) or have just started stands in the same group.
  *
- * A host that others made and that has a control group to itself (a unit, a container) is frozen as a
- * whole in that group: nothing is moved, and undone is thawed.
+ * A host that others made and that has a control group to itself (a unit) is frozen as a whole in that
+ * group: nothing is moved, and undone is thawed. A container is paused by its engine (pause.c).
  *
  * Kept in the journal also for hosts of a lab: the group outlives us, and of v1 a frozen process
  * cannot even be killed before it is thawed.
@@ -20,19 +20,18 @@
 #include "injectors/actions.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
+#include "injectors/process/pause.h"
+#include "injectors/process/switches.h"
 #include "injectors/process/targets.h"
-#include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/cgroup.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-
 #define FREEZE_WITHIN (2 * NSEC_SEC)
-#define LOOK_FOR (30 * NSEC_MSEC) /* so long they must not run */
 #define ROUNDS_MAX 50
 
 struct freeze_state {
+    struct pause
+        *pause; /* a container's engine does it, and nothing of the rest is used; or NULL */
     const struct freeze_params *params;
     struct targets targets;
     const char *step;
@@ -47,11 +46,15 @@ struct freeze_state {
 static int freeze_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct freeze_params *p = step->params;
-    return targets_check(s, &p->whom, err);
+    int r = targets_check(s, &p->whom, err);
+    return r == 0 && pause_is_meant(s, &p->whom) ? pause_check(&p->whom, err) : r;
 }
 
 static int freeze_supported(const struct inject_env *env, const struct step *step, struct err *err)
 {
+    const struct freeze_params *p = step->params;
+    if (pause_is_meant(env->scenario, &p->whom))
+        return 0;
     if (env->caps && !env->caps->is_root)
         return err_set(
             err, EOPNOTSUPP,
@@ -65,6 +68,8 @@ static int freeze_plan(const struct inject_env *env, const struct step *step, js
                        struct err *err)
 {
     const struct freeze_params *p = step->params;
+    if (pause_is_meant(env->scenario, &p->whom))
+        return pause_plan(&p->whom, texts);
     AUTO_FREE char *host = inject_target_text(p->whom.host);
     struct match_rule rule = targets_rule(&p->whom);
     AUTO_BUF text = BUF_INIT;
@@ -84,6 +89,7 @@ static void freeze_done(void *state)
     struct freeze_state *st = state;
     if (!st)
         return;
+    pause_done(st->pause);
     targets_done(&st->targets);
     free(st);
 }
@@ -123,11 +129,28 @@ static int find_group(struct inject_env *env, const struct process_params *p, st
                : r;
 }
 
+static int prepare_pause(struct inject_env *env, const struct freeze_params *p, void **ret_state,
+                         json_t **ret_undo, struct err *err)
+{
+    struct freeze_state *st = calloc(1, sizeof *st);
+    if (!st)
+        return err_errno(err, ENOMEM, "preparing freeze");
+    int r = pause_prepare(env, &p->whom, &st->pause, ret_undo, err);
+    if (r < 0) {
+        free(st);
+        return r;
+    }
+    *ret_state = st;
+    return 0;
+}
+
 /* Reads where the group will stand; who is frozen is chosen when it happens. */
 static int freeze_prepare(struct inject_env *env, const struct step *step, void **ret_state,
                           json_t **ret_undo, struct err *err)
 {
     const struct freeze_params *p = step->params;
+    if (pause_is_meant(env->scenario, &p->whom))
+        return prepare_pause(env, p, ret_state, ret_undo, err);
     CLEANUP(freeze_free) struct freeze_state *st = calloc(1, sizeof *st);
     AUTO_BUF name = BUF_INIT;
     if (!st)
@@ -227,6 +250,8 @@ static int freeze_apply(struct inject_env *env, void *state, struct inject_resul
                         struct err *err)
 {
     struct freeze_state *st = state;
+    if (st->pause)
+        return pause_apply(st->pause, ret, err);
     const struct process_params *whom = &st->params->whom;
     struct match_rule rule = targets_rule(whom);
     int r =
@@ -260,30 +285,6 @@ static int freeze_apply(struct inject_env *env, void *state, struct inject_resul
     return 0;
 }
 
-/* How often the threads of this process were put on a processor and taken off it, by proc(5). */
-static uint64_t switches_of(pid_t pid)
-{
-    char path[64];
-    uint64_t sum = 0;
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    AUTO_CLOSEDIR DIR *tasks = opendir(path);
-    for (const struct dirent *e; tasks && (e = readdir(tasks));) {
-        char name[300];
-        AUTO_FREE char *text = NULL;
-        size_t n;
-        snprintf(name, sizeof name, "%s/status", e->d_name);
-        if (e->d_name[0] == '.' || file_read(dirfd(tasks), name, 65536, &text, &n, NULL) < 0)
-            continue;
-        static const char *const keys[] = {"\nvoluntary_ctxt_switches:",
-                                           "\nnonvoluntary_ctxt_switches:"};
-        for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
-            const char *at = strstr(text, keys[k]);
-            sum += at ? strtoull(at + strlen(keys[k]), NULL, 10) : 0;
-        }
-    }
-    return sum;
-}
-
 static int look(const struct freeze_state *st, size_t *ret_n, uint64_t *ret_switches,
                 struct err *err)
 {
@@ -304,6 +305,8 @@ static int freeze_verify(struct inject_env *env, void *state, struct inject_proo
                          struct err *err)
 {
     struct freeze_state *st = state;
+    if (st->pause)
+        return pause_verify(env, st->pause, ret, err);
     struct inject_proof p = {.at = {nsec_now(CLOCK_MONOTONIC), 0}};
     bool frozen = false;
     size_t n = 0, off = 0;
@@ -320,7 +323,7 @@ static int freeze_verify(struct inject_env *env, void *state, struct inject_proo
         st->since = p.at.hi;
         st->before = switches;
     }
-    if (!st->decided && !env->decide && nsec_sub(p.at.hi, st->since) < LOOK_FOR)
+    if (!st->decided && !env->decide && nsec_sub(p.at.hi, st->since) < SWITCHES_LOOK_FOR)
         return INJECT_AGAIN;
     if (!st->decided) {
         st->decided = true;
@@ -335,7 +338,7 @@ static int freeze_verify(struct inject_env *env, void *state, struct inject_proo
     snprintf(p.how, sizeof p.how,
              "the kernel's word on the control group, and how often their threads were switched "
              "during %lld ms",
-             (long long)(LOOK_FOR / NSEC_MSEC));
+             (long long)(SWITCHES_LOOK_FOR / NSEC_MSEC));
     *ret = p;
     return 0;
 }
@@ -343,6 +346,8 @@ static int freeze_verify(struct inject_env *env, void *state, struct inject_proo
 static int freeze_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                          struct err *err)
 {
+    if (json_object_get(undo, "containers"))
+        return pause_revert(undo, ret, err);
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
     AUTO_JSON *changes = json_array();
     AUTO_FREE pid_t *pids = NULL;
@@ -436,7 +441,8 @@ const struct variant inject_freeze = {
         "As with `stop` their sockets stay open and answer nothing, but nothing tells that "
         "from outside: no state T, no SIGCHLD, no signal that a program could see afterwards. "
         "It is what a machine that swaps, a paused container or a throttled virtual machine "
-        "does to a server. Needs root. Undone by thawing.",
+        "does to a server. Needs root. Undone by thawing. A container is paused and unpaused by "
+        "its engine, as a whole.",
     .params = &freeze_record,
     .impl = &freeze_injector,
 };

@@ -15,6 +15,7 @@
 #include "injectors/actions.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
+#include "injectors/process/restart_container.h"
 #include "injectors/process/targets.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/text.h"
@@ -23,7 +24,8 @@
 #define RESTART_KILL_CONFIRM (2 * NSEC_SEC)
 
 struct restart_state {
-    struct inject_env *env; /* while something is pending; see restart_start() */
+    struct restart_container *container; /* then nothing of the rest is used; or NULL */
+    struct inject_env *env;              /* while something is pending; see restart_start() */
     const struct restart_params *params;
     struct targets targets; /* what got SIGTERM */
     json_t *units;          /* per host: [names…] to start; null: all that do not run */
@@ -39,6 +41,8 @@ struct restart_state {
 static int restart_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct restart_params *p = step->params;
+    if (restart_container_is_meant(s, &p->whom))
+        return restart_container_check(&p->whom, err);
     return targets_check(s, &p->whom, err);
 }
 
@@ -46,6 +50,8 @@ static int restart_plan(const struct inject_env *env, const struct step *step, j
                         struct err *err)
 {
     const struct restart_params *p = step->params;
+    if (restart_container_is_meant(env->scenario, &p->whom))
+        return restart_container_plan(p, texts);
     char grace[NSEC_TEXT_MAX];
     AUTO_BUF text = BUF_INIT;
     targets_plan(&p->whom, "TERM", &text);
@@ -64,6 +70,7 @@ static void restart_done(void *state)
         return;
     if (st->env)
         loop_timer_cancel(st->env->loop, &st->timer);
+    restart_container_done(st->container);
     targets_done(&st->targets);
     json_decref(st->units);
     json_decref(st->changes);
@@ -99,10 +106,28 @@ static json_t *units_to_start(const struct host *h, const struct restart_params 
     return units;
 }
 
+static int prepare_container(struct inject_env *env, const struct restart_params *p,
+                             void **ret_state, json_t **ret_undo, struct err *err)
+{
+    struct restart_state *st = calloc(1, sizeof *st);
+    if (!st)
+        return err_errno(err, ENOMEM, "preparing restart");
+    int r = restart_container_prepare(env, p, &st->container, err);
+    if (r < 0) {
+        free(st);
+        return r;
+    }
+    *ret_state = st;
+    *ret_undo = json_null();
+    return 0;
+}
+
 static int restart_prepare(struct inject_env *env, const struct step *step, void **ret_state,
                            json_t **ret_undo, struct err *err)
 {
     const struct restart_params *p = step->params;
+    if (restart_container_is_meant(env->scenario, &p->whom))
+        return prepare_container(env, p, ret_state, ret_undo, err);
     struct match_rule rule = targets_rule(&p->whom);
     AUTO_TARGETS found = {0};
     int r = targets_find(env, p->whom.host, &rule, 0, /*empty_ok=*/true, &found, err);
@@ -255,6 +280,8 @@ static int restart_start(struct inject_env *env, void *state, inject_event_fn *f
                          struct err *err)
 {
     struct restart_state *st = state;
+    if (st->container)
+        return restart_container_start(env, st->container, fn, data, err);
     st->env_copy = *env; /* the caller's env need not live as long as the restart takes */
     st->env = &st->env_copy;
     st->fn = fn;
@@ -272,6 +299,8 @@ static int restart_verify(struct inject_env *env, void *state, struct inject_pro
                           struct err *err)
 {
     struct restart_state *st = state;
+    if (st->container)
+        return restart_container_verify(st->container, ret, err);
     nsec before = nsec_now(CLOCK_MONOTONIC);
     size_t old = 0, fresh = 0, hosts = 0;
     for (size_t i = 0; i < st->targets.n; i++) {
@@ -335,6 +364,7 @@ static const struct record restart_record = {
 static const struct injector restart_injector = {
     .name = "restart",
     .is_fault = true,
+    .attaches = ATTACH_POWER,
     .check = restart_check,
     .supported = targets_supported,
     .plan = restart_plan,
@@ -348,7 +378,8 @@ const struct variant inject_restart = {
     .name = "restart",
     .summary = "Ends processes (SIGTERM, then SIGKILL) and starts their commands again.",
     .detail = "Ends by itself: `for:` and `until:` do not apply. What is not running is only "
-              "started, so it can also repair what a kill has ended.",
+              "started, so it can also repair what a kill has ended. A container is restarted as "
+              "a whole, by its engine.",
     .params = &restart_record,
     .impl = &restart_injector,
 };

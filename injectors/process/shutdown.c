@@ -11,6 +11,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 
@@ -22,8 +23,9 @@
 #include "sim/base/jsonx.h"
 
 #define SHUTDOWN_LOOK_EVERY (10 * NSEC_MSEC)
+#define SHUTDOWN_MORE (2 * NSEC_SEC) /* for the engine, after SIGKILL */
 
-static const char *const shutdown_signal_words[] = {"TERM", "INT", "QUIT", "HUP",
+static const char *const shutdown_signal_words[] = {"TERM", "INT",  "QUIT", "HUP",
                                                     "USR1", "USR2", "KILL", NULL};
 static const int shutdown_signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGKILL};
 static_assert(ARRAY_SIZE(shutdown_signals) + 1 == ARRAY_SIZE(shutdown_signal_words),
@@ -102,8 +104,8 @@ static void shutdown_done(void *state)
     free(st);
 }
 
-static int prepare_one(struct inject_env *env, const char *host, struct shutdown_one *one,
-                       struct err *err)
+static int prepare_one(struct inject_env *env, const struct shutdown_params *p, const char *host,
+                       struct shutdown_one *one, struct err *err)
 {
     struct lab_node *n = lab_node(env->lab, host);
     if (!contained_is(n, NULL))
@@ -112,11 +114,18 @@ static int prepare_one(struct inject_env *env, const char *host, struct shutdown
                        "'node-kill', to end processes 'kill: {signal: TERM}'",
                        host);
     const struct attached_host *h = lab_node_attached(n);
+    AUTO_CONTAINER c = {0};
     one->record = contained_record(n);
     one->pid = h->at.pid;
     one->start = h->at.start;
     int r = attached_is_there(h, err);
-    return r < 0 ? r : contained_ready(one->record, err);
+    if (r == 0)
+        r = contained_ready(one->record, &c, err);
+    if (r < 0)
+        return r;
+    nsec within = nsec_is_set(p->timeout) ? p->timeout : (nsec)c.stop_after * NSEC_SEC;
+    json_object_set_new(one->record, "within", json_integer(nsec_add(within, SHUTDOWN_MORE)));
+    return 0;
 }
 
 static int shutdown_prepare(struct inject_env *env, const struct step *step, void **ret_state,
@@ -132,7 +141,7 @@ static int shutdown_prepare(struct inject_env *env, const struct step *step, voi
     if (r == 0 && !(st->ones = calloc(st->targets.n + 1, sizeof *st->ones)))
         abort();
     for (size_t i = 0; r == 0 && i < st->targets.n; i++) {
-        r = prepare_one(env, st->targets.hosts[i], &st->ones[i], err);
+        r = prepare_one(env, p, st->targets.hosts[i], &st->ones[i], err);
         if (r == 0)
             json_array_append(records, st->ones[i].record);
     }
@@ -141,7 +150,7 @@ static int shutdown_prepare(struct inject_env *env, const struct step *step, voi
         return r;
     }
     *ret_state = st;
-    *ret_undo = json_pack("{s:O}", "containers", records);
+    *ret_undo = json_pack("{s:b,s:O}", "persistent", 1, "containers", records);
     return 0;
 }
 
@@ -175,12 +184,11 @@ static void one_over(struct shutdown_one *one, int r, const struct err *err, str
     }
     if (r >= 0) {
         targets_cover(&st->at, at);
-        json_array_append_new(st->changes,
-                              json_sprintf("host %s: container %s (%.12s) %s by %s",
-                                           contained_host(one->record),
-                                           jsonx_str(one->record, "container", "?"),
-                                           jsonx_str(one->record, "id", "?"), how,
-                                           cengine_name(one->engine)));
+        json_array_append_new(st->changes, json_sprintf("host %s: container %s (%.12s) %s by %s",
+                                                        contained_host(one->record),
+                                                        jsonx_str(one->record, "container", "?"),
+                                                        jsonx_str(one->record, "id", "?"), how,
+                                                        cengine_name(one->engine)));
     }
     if (--st->open == 0)
         shutdown_finish(st);
@@ -254,6 +262,8 @@ static int shutdown_start(struct inject_env *env, void *state, inject_event_fn *
         st->ones[i].look = (struct loop_timer){.fn = one_look, .data = &st->ones[i]};
     }
     int r = 0;
+    for (size_t i = 0; i < st->targets.n; i++)
+        lab_node_attached(lab_node(env->lab, st->targets.hosts[i]))->ending = true;
     for (size_t i = 0; r == 0 && i < st->targets.n; i++)
         r = one_begin(&st->ones[i], err);
     for (size_t i = 0; r < 0 && i < st->targets.n; i++) { /* no event comes after a failure */
@@ -291,38 +301,23 @@ static int shutdown_verify(struct inject_env *env, void *state, struct inject_pr
     return 0;
 }
 
+/* A stop that was asked for may still be under way (whoever asked died meanwhile): it is waited for, as
+ * what is started before it ends would be stopped by it. */
+static int start_again(const json_t *record, json_t *changes, struct span *at, struct err *err)
+{
+    pid_t pid = (pid_t)jsonx_int(record, "pid", 0);
+    unsigned long long start = (unsigned long long)jsonx_int(record, "start", 0);
+    nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), jsonx_int(record, "within", 0));
+    while (procs_started(pid) == start && nsec_now(CLOCK_MONOTONIC) < until)
+        (void)poll(NULL, 0, SHUTDOWN_LOOK_EVERY / NSEC_MSEC);
+    return contained_start(record, changes, at, err);
+}
+
 static int shutdown_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                            struct err *err)
 {
-    nsec before = nsec_now(CLOCK_MONOTONIC);
-    const json_t *records = json_object_get(undo, "containers"), *record;
-    AUTO_JSON *changes = json_array();
-    struct span at = SPAN_UNSET;
-    struct err gone = ERR_INIT;
-    size_t i, n_gone = 0;
     (void)env;
-    json_array_foreach (records, i, record) {
-        struct err why = ERR_INIT;
-        int r = contained_start(record, changes, &at, &why);
-        if (r < 0) {
-            if (err)
-                *err = why;
-            return r;
-        }
-        if (r == INJECT_GONE) {
-            n_gone++;
-            gone = why;
-        }
-    }
-    if (n_gone && n_gone == json_array_size(records)) {
-        if (err)
-            *err = gone;
-        return INJECT_GONE;
-    }
-    if (!span_is_set(at))
-        at = (struct span){before, nsec_now(CLOCK_MONOTONIC)};
-    *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
-    return 0;
+    return contained_revert(undo, start_again, ret, err);
 }
 
 /* --- Its table -------------------------------------------------------------------------------- */
@@ -364,7 +359,6 @@ static const struct injector shutdown_injector = {
     .holds = true,
     .attaches = ATTACH_POWER,
     .kept = true,
-    .persistent = true,
     .check = shutdown_check,
     .supported = targets_supported,
     .plan = shutdown_plan,

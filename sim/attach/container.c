@@ -137,7 +137,7 @@ static int resolve(const struct host *h, struct attached_target *ret, struct err
     t.own = own_of(e, &c);
     t.offers = ATTACH_COMMANDS | ATTACH_PROCESSES | ATTACH_POWER |
                (t.shares_network ? 0 : ATTACH_NETWORK) |
-               (t.cgroup || t.freezer ? ATTACH_CGROUP : 0);
+               (*t.cgroup.dir && !cgroup_is_root(&t.cgroup) ? ATTACH_CGROUP : 0);
     *ret = t;
     t = ATTACHED_TARGET_INIT;
     return 0;

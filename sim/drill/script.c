@@ -213,10 +213,15 @@ static void step_ended(const struct inject_event *e, void *data)
     struct step_run *r = data;
     struct script *s = r->script;
     if (e->kind == INJECT_ENDED) {
-        if (e->error)
-            step_failed(r, e->err);
-        else
+        if (!e->error) {
             step_applied(r, e->result);
+            return;
+        }
+        step_failed(r, e->err);
+        if (r->injector->lasts && r->undo) { /* a part of it may have been done */
+            r->state = RUN_IN_FORCE;
+            step_undo(r, "abort");
+        }
         return;
     }
     bool start = e->kind == INJECT_COMMAND_START;
@@ -255,6 +260,7 @@ static int step_prepare(struct step_run *r, struct err *err)
                               .step = r->step->id,
                               .injector = r->injector->name,
                               .armed = r->kept,
+                              .persistent = jsonx_bool(r->undo, "persistent", false),
                               .undo = r->undo};
     rc = journal_append(s->core->journal, &e, &r->entry, err);
     r->journaled = rc == 0;
@@ -493,6 +499,13 @@ bool script_begun(const struct script *s)
     return true;
 }
 
+/* What has begun and takes its time may have done its part already. */
+static bool step_is_to_be_undone(const struct step_run *r)
+{
+    return r->state == RUN_IN_FORCE ||
+           (r->state == RUN_APPLYING && r->injector->lasts && r->injector->start && r->undo);
+}
+
 size_t script_undo_all(struct script *s, const char *cause)
 {
     size_t failed = 0;
@@ -500,7 +513,7 @@ size_t script_undo_all(struct script *s, const char *cause)
     for (;;) {
         struct step_run *last = NULL;
         for (size_t i = 0; i < s->n; i++)
-            if (s->runs[i].state == RUN_IN_FORCE && (!last || s->runs[i].order > last->order))
+            if (step_is_to_be_undone(&s->runs[i]) && (!last || s->runs[i].order > last->order))
                 last = &s->runs[i];
         if (!last)
             return failed;
