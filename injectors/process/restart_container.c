@@ -6,6 +6,9 @@
 #include "injectors/process/contained.h"
 #include "sim/attach/kind.h"
 
+#define RESTART_SETTLE (2 * NSEC_SEC)
+#define RESTART_SETTLE_EVERY (50 * NSEC_MSEC)
+
 struct restart_container {
     const struct restart_params *params;
     const char *host;
@@ -15,6 +18,9 @@ struct restart_container {
     struct cengine *engine;
     struct cengine_container was;
     struct cengine_call *call;
+    struct loop *loop;
+    struct loop_timer late;
+    nsec asked, give_up; /* NSEC_UNSET: it went as it should */
     inject_event_fn *fn;
     void *data;
 };
@@ -70,9 +76,41 @@ int restart_container_prepare(struct inject_env *env, const struct restart_param
     return 0;
 }
 
+static void over(int rc, const struct err *err, struct span at, void *data);
+
+/* Podman may have ended it and refuse to go on, as it has not heard of the end yet (seen with 4.3):
+ * then it is started a moment later. */
+static void start_late(struct loop_timer *t, void *data)
+{
+    struct restart_container *r = data;
+    struct cengine_command c = {.verb = CENGINE_START, .id = r->was.id, .grace = NSEC_UNSET};
+    AUTO_CONTAINER now = {0};
+    struct err err = ERR_INIT;
+    (void)t;
+    r->call = cengine_call_free(r->call);
+    int rc = contained_look(r->record, &now, &err);
+    if (rc == 0 && now.pid && loop_fresh(r->loop) < r->give_up) {
+        loop_timer_set(r->loop, &r->late, nsec_add(loop_fresh(r->loop), RESTART_SETTLE_EVERY));
+        return;
+    }
+    r->give_up = 0;
+    if (rc == 0)
+        rc = cengine_call_start(r->engine, r->loop, &c, over, r, &r->call, &err);
+    if (rc < 0)
+        over(rc, &err, SPAN_UNSET, r);
+}
+
 static void over(int rc, const struct err *err, struct span at, void *data)
 {
     struct restart_container *r = data;
+    if (rc == -EIO && r->give_up == NSEC_UNSET && procs_started(r->pid) != r->start) {
+        r->asked = at.lo;
+        r->give_up = nsec_add(loop_fresh(r->loop), RESTART_SETTLE);
+        loop_timer_set(r->loop, &r->late, loop_fresh(r->loop));
+        return;
+    }
+    if (nsec_is_set(r->asked))
+        at.lo = r->asked;
     AUTO_BUF text = BUF_INIT;
     buf_printf(&text, "host %s: container ", r->host);
     cengine_container_text(&r->was, &text);
@@ -95,6 +133,9 @@ int restart_container_start(struct inject_env *env, struct restart_container *r,
         .verb = CENGINE_RESTART, .id = r->was.id, .grace = r->params->grace};
     r->fn = fn;
     r->data = data;
+    r->loop = env->loop;
+    r->late = (struct loop_timer){.fn = start_late, .data = r};
+    r->asked = r->give_up = NSEC_UNSET;
     lab_node_attached(lab_node(env->lab, r->host))->ending = true;
     return cengine_call_start(r->engine, env->loop, &c, over, r, &r->call, err);
 }
@@ -121,6 +162,8 @@ void restart_container_done(struct restart_container *r)
 {
     if (!r)
         return;
+    if (r->loop)
+        loop_timer_cancel(r->loop, &r->late);
     cengine_call_free(r->call);
     cengine_free(r->engine);
     cengine_container_done(&r->was);

@@ -23,6 +23,7 @@
 #include "sim/base/jsonx.h"
 
 #define SHUTDOWN_LOOK_EVERY (10 * NSEC_MSEC)
+#define SHUTDOWN_SETTLE_EVERY (50 * NSEC_MSEC)
 #define SHUTDOWN_MORE (2 * NSEC_SEC) /* for the engine, after SIGKILL */
 
 static const char *const shutdown_signal_words[] = {"TERM", "INT",  "QUIT", "HUP",
@@ -42,6 +43,8 @@ struct shutdown_one {
     struct loop_timer look;
     struct cengine *engine; /* while it is asked for something */
     struct cengine_call *call;
+    nsec asked;         /* the stop that was refused … */
+    struct err refused; /* … and why */
     bool over;
 };
 
@@ -61,10 +64,20 @@ struct shutdown_state {
 
 /* --- Before ----------------------------------------------------------------------------------- */
 
+static int refuse_lab(const char *host, struct err *err)
+{
+    return err_set(err, EOPNOTSUPP,
+                   "host %s: 'shutdown' is for containers; to end a host of the lab use "
+                   "'node-kill', to end processes 'kill' with 'signal: TERM'",
+                   host);
+}
+
 static int shutdown_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct shutdown_params *p = step->params;
-    return inject_target_check(p->host, "host", err);
+    int r = inject_target_check(p->host, "host", err);
+    const struct host *h = p->host->host ? scenario_host(s, p->host->host) : NULL;
+    return r == 0 && h && !host_is_attached(h) ? refuse_lab(h->name, err) : r;
 }
 
 static int shutdown_plan(const struct inject_env *env, const struct step *step, json_t *texts,
@@ -109,10 +122,7 @@ static int prepare_one(struct inject_env *env, const struct shutdown_params *p, 
 {
     struct lab_node *n = lab_node(env->lab, host);
     if (!contained_is(n, NULL))
-        return err_set(err, EOPNOTSUPP,
-                       "host %s: 'shutdown' is for containers; to end a host of the lab use "
-                       "'node-kill', to end processes 'kill: {signal: TERM}'",
-                       host);
+        return refuse_lab(host, err);
     const struct attached_host *h = lab_node_attached(n);
     AUTO_CONTAINER c = {0};
     one->record = contained_record(n);
@@ -194,9 +204,38 @@ static void one_over(struct shutdown_one *one, int r, const struct err *err, str
         shutdown_finish(st);
 }
 
+/* Podman may refuse to clean up after a container that it has ended, as it has not heard of the end
+ * yet (seen with 4.3): it hears of it soon. */
+static void one_settle(struct loop_timer *t, void *data)
+{
+    struct shutdown_one *one = data;
+    struct shutdown_state *st = one->owner;
+    AUTO_CONTAINER c = {0};
+    nsec now = loop_fresh(st->loop);
+    (void)t;
+    int r = contained_look(one->record, &c, NULL);
+    if (r == 0 && c.pid && now < one->give_up) {
+        loop_timer_set(st->loop, &one->look, nsec_add(now, SHUTDOWN_SETTLE_EVERY));
+        return;
+    }
+    if (r == 0 && c.pid)
+        one_over(one, one->refused.code ? -one->refused.code : -EIO, &one->refused, SPAN_UNSET, "");
+    else
+        one_over(one, 0, NULL, (struct span){one->asked, now}, "stopped");
+}
+
 static void one_stopped(int r, const struct err *err, struct span at, void *data)
 {
-    one_over(data, r, err, at, "stopped");
+    struct shutdown_one *one = data;
+    if (r != -EIO || procs_started(one->pid) == one->start) {
+        one_over(one, r, err, at, "stopped");
+        return;
+    }
+    one->asked = at.lo;
+    one->refused = *err;
+    one->give_up = nsec_add(loop_fresh(one->owner->loop), SHUTDOWN_MORE);
+    one->look.fn = one_settle;
+    one_settle(&one->look, one);
 }
 
 static int one_stop(struct shutdown_one *one, nsec grace, struct err *err)

@@ -219,7 +219,7 @@ static void step_ended(const struct inject_event *e, void *data)
         }
         step_failed(r, e->err);
         if (r->injector->lasts && r->undo) { /* a part of it may have been done */
-            r->state = RUN_IN_FORCE;
+            r->state = RUN_APPLYING;
             step_undo(r, "abort");
         }
         return;
