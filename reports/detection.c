@@ -98,6 +98,20 @@ static void judge_alarm(const struct trial *t, struct alarm_seen *a)
     }
 }
 
+/* Whether a silence of Alertmanager's was active when observation ended. */
+static void see_silences(const struct trial *t, struct alarm_seen *a)
+{
+    size_t i = 0;
+    for (const json_t *e; (e = trial_next(t, "silence", &i));) {
+        struct span at = jsonx_span(json_object_get(e, "at"));
+        if (strcmp(jsonx_str(e, "alarm", ""), a->alarm->name) != 0 || at.hi > t->watched)
+            continue;
+        a->silenced = jsonx_bool(e, "active", false);
+        a->silence = jsonx_str(e, "detail", NULL);
+        a->silence_seq = jsonx_int(e, "seq", -1);
+    }
+}
+
 static const struct episode *first_judged(const struct service_seen *s)
 {
     for (size_t i = 0; i < s->episodes_n; i++)
@@ -165,6 +179,7 @@ void detection_find(struct result *r, const struct trial *t, struct service_seen
                                  .seq = -1};
         collect(r, t, a);
         judge_alarm(t, a);
+        see_silences(t, a);
         any |= counts;
         masked |= counts && a->masked;
     }

@@ -188,6 +188,10 @@ static void of_alarm(struct result *r, const struct trial *t, const struct servi
         result_find(r, "alarm_never_rang", WEIGHT_NOTE, s->service, t->n, -1,
                     "%s was down and the alarm %s (%s) never rang", name, alarm,
                     role_words[a->alarm->role]);
+    if (a->silenced)
+        result_find(r, "suppression_not_ended", WEIGHT_FAILURE, s->service, t->n, a->silence_seq,
+                    "Alertmanager still silenced the alarm %s when observation ended: %s", alarm,
+                    a->silence ? a->silence : "it does not say by what");
     of_maintenance(r, t, s, a);
 }
 

@@ -118,7 +118,10 @@ struct alarm_seen {
     size_t
         false_alarms; /* onsets before the fault; and the others, up to the end of observation: */
     size_t onsets;
-    size_t suppressed;     /* onsets in maintenance windows */
+    size_t suppressed;   /* onsets in maintenance windows */
+    bool silenced;       /* by Alertmanager, when observation ended */
+    const char *silence; /* which; or NULL */
+    int64_t silence_seq;
     struct span resolved;  /* its clear after that onset; unset: none was seen */
     struct span fault_ttd; /* fault_start → onset */
 };

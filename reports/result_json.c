@@ -202,6 +202,7 @@ static json_t *alarm_json(const struct alarm_seen *a)
     set_duration(j, "resolved", a->resolved);
     set(j, "never", json_boolean(a->never));
     set(j, "suppressed", json_integer((json_int_t)a->suppressed));
+    set(j, "silenced", json_boolean(a->silenced));
     const char *starts_at = NULL;
     for (size_t i = 0; i < a->events_n && !starts_at; i++)
         if (a->events[i].seq == a->seq)

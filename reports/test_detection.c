@@ -292,6 +292,84 @@ static void the_clock_of_declaration_starts_with_a_mark(void **state)
     assert_share(&w, 1, OBJECTIVE_RTO, SHARE_WITHIN);
 }
 
+/* --- maintenance, layers ---------------------------------------------------------------------- */
+
+static void mark_last(struct world *w, const char *what)
+{
+    json_object_set_new(json_array_get(w->events, json_array_size(w->events) - 1), what,
+                        json_true());
+}
+
+static void what_is_suppressed_detects_nothing_until_it_is_released(void **state)
+{
+    WORLD w;
+    world_init(&w);
+    world_detect(&w, 900 * MS);
+    world_alarm(&w, "pager", ROLE_PAGE, "webhook");
+    world_usual(&w, 1, G16 "RRRRRRRRRR" BACK);
+    world_alarm_event(&w, "pager", "onset", 1200 * MS, false); /* before the fault: not false */
+    mark_last(&w, "suppressed");
+    world_alarm_event(&w, "pager", "clear", 1300 * MS, false);
+    mark_last(&w, "suppressed");
+    world_alarm_event(&w, "pager", "onset", 1850 * MS, false);
+    mark_last(&w, "suppressed");
+    world_alarm_event(&w, "pager", "onset", 2300 * MS, false);
+    mark_last(&w, "released");
+    world_run_end(&w, "completed");
+    world_measure(&w);
+    const struct service_seen *s = world_seen(&w, 1);
+    assert_int_equal(s->detection, DETECTION_DETECTED);
+    assert_ms(s->ttd, 2300 - 1601, 2301 - 1550);
+    assert_int_equal(s->alarms[0].suppressed, 2);
+    assert_int_equal(s->alarms[0].false_alarms, 0);
+}
+
+static void released_of_what_fired_before_the_fault_is_masked(void **state)
+{
+    WORLD w;
+    world_init(&w);
+    world_detect(&w, 900 * MS);
+    world_alarm(&w, "pager", ROLE_PAGE, "webhook");
+    world_usual(&w, 1, G16 "RRRRRRRRRR" BACK);
+    world_alarm_event(&w, "pager", "onset", 1200 * MS, false);
+    mark_last(&w, "suppressed");
+    world_alarm_event(&w, "pager", "onset", 2300 * MS, false);
+    mark_last(&w, "released");
+    world_run_end(&w, "completed");
+    world_measure(&w);
+    assert_int_equal(world_seen(&w, 1)->detection, DETECTION_MASKED);
+}
+
+static void each_layer_has_its_own_time_to_detect(void **state)
+{
+    WORLD w;
+    world_init(&w);
+    w.scenario.trials = 2;
+    world_detect(&w, 900 * MS);
+    world_alarm(&w, "pager", ROLE_PAGE, "webhook");
+    world_alarm(&w, "slow", ROLE_MONITOR, "webhook");
+    world_alarm(&w, "other", ROLE_MONITOR, "webhook");
+    world_usual(&w, 1, G16 "RRRRRRRRRR" BACK);
+    world_alarm_event(&w, "pager", "onset", 1850 * MS, false);
+    world_alarm_event(&w, "slow", "onset", 2250 * MS, false);
+    world_alarm_event(&w, "pager", "clear", 2400 * MS, false);
+    world_usual(&w, 2, G16 "RRRRRRRRRR" BACK);
+    world_alarm_event(&w, "slow", "onset", 2000 * MS, false);
+    world_run_end(&w, "completed");
+    const struct result *r = world_measure(&w);
+    assert_int_equal(r->layers_n, 2);
+    assert_int_equal(r->layers[0].role, ROLE_PAGE);
+    assert_int_equal(r->layers[0].ttd.n, 2);
+    assert_int_equal(r->layers[0].ttd.censored, 1);
+    assert_int_equal(r->layers[0].first, 1);
+    assert_int_equal(r->layers[1].first, 1);
+    assert_ms(r->layers[1].ttd.min, 2000 - 1601, 2001 - 1550);
+    assert_int_equal(r->alarms[2].never, 2);
+    assert_int_equal(r->alarms[2].ttd.censored, 2);
+    struct span resolved = world_seen(&w, 1)->alarms[0].resolved;
+    assert_int_equal(resolved.hi - resolved.lo, MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +390,9 @@ int main(void)
         cmocka_unit_test(our_own_probe_counts_only_where_it_is_named),
         cmocka_unit_test(the_clock_of_detection_never_starts_unnoticed),
         cmocka_unit_test(the_clock_of_declaration_starts_with_a_mark),
+        cmocka_unit_test(what_is_suppressed_detects_nothing_until_it_is_released),
+        cmocka_unit_test(released_of_what_fired_before_the_fault_is_masked),
+        cmocka_unit_test(each_layer_has_its_own_time_to_detect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,6 +133,12 @@ static void trial_alarm(struct trial *t, const struct watch_alarm *heard, bool r
     const struct alarm *a = heard->alarm;
     bool onset = heard->onset;
     struct span at = heard->at;
+    if (heard->silence) {
+        core_note(t->core, "silence", t->spec.n,
+                  json_pack("{s:s,s:b,s:o,s:o*}", "alarm", a->name, "active", onset, "at",
+                            core_span(t->core, at), "detail", jsonx_new_text(heard->detail)));
+        return;
+    }
     bool suppressed = !released && quiet_hears(t->quiet, a, onset, at.hi);
     char iso[NSEC_TEXT_MAX];
     json_t *e = json_pack("{s:s,s:s,s:o,s:s*,s:o*}", "alarm", a->name, "event",

@@ -30,6 +30,7 @@
  *              starts_at?:"<ISO>"           (when it began, as its sender says, by his clock)
  *              suppressed?:true   (in a maintenance window: it tells nobody)
  *              released?:true     (an onset: its window is over, and it is firing still)
+ * silence      trial, alarm, active:bool, at:[lo,hi], detail?   (an Alertmanager's, that concerns it)
  * inject       trial, step, action, targets:[host…], chosen?:text, at:[request,ack], ok:bool,
  *              error?, changes:[text…]       (fault_start = at; several requests: first to last)
  * verify       trial, step, ok:bool, asked, seen, how, at:[lo,hi]

@@ -15,6 +15,7 @@
 #include "sim/base/text.h"
 #include "sim/http/server.h"
 #include "sim/watch/address.h"
+#include "sim/watch/silences.h"
 #include "sim/watch/vantage.h"
 
 #include <arpa/inet.h>
@@ -39,6 +40,7 @@ struct hook {
     char *bearer, *user, *password; /* NULL: not asked for */
     json_t *firing;                 /* key → starts_at */
     bool strange_told;
+    struct silences *silences; /* NULL: not looked at */
 };
 
 /* --- What the tables cannot say ---------------------------------------------------------------- */
@@ -175,6 +177,18 @@ static int check_listen(const struct scenario *s, const struct webhook_params *w
                    w->host, text);
 }
 
+static int check_silences(const struct webhook_params *w, const struct pairs *where,
+                          struct err *err)
+{
+    int r = http_check_url(w->silences, err);
+    if (r == 0 && (w->format != WEBHOOK_ALERTMANAGER || !where->n))
+        r = err_set(
+            err, EINVAL,
+            "'silences' are Alertmanager's, and compared with 'where': say which labels the "
+            "alert has");
+    return r;
+}
+
 static int webhook_check(const struct scenario *s, const void *params, struct err *err)
 {
     const struct webhook_params *w = params;
@@ -183,6 +197,8 @@ static int webhook_check(const struct scenario *s, const void *params, struct er
     if (r == 0 && (*w->path != '/' || strpbrk(w->path, "?# ")))
         r = err_set(err, EINVAL, "the path '%s' must begin with / and have no ?, # or blank",
                     w->path);
+    if (r == 0 && w->silences)
+        r = check_silences(w, &a->where, err);
     if (r == 0)
         r = check_auth(w, err);
     if (r == 0)
@@ -369,10 +385,9 @@ static int webhook_outside(struct sentry *s, int source_fd, struct err *err)
     return r < 0 ? r : secret_of(&w->auth, "password", source_fd, &h->password, err);
 }
 
-static int webhook_open(struct sentry *s, struct err *err)
+/* It is there already when another alarm listens on the same. */
+static int listener_open(struct vantage *v, const struct webhook_params *w, struct err *err)
 {
-    const struct webhook_params *w = s->alarm->params;
-    struct vantage *v = s->vantage;
     for (const struct listener *l = v->listeners; l; l = l->next)
         if (strcmp(l->listen, w->listen) == 0)
             return 0;
@@ -401,6 +416,14 @@ static int webhook_open(struct sentry *s, struct err *err)
     return 0;
 }
 
+static int webhook_open(struct sentry *s, struct err *err)
+{
+    const struct webhook_params *w = s->alarm->params;
+    struct hook *h = s->state;
+    int r = listener_open(s->vantage, w, err);
+    return r < 0 || !w->silences ? r : silences_new(s, w->silences, &h->silences, err);
+}
+
 static void wipe(char *secret)
 {
     if (secret)
@@ -413,6 +436,7 @@ static void webhook_close(struct sentry *s)
     struct hook *h = s->state;
     if (!h)
         return;
+    silences_free(h->silences);
     json_decref(h->firing);
     wipe(h->bearer);
     wipe(h->user);

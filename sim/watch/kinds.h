@@ -76,6 +76,7 @@ struct webhook_params {
     int format;                   /* enum webhook_format */
     struct payload_paths *fields; /* of the generic format; else NULL */
     struct pairs auth;            /* bearer; or user and password */
+    char *silences; /* URL of the Alertmanager whose silences are looked at; or NULL */
 };
 
 struct prometheus_params {

@@ -104,6 +104,13 @@ static const struct field webhook_fields[] = {
      .help = "What a sender must show: `bearer`, or `user` and `password`; secrets are written "
              "`{env: NAME}` or `{file: PATH}`. Others are answered 401 and recorded.",
      .example = "{bearer: {env: HOOK_TOKEN}}"},
+    {.key = "silences",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct webhook_params, silences),
+     .help = "Where the Alertmanager stands that sends: once a second its active silences are "
+             "compared with `where` and recorded; one that is active at the end is a finding.",
+     .example = "http://10.20.0.5:9093"},
     {0},
 };
 static const struct record webhook_record = {

@@ -17,6 +17,7 @@ enum letter_kind {
     LETTER_FAILED,  /* instead: n is the errno, the text says why */
     LETTER_OBS,     /* of probe `index`: n, a scheduled, b start, c end, why; text: detail */
     LETTER_ALARM,   /* of alarm `index`: flag onset, [a, b], c starts_at; text: detail */
+    LETTER_SILENCE, /* of alarm `index`: flag active, [a, b]; text: which */
     LETTER_TROUBLE, /* text: WHAT NUL DETAIL */
     LETTER_IDLE,    /* quiesced, and everything that was outstanding has been sent */
 };

@@ -193,6 +193,13 @@ void sentry_tell_since(struct sentry *s, bool onset, struct span at, nsec starts
     outbox_put(&s->vantage->outbox, &w, detail ? detail : "");
 }
 
+void sentry_silenced(struct sentry *s, bool active, struct span at, const char *which)
+{
+    struct letter w = {
+        .kind = LETTER_SILENCE, .flag = active, .index = s->index, .a = at.lo, .b = at.hi};
+    outbox_put(&s->vantage->outbox, &w, which);
+}
+
 void sentry_fails(struct sentry *s, const char *why)
 {
     if (!s->failing)

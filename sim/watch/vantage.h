@@ -88,6 +88,8 @@ void sentry_tell(struct sentry *s, bool onset, struct span at, const char *detai
 /* The same with the time at which it began, as its sender says (struct watch_alarm). */
 void sentry_tell_since(struct sentry *s, bool onset, struct span at, nsec starts_at,
                        const char *detail);
+/* A silence that concerns it is active now, or none is any more. */
+void sentry_silenced(struct sentry *s, bool active, struct span at, const char *which);
 /* It could not look (once until sentry_looks()). */
 void sentry_fails(struct sentry *s, const char *why);
 void sentry_looks(struct sentry *s);

@@ -191,8 +191,9 @@ static void heard_alarm(struct watch *w, const struct letter *m)
     struct watch_alarm a = {
         .alarm = w->scenario->alarms.items[m->index],
         .onset = m->flag,
+        .silence = m->kind == LETTER_SILENCE,
         .at = {m->a, m->b},
-        .starts_at = m->c,
+        .starts_at = m->kind == LETTER_ALARM ? m->c : NSEC_UNSET,
         .detail = m->text_n ? m->text : NULL,
     };
     w->handlers.alarm(&a, w->handlers.data);
@@ -205,6 +206,7 @@ static void heard(struct watch *w, const struct letter *m)
         heard_obs(w, m);
         break;
     case LETTER_ALARM:
+    case LETTER_SILENCE:
         heard_alarm(w, m);
         break;
     case LETTER_TROUBLE:

@@ -31,6 +31,8 @@ struct watch_obs {
 struct watch_alarm {
     const struct alarm *alarm;
     bool onset; /* else clear */
+    bool
+        silence; /* it is about a silence of Alertmanager's that concerns the alarm: one is active */
     struct span at;
     nsec starts_at; /* when it began, as its sender says: CLOCK_REALTIME; NSEC_UNSET: he does not */
     const char *detail;
@@ -42,7 +44,8 @@ struct watch_handlers {
     /* what: a word of record.h's `trouble`: prober-late, runner-late (observations waited; none is
      * lost), prober-lost (the process died), wall-step, capture-drops, alarm-failed (an alarm could
      * not look), alarm-flood (more onsets than are told one by one), webhook-refused (a message
-     * that was answered with an error), alert-unknown (a status that is neither firing nor resolved).
+     * that was answered with an error), alert-unknown (a status that is neither firing nor resolved),
+     * silences-unknown (Alertmanager does not say which silences are active).
      * host: NULL on this machine */
     void (*trouble)(const char *what, const char *host, const char *detail, void *data);
     void *data;

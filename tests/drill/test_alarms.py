@@ -228,8 +228,12 @@ class Alarms(unittest.TestCase):
                                         "state": "firing", "activeAt": "2026-11-22T20:45:01Z"}]
                             if answers["down"] else []}
                 body = {"status": "success", "data": data}
+                if self.path == "/api/v2/silences":
+                    matcher = {"name": "alertname", "value": "Do.*", "isRegex": True, "isEqual": True}
+                    body = [{"id": "7-1", "status": {"state": "active"}, "matchers": [matcher],
+                             "endsAt": "2030-01-01T00:00:00Z", "createdBy": "ops", "comment": "move"}]
                 status = 200
-                if answers["broken"]:
+                if answers["broken"] and self.path != "/api/v2/silences":
                     status = 503
                     body = {"status": "error", "errorType": "unavailable", "error": "wait"}
                 with contextlib.suppress(BrokenPipeError):  # who asks may be gone: the trial ends
@@ -251,7 +255,8 @@ class Alarms(unittest.TestCase):
   asked: {service: web, role: page, prometheus: {url: "%s", query: 'up{job="web"} == 0', every: 50ms, headers: {Authorization: {env: PROM_TOKEN}}}}
   listed: {service: web, role: monitor, where: {severity: page}, prometheus: {url: "%s", alertname: Down, every: 50ms}}
   above: {service: web, role: monitor, prometheus: {url: "%s", query: 'x', above: 1, every: 50ms}}
-""" % (url, url, url)
+  silenced: {service: web, role: monitor, where: {alertname: Down}, webhook: {listen: "127.0.0.1:%d", silences: "%s"}}
+""" % (url, url, url, free_port(), url)
         d = self.drill(alarms, horizon="3s")
         self.faulted(d)
         answers["broken"] = True
@@ -274,6 +279,11 @@ class Alarms(unittest.TestCase):
                        "Bearer s3cret-of-prometheus"), asked)
         with open(os.path.join(d.out, "record.ndjson")) as f:
             self.assertNotIn("s3cret", f.read())
+        # An Alertmanager's silence that is active at the end.
+        self.assertEqual([e["active"] for e in d.events("silence", alarm="silenced")], [True])
+        found = [f for f in d.result["findings"] if f["code"] == "suppression_not_ended"]
+        self.assertEqual([f["text"].split(": ", 1)[1] for f in found],
+                         ["silence 7-1 until 2030-01-01T00:00:00Z by ops: move"])
 
     # ---- Maintenance ----
 
