@@ -7,7 +7,9 @@
 
 #define INJECTORS(X)                                                                               \
     X(address)                                                                                     \
+    X(dns)                                                                                         \
     X(freeze)                                                                                      \
+    X(http)                                                                                        \
     X(kill)                                                                                        \
     X(link)                                                                                        \
     X(network)                                                                                     \
@@ -18,7 +20,8 @@
     X(run)                                                                                         \
     X(shutdown)                                                                                    \
     X(sockets)                                                                                     \
-    X(stop)
+    X(stop)                                                                                        \
+    X(tls)
 
 #define DECLARE_INJECTOR(name) extern const struct variant inject_##name;
 INJECTORS(DECLARE_INJECTOR)

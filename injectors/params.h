@@ -134,3 +134,40 @@ struct partition_params {
     struct port_ranges ports;
     int connections;
 };
+
+struct dns_lie {
+    struct strv addresses;
+    nsec ttl;
+};
+
+/* Exactly one of drop, delay, nxdomain, servfail and answer is given. */
+struct dns_params {
+    struct target *host;
+    bool drop, nxdomain, servfail;
+    nsec delay;
+    struct dns_lie *answer;
+    struct strv names; /* empty: all */
+    double share;
+};
+
+/* Exactly one of delay, abort and status is given. */
+struct http_params {
+    struct target *host;
+    int64_t port;
+    nsec delay;
+    bool abort;
+    int64_t status; /* 0: not given */
+    struct strv paths, methods;
+    double share;
+};
+
+struct tls_issuer {
+    char *certificate, *key; /* files */
+};
+
+struct tls_params {
+    struct target *host;
+    int64_t port;
+    int certificate; /* enum proxy_flaw */
+    struct tls_issuer *issuer;
+};

@@ -276,3 +276,23 @@ int file_copy_tree(int from_dirfd, const char *from, int to_dirfd, const char *t
                         &to_name, err);
     return r < 0 ? r : file_copy_in(from_parent, from_name, to_parent, to_name, 0, err);
 }
+
+static int by_number(const void *a, const void *b)
+{
+    int x = *(const int *)a, y = *(const int *)b;
+    return (x > y) - (x < y);
+}
+
+void file_close_others(int *keep, size_t n)
+{
+    unsigned from = STDERR_FILENO + 1;
+    qsort(keep, n, sizeof *keep, by_number);
+    for (size_t i = 0; i < n; i++) {
+        if (keep[i] <= STDERR_FILENO)
+            continue;
+        if ((unsigned)keep[i] > from)
+            close_range(from, (unsigned)keep[i] - 1, 0);
+        from = (unsigned)keep[i] + 1;
+    }
+    close_range(from, ~0u, 0);
+}

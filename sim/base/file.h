@@ -23,3 +23,6 @@ int file_remove_tree(int dirfd, const char *path, struct err *err);
  * Nothing is written outside of to_dirfd, nor read outside of from_dirfd unless `from` is absolute,
  * whatever ".." and links say: -EXDEV, -ELOOP. */
 int file_copy_tree(int from_dirfd, const char *from, int to_dirfd, const char *to, struct err *err);
+/* In a process that was forked: closes all descriptors above the standard ones but these (-1 is none),
+ * which it sorts. nftables of an owner, journals and namespaces live as long as any copy of theirs. */
+void file_close_others(int *keep, size_t n);

@@ -124,3 +124,39 @@ void conntrack_delete(struct nl *nl, const struct conntrack *c)
     nl_queue(nl, q);
     nl_forgive(nl, ENOENT);
 }
+
+static void put_flow(struct nl_req *q, int attr, const struct inet_flow *f)
+{
+    bool v4 = f->source.family == AF_INET;
+    size_t n = inet_bytes(&f->source);
+    struct nlattr *tuple = nl_req_nest(q, attr);
+    struct nlattr *ip = nl_req_nest(q, CTA_TUPLE_IP);
+    nl_req_put(q, v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, f->source.addr, n);
+    nl_req_put(q, v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, f->target.addr, n);
+    nl_req_nest_end(q, ip);
+    struct nlattr *proto = nl_req_nest(q, CTA_TUPLE_PROTO);
+    nl_req_put_u8(q, CTA_PROTO_NUM, f->protocol);
+    nl_req_put_be16(q, CTA_PROTO_SRC_PORT, f->sport);
+    nl_req_put_be16(q, CTA_PROTO_DST_PORT, f->dport);
+    nl_req_nest_end(q, proto);
+    nl_req_nest_end(q, tuple);
+}
+
+int conntrack_origin(struct nl *nl, const struct inet_flow *reply, uint16_t zone,
+                     struct inet_flow *ret, struct err *err)
+{
+    struct list l = {0};
+    struct err why = ERR_INIT;
+    struct nl_req *q = ct_req(reply->source.family, IPCTNL_MSG_CT_GET, 0);
+    put_flow(q, CTA_TUPLE_REPLY, reply);
+    if (zone)
+        nl_req_put_be16(q, CTA_ZONE, zone);
+    int r = nl_ask(nl, q, on_entry, &l, &why);
+    if (r == 0 && l.n > 0)
+        *ret = l.items[0].original;
+    bool found = l.n > 0;
+    free(l.items);
+    if (r == -ENOENT || (r == 0 && !found))
+        return 1;
+    return r < 0 ? err_set(err, why.code, "%s", why.text) : 0;
+}

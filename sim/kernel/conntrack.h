@@ -22,3 +22,7 @@ struct conntrack {
 int conntrack_list(struct nl *nl, struct conntrack **ret, size_t *ret_n, struct err *err);
 /* Queues forgetting one; that it has gone meanwhile is fine. */
 void conntrack_delete(struct nl *nl, const struct conntrack *c);
+/* Where a flow whose target was translated was sent to at first, by how its answers go: from `source` to
+ * `target` (their zone: 0 unless rules say otherwise). 0, or 1: no such flow is tracked. */
+int conntrack_origin(struct nl *nl, const struct inet_flow *reply, uint16_t zone,
+                     struct inet_flow *ret, struct err *err);

@@ -4,6 +4,7 @@
 #include "sim/base/file.h"
 #include "sim/base/nsec.h"
 #include "sim/base/text.h"
+#include "sim/kernel/faketime.h"
 #include "sim/kernel/hostcaps_impl.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +66,11 @@ static const struct {
                             "partition can drop but not reject (load nft_reject_inet)."},
     [HOSTCAP_NFT_CT] = {"nft-ct", "partition cannot tell new connections from established ones "
                                   "(load nf_conntrack and nft_ct)."},
+    [HOSTCAP_NFT_NAT] = {"nft-nat", "dns faults are not possible: queries are led to a resolver of "
+                                    "ours by such rules (load nft_redir, nft_chain_nat, nft_ct)."},
+    [HOSTCAP_NFT_TPROXY] = {"nft-tproxy",
+                            "http and tls faults are not possible: connections are given to a "
+                            "proxy of ours by such a rule (load nft_tproxy and nft_fib_inet)."},
     [HOSTCAP_SOCK_DESTROY] =
         {"sock-destroy", "partition cannot end existing connections (needs a kernel built with "
                          "CONFIG_INET_DIAG_DESTROY; load tcp_diag)."},
@@ -96,6 +102,7 @@ static const struct {
                       "With one processor the probes and the servers they watch wait for each "
                       "other: intervals get wider."},
     [HOSTCAP_GNUPLOT] = {"gnuplot", "Reports have no plots. Install gnuplot-nox."},
+    [HOSTCAP_FAKETIME] = {"faketime", "clock faults are not possible: install libfaketime."},
 };
 _Static_assert(ARRAY_SIZE(words) == HOSTCAP_COUNT, "every capability has its words");
 
@@ -163,6 +170,15 @@ static bool find_program(const char *name, char *path, size_t size)
         dirs += n + (dirs[n] == ':');
     }
     return false;
+}
+
+static void try_faketime(struct hostcap_try *t)
+{
+    char path[PATH_MAX];
+    if (faketime_library(path))
+        hostcaps_set(t, true, "%s", path);
+    else
+        hostcaps_set(t, false, "libfaketimeMT.so.1 is not there");
 }
 
 static void try_gnuplot(struct hostcap_try *t)
@@ -368,6 +384,7 @@ int hostcaps_probe(struct hostcaps **ret, struct err *err)
     try_clock(&t[HOSTCAP_CLOCK]);
     try_cpus(&t[HOSTCAP_CPUS]);
     try_gnuplot(&t[HOSTCAP_GNUPLOT]);
+    try_faketime(&t[HOSTCAP_FAKETIME]);
     struct hostcaps *h = make_list(t);
     h->ids = ids;
     munmap(t, size);

@@ -149,6 +149,47 @@ static void try_nft(struct hostcap_try *t, struct nl *nl)
     try_result(&t[HOSTCAP_NFT_BRIDGE], r, "made a table, a chain and a set of port pairs", &err);
 }
 
+/* What dns, http and tls lead connections to their proxies with. */
+static void try_redirects(struct hostcap_try *t, struct nl *nl)
+{
+    const struct nft_table table = {NFT_FAMILY_INET, "blackstart-way"};
+    struct err err = ERR_INIT;
+    int r = nft_table_create(nl, &table, &err);
+    if (r >= 0) {
+        nft_chain_add(nl, &(struct nft_chain){
+                              .table = table, .name = "raw", .hook = NFT_OUTPUT, .priority = -300});
+        nft_chain_add(nl, &(struct nft_chain){.table = table,
+                                              .name = "nat",
+                                              .hook = NFT_OUTPUT,
+                                              .priority = -110,
+                                              .translates = true});
+        nft_rule_add(nl, &(struct nft_rule){.table = table,
+                                            .chain = "raw",
+                                            .l4proto = IPPROTO_UDP,
+                                            .verdict = NFT_ZONE,
+                                            .to = 1});
+        nft_rule_add(nl, &(struct nft_rule){.table = table,
+                                            .chain = "nat",
+                                            .l4proto = IPPROTO_UDP,
+                                            .verdict = NFT_REDIRECT,
+                                            .to = 1});
+        r = nl_flush(nl, &err);
+    }
+    try_result(&t[HOSTCAP_NFT_NAT], r, "made rules", &err);
+    err = ERR_INIT;
+    nft_chain_add(nl,
+                  &(struct nft_chain){
+                      .table = table, .name = "take", .hook = NFT_PREROUTING, .priority = -150});
+    nft_rule_add(nl, &(struct nft_rule){.table = table,
+                                        .chain = "take",
+                                        .l4proto = IPPROTO_TCP,
+                                        .to_local = true,
+                                        .verdict = NFT_TAKE,
+                                        .to = 1});
+    r = nl_flush(nl, &err);
+    try_result(&t[HOSTCAP_NFT_TPROXY], r, "made a rule", &err);
+}
+
 /* Needs the veths of try_links(). */
 static void try_tc(struct hostcap_try *t, struct nl *nl)
 {
@@ -273,6 +314,7 @@ static void try_network(struct hostcap_try *t)
     try_sock_destroy(&t[HOSTCAP_SOCK_DESTROY], nl); /* before there are rules that refuse */
     try_links(t, nl);
     try_nft(t, nl);
+    try_redirects(t, nl);
     try_tc(t, nl);
     try_bpf(&t[HOSTCAP_BPF]);
     try_tun(&t[HOSTCAP_TUN]);

@@ -4,6 +4,7 @@
 #include "sim/base/units.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -100,4 +101,37 @@ struct inet_prefix inet_address(uint8_t family, const void *bytes)
     if (family != AF_INET6 || memcmp(p.addr, mapped, sizeof mapped) != 0)
         return p;
     return inet_address(AF_INET, p.addr + sizeof mapped);
+}
+
+struct sockaddr_storage inet_endpoint(const struct inet_prefix *p, uint16_t port)
+{
+    struct sockaddr_storage ret = {.ss_family = p->family};
+    if (p->family == AF_INET) {
+        struct sockaddr_in *to = (struct sockaddr_in *)&ret;
+        memcpy(&to->sin_addr, p->addr, 4);
+        to->sin_port = htons(port);
+    } else {
+        struct sockaddr_in6 *to = (struct sockaddr_in6 *)&ret;
+        memcpy(&to->sin6_addr, p->addr, 16);
+        to->sin6_port = htons(port);
+    }
+    return ret;
+}
+
+socklen_t inet_endpoint_size(const struct sockaddr_storage *a)
+{
+    return a->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
+uint16_t inet_endpoint_port(const struct sockaddr_storage *a)
+{
+    return ntohs(a->ss_family == AF_INET ? ((const struct sockaddr_in *)a)->sin_port
+                                         : ((const struct sockaddr_in6 *)a)->sin6_port);
+}
+
+struct inet_prefix inet_endpoint_address(const struct sockaddr_storage *a)
+{
+    if (a->ss_family == AF_INET)
+        return inet_address(AF_INET, &((const struct sockaddr_in *)a)->sin_addr);
+    return inet_address(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr);
 }

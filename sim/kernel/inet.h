@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #define INET_TEXT_MAX 56 /* "ffff:…:ffff/128" and the NUL */
 
@@ -41,3 +42,9 @@ struct inet_prefix inet_address(uint8_t family, const void *bytes);
 #define INET_MAC_TEXT_MAX 18
 int inet_mac_parse(const char *text, struct inet_mac *ret, struct err *err);
 const char *inet_mac_text(const struct inet_mac *m, char buf[INET_MAC_TEXT_MAX]);
+
+/* An end of a connection as sockets take it. */
+struct sockaddr_storage inet_endpoint(const struct inet_prefix *p, uint16_t port);
+socklen_t inet_endpoint_size(const struct sockaddr_storage *a);
+uint16_t inet_endpoint_port(const struct sockaddr_storage *a);
+struct inet_prefix inet_endpoint_address(const struct sockaddr_storage *a);

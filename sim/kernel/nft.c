@@ -9,8 +9,10 @@
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 
 #define ROOM 2048
@@ -88,7 +90,7 @@ void nft_chain_add(struct nl *nl, const struct nft_chain *c)
         nl_req_put_be32(q, NFTA_HOOK_PRIORITY, (uint32_t)c->priority);
         nl_req_nest_end(q, hook);
         nl_req_put_be32(q, NFTA_CHAIN_POLICY, NF_ACCEPT);
-        nl_req_put_str(q, NFTA_CHAIN_TYPE, "filter");
+        nl_req_put_str(q, NFTA_CHAIN_TYPE, c->translates ? "nat" : "filter");
     }
     nl_queue(nl, q);
 }
@@ -205,6 +207,43 @@ static void reject(struct nl_req *q, const struct nft_rule *r)
     expr_end(q, e);
 }
 
+static void load(struct nl_req *q, const void *data, size_t n)
+{
+    struct expr e = expr_begin(q, "immediate");
+    nl_req_put_be32(q, NFTA_IMMEDIATE_DREG, REG1);
+    put_value(q, NFTA_IMMEDIATE_DATA, data, n);
+    expr_end(q, e);
+}
+
+static void redirect(struct nl_req *q, uint16_t to)
+{
+    uint16_t port = htons(to);
+    load(q, &port, sizeof port);
+    struct expr e = expr_begin(q, "redir");
+    nl_req_put_be32(q, NFTA_REDIR_REG_PROTO_MIN, REG1);
+    nl_req_put_be32(q, NFTA_REDIR_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
+    expr_end(q, e);
+}
+
+static void take(struct nl_req *q, uint16_t to)
+{
+    uint16_t port = htons(to);
+    load(q, &port, sizeof port);
+    struct expr e = expr_begin(q, "tproxy");
+    nl_req_put_be32(q, NFTA_TPROXY_FAMILY, NFPROTO_UNSPEC);
+    nl_req_put_be32(q, NFTA_TPROXY_REG_PORT, REG1);
+    expr_end(q, e);
+}
+
+static void set_zone(struct nl_req *q, uint16_t zone)
+{
+    load(q, &zone, sizeof zone); /* host byte order: a register, not a header */
+    struct expr e = expr_begin(q, "ct");
+    nl_req_put_be32(q, NFTA_CT_KEY, NFT_CT_ZONE);
+    nl_req_put_be32(q, NFTA_CT_SREG, REG1);
+    expr_end(q, e);
+}
+
 /* --- Rules ------------------------------------------------------------------- */
 
 static void match_name(struct nl_req *q, uint32_t key, const char *name)
@@ -306,6 +345,25 @@ static void match_port(struct nl_req *q, const struct nft_rule *r, struct nft_po
     cmp(q, NFT_CMP_LTE, &hi, sizeof hi);
 }
 
+static void match_mark(struct nl_req *q, uint32_t mark)
+{
+    if (!mark)
+        return;
+    meta(q, NFT_META_MARK, REG1);
+    cmp(q, NFT_CMP_EQ, &mark, sizeof mark); /* host byte order: a register, not a header */
+}
+
+static void match_local(struct nl_req *q)
+{
+    uint32_t type = RTN_LOCAL; /* the same */
+    struct expr e = expr_begin(q, "fib");
+    nl_req_put_be32(q, NFTA_FIB_DREG, REG1);
+    nl_req_put_be32(q, NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+    nl_req_put_be32(q, NFTA_FIB_FLAGS, NFTA_FIB_F_DADDR);
+    expr_end(q, e);
+    cmp(q, NFT_CMP_EQ, &type, sizeof type);
+}
+
 static void match_new(struct nl_req *q)
 {
     uint32_t bit = CT_STATE_NEW, zero = 0; /* host byte order: a register, not a header */
@@ -367,6 +425,35 @@ static void put_comment(struct nl_req *q, const char *comment)
     nl_req_put(q, NFTA_RULE_USERDATA, data, n + 2);
 }
 
+static void put_verdict(struct nl_req *q, const struct nft_rule *r)
+{
+    if (r->jump) {
+        verdict(q, (uint32_t)NFT_JUMP, r->jump);
+        return;
+    }
+    switch (r->verdict) {
+    case NFT_DROP_IT:
+        verdict(q, NF_DROP, NULL);
+        break;
+    case NFT_LET_PASS:
+        verdict(q, NF_ACCEPT, NULL);
+        break;
+    case NFT_REDIRECT:
+        redirect(q, r->to);
+        break;
+    case NFT_TAKE:
+        take(q, r->to);
+        break;
+    case NFT_ZONE:
+        set_zone(q, r->to);
+        break;
+    case NFT_REJECT_RST:
+    case NFT_REJECT_ICMP:
+        reject(q, r);
+        break;
+    }
+}
+
 void nft_rule_add(struct nl *nl, const struct nft_rule *r)
 {
     struct nl_req *q = nft_req(r->table.family, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, ROOM);
@@ -378,6 +465,9 @@ void nft_rule_add(struct nl *nl, const struct nft_rule *r)
     struct nlattr *list = nl_req_nest(q, NFTA_RULE_EXPRESSIONS);
     match_name(q, NFT_META_IIFNAME, r->iifname);
     match_name(q, NFT_META_OIFNAME, r->oifname);
+    match_mark(q, r->mark);
+    if (r->to_local)
+        match_local(q);
     match_mac(q, r->smac);
     if (family)
         match_family(q, r, family);
@@ -400,14 +490,7 @@ void nft_rule_add(struct nl *nl, const struct nft_rule *r)
     if (r->in)
         match_set(q, r);
     counter(q);
-    if (r->jump)
-        verdict(q, (uint32_t)NFT_JUMP, r->jump);
-    else if (r->verdict == NFT_DROP_IT)
-        verdict(q, NF_DROP, NULL);
-    else if (r->verdict == NFT_LET_PASS)
-        verdict(q, NF_ACCEPT, NULL);
-    else
-        reject(q, r);
+    put_verdict(q, r);
     nl_req_nest_end(q, list);
     if (r->comment)
         put_comment(q, r->comment);

@@ -37,6 +37,7 @@ struct nft_chain {
     int priority; /* 0: filter; bridge filter is -200 */
     bool
         is_plain; /* sees only what rules of other chains send it by `jump`; no hook, no priority */
+    bool translates; /* sees the first packet of a flow alone, and may redirect it (type nat) */
 };
 /* With the policy accept. Rules may be loaded into a plain chain at leisure; a jump into it brings all
  * of them into force by one short transaction. (Waking a dormant table would, too, but since 6.9 the
@@ -49,6 +50,10 @@ enum nft_verdict {
     NFT_REJECT_RST,  /* TCP reset; needs l4proto IPPROTO_TCP; inet family only */
     NFT_REJECT_ICMP, /* port unreachable; inet family only (bridge reject may be missing: ENOENT) */
     NFT_LET_PASS,    /* the rules after it are not asked; other tables still are */
+    NFT_REDIRECT, /* the flow goes to the port `to` of this host; needs a chain that translates */
+    NFT_TAKE, /* given to the transparent socket that listens on the port `to`, unchanged (tproxy,
+                      * hook prerouting); flows of other sockets go on to those */
+    NFT_ZONE, /* tracked in the zone `to`, apart from all others; the rules after it are asked */
 };
 /* What a set is keyed by; the first part is always an interface. */
 enum nft_key {
@@ -80,6 +85,9 @@ struct nft_rule {
     bool syn_only;            /* TCP segments that open a connection; needs l4proto IPPROTO_TCP */
     uint8_t icmp_type;        /* 0: any; needs l4proto IPPROTO_ICMP or IPPROTO_ICMPV6 */
     bool new_only;            /* ct state new (inet family) */
+    bool to_local;            /* sent to an address of this host (inet family) */
+    uint32_t mark;            /* of its socket (SO_MARK); 0: any */
+    uint16_t to;              /* the port or zone of the verdict */
     const struct nft_set *in; /* only what is in this set, asked last; NULL: any; borrowed */
     enum nft_verdict verdict; /* always after a counter */
     const char *jump;         /* instead of a verdict: the rules of that plain chain */

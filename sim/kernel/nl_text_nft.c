@@ -21,7 +21,10 @@ static const char *const op_names[] = {"eq", "neq", "lt", "lte", "gt", "gte"};
 static const struct nl_words op_words = NL_WORDS(op_names);
 static const char *const base_names[] = {"link", "network", "transport", "inner"};
 static const struct nl_words base_words = NL_WORDS(base_names);
-static const char *const ct_names[] = {"state", "direction", "status", "mark"};
+static const char *const ct_names[] = {"state",      "direction", "status",    "mark",   "secmark",
+                                       "expiration", "helper",    "l3proto",   "src",    "dst",
+                                       "protocol",   "proto-src", "proto-dst", "labels", "pkts",
+                                       "bytes",      "avgpkt",    "zone"};
 static const struct nl_words ct_words = NL_WORDS(ct_names);
 static const char *const reject_names[] = {"icmp", "tcp-reset", "icmpx"};
 static const struct nl_words reject_words = NL_WORDS(reject_names);
@@ -136,6 +139,23 @@ static const struct nl_field reject_fields[] = {
     {NFTA_REJECT_TYPE, "type", NL_BE32, .words = &reject_words},
     {NFTA_REJECT_ICMP_CODE, "code", NL_U8},
 };
+static const char *const fib_names[] = {"none", "oif", "oifname", "type"};
+static const struct nl_words fib_words = NL_WORDS(fib_names);
+static const struct nl_field fib_fields[] = {
+    {NFTA_FIB_DREG, "dreg", NL_BE32},
+    {NFTA_FIB_RESULT, "result", NL_BE32, .words = &fib_words},
+    {NFTA_FIB_FLAGS, "flags", NL_BE32},
+};
+static const struct nl_field redir_fields[] = {
+    {NFTA_REDIR_REG_PROTO_MIN, "proto-min", NL_BE32},
+    {NFTA_REDIR_REG_PROTO_MAX, "proto-max", NL_BE32},
+    {NFTA_REDIR_FLAGS, "flags", NL_BE32},
+};
+static const struct nl_field tproxy_fields[] = {
+    {NFTA_TPROXY_FAMILY, "family", NL_BE32},
+    {NFTA_TPROXY_REG_ADDR, "address", NL_BE32},
+    {NFTA_TPROXY_REG_PORT, "port", NL_BE32},
+};
 static const struct nl_field counter_fields[] = {
     {NFTA_COUNTER_BYTES, "bytes", NL_BE64, .masked = true},
     {NFTA_COUNTER_PACKETS, "packets", NL_BE64, .masked = true},
@@ -149,7 +169,8 @@ static const struct {
     {"payload", NL_TABLE(payload_fields)}, {"bitwise", NL_TABLE(bitwise_fields)},
     {"lookup", NL_TABLE(lookup_fields)},   {"immediate", NL_TABLE(immediate_fields)},
     {"ct", NL_TABLE(ct_fields)},           {"reject", NL_TABLE(reject_fields)},
-    {"counter", NL_TABLE(counter_fields)},
+    {"counter", NL_TABLE(counter_fields)}, {"fib", NL_TABLE(fib_fields)},
+    {"redir", NL_TABLE(redir_fields)},     {"tproxy", NL_TABLE(tproxy_fields)},
 };
 /* Expressions whose data hold a state that changes with each packet. */
 static const char *const counting[] = {"quota", "last", "connlimit", "limit"};

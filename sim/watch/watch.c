@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -53,27 +52,6 @@ static __attribute__((noreturn)) void enter_failed(int sock, const struct err *e
         w.text_n = sizeof w.text - 1;
     send(sock, &w, offsetof(struct letter, text) + w.text_n + 1, MSG_NOSIGNAL);
     _exit(1);
-}
-
-static int by_number(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
-/* All descriptors above the standard ones but these (-1 is none): others' nft tables, journals and
- * namespaces live as long as any copy of theirs. */
-static void close_all_but(int *keep, size_t n)
-{
-    qsort(keep, n, sizeof *keep, by_number);
-    unsigned from = 3;
-    for (size_t i = 0; i < n; i++) {
-        if (keep[i] < 3)
-            continue;
-        if ((unsigned)keep[i] > from)
-            close_range(from, (unsigned)keep[i] - 1, 0);
-        from = (unsigned)keep[i] + 1;
-    }
-    close_range(from, ~0u, 0);
 }
 
 /* /proc of the host shows the host's processes, among which we and our commands are not; programs
@@ -139,7 +117,7 @@ static __attribute__((noreturn)) void vantage_main(const struct scenario *s,
                   place->netns_fd,
                   place->mounts_fd,
                   place->source_fd};
-    close_all_but(keep, ARRAY_SIZE(keep));
+    file_close_others(keep, ARRAY_SIZE(keep));
     struct err err = ERR_INIT;
     struct vantage v = {
         .scenario = s,

@@ -25,8 +25,10 @@ MAY = {
     "sim/attach": "sim/base sim/loop sim/kernel sim/model sim/http",
     "sim/lab": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach",
     "sim/http": "sim/base sim/loop",
+    "sim/proxy": "sim/base sim/loop sim/kernel",
     "sim/watch": "sim/base sim/loop sim/kernel sim/model sim/judge sim/attach sim/lab sim/http",
-    "injectors": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach sim/lab",
+    "injectors": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach sim/lab "
+    "sim/proxy",
     "scenarios": "sim/base sim/model sim/attach sim/watch injectors",
     "reports": "sim/base sim/loop sim/model sim/judge sim/record scenarios",
     "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/impair sim/attach "
@@ -40,7 +42,9 @@ LIBRARIES = {
     "pcap": ("sim/watch", 1),
     "netlink/": ("sim/kernel", 0),
     "curl/": ("sim/http", 0),
-    "openssl/": ("sim/base", 0),
+    "openssl/evp.h": ("sim/base", 0),
+    "openssl/ssl.h": ("sim/proxy", 0),
+    "openssl/x509": ("sim/proxy", 0),
     "bpf/": ("sim/impair", 0),
     "systemd/sd-journal.h": ("sim/watch", 1),
     "systemd/sd-bus.h": ("sim/attach", 1),

@@ -31,6 +31,7 @@ STRUCTURAL = {
     "env-secret-of-nothing", "command-empty", "probe-without-a-kind", "probe-of-two-kinds",
     "probe-without-interval", "step-without-action", "step-with-two-actions",
     "condition-unknown-key", "several-errors", "more-errors-than-shown", "yaml-list", "yaml-word",
+    "dns-two-lies", "dns-without-lie", "http-without-fault", "tls-flaw-unknown",
     "bridge-key-misspelt", "bridge-without-through", "grudge-against-nobody", "grudge-empty",
     "grudge-is-a-list", "journal-priority-unknown", "maintenance-of-nobody",
     "maintenance-of-two", "partition-kind-unknown",
