@@ -19,16 +19,25 @@ json_t *site_record(const struct lab_node *n)
                      attached_identity(lab_node_attached(n)));
 }
 
+/* The host may have gone over to another one since. */
+static bool is_in(const struct lab_node *n, const json_t *netns)
+{
+    const struct attached_target *t = &lab_node_attached(n)->at;
+    return (int64_t)t->id.ino == jsonx_int(netns, "ino", -1) &&
+           (int64_t)t->id.dev == jsonx_int(netns, "dev", -1) &&
+           (int64_t)t->cookie == jsonx_int(netns, "cookie", 0);
+}
+
 int site_find(struct inject_env *env, const json_t *record, struct site *ret, struct err *err)
 {
     const char *host = jsonx_str(record, "host", "?");
     struct lab_node *n = env->lab ? lab_node(env->lab, host) : NULL;
-    if (n) { /* held by us, whatever others did to its name */
+    const json_t *netns = json_object_get(record, "netns");
+    if (n && is_in(n, netns)) { /* held by us, whatever others did to its name */
         *ret = (struct site){.nl = lab_node_nl(n)};
         return 0;
     }
     AUTO_CLOSE int fd = -1;
-    const json_t *netns = json_object_get(record, "netns");
     char where[80];
     int r = attached_find(netns, &fd, err);
     if (r < 0)

@@ -130,6 +130,16 @@ static bool is_same(const struct attached_target *a, const struct attached_targe
            a->cookie == b->cookie;
 }
 
+/* What has an id (a container) is the same as long as that is, whoever ended and started it; anything
+ * else may be another one when we ended it ourselves. */
+static bool may_follow(const struct attached_host *h, const struct attached_target *now)
+{
+    const char *id = jsonx_str(h->at.own, "id", NULL);
+    if (h->host->follow)
+        return true;
+    return id ? strcmp(id, jsonx_str(now->own, "id", "")) == 0 : h->ending;
+}
+
 int attached_refresh(struct attached *a, struct attached_host *h, struct err *err)
 {
     AUTO_ATTACHED_TARGET now = ATTACHED_TARGET_INIT;
@@ -142,6 +152,11 @@ int attached_refresh(struct attached *a, struct attached_host *h, struct err *er
     }
     if (is_same(&now, &old))
         return 0;
+    if (!may_follow(h, &now))
+        return err_set(err, ESRCH,
+                       "host %s: %s has gone; %s has taken its place, and is left alone without "
+                       "'follow: true'",
+                       h->host->name, old.what, now.what);
     h->at = now;
     r = refuse_twice(a, h, err);
     if (r == 0 && a->locks_n)

@@ -84,7 +84,7 @@ size_t attached_fds(const struct attached *a, int *ret, size_t max);
 int attached_is_there(const struct attached_host *h, struct err *err);
 /* Looks it up again. 0: it is the same; 1: it was another, which it leads to now and is locked (the old
  * one's descriptors are closed: whoever kept a copy of `at` looks again); -ESRCH: there is none at
- * present, it is left as it was; other errors as attached_open(). */
+ * present, or one that is not to be followed, it is left as it was; other errors as attached_open(). */
 #define ATTACHED_REPLACED 1
 int attached_refresh(struct attached *a, struct attached_host *h, struct err *err);
 

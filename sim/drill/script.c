@@ -24,6 +24,7 @@ struct step_run {
     json_t *undo, *targets;
     uint64_t entry; /* in the journal */
     uint64_t order; /* of beginning, for undoing last first */
+    uint64_t lives; /* of the attached hosts it touches, when it was prepared */
     struct rng rng;
     struct inject_env env;
     struct loop_timer due, over, again;
@@ -241,6 +242,24 @@ static void step_ended(const struct inject_event *e, void *data)
     step_event(r, "action", a);
 }
 
+/* Hosts that others made, as they are now: what was ended and started again is gone over to. *ret: how
+ * often they were found to be others, all together. */
+static int step_meet_hosts(struct step_run *r, uint64_t *ret, struct err *err)
+{
+    const struct host *hosts[64];
+    size_t n = step_attached(r->script->core->o->scenario, r->step, hosts, ARRAY_SIZE(hosts));
+    uint64_t lives = 0;
+    for (size_t i = 0; r->script->lab && i < n; i++) {
+        struct lab_node *node = lab_node(r->script->lab, hosts[i]->name);
+        int rc = node ? lab_node_refresh(node, err) : 0;
+        if (rc < 0 && r->injector->is_fault) /* what people do fails, and is told so */
+            return rc;
+        lives += node ? lab_node_attached(node)->lives : 0;
+    }
+    *ret = lives;
+    return 0;
+}
+
 /* Chooses, reads what will change, and notes how it is undone. */
 static int step_prepare(struct step_run *r, struct err *err)
 {
@@ -248,6 +267,8 @@ static int step_prepare(struct step_run *r, struct err *err)
     /* Choosing a leader asks hosts, which may take its time: the warden must not take us for dead.
      */
     int rc = warden_busy(s->core->warden, 60 * NSEC_SEC, err);
+    if (rc == 0)
+        rc = step_meet_hosts(r, &r->lives, err);
     if (rc == 0)
         rc = r->injector->prepare(&r->env, r->step, &r->istate, &r->undo, err);
     warden_beat(s->core->warden);
@@ -290,6 +311,27 @@ static void step_forget_entry(struct step_run *r)
     r->journaled = false;
 }
 
+/* What was prepared for a host that has become another one since means nothing any more. */
+static int step_prepared(struct step_run *r, struct err *err)
+{
+    uint64_t lives = r->lives;
+    int rc = r->ready ? step_meet_hosts(r, &lives, err) : 0;
+    if (rc < 0 || (r->ready && lives == r->lives))
+        return rc;
+    if (r->ready) {
+        r->injector->done(r->istate);
+        r->istate = NULL;
+        json_decref(r->undo);
+        r->undo = NULL;
+        step_forget_entry(r);
+        r->ready = false;
+    }
+    rc = step_prepare(r, err);
+    return rc == 0 && r->kept && r->script->core->journal
+               ? journal_sync(r->script->core->journal, err)
+               : rc;
+}
+
 static void step_begin(struct step_run *r)
 {
     struct script *s = r->script;
@@ -298,7 +340,7 @@ static void step_begin(struct step_run *r)
         return;
     r->state = RUN_APPLYING;
     r->order = ++s->orders;
-    int rc = r->ready ? 0 : step_prepare(r, &err);
+    int rc = step_prepared(r, &err);
     if (rc == 0)
         rc = step_announce(r, &err);
     bool prepared = rc == 0;

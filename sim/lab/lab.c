@@ -133,6 +133,7 @@ int lab_new(const struct scenario *s, struct loop *loop, const char *workdir, in
 
 int lab_attach(struct lab *lab, struct attached *a, struct err *err)
 {
+    lab->attached = a;
     for (size_t i = 0; i < a->n; i++) {
         int r = others_attach(lab, lab->nodes_n, &a->items[i], err);
         lab->nodes_n++;
@@ -256,6 +257,11 @@ bool lab_node_is_up(const struct lab_node *n)
 struct attached_host *lab_node_attached(const struct lab_node *n)
 {
     return n->attached;
+}
+
+int lab_node_refresh(struct lab_node *n, struct err *err)
+{
+    return n->attached ? others_refresh(n, err) : 0;
 }
 
 bool lab_node_is_ready(const struct lab_node *n)

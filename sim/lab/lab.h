@@ -108,6 +108,10 @@ const struct host *lab_node_host(const struct lab_node *n);
 bool lab_node_is_up(const struct lab_node *n); /* its init lives */
 /* NULL: of the lab. */
 struct attached_host *lab_node_attached(const struct lab_node *n);
+/* Of an attached host: goes over to what has taken its place, as attached_refresh() does; its netlink is
+ * another one then, and what was in the former namespace stays there. Of one that is still there, and
+ * of the lab: 0. */
+int lab_node_refresh(struct lab_node *n, struct err *err);
 bool lab_node_is_ready(const struct lab_node *n);
 pid_t lab_node_pid(const struct lab_node *n);  /* of its init, as the runner sees it; 0 when down */
 int lab_node_pidfd(const struct lab_node *n);  /* borrowed; -1 when down */

@@ -56,6 +56,7 @@ struct lab {
     struct topo *topo;
     struct lab_handlers handlers;
     int source_dirfd, logs_dirfd; /* duplicates; logs -1: not kept */
+    struct attached *attached;    /* borrowed; NULL: no host was made by others */
     char *workdir;
     int switch_fd;
     struct nl *sw;
@@ -89,6 +90,7 @@ int node_is_down(const struct lab_node *n, struct err *err); /* sets the error *
 int others_attach(struct lab *lab, size_t at, struct attached_host *h,
                   struct err *err); /* in place of node_init() */
 void others_detach(struct lab_node *n);
+int others_refresh(struct lab_node *n, struct err *err);      /* lab_node_refresh() */
 int others_refuse(const struct lab_node *n, struct err *err); /* what needs an agent */
 int others_processes(struct lab_node *n, const struct lab_match *m, json_t **ret, struct err *err);
 int others_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,

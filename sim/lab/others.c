@@ -58,6 +58,28 @@ void others_detach(struct lab_node *n)
     n->up = n->ready = false;
 }
 
+int others_refresh(struct lab_node *n, struct err *err)
+{
+    char where[80];
+    if (attached_is_there(n->attached, NULL) == 0 && n->netns == n->attached->at.netns)
+        return 0;
+    int r = attached_refresh(n->lab->attached, n->attached, err);
+    if (r < 0 || n->netns == n->attached->at.netns)
+        return r;
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    snprintf(where, sizeof where, "host %s", n->host->name);
+    r = nl_open_kernel(n->attached->at.netns, where, &nl, err);
+    if (r < 0)
+        return r;
+    if (n->lab->handlers.change)
+        nl_observe(nl, n->lab->handlers.change, n->lab->handlers.data);
+    impair_gone(n->lab->impair, n->nl, NULL);
+    nl_free(n->nl);
+    n->nl = steal_ptr(nl);
+    n->netns = n->attached->at.netns;
+    return ATTACHED_REPLACED;
+}
+
 /* Files are the scenario's where both see the machine's; elsewhere a command begins at the root. */
 int others_enter(const struct lab_node *n)
 {
