@@ -33,7 +33,16 @@ struct inject_env {
     struct rng *rng;    /* this trial's and step's stream: target choice is seeded */
     const char *run_id; /* part of every name we give to the kernel */
     bool decide;        /* verify: it is now or never (the fault is about to be undone) */
+    /* inject_amend(); NULL: nobody keeps it */
+    int (*amend)(struct inject_env *env, struct err *err);
 };
+
+/* In apply: notes the undo record as it is by then (prepare handed it out, and may have kept a
+ * reference to a part of it), before more is changed than it said. */
+static inline int inject_amend(struct inject_env *env, struct err *err)
+{
+    return env->amend ? env->amend(env, err) : 0;
+}
 
 struct inject_result {
     struct span at;  /* first request, last acknowledgement; CLOCK_MONOTONIC */
@@ -119,7 +128,8 @@ struct injector {
                  struct err *err);
     /* 0 or INJECT_AGAIN; NULL: there is nothing to verify (`run`). */
     int (*verify)(struct inject_env *env, void *state, struct inject_proof *ret, struct err *err);
-    /* 0 or INJECT_GONE. NULL when !lasts. ret->targets and ret->chosen stay NULL. */
+    /* 0 or INJECT_GONE. When !lasts: NULL, or what finishes it after our death in its midst (on hosts
+     * that others made; then prepare is as with lasts). ret->targets and ret->chosen stay NULL. */
     int (*revert)(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                   struct err *err);
     void (*done)(void *state);

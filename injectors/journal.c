@@ -223,6 +223,24 @@ int journal_begin(struct journal *j, uint64_t n, struct err *err)
     return r;
 }
 
+int journal_amend(struct journal *j, uint64_t n, const json_t *undo, struct err *err)
+{
+    size_t i;
+    json_t *entry = find_pending(j, n, &i);
+    if (j->failed)
+        return err_set(err, -j->failed, "the journal failed before: nothing more may be changed");
+    if (!entry)
+        return err_set(err, ENOENT, "the journal has no entry %llu", (unsigned long long)n);
+    json_object_set_new(entry, "undo", json_deep_copy(undo));
+    if (jsonx_bool(entry, "tied", false))
+        return 0;
+    AUTO_JSON *line = json_pack("{s:I,s:O}", "amend", (json_int_t)n, "undo", undo);
+    int r = write_line(j, j->fd, line, err);
+    if (r < 0)
+        j->failed = r;
+    return r;
+}
+
 int journal_done_entry(struct journal *j, uint64_t n, struct err *err)
 {
     size_t i;

@@ -8,6 +8,7 @@
  *           {"journal":1,"run":…,"boot":…,"netns":…}              the first line
  *           {"entry":N,"step":…,"injector":…,"undo":{…},"persistent":bool,"netns":…,"pid":…,"start":…}
  *           {"begin":N}                                            before its apply, if "armed"
+ *           {"amend":N,"undo":{…}}                                 what undoes it from here on
  *           {"done":N}                                             after its revert
  * The file is there exactly as long as an entry of it is not done.
  *
@@ -67,6 +68,8 @@ int journal_append(struct journal *j, const struct journal_entry *e, uint64_t *r
 int journal_sync(struct journal *j, struct err *err);
 /* An armed entry's change is made next. */
 int journal_begin(struct journal *j, uint64_t n, struct err *err);
+/* More is changed next than its undo record said; like begin, not synced. */
+int journal_amend(struct journal *j, uint64_t n, const json_t *undo, struct err *err);
 int journal_done_entry(struct journal *j, uint64_t n, struct err *err);
 /* Entries that are not done, tied ones included, oldest first: [{entry,step,injector,undo,…}]. For
  * the warden, who undoes them through journal_undo_open(). New reference. */

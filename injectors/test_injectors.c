@@ -96,7 +96,8 @@ static void the_catalogue_is_whole(void **state)
         assert_non_null(i->prepare);
         assert_non_null(i->done);
         assert_true((i->apply != NULL) != (i->start != NULL));
-        assert_true((i->revert != NULL) == i->lasts);
+        assert_true(i->revert || !i->lasts);
+        assert_true(!i->revert || i->lasts || i->attaches);
         assert_true(i->verify || !i->is_fault);
         assert_true(i->is_fault || !i->lasts);
         assert_true(!i->holds || (i->verify && i->lasts));

@@ -202,6 +202,16 @@ static bool mark_begun(json_t *entries, int64_t n)
     return false;
 }
 
+static bool mark_amended(json_t *entries, int64_t n, const json_t *undo)
+{
+    size_t i;
+    json_t *e;
+    json_array_foreach (entries, i, e)
+        if (jsonx_int(e, "entry", -1) == n && json_is_object(undo))
+            return json_object_set(e, "undo", (json_t *)(uintptr_t)undo) == 0;
+    return false;
+}
+
 /* A line that is whole. The first must be the head; false: cannot be read. */
 static bool take_line(struct journal_content *c, const char *text, size_t n, bool first)
 {
@@ -215,6 +225,9 @@ static bool take_line(struct journal_content *c, const char *text, size_t n, boo
     }
     if (jsonx_int(line, "begin", -1) >= 0)
         return mark_begun(c->entries, jsonx_int(line, "begin", -1));
+    if (jsonx_int(line, "amend", -1) >= 0)
+        return mark_amended(c->entries, jsonx_int(line, "amend", -1),
+                            json_object_get(line, "undo"));
     if (jsonx_int(line, "done", -1) >= 0)
         return mark_done(c->entries, jsonx_int(line, "done", -1));
     if (!is_entry(line))

@@ -43,7 +43,15 @@ static bool ends_processes(int signo)
 static int kill_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct kill_params *p = step->params;
-    return targets_check(s, &p->whom, err);
+    const struct host *h = targets_attached(s, p->whom.host);
+    int r = targets_check(s, &p->whom, err);
+    if (r == 0 && h && h->process && h->start.n == 0 && (nsec_is_set(step->lasting) || step->until))
+        return err_set(
+            err, EINVAL,
+            "nothing says how %s is started again afterwards: give the host 'start: "
+            "COMMAND', or leave 'for' and 'until' away, and whoever looks after it does it",
+            h->name);
+    return r;
 }
 
 static int kill_plan(const struct inject_env *env, const struct step *step, json_t *texts,
@@ -80,9 +88,12 @@ static int kill_prepare(struct inject_env *env, const struct step *step, void **
     if (!st)
         return err_errno(err, ENOMEM, "preparing kill");
     json_t *hosts = json_array();
-    for (size_t i = 0; i < found.n; i++)
-        json_array_append_new(hosts, json_pack("{s:s, s:o}", "host", found.hosts[i], "units",
-                                               match_units(&found.sets[i])));
+    for (size_t i = 0; i < found.n; i++) {
+        json_t *record = targets_record(env, found.hosts[i]);
+        json_object_set_new(record, "units", match_units(&found.sets[i]));
+        json_object_set_new(record, "start", targets_commands(env, found.hosts[i]));
+        json_array_append_new(hosts, record);
+    }
     *st = (struct kill_state){.params = p, .targets = found, .at = SPAN_UNSET};
     found = (struct targets){0};
     *ret_state = st;
@@ -127,6 +138,14 @@ static int kill_on(struct lab_node *n, const struct kill_params *p, struct match
     struct match_rule rule = targets_rule(&p->whom);
     int signo = kill_signals[p->signal];
     json_array_clear(set->procs);
+    if (p->whom.expect > 0) {
+        AUTO_MATCH now = {0};
+        int r = match_find(n, &rule, &now, err);
+        if (r == 0)
+            r = targets_expected(lab_node_name(n), &rule, &now, p->whom.expect, err);
+        if (r < 0)
+            return r;
+    }
     for (int round = 0; round < KILL_ROUNDS; round++) {
         AUTO_MATCH hit = {0}, left = {0};
         struct span by = SPAN_UNSET;
@@ -223,7 +242,7 @@ static int kill_verify(struct inject_env *env, void *state, struct inject_proof 
         snprintf(p.seen, sizeof p.seen, "all %zu are gone", hit);
     else
         snprintf(p.seen, sizeof p.seen, "%zu still live: %s", left, buf_text(&names));
-    snprintf(p.how, sizeof p.how, "asked the host's init for them by pid and start time");
+    snprintf(p.how, sizeof p.how, "looked for them by pid and start time");
     *ret = p;
     return 0;
 }
@@ -234,6 +253,8 @@ static int start_again(struct lab_node *n, const json_t *entry, json_t *changes,
 {
     size_t i;
     json_t *unit;
+    if (json_object_get(entry, "attached"))
+        return targets_start(n, entry, changes, at, err);
     json_array_foreach (json_object_get(entry, "units"), i, unit) {
         const char *names[] = {json_string_value(unit), NULL};
         struct match_rule rule = {.unit = names[0]};
@@ -298,6 +319,7 @@ static const struct record kill_record = {
 static const struct injector kill_injector = {
     .name = "kill",
     .is_fault = true,
+    .attaches = ATTACH_PROCESSES,
     .lasts = true,
     .check = kill_check,
     .supported = targets_supported,

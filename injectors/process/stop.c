@@ -12,9 +12,12 @@
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
+#include "sim/attach/hit.h"
 #include "sim/base/jsonx.h"
 
 #define STOP_CONFIRM (2 * NSEC_SEC)
+/* A parent that is not yet stopped may start another child between the look and the signal. */
+#define STOP_ROUNDS 5
 
 struct stop_state {
     const struct stop_params *params;
@@ -83,9 +86,10 @@ static int stop_prepare(struct inject_env *env, const struct step *step, void **
         }
         json_decref(found.sets[i].procs);
         found.sets[i].procs = running;
-        /* The same array stands in the undo record: what apply finds in addition is undone too. */
-        json_array_append_new(hosts,
-                              json_pack("{s:s, s:O}", "host", found.hosts[i], "procs", running));
+        /* The same array stands in the undo record: it becomes what apply finds. */
+        json_t *record = targets_record(env, found.hosts[i]);
+        json_object_set(record, "procs", running);
+        json_array_append_new(hosts, record);
     }
     struct stop_state *st = calloc(1, sizeof *st);
     if (!st)
@@ -97,31 +101,40 @@ static int stop_prepare(struct inject_env *env, const struct step *step, void **
     return 0;
 }
 
-/* Stops the set, then whatever a not yet stopped parent has started meanwhile. */
-static int stop_on(struct lab_node *n, const struct stop_params *p, struct match_set *set,
-                   struct span *at, struct err *err)
+/* Who matches now and goes on, added to `set`, which the undo record has too. */
+static int find_running(struct lab_node *n, const struct match_rule *rule, struct match_set *set,
+                        struct match_set *ret, struct err *err)
 {
-    AUTO_MATCH hit = {0}, now = {0}, more_hit = {0};
-    int r = match_signal_these(n, set->procs, SIGSTOP, STOP_CONFIRM, &hit, at, err);
+    AUTO_MATCH now = {0};
+    int r = match_find(n, rule, &now, err);
     if (r < 0)
         return r;
-    if (match_count(&hit) == 0)
-        return err_set(err, ESRCH,
-                       "on host '%s' everything that matched was gone before SIGSTOP was sent",
-                       lab_node_name(n));
-    struct match_rule rule = targets_rule(&p->whom);
-    r = match_find(n, &rule, &now, err);
-    if (r < 0)
-        return r;
-    AUTO_MATCH more = {.procs = not_yet_stopped(&now)};
-    if (match_count(&more) == 0)
-        return 0;
-    json_array_extend(set->procs, more.procs);
-    struct span by = SPAN_UNSET;
-    r = match_signal_these(n, more.procs, SIGSTOP, STOP_CONFIRM, &more_hit, &by, err);
-    if (r < 0)
-        return r;
-    targets_cover(at, by);
+    ret->procs = not_yet_stopped(&now);
+    json_array_extend(set->procs, ret->procs);
+    return 0;
+}
+
+/* Stops what matches, then whatever a not yet stopped parent has started meanwhile. */
+static int stop_on(struct inject_env *env, struct lab_node *n, const struct process_params *p,
+                   struct match_set *set, struct span *at, struct err *err)
+{
+    struct match_rule rule = targets_rule(p);
+    json_array_clear(set->procs);
+    for (int round = 0; round < STOP_ROUNDS; round++) {
+        AUTO_MATCH going = {0}, hit = {0};
+        struct span by = SPAN_UNSET;
+        int r = find_running(n, &rule, set, &going, err);
+        if (r == 0 && round == 0)
+            r = targets_expected(lab_node_name(n), &rule, &going, p->expect, err);
+        if (r < 0 || match_count(&going) == 0)
+            return r;
+        r = inject_amend(env, err);
+        if (r == 0)
+            r = match_signal_these(n, going.procs, SIGSTOP, STOP_CONFIRM, &hit, &by, err);
+        if (r < 0)
+            return r;
+        targets_cover(at, by);
+    }
     return 0;
 }
 
@@ -134,9 +147,14 @@ static int stop_apply(struct inject_env *env, void *state, struct inject_result 
     struct span at = SPAN_UNSET;
     for (size_t i = 0; i < t->n; i++) {
         struct span by = SPAN_UNSET;
-        int r = stop_on(lab_node(env->lab, t->hosts[i]), st->params, &t->sets[i], &by, err);
+        int r =
+            stop_on(env, lab_node(env->lab, t->hosts[i]), &st->params->whom, &t->sets[i], &by, err);
         if (r < 0)
             return r;
+        if (!span_is_set(by))
+            return err_set(err, ESRCH,
+                           "on host '%s' everything that matched was gone before SIGSTOP was sent",
+                           t->hosts[i]);
         targets_cover(&at, by);
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "host %s: SIGSTOP to ", t->hosts[i]);
@@ -176,26 +194,61 @@ static int stop_verify(struct inject_env *env, void *state, struct inject_proof 
     return 0;
 }
 
+static void note_continued(const char *host, const struct match_set *who, json_t *changes)
+{
+    AUTO_BUF text = BUF_INIT;
+    buf_printf(&text, "host %s: SIGCONT to ", host);
+    match_text(who, &text);
+    json_array_append_new(changes, json_string(buf_text(&text)));
+}
+
+/* On a host that others made: by number and start, with or without a lab. */
+static int go_on_there(const json_t *attached, const json_t *entry, json_t *changes,
+                       struct span *at, struct err *err)
+{
+    AUTO_PROCS alive = {0};
+    struct hit hit = {.at = SPAN_UNSET};
+    int r = attached_find_processes(attached, json_object_get(entry, "procs"), &alive, err);
+    if (r < 0)
+        return err_prefix(err, "host %s", jsonx_str(entry, "host", "?"));
+    AUTO_FREE const struct proc **who = calloc(alive.n + 1, sizeof(const struct proc *));
+    AUTO_MATCH continued = {.procs = json_array()};
+    if (!who)
+        abort();
+    for (size_t i = 0; i < alive.n; i++)
+        if (alive.items[i].state == 'T')
+            who[hit.n++] = &alive.items[i];
+    r = hit.n ? hit_processes(who, SIGCONT, STOP_CONFIRM, &hit, err) : 0;
+    if (r < 0 || hit.n == 0)
+        return r;
+    for (size_t i = 0; i < hit.n; i++)
+        json_array_append_new(continued.procs, procs_json(who[i], NULL));
+    targets_cover(at, hit.at);
+    note_continued(jsonx_str(entry, "host", "?"), &continued, changes);
+    return 0;
+}
+
 /* SIGCONT to those that are still stopped. */
 static int go_on(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
                  struct err *err)
 {
+    const json_t *attached = json_object_get(entry, "attached");
+    json_t *procs = json_object_get(entry, "procs");
     AUTO_MATCH alive = {0}, hit = {0};
-    int r = match_alive_of(n, json_object_get(entry, "procs"), &alive, err);
+    struct span by = SPAN_UNSET;
+    if (attached)
+        return go_on_there(attached, entry, changes, at, err);
+    int r = match_alive_of(n, procs, &alive, err);
     if (r < 0)
         return r;
     AUTO_MATCH stopped = {.procs = only(&alive, true)};
     if (match_count(&stopped) == 0)
         return 0;
-    struct span by = SPAN_UNSET;
     r = match_signal_these(n, stopped.procs, SIGCONT, STOP_CONFIRM, &hit, &by, err);
     if (r < 0)
         return r;
     targets_cover(at, by);
-    AUTO_BUF text = BUF_INIT;
-    buf_printf(&text, "host %s: SIGCONT to ", lab_node_name(n));
-    match_text(&stopped, &text);
-    json_array_append_new(changes, json_string(buf_text(&text)));
+    note_continued(lab_node_name(n), &stopped, changes);
     return 0;
 }
 
@@ -228,6 +281,7 @@ static const struct record stop_record = {
 static const struct injector stop_injector = {
     .name = "stop",
     .is_fault = true,
+    .attaches = ATTACH_PROCESSES,
     .lasts = true,
     .holds = true,
     .check = stop_check,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sim/attach/start.h"
 #include "sim/base/jsonx.h"
 
 void targets_done(struct targets *t)
@@ -32,6 +33,19 @@ int targets_choose(struct inject_env *env, const struct target *t, struct target
     return 0;
 }
 
+int targets_expected(const char *host, const struct match_rule *r, const struct match_set *set,
+                     int64_t expect, struct err *err)
+{
+    AUTO_BUF rule = BUF_INIT, seen = BUF_INIT;
+    size_t n = match_count(set);
+    if (expect <= 0 || n == (size_t)expect)
+        return 0;
+    match_rule_text(r, &rule);
+    match_text(set, &seen);
+    return err_set(err, ERANGE, "%s matches %zu on host '%s', expected %lld: %s", buf_text(&rule),
+                   n, host, (long long)expect, buf_text(&seen));
+}
+
 static int find_on(struct inject_env *env, const char *host, const struct match_rule *r,
                    int64_t expect, bool empty_ok, struct match_set *ret, struct err *err)
 {
@@ -48,12 +62,9 @@ static int find_on(struct inject_env *env, const char *host, const struct match_
     if (n == 0 && !empty_ok)
         return err_set(err, ESRCH, "nothing on host '%s' matches %s: the target has gone", host,
                        buf_text(&rule));
-    if (expect > 0 && n != (size_t)expect) {
-        AUTO_BUF seen = BUF_INIT;
-        match_text(&set, &seen);
-        return err_set(err, ERANGE, "%s matches %zu on host '%s', expected %lld: %s",
-                       buf_text(&rule), n, host, (long long)expect, buf_text(&seen));
-    }
+    rc = targets_expected(host, r, &set, expect, err);
+    if (rc < 0)
+        return rc;
     *ret = set;
     set = (struct match_set){0};
     return 0;
@@ -127,7 +138,27 @@ int targets_check(const struct scenario *s, const struct process_params *p, stru
 {
     struct match_rule rule = targets_rule(p);
     int r = inject_target_check(p->host, "host", err);
+    if (r == 0 && p->unit && targets_attached(s, p->host))
+        return err_set(err, EINVAL,
+                       "'unit' is for hosts of the lab: which processes of %s were started by what "
+                       "is not known; say 'process' or 'pid', or nothing for all of them",
+                       p->host->host);
     return r < 0 ? r : match_rule_check(&rule, s, p->host, err);
+}
+
+const struct host *targets_attached(const struct scenario *s, const struct target *t)
+{
+    const struct host *h = t->host ? scenario_host(s, t->host) : NULL;
+    return h && host_is_attached(h) ? h : NULL;
+}
+
+json_t *targets_record(struct inject_env *env, const char *host)
+{
+    struct lab_node *n = lab_node(env->lab, host);
+    json_t *record = json_pack("{s:s}", "host", host);
+    if (n && lab_node_attached(n))
+        json_object_set_new(record, "attached", attached_identity(lab_node_attached(n)));
+    return record;
 }
 
 void targets_plan(const struct process_params *p, const char *signal, struct buf *out)
@@ -140,6 +171,41 @@ void targets_plan(const struct process_params *p, const char *signal, struct buf
         buf_printf(out, ", which must be %lld", (long long)p->expect);
 }
 
+json_t *targets_commands(struct inject_env *env, const char *host)
+{
+    struct lab_node *n = lab_node(env->lab, host);
+    const struct host *h = n && lab_node_attached(n) ? lab_node_host(n) : NULL;
+    json_t *commands = json_array();
+    for (size_t i = 0; h && i < h->start.n; i++)
+        json_array_append_new(commands,
+                              json_string(((const struct unit *)h->start.items[i])->command));
+    return commands;
+}
+
+int targets_start(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
+                  struct err *err)
+{
+    const json_t *commands = json_object_get(entry, "start"), *c;
+    bool runs = false;
+    size_t i;
+    if (json_array_size(commands) == 0)
+        return 0;
+    int r = attached_runs(json_object_get(entry, "attached"), &runs, err);
+    struct span by = {.lo = nsec_now(CLOCK_MONOTONIC)};
+    json_array_foreach (commands, i, c)
+        if (r == 0 && !runs)
+            r = start_command(json_string_value(c), n ? lab_node_machine(n) : -1, err);
+    if (r < 0)
+        return err_prefix(err, "host %s", jsonx_str(entry, "host", "?"));
+    by.hi = nsec_now(CLOCK_MONOTONIC);
+    if (runs)
+        return 0;
+    targets_cover(at, by);
+    json_array_append_new(changes,
+                          json_sprintf("host %s: started again", jsonx_str(entry, "host", "?")));
+    return 0;
+}
+
 int targets_revert(struct inject_env *env, const json_t *undo, targets_undo_fn *fn,
                    struct inject_result *ret, struct err *err)
 {
@@ -150,7 +216,8 @@ int targets_revert(struct inject_env *env, const json_t *undo, targets_undo_fn *
     const json_t *entry;
     json_array_foreach (json_object_get(undo, "hosts"), i, entry) {
         struct lab_node *n = targets_node_up(env, entry);
-        int r = n ? fn(n, entry, changes, &at, err) : 0;
+        bool known = n || json_object_get(entry, "attached");
+        int r = known ? fn(n, entry, changes, &at, err) : 0;
         if (r < 0)
             return r;
     }

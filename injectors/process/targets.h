@@ -25,6 +25,9 @@ int targets_choose(struct inject_env *env, const struct target *t, struct target
  * `empty_ok`. expect > 0: any other number on a host is -ERANGE. */
 int targets_find(struct inject_env *env, const struct target *t, const struct match_rule *r,
                  int64_t expect, bool empty_ok, struct targets *ret, struct err *err);
+/* Before anything is sent, once more: expect > 0, and another number: -ERANGE. */
+int targets_expected(const char *host, const struct match_rule *r, const struct match_set *set,
+                     int64_t expect, struct err *err);
 /* New references for struct inject_result. */
 json_t *targets_names(const struct targets *t);
 char *targets_how(const struct targets *t); /* a copy */
@@ -38,9 +41,13 @@ struct match_rule targets_rule(const struct process_params *p);
 int targets_check(const struct scenario *s, const struct process_params *p, struct err *err);
 /* "host lb1: SIGKILL to process nginx, which must be 1" */
 void targets_plan(const struct process_params *p, const char *signal, struct buf *out);
-/* Undoes host by host what an undo record {hosts: [{host, …}…]} tells of; hosts that have gone or are
- * down are passed over: what was done to them went with them. `fn` adds what it did to `changes` and
- * widens *at. As struct injector's revert. */
+/* How an undo record names a host: {host}, and {host, attached} of one that others made, by which
+ * whoever has no lab finds it. A new reference; the caller adds what is to be undone. */
+json_t *targets_record(struct inject_env *env, const char *host);
+/* Undoes host by host what an undo record {hosts: [{host, …}…]} tells of; hosts of a lab that have gone
+ * or are down are passed over: what was done to them went with them. `fn` adds what it did to `changes`
+ * and widens *at; n NULL: there is no lab any more, but entry has `attached`. As struct injector's
+ * revert. */
 typedef int targets_undo_fn(struct lab_node *n, const json_t *entry, json_t *changes,
                             struct span *at, struct err *err);
 int targets_revert(struct inject_env *env, const json_t *undo, targets_undo_fn *fn,
@@ -85,6 +92,14 @@ int targets_supported(const struct inject_env *env, const struct step *step, str
         .example = "1"                                                                             \
     }
 
+/* The commands of a host's `start:`; of one of the lab none, its agent knows them. A new reference. */
+json_t *targets_commands(struct inject_env *env, const char *host);
+/* A host that others made: gives its `start` commands (of an undo record) to the machine, unless
+ * something of it runs. */
+int targets_start(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
+                  struct err *err);
+/* One plainly named host that others made; NULL: something else. */
+const struct host *targets_attached(const struct scenario *s, const struct target *t);
 /* The node of an undo record's host; NULL when it (or the whole lab) is gone or down. */
 struct lab_node *targets_node_up(struct inject_env *env, const json_t *host_entry);
 /* Widens `at` so that it covers `by`. */

@@ -231,13 +231,30 @@ static int find_by_process(const json_t *identity, int *ret_fd, struct err *err)
     return 0;
 }
 
-/* Its kind's own way to it; a kind of another version of us is none. */
-static int find_by_kind(const json_t *identity, int *ret_fd, struct err *err)
+/* NULL: of another version of us. */
+static const struct attached_kind *kind_named(const json_t *identity)
 {
     const char *name = jsonx_str(identity, "kind", "");
-    for (const struct attached_kind *const *k = attached_kinds; *k; k++)
-        if (!strcmp((*k)->name, name) && (*k)->find)
-            return (*k)->find(identity, ret_fd, err);
+    const struct attached_kind *const *k = attached_kinds;
+    while (*k && strcmp((*k)->name, name) != 0)
+        k++;
+    return *k;
+}
+
+/* Its kind's own way to it. */
+static int find_by_kind(const json_t *identity, int *ret_fd, struct err *err)
+{
+    const struct attached_kind *k = kind_named(identity);
+    return k && k->find ? k->find(identity, ret_fd, err) : 0;
+}
+
+int attached_runs(const json_t *identity, bool *ret, struct err *err)
+{
+    const struct attached_kind *k = kind_named(identity);
+    if (k && k->runs)
+        return k->runs(identity, ret, err);
+    unsigned long long start = (unsigned long long)jsonx_int(identity, "start", 0);
+    *ret = start && procs_started((pid_t)jsonx_int(identity, "pid", 0)) == start;
     return 0;
 }
 

@@ -22,7 +22,8 @@
 /* What can be done to a host. Which of these an action needs: struct injector's `attaches`. */
 enum {
     ATTACH_COMMANDS = 1u << 0,  /* commands run in it, probes and alarms look from inside */
-    ATTACH_NETWORK = 1u << 1,   /* its devices, or a table in its network namespace */
+    ATTACH_NETWORK = 1u << 1,   /* anything in its network namespace */
+    ATTACH_DEVICE = 1u << 5,    /* one device of it, and what goes over that (`interface`) */
     ATTACH_PROCESSES = 1u << 2, /* signals to processes of its own */
     ATTACH_CGROUP = 1u << 3,    /* a control group that holds its processes and nobody else's */
     ATTACH_POWER = 1u << 4,     /* it can be ended and started as a whole */
@@ -100,6 +101,9 @@ int attached_find(const json_t *identity, int *ret_fd, struct err *err);
  * record is of another pid namespace, where these numbers mean others. */
 int attached_find_processes(const json_t *identity, json_t *procs, struct procs *ret,
                             struct err *err);
+
+/* Does anything of such a record's host run now, whether the same or another? */
+int attached_runs(const json_t *identity, bool *ret, struct err *err);
 
 /* For people, before anything is touched: whose it is, who lives in it, its addresses, connections.
  * Appends texts. */

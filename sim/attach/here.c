@@ -40,7 +40,7 @@ static int here_resolve(const struct host *h, struct attached_target *ret, struc
     buf_printf(&what, "this machine's interface %s", name);
     t.what = buf_steal(&what);
     t.interface = name;
-    t.offers = ATTACH_COMMANDS | ATTACH_NETWORK;
+    t.offers = ATTACH_COMMANDS | ATTACH_DEVICE;
     t.own = json_pack("{s:s,s:I}", "interface", name, "ifindex", (json_int_t)index);
     *ret = t;
     t = ATTACHED_TARGET_INIT;
@@ -60,7 +60,7 @@ static int here_is_there(const struct attached_host *h, struct err *err)
 const struct attached_kind attach_here = {
     .name = "here",
     .noun = "an interface of this machine",
-    .offers = ATTACH_COMMANDS | ATTACH_NETWORK,
+    .offers = ATTACH_COMMANDS | ATTACH_DEVICE,
     .is = here_is,
     .check = here_check,
     .resolve = here_resolve,

@@ -32,6 +32,8 @@ struct attached_kind {
     /* Another way to the network namespace of its identity, tried before the general ones (a
      * container's id, asked for). *ret_fd -1: not found so. NULL: none. */
     int (*find)(const json_t *identity, int *ret_fd, struct err *err);
+    /* attached_runs(). NULL: its main process lives. */
+    int (*runs)(const json_t *identity, bool *ret, struct err *err);
 };
 
 /* Alphabetical. */

@@ -45,12 +45,14 @@ static bool is_lock(const char *line, const char *type, const struct stat *st, l
 {
     unsigned major, minor;
     unsigned long ino;
-    long long first;
+    long long first, last; /* neighbouring bytes are one lock */
     const char *at = strstr(line, type);
-    if (!at ||
-        sscanf(at, "%*s %*s %*s %d %x:%x:%lu %lld", ret_pid, &major, &minor, &ino, &first) != 5)
+    int n = at ? sscanf(at, "%*s %*s %*s %d %x:%x:%lu %lld %lld", ret_pid, &major, &minor, &ino,
+                        &first, &last)
+               : 0;
+    if (n < 5 || makedev(major, minor) != st->st_dev || ino != st->st_ino)
         return false;
-    return makedev(major, minor) == st->st_dev && ino == st->st_ino && (byte < 0 || first == byte);
+    return byte < 0 || (n == 6 && first <= byte && byte <= last);
 }
 
 static pid_t holder_in(const char *path, const char *type, const struct stat *st, long long byte)

@@ -12,6 +12,7 @@
 #include "sim/attach/port.h"
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
+#include "sim/base/jsonx.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -193,6 +194,13 @@ static int process_choose(const struct process_host *p, const struct procs *all,
     return refuse_scattered(all, in, buf_text(&rule), err);
 }
 
+/* The rule as it stands in undo records. */
+static json_t *rule_json(const struct process_host *p)
+{
+    return json_pack("{s:I,s:s*,s:s*,s:I,s:s*}", "pid", (json_int_t)p->pid, "pid_file", p->pid_file,
+                     "name", p->name, "port", (json_int_t)p->port, "cgroup", p->cgroup);
+}
+
 static int process_resolve(const struct host *h, struct attached_target *ret, struct err *err)
 {
     AUTO_PROCS all = {0};
@@ -217,6 +225,7 @@ static int process_resolve(const struct host *h, struct attached_target *ret, st
         buf_printf(&what, "%zu processes, the first of them %d (%s)", n, (int)eldest->pid,
                    eldest->comm);
     t.what = buf_steal(&what);
+    t.own = rule_json(h->process);
     t.offers = ATTACH_COMMANDS | ATTACH_PROCESSES | (t.shares_network ? 0 : ATTACH_NETWORK);
     *ret = t;
     t = ATTACHED_TARGET_INIT;
@@ -258,9 +267,47 @@ static int process_describe(const struct attached_host *h, json_t *texts, struct
     return 0;
 }
 
+static char *copy_of(const json_t *rule, const char *key)
+{
+    const char *text = jsonx_str(rule, key, NULL);
+    return text ? strdup(text) : NULL;
+}
+
+static int process_runs(const json_t *identity, bool *ret, struct err *err)
+{
+    const json_t *rule = json_object_get(identity, "own");
+    AUTO_FREE char *pid_file = copy_of(rule, "pid_file");
+    AUTO_FREE char *name = copy_of(rule, "name");
+    AUTO_FREE char *cgroup = copy_of(rule, "cgroup");
+    const struct process_host p = {.pid = jsonx_int(rule, "pid", 0),
+                                   .pid_file = pid_file,
+                                   .name = name,
+                                   .port = jsonx_int(rule, "port", 0),
+                                   .cgroup = cgroup};
+    AUTO_PROCS all = {0};
+    int r = procs_scan(&all, err);
+    if (r < 0)
+        return r;
+    AUTO_FREE bool *in = calloc(all.n + 1, sizeof *in);
+    if (!in)
+        abort();
+    /* By pid alone it may be a stranger by now, who got its number; then nothing of it runs. */
+    if (p.pid)
+        in[0] = procs_started((pid_t)p.pid) == (unsigned long long)jsonx_int(identity, "start", -1);
+    else
+        r = process_matches(&p, &all, NULL, NULL, in, err);
+    bool any = p.pid && in[0];
+    for (size_t i = 0; r == 0 && !p.pid && i < all.n; i++)
+        any = any || (in[i] && !attached_never(&all, &all.items[i]));
+    /* A file that has gone along with its process names nobody. */
+    if (r == -ENOENT || r == 0)
+        *ret = r == 0 && any;
+    return r == -ENOENT ? 0 : r;
+}
+
 const struct attached_kind attach_process = {
     .name = "process",
-    .noun = "processes of this machine",
+    .noun = "a group of processes of this machine",
     .offers = ATTACH_COMMANDS | ATTACH_PROCESSES | ATTACH_NETWORK,
     .starts = true,
     .is = process_is,
@@ -268,4 +315,5 @@ const struct attached_kind attach_process = {
     .resolve = process_resolve,
     .processes = process_processes,
     .describe = process_describe,
+    .runs = process_runs,
 };

@@ -149,6 +149,14 @@ static void step_failed(struct step_run *r, const struct err *err)
     script_spoilt(r->script, buf_text(&reason));
 }
 
+/* Nothing of it is in force, and nobody needs to undo it any more. */
+static void step_forget_entry(struct step_run *r)
+{
+    if (r->journaled)
+        (void)journal_done_entry(r->script->core->journal, r->entry, NULL);
+    r->journaled = false;
+}
+
 /* Asks, and records what comes out. False: it did not bite, with the reason. */
 static bool step_bites(struct step_run *r, struct buf *reason)
 {
@@ -199,6 +207,10 @@ static void step_applied(struct step_run *r, struct inject_result *result)
                          r->targets, "chosen", jsonx_new_text(result->chosen), "at",
                          core_span(s->core, result->at), "ok", 1, "changes", result->changes));
     r->state = r->injector->lasts ? RUN_IN_FORCE : RUN_DONE;
+    if (r->state == RUN_DONE && r->kept) { /* nobody needs to finish it any more */
+        (void)warden_fault(s->core->warden, s->trial, step->id, "", false, NULL);
+        step_forget_entry(r);
+    }
     json_object_set_new(s->done, step->id, json_true());
     if (r->state == RUN_IN_FORCE && nsec_is_set(step->lasting))
         loop_timer_set(s->core->loop, &r->over,
@@ -219,7 +231,7 @@ static void step_ended(const struct inject_event *e, void *data)
             return;
         }
         step_failed(r, e->err);
-        if (r->injector->lasts && r->undo) { /* a part of it may have been done */
+        if ((r->injector->lasts || r->kept) && r->undo) { /* a part of it may have been done */
             r->state = RUN_APPLYING;
             step_undo(r, "abort");
         }
@@ -275,7 +287,9 @@ static int step_prepare(struct step_run *r, struct err *err)
     if (rc < 0)
         return rc;
     r->ready = true;
-    if (!r->injector->lasts || !s->core->journal)
+    if (!r->injector->lasts && !json_is_object(r->undo))
+        r->kept = false; /* it needs nobody to finish it */
+    if ((!r->injector->lasts && !r->kept) || !s->core->journal)
         return 0;
     struct journal_entry e = {.life = r->kept ? JOURNAL_KEPT : JOURNAL_TIED,
                               .step = r->step->id,
@@ -288,11 +302,18 @@ static int step_prepare(struct step_run *r, struct err *err)
     return rc;
 }
 
+/* inject_amend(): those who come after us undo by the record as it is now. */
+static int step_amend(struct inject_env *env, struct err *err)
+{
+    struct step_run *r = container_of(env, struct step_run, env);
+    return r->journaled ? journal_amend(r->script->core->journal, r->entry, r->undo, err) : 0;
+}
+
 /* Undo before do: whoever comes after us knows of it before anything is changed. */
 static int step_announce(struct step_run *r, struct err *err)
 {
     struct script *s = r->script;
-    if (!r->injector->lasts)
+    if (!r->injector->lasts && !r->kept)
         return 0;
     int rc = warden_fault(s->core->warden, s->trial, r->step->id, r->step->action->name, true, err);
     if (rc == 0 && r->kept && s->core->journal) {
@@ -301,14 +322,6 @@ static int step_announce(struct step_run *r, struct err *err)
             (void)warden_fault(s->core->warden, s->trial, r->step->id, "", false, NULL);
     }
     return rc;
-}
-
-/* Nothing of it is in force, and nobody needs to undo it any more. */
-static void step_forget_entry(struct step_run *r)
-{
-    if (r->journaled)
-        (void)journal_done_entry(r->script->core->journal, r->entry, NULL);
-    r->journaled = false;
 }
 
 /* What was prepared for a host that has become another one since means nothing any more. */
@@ -356,7 +369,7 @@ static void step_begin(struct step_run *r)
         inject_result_done(&result);
     }
     if (rc < 0) {
-        bool half = prepared && r->undo && r->injector->lasts;
+        bool half = prepared && r->undo && (r->injector->lasts || r->kept);
         step_failed(r, &err);
         core_mind_warden(s->core);
         if (half) { /* a failed apply may have done a part */
@@ -464,11 +477,15 @@ struct script *script_new(struct core *c, struct lab *lab, int64_t trial,
         r->step = sc->script.items[i];
         r->injector = injector_of(r->step);
         const struct host *attached;
-        r->kept = r->injector->lasts &&
+        r->kept = r->injector->revert &&
                   (r->injector->kept || step_attached(sc, r->step, &attached, 1) > 0);
         r->rng = rng_stream(c->o->seed, "step", (uint64_t)trial, i);
-        r->env = (struct inject_env){
-            .scenario = sc, .lab = lab, .loop = c->loop, .rng = &r->rng, .run_id = c->o->id};
+        r->env = (struct inject_env){.scenario = sc,
+                                     .lab = lab,
+                                     .loop = c->loop,
+                                     .rng = &r->rng,
+                                     .run_id = c->o->id,
+                                     .amend = step_amend};
         r->due = (struct loop_timer){.fn = step_due, .data = r};
         r->over = (struct loop_timer){.fn = step_over, .data = r};
         r->again = (struct loop_timer){.fn = step_verify_again, .data = r};
@@ -544,8 +561,8 @@ bool script_begun(const struct script *s)
 /* What has begun and takes its time may have done its part already. */
 static bool step_is_to_be_undone(const struct step_run *r)
 {
-    return r->state == RUN_IN_FORCE ||
-           (r->state == RUN_APPLYING && r->injector->lasts && r->injector->start && r->undo);
+    return r->state == RUN_IN_FORCE || (r->state == RUN_APPLYING && r->injector->start &&
+                                        (r->injector->lasts || r->kept) && r->undo);
 }
 
 size_t script_undo_all(struct script *s, const char *cause)

@@ -264,6 +264,11 @@ int lab_node_refresh(struct lab_node *n, struct err *err)
     return n->attached ? others_refresh(n, err) : 0;
 }
 
+int lab_node_machine(const struct lab_node *n)
+{
+    return n->lab->attached->mounts;
+}
+
 bool lab_node_is_ready(const struct lab_node *n)
 {
     return n->ready;
@@ -417,7 +422,7 @@ int lab_node_processes(struct lab_node *n, const struct lab_match *m, json_t **r
 int lab_node_start(struct lab_node *n, const char *const *units, struct span *ret_at,
                    struct err *err)
 {
-    return node_start(n, units, ret_at, err);
+    return n->attached ? others_start(n, ret_at, err) : node_start(n, units, ret_at, err);
 }
 
 /* --- The power button ------------------------------------------------------------------------- */

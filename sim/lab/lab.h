@@ -85,7 +85,7 @@ DEFINE_CLEANUP(struct lab, lab_free);
 
 /* Adds the hosts that others made (borrowed until lab_free()), before lab_start(). They are up and
  * ready from then on; of the functions below those work on them that need no agent: names, netns, nl,
- * run, forget, signal, processes (their own: attached_processes()). lab_free() leaves them as they
+ * run, forget, signal, processes, start (their own: attached_processes()). lab_free() leaves them as they
  * are, but ends commands it still runs there. */
 int lab_attach(struct lab *lab, struct attached *a, struct err *err);
 
@@ -112,6 +112,8 @@ struct attached_host *lab_node_attached(const struct lab_node *n);
  * another one then, and what was in the former namespace stays there. Of one that is still there, and
  * of the lab: 0. */
 int lab_node_refresh(struct lab_node *n, struct err *err);
+int lab_node_machine(
+    const struct lab_node *n); /* attached: the machine's mount namespace; borrowed */
 bool lab_node_is_ready(const struct lab_node *n);
 pid_t lab_node_pid(const struct lab_node *n);  /* of its init, as the runner sees it; 0 when down */
 int lab_node_pidfd(const struct lab_node *n);  /* borrowed; -1 when down */
@@ -156,7 +158,8 @@ int lab_node_processes(struct lab_node *n, const struct lab_match *m, json_t **r
  * ret: room for as many as `procs` has. -EHOSTDOWN when the host is down. */
 int lab_node_outside(struct lab_node *n, const json_t *procs, pid_t *ret, struct err *err);
 /* Starts these units again (NULL-terminated names; NULL: all). Those of which anything still runs
- * are left alone. -ENOENT names a missing program. */
+ * are left alone. -ENOENT names a missing program. Of an attached host: all that its `start:` says, by
+ * start_command(), if none of its processes lives. */
 int lab_node_start(struct lab_node *n, const char *const *units, struct span *ret_at,
                    struct err *err);
 /* A command in the host, in its working directory and environment, through /bin/sh -c. The callback

@@ -41,6 +41,8 @@ struct lab_node {
     int pidfd, netns, sock;
     struct loop_io io;
     struct nl *nl;
+    struct nl **former; /* attached: of those whose place another one has taken */
+    size_t former_n;
     struct output *outputs; /* one per unit */
     uint64_t lines;         /* counts lines of all outputs */
     json_t *queue;          /* events not yet handled */
@@ -95,6 +97,7 @@ int others_refuse(const struct lab_node *n, struct err *err); /* what needs an a
 int others_processes(struct lab_node *n, const struct lab_match *m, json_t **ret, struct err *err);
 int others_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec confirm,
                   struct lab_signalled *ret, struct err *err);
+int others_start(struct lab_node *n, struct span *ret_at, struct err *err);
 int others_outside(const json_t *procs, pid_t *ret); /* lab_node_outside() */
 /* In a child, before exec: async-signal-safe. 0, or an errno. */
 int others_enter(const struct lab_node *n);

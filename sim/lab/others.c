@@ -5,6 +5,7 @@
 #include "sim/lab/node.h"
 
 #include "sim/attach/hit.h"
+#include "sim/attach/start.h"
 #include "sim/base/jsonx.h"
 
 #include <errno.h>
@@ -54,6 +55,9 @@ void others_detach(struct lab_node *n)
     if (n->nl)
         impair_gone(n->lab->impair, n->nl, NULL);
     n->nl = nl_free(n->nl);
+    while (n->former_n)
+        nl_free(n->former[--n->former_n]);
+    free(n->former);
     n->netns = -1;
     n->up = n->ready = false;
 }
@@ -74,7 +78,10 @@ int others_refresh(struct lab_node *n, struct err *err)
     if (n->lab->handlers.change)
         nl_observe(nl, n->lab->handlers.change, n->lab->handlers.data);
     impair_gone(n->lab->impair, n->nl, NULL);
-    nl_free(n->nl);
+    n->former = reallocarray(n->former, n->former_n + 1, sizeof(struct nl *));
+    if (!n->former)
+        abort();
+    n->former[n->former_n++] = n->nl; /* faults that are in force there still speak through it */
     n->nl = steal_ptr(nl);
     n->netns = n->attached->at.netns;
     return ATTACHED_REPLACED;
@@ -98,15 +105,17 @@ static int matching(const struct lab_node *n, const struct lab_match *m, struct 
 {
     const struct procs_wanted wanted = {
         .process = m->process, .pid = m->pid, .inner = true, .only = m->only};
-    AUTO_PROCS own = {0};
+    AUTO_PROCS own = {0}, all = {0};
     if (m->unit)
         return err_set(err, EOPNOTSUPP,
                        "host %s was made by others: which of its processes are of a unit is not "
                        "known",
                        n->host->name);
-    int r = attached_processes(n->attached, &own, err);
+    /* Who is named by number and start was of the host when that was noted: still the same, even if
+     * it has left the port or the group by which it was found. */
+    int r = m->only ? procs_scan(&all, err) : attached_processes(n->attached, &own, err);
     if (r == 0)
-        *ret = procs_keep(&own, &wanted);
+        *ret = procs_keep(m->only ? &all : &own, &wanted);
     return r;
 }
 
@@ -125,6 +134,22 @@ int others_processes(struct lab_node *n, const struct lab_match *m, json_t **ret
     if (r == 0)
         *ret = listed(&found);
     return r;
+}
+
+/* What runs already is left alone: a supervisor may have been quicker. */
+int others_start(struct lab_node *n, struct span *ret_at, struct err *err)
+{
+    AUTO_PROCS own = {0};
+    nsec now = loop_fresh(n->lab->loop);
+    struct span at = {now, now};
+    int r = attached_processes(n->attached, &own, err);
+    for (size_t i = 0; r == 0 && own.n == 0 && i < n->host->start.n; i++)
+        r = start_command(((const struct unit *)n->host->start.items[i])->command,
+                          n->lab->attached->mounts, err);
+    at.hi = loop_fresh(n->lab->loop);
+    if (r == 0 && ret_at)
+        *ret_at = at;
+    return r < 0 ? err_prefix(err, "host %s", n->host->name) : 0;
 }
 
 /* Their numbers are ours already. */

@@ -1,0 +1,613 @@
+"""Drills on processes of somebody else: stopped, killed, started again; whatever dies how, they go on,
+and nobody else's is ever touched.
+"""
+import collections
+import json
+import os
+import random
+import select
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import unittest
+
+import foreign
+import harness
+from foreign import OtherBoot, journals, run, undo
+from halt import Halt
+from harness import Drill, processes_of, stat_of, wait_until
+
+SERVER = """
+import os, socket, sys
+s = socket.socket(fileno=int(sys.argv[1])) if sys.argv[1] != "-" else None
+if s is None:
+    s = socket.create_server(("127.0.0.1", int(sys.argv[2])), backlog=64)
+for _ in range(2):
+    if os.fork() == 0:
+        break
+while True:
+    c, _ = s.accept()
+    c.recv(4096)
+    c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nok")
+    c.close()
+"""
+OWN_FILES = "mount -t tmpfs test /mnt && echo theirs >/mnt/whose && exec \"$@\""
+SCENE = """
+blackstart: 1
+name: shop
+services:
+  shop: {rto: 300ms}
+hosts:
+  shop: {process: %(process)s, allow: true%(more)s}
+probes:
+  shop:
+    service: shop
+    host: shop
+    http: {url: "http://127.0.0.1:%(port)d/"}
+    every: 25ms
+    timeout: 60ms
+    stable: 100ms
+script:%(script)s
+settle: 50ms
+horizon: %(horizon)s
+trials: %(trials)d
+%(top)s
+"""
+STOP = """
+  - {id: hang, at: 100ms, %sstop: {host: shop%s}}"""
+KILL = """
+  - {id: end, at: 100ms, %skill: {host: shop%s}}"""
+IN_FORCE = {"kind": "inject", "ok": True}
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def start_of(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        return int(f.read().rsplit(")", 1)[1].split()[19])
+
+
+class Shop:
+    """A server of three processes under a name of its own."""
+
+    def __init__(self, name, netns=None):
+        self.name, self.port = name, free_port()
+        self.argv = ["-c", SERVER, "-", str(self.port)]
+        self.inside = ["ip", "netns", "exec", netns, "sh", "-c", OWN_FILES, "-"] if netns else []
+        self.process = None
+        self.begin()
+
+    def begin(self):
+        shell = "exec -a %s %s \"$@\"" % (self.name, sys.executable)
+        self.process = subprocess.Popen(self.inside + ["bash", "-c", shell, "-"] + self.argv,
+                                        start_new_session=True)
+        wait_until(lambda: len(self.pids()) == 3)
+        self.first = self.pids()
+
+    def command(self):
+        """As its operator would start it again; it goes into the background."""
+        words = " ".join(shlex.quote(a) for a in self.argv)
+        return "env -u BLACKSTART_TEST_TOKEN bash -c %s - %s &" % (
+            shlex.quote("exec -a %s %s \"$@\"" % (self.name, sys.executable)), words)
+
+    def pids(self):
+        found = []
+        for pid in harness.pids():
+            try:
+                with open("/proc/%d/cmdline" % pid, "rb") as f:
+                    if f.read().split(b"\0")[0] == self.name.encode() and alive(pid):
+                        found.append(pid)
+            except OSError:
+                continue
+        return sorted(found)
+
+    def states(self):
+        return {stat_of(p)[1] for p in self.pids()}
+
+    def end(self):
+        for pid in self.pids():
+            os.kill(pid, signal.SIGKILL)
+        if self.process:
+            self.process.wait()
+
+
+def alive(pid):
+    stat = stat_of(pid)
+    return bool(stat) and stat[1] not in ("Z", "X")
+
+
+class Processes(unittest.TestCase):
+    maxDiff = None
+    N = 0
+
+    def setUp(self):
+        Processes.N += 1
+        self.shop = Shop("shop-%d-%d" % (os.getpid(), self.N))
+        self.addCleanup(self.shop.end)
+        self.other = Shop("other-%d-%d" % (os.getpid(), self.N))
+        self.addCleanup(self.other.end)
+
+    def scene(self, script=STOP % ("for: 300ms, ", ""), process=None, more="", trials=1,
+              horizon="700ms", top=""):
+        return SCENE % {"process": process or "{name: %s, expect: 3}" % self.shop.name,
+                        "port": self.shop.port, "script": script, "trials": trials, "more": more,
+                        "horizon": horizon, "top": top}
+
+    def drill(self, *args, options=("--yes",), **kwargs):
+        d = Drill(self.scene(*args, **kwargs), *options)
+        self.addCleanup(d.remove)
+        return d
+
+    def others_as_before(self):
+        self.assertEqual(self.other.pids(), self.other.first)
+        self.assertEqual(self.other.states(), {"S"})
+
+    def go_on(self):
+        """The same processes as ever, and none of them stopped."""
+        self.assertEqual(self.shop.pids(), self.shop.first)
+        wait_until(lambda: "T" not in self.shop.states(), timeout=2)
+        self.assertNotIn("T", self.shop.states())
+        self.others_as_before()
+
+    def nothing_left(self, drill):
+        wait_until(lambda: not processes_of(drill.token))
+        self.assertEqual(processes_of(drill.token), [])
+        self.assertEqual(journals(), [])
+
+    def in_force(self, script=STOP % ("", ""), **kwargs):
+        """A drill whose fault is in force; its runner stands still."""
+        d = self.drill(script=script, **kwargs).start()
+        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
+        self.halt.at(lambda e, state: IN_FORCE.items() <= e.items())
+        return d
+
+    def stopped(self, **kwargs):
+        d = self.in_force(**kwargs)
+        self.assertEqual(self.shop.states(), {"T"})
+        self.others_as_before()
+        return d
+
+    def warden(self, d):
+        return wait_until(lambda: [p for p, name in processes_of(d.token)
+                                   if name == "blackstart-ward"])[0]
+
+    def kill_all(self, d):
+        """The warden first: it must not come to undo."""
+        os.kill(self.warden(d), signal.SIGKILL)
+        self.halt.kill()
+        d.finish()
+        wait_until(lambda: not processes_of(d.token))
+
+
+class Normal(Processes):
+    def test_they_hang_and_go_on(self):
+        d = self.drill().run()
+        self.assertIn(d.code, (1, 4), d.explain())
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertIn("3 in state T", d.events("verify")[0]["seen"])
+        self.assertTrue([e for e in d.events("probe") if not e["ok"]], d.explain())
+        undone = d.events("undo")[0]
+        self.assertIn("SIGCONT to ", undone["changes"][0])
+        clean = d.events("clean")[-1]
+        self.assertEqual((clean["clean"], clean["left"]), (True, []))
+        harness.check_record(d.record)
+        self.go_on()
+        self.nothing_left(d)
+
+    def test_one_of_them_by_its_number(self):
+        d = self.stopped_one()
+        self.halt.go()
+        d.finish()
+        self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+        self.go_on()
+
+    def stopped_one(self):
+        worker = self.shop.first[-1]
+        d = self.in_force(script=STOP % ("", ", pid: %d" % worker))
+        self.assertEqual([p for p in self.shop.first if stat_of(p)[1] == "T"], [worker])
+        return d
+
+    def test_by_port_and_by_cgroup_and_by_pid_file(self):
+        path = os.path.join(harness.folder(), "shop.pid")
+        with open(path, "w") as f:
+            f.write("%d\n" % self.shop.process.pid)
+        for process, n in (("{port: %d}" % self.shop.port, 3),
+                           ("{name: %s, port: %d}" % (self.shop.name, self.shop.port), 3),
+                           ("{pid_file: %s}" % path, 1), ("{pid: %d}" % self.shop.process.pid, 1)):
+            with self.subTest(process=process):
+                d = self.in_force(process=process)
+                self.assertEqual(len([p for p in self.shop.first if stat_of(p)[1] == "T"]), n)
+                self.halt.go()
+                d.finish()
+                self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+                self.go_on()
+        os.unlink(path)
+        os.rmdir(os.path.dirname(path))
+
+    def test_who_was_stopped_before_is_not_continued(self):
+        worker = self.shop.first[-1]
+        os.kill(worker, signal.SIGSTOP)
+        wait_until(lambda: stat_of(worker)[1] == "T")
+        d = self.drill(script=STOP % ("for: 100ms, ", "")).run()
+        self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+        self.assertEqual([p for p in self.shop.pids() if stat_of(p)[1] == "T"], [worker])
+        os.kill(worker, signal.SIGCONT)
+        self.go_on()
+
+    def test_killed_and_started_again_by_its_command(self):
+        more = ", start: %s" % json.dumps(self.shop.command())
+        d = self.drill(KILL % ("for: 200ms, ", ", expect: 3"), more=more, horizon="1500ms").run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertIn("started again", d.events("undo")[0]["changes"][0])
+        wait_until(lambda: len(self.shop.pids()) == 3)
+        self.assertEqual(len(self.shop.pids()), 3)
+        self.assertFalse(set(self.shop.pids()) & set(self.shop.first))
+        self.others_as_before()
+        self.nothing_left(d)
+
+    def test_killed_and_left_to_whoever_looks_after_it(self):
+        d = self.drill(KILL % ("", ""), horizon="2s").start()
+        d.tail(lambda e: IN_FORCE.items() <= e.items())
+        self.shop.process.wait()
+        self.shop.begin()
+        d.finish()
+        trial, = d.result["trials"]
+        self.assertEqual(trial["outcome"], "completed", d.explain())
+        self.assertTrue(d.events("clean")[-1]["clean"])
+        self.others_as_before()
+        self.nothing_left(d)
+
+    def test_restarted(self):
+        more = ", start: %s" % json.dumps(self.shop.command())
+        script = """
+  - {id: again, at: 100ms, restart: {host: shop, grace: 200ms}}"""
+        d = self.drill(script, more=more, horizon="2s").run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertEqual(len(self.shop.pids()), 3)
+        self.assertFalse(set(self.shop.pids()) & set(self.shop.first))
+        self.others_as_before()
+        self.nothing_left(d)
+
+    def test_a_command_runs_on_the_machine_in_the_scenarios_folder(self):
+        script = """
+  - {id: look, at: 50ms, run: {host: shop, command: "test -f scenario.yaml && echo here"}}"""
+        d = self.drill(script).run()
+        end, = d.events("action", event="end")
+        self.assertEqual((end["code"], end["output"]), (0, "here\n"), d.explain())
+        self.go_on()
+
+
+class InItsNamespaces(Processes):
+    """Processes with a network and files of their own, as a container's are."""
+
+    def setUp(self):
+        super().setUp()
+        self.netns = "bsp%d" % os.getpid()
+        run("ip", "netns", "add", self.netns)
+        self.addCleanup(run, "ip", "netns", "del", self.netns)
+        run("ip", "-n", self.netns, "link", "set", "lo", "up")
+        run("ip", "-n", self.netns, "link", "add", "d0", "type", "bridge")
+        run("ip", "-n", self.netns, "link", "set", "d0", "up")
+        self.shop.end()
+        self.shop = Shop(self.shop.name, self.netns)
+        self.addCleanup(self.shop.end)
+
+    def test_probes_and_faults_are_inside(self):
+        script = """
+  - {id: hang, at: 100ms, for: 100ms, stop: {host: shop}}
+  - {id: cable, at: 300ms, for: 100ms, link: {host: shop, device: d0, down: true}}
+  - {id: names, at: 50ms, run: {host: shop, command: "cat /mnt/whose; ip -br link show d0"}}"""
+        d = self.drill(script, process="{name: %s}" % self.shop.name, horizon="1s").run()
+        self.assertEqual([e["ok"] for e in d.events("verify")], [True, True], d.explain())
+        good = [e for e in d.events("probe") if e["ok"]]
+        self.assertTrue(good, d.explain())  # 127.0.0.1 of that namespace
+        output = d.events("action", event="end")[0]["output"]
+        self.assertIn("theirs\n", output)
+        self.assertIn("d0", output)
+        self.assertIn("the network of host shop, before and after", d.events("clean")[-1]["checked"])
+        self.go_on()
+        self.nothing_left(d)
+
+    def test_one_rule_in_two_networks_is_refused(self):
+        stray = Shop(self.shop.name)
+        self.addCleanup(stray.end)
+        d = self.drill(process="{name: %s}" % self.shop.name).run()
+        self.assertEqual(d.code, 3, d.explain())
+        self.assertIn("different network namespaces", d.stderr)
+        self.assertEqual(self.shop.states() | stray.states(), {"S"})
+
+
+class Asked(Processes):
+    def refused(self, *words, code=3, **kwargs):
+        d = self.drill(**kwargs).run()
+        self.assertEqual(d.code, code, d.explain())
+        for w in words:
+            self.assertIn(w, d.stderr)
+        self.assertFalse(os.path.exists(d.out))
+        self.go_on()
+
+    def test_without_yes(self):
+        self.refused("touches what others made", "3 processes", "stop in step hang", "--yes",
+                     code=2, options=())
+
+    def test_another_number_than_expected(self):
+        self.refused("matches 3 processes, expected 2", process="{name: %s, expect: 2}" % self.shop.name)
+
+    def test_nobody(self):
+        self.refused("there is no process with name nobody-here", process="{name: nobody-here}")
+        self.refused("there is no process with port", process="{port: %d}" % free_port())
+        self.refused("No such file", process="{pid_file: /run/nobody-here.pid}")
+
+    def test_who_is_never_a_target(self):
+        kernel = ("{name: kthreadd}", "a thread of the kernel")
+        for process, why in (("{pid: %d}" % os.getpid(), "blackstart descends from it"),
+                             *([kernel] if stat_of(2) and stat_of(2)[0] == "kthreadd" else []),
+                             ("{name: blackstart}", "it is blackstart itself"),
+                             ("{name: %s}" % json.dumps(stat_of(1)[0]), "process 1")):
+            with self.subTest(process=process):
+                self.refused("cannot be a target", process=process)
+
+    def test_network_faults_in_the_machines_own_network(self):
+        script = """
+  - {at: 100ms, link: {host: shop, device: lo0, down: true}}"""
+        self.refused("in this machine's own network", script=script)
+
+    def test_two_at_once_on_one_of_them(self):
+        d = self.stopped()
+        second = Drill(self.scene(process="{pid: %d}" % self.shop.first[-1]), "--yes")
+        self.addCleanup(second.remove)
+        second.run()
+        self.assertEqual(second.code, 3, second.explain())
+        self.assertIn("another drill holds process %d" % self.shop.first[-1], second.stderr)
+        self.assertIn("(blackstart", second.stderr)
+        self.halt.go()
+        d.process.send_signal(signal.SIGINT)
+        d.finish()
+        self.go_on()
+        self.nothing_left(d)
+
+
+class Dying(Processes):
+    def test_ctrl_c(self):
+        d = self.stopped()
+        self.halt.go()
+        d.process.send_signal(signal.SIGINT)
+        d.finish()
+        self.assertEqual(d.code, 5, d.explain())
+        self.go_on()
+        self.nothing_left(d)
+
+    def test_the_runner_dies(self):
+        d = self.stopped()
+        self.halt.kill()
+        d.finish()
+        self.nothing_left(d)
+        self.go_on()
+        undone = d.events("undo")[0]
+        self.assertEqual((undone["cause"], undone["ok"]), ("warden", True))
+        self.assertIn("SIGCONT", undone["changes"][0])
+        self.assertTrue(d.events("clean")[-1]["clean"])
+
+    def test_the_warden_dies(self):
+        d = self.stopped()
+        os.kill(self.warden(d), signal.SIGKILL)
+        self.halt.go()
+        d.finish()
+        self.assertEqual(d.code, 5, d.explain())
+        self.go_on()
+        self.nothing_left(d)
+
+    def test_both_die_and_undo_undoes_once(self):
+        d = self.stopped()
+        self.kill_all(d)
+        self.assertEqual(self.shop.states(), {"T"})
+        code, text = undo("--list")
+        self.assertEqual(code, 0)
+        self.assertIn("step hang, stop", text)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("SIGCONT", text)
+        self.go_on()
+        self.assertEqual(undo(), (0, "nothing to undo\n"))
+
+    def test_both_die_after_a_kill_and_undo_starts_it_again(self):
+        more = ", start: %s" % json.dumps(self.shop.command())
+        d = self.in_force(script=KILL % ("", ""), more=more)
+        self.assertEqual(self.shop.pids(), [])
+        self.kill_all(d)
+        self.assertEqual(self.shop.pids(), [])
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("host shop: started again", text)
+        wait_until(lambda: len(self.shop.pids()) == 3)
+        self.assertEqual(len(self.shop.pids()), 3)
+        self.others_as_before()
+
+    def test_what_its_supervisor_started_is_not_started_twice(self):
+        more = ", start: %s" % json.dumps(self.shop.command())
+        d = self.in_force(script=KILL % ("", ""), more=more)
+        self.kill_all(d)
+        self.shop.process.wait()
+        self.shop.begin()
+        code, text = undo()
+        self.assertEqual((code, self.shop.pids()), (0, self.shop.first), text)
+
+    def test_a_stranger_with_a_number_of_theirs_is_not_touched(self):
+        d = self.stopped()
+        self.kill_all(d)
+        name, = journals()
+        path = os.path.join(foreign.JOURNALS, name)
+        with open(path) as f:
+            lines = [json.loads(l) for l in f]
+        for line in lines:  # as if each had got its number later
+            for host in line.get("undo", {}).get("hosts", []):
+                for p in host["procs"]:
+                    p["start"] += 1
+        with open(path, "w") as f:
+            f.write("".join(json.dumps(l) + "\n" for l in lines))
+        code, text = undo()
+        self.assertEqual((code, self.shop.states()), (0, {"T"}), text)
+        self.assertEqual(journals(), [])
+        for pid in self.shop.first:
+            os.kill(pid, signal.SIGCONT)
+        self.go_on()
+
+    def test_they_are_gone_by_then(self):
+        for how in ("undo", "warden", "runner"):
+            with self.subTest(how=how):
+                d = self.stopped()
+                self.shop.end()
+                if how == "undo":
+                    self.kill_all(d)
+                    code, text = undo()
+                    self.assertEqual(code, 0, text)
+                elif how == "warden":
+                    self.halt.kill()
+                    d.finish()
+                else:
+                    self.halt.go()
+                    d.finish()
+                wait_until(lambda: not processes_of(d.token))
+                if how != "undo":
+                    self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+                    self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
+                self.others_as_before()
+                self.assertEqual(journals(), [])
+                self.shop.begin()
+
+    def test_after_another_start_of_the_machine_nothing_is_touched(self):
+        d = self.stopped()
+        self.kill_all(d)
+        with OtherBoot():
+            code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("the machine was started again since", text)
+        self.assertEqual((self.shop.states(), journals()), ({"T"}, []))
+
+    def test_a_restart_that_is_cut_short_is_finished(self):
+        """The runner dies between the end of the old and the beginning of the new."""
+        more = ", start: %s" % json.dumps(self.shop.command())
+        script = """
+  - {id: again, at: 100ms, restart: {host: shop, grace: 30s}}"""
+        os.kill(self.shop.first[-1], signal.SIGSTOP)  # one that does not go
+        d = self.drill(script, more=more, horizon="60s").start()
+        wait_until(lambda: len(self.shop.pids()) == 1)
+        d.process.send_signal(signal.SIGSTOP)  # it would see that its warden has gone
+        os.kill(self.warden(d), signal.SIGKILL)
+        d.process.kill()
+        d.finish()
+        wait_until(lambda: not processes_of(d.token))
+        os.kill(self.shop.first[-1], signal.SIGKILL)
+        wait_until(lambda: not self.shop.pids())
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        wait_until(lambda: len(self.shop.pids()) == 3)
+        self.assertEqual(len(self.shop.pids()), 3, text)
+
+
+class Matrix(Processes):
+    """The runner, its warden, or both of them, at one line of the record in each state."""
+    INSTANTS = {
+        "settle": lambda e, state: state == "settle",
+        "arm": lambda e, state: state == "arm",
+        "inject": lambda e, state: e["kind"] == "inject",
+        "verified": lambda e, state: e["kind"] == "verify",
+        "undo": lambda e, state: state == "undo",
+        "undone": lambda e, state: e["kind"] == "undo",
+        "compare": lambda e, state: state == "compare",
+    }
+
+    def dies(self, state, victims):
+        d = self.drill(script=STOP % ("", "")).start()
+        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
+        self.halt.at(self.INSTANTS[state])
+        if "warden" in victims:
+            os.kill(self.warden(d), signal.SIGKILL)
+        if "runner" in victims:
+            self.halt.kill()
+        else:
+            self.halt.go()
+        d.finish()
+        wait_until(lambda: not processes_of(d.token))
+        if len(victims) == 2:
+            self.assertEqual(self.shop.states() == {"T"}, state in ("inject", "verified", "undo"))
+            code, text = undo()
+            self.assertEqual(code, 0, text)
+        self.go_on()
+        self.nothing_left(d)
+
+
+def dies(state, victims):
+    return lambda self: self.dies(state, victims)
+
+
+# In `nightly` in every state.
+for _state in (os.environ.get("PROCESS_STATES") or "arm inject undo").split():
+    for _victims in (("runner",), ("warden",), ("runner", "warden")):
+        setattr(Matrix, "test_%s_in_%s" % ("_and_".join(_victims), _state), dies(_state, _victims))
+
+
+class AtRandom(Processes):
+    """SIGKILL a random number of system calls after one of three lines of the record: to the runner, to its
+    warden, to both at once. Then `undo`, whether there is something to undo or not."""
+
+    KILLS = int(os.environ.get("PROCESS_KILLS", "15"))
+
+    def test_killed_at_random_instants(self):
+        seed = int(os.environ.get("PROCESS_SEED", str(random.SystemRandom().randrange(1 << 32))))
+        rng = random.Random(seed)
+        states = collections.Counter()
+        for i in range(self.KILLS):
+            with self.subTest(kill=i, seed=seed):
+                states.update(self.one(rng))
+        print("PROCESS_SEED=%d: %d kills, %s" % (
+            seed, self.KILLS, ", ".join("%s %d" % s for s in sorted(states.items()))))
+
+    def one(self, rng):
+        script = (STOP % ("for: 20ms, ", "")).replace("100ms", "0s")
+        d = Drill(self.scene(script, horizon="600ms").replace("settle: 50ms", "settle: 0s"),
+                  "--yes").start()
+        victims = rng.choice(["all"] * 6 + ["runner", "warden"])
+        begin = rng.choice(["arm", "zero", "inject"])
+        # Each look at the processes of the machine takes a few calls for each of them.
+        calls = rng.randrange(0, 100 + 15 * len(list(harness.pids())))
+        try:
+            halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
+            halt.at({"arm": lambda e, state: state == "arm",
+                     "zero": lambda e, state: state == "inject",
+                     "inject": lambda e, state: e["kind"] == "inject"}[begin])
+            warden = self.warden(d)
+            ended = not halt.calls(calls)
+            state = halt.state
+            if not ended and victims != "runner":
+                os.kill(warden, signal.SIGKILL)
+            if not ended and victims == "warden":
+                halt.go()
+            elif not ended:
+                halt.kill()
+            d.finish()
+            wait_until(lambda: not processes_of(d.token))
+            left = "T" in self.shop.states()
+            if victims != "all":
+                self.assertFalse(left, "who was left did not undo")
+            code, text = undo()
+            self.assertEqual(code, 0, text)
+            self.go_on()
+            self.assertEqual(journals(), [])
+            return ["of %s" % victims, "in " + ("no state: it had ended" if ended else state)] + (
+                ["with work for undo"] if left else [])
+        finally:
+            d.remove()
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        harness.skip(harness.NEEDS_ROOT)
+    harness.need_programs("ip", "bash")
+    foreign.own_mounts()
+    harness.main()
