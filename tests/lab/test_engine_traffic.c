@@ -371,7 +371,7 @@ static void heals_when_the_process_dies(void **state)
     bed_port_line(&b, false, 7001, &ten);
     bed_port_line(&b, true, 7002, &ten);
     bed_port_line(&b, false, 7003, &cut);
-    struct stream spec = {.n = 50, .size = 100, .interval = 1137 * US};
+    struct stream spec = {.n = 50, .size = 100, .interval = 3137 * US};
     bed_stream(&b, "10.9.0.2", 7001, false, &spec);
     bed_run(&b, 50 * MS);
     bed_near(&b.streams[0], 10 * MS, 1 * MS);
