@@ -164,6 +164,12 @@ bool fate_is_per_packet(const struct impairment *w)
            w->reorder > 0 || w->gap || w->rate || w->has_slot;
 }
 
+nsec fate_least(const struct impairment *w)
+{
+    /* A limit counts what is held when a packet comes. */
+    return w->jitter || w->reorder > 0 || w->gap || w->limit ? 0 : w->delay;
+}
+
 bool fate_is_momentary(const struct impairment *w)
 {
     return !w->delay && !w->jitter && w->corrupt <= 0 && w->reorder <= 0 && !w->gap && !w->rate &&

@@ -43,6 +43,8 @@ nsec fate_slot(struct fate *f, nsec due, nsec now, size_t len);
 
 /* True when each packet of a large frame must meet a fate of its own. */
 bool fate_is_per_packet(const struct impairment *what);
+/* No packet is due sooner after its arrival, and when it is looked at does not matter until then. */
+nsec fate_least(const struct impairment *what);
 /* True when only loss and duplication were asked for (and neither ECN). */
 bool fate_is_momentary(const struct impairment *what);
 /* The model of loss and the odds of duplication by themselves, as thresholds. */

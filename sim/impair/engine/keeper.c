@@ -19,6 +19,14 @@
 #define BATCH 16
 /* Frames taken from one source before others have their turn. */
 #define TURN 64
+/* What is read later is copied twice in a row, not once now and once, out of all caches, when it is
+ * due; and nobody is woken for it. So a frame stays in the kernel until shortly before it may be due,
+ * but no longer than the kernel's queues hold at a million frames a second. */
+#define AHEAD_LEAST (1 * NSEC_MSEC)
+#define AHEAD_MOST (10 * NSEC_MSEC)
+#define AHEAD_READ (KEEPER_SPIN + 50 * NSEC_USEC) /* before it may be due */
+#define SOCKET_LARGE (32 << 20)
+#define UNREAD 20000 /* more than a queue holds */
 /* After this long a frame that found the device's queue full is tried again. */
 #define STALL (50 * NSEC_USEC)
 #define YEAR_2001 (978307200 * NSEC_SEC)
@@ -27,7 +35,9 @@ enum source_kind { SOURCE_CONTROL, SOURCE_SOCKET, SOURCE_TAP };
 struct source {
     enum source_kind kind;
     int fd;
-    nsec drained; /* what comes now came after this */
+    nsec seen;   /* what is still in it came after this */
+    nsec ahead;  /* so long after it came, no frame can be due; 0: read at once */
+    bool unread; /* with `ahead`: looked at again at seen + ahead, of which epoll does not tell */
     struct line *line;
     struct source *next; /* of TAPs */
     uint32_t id;         /* of a TAP */
@@ -42,6 +52,7 @@ struct line {
     nsec next; /* when to look at the first of `held`; NSEC_INF: nothing there */
     uint32_t limit;
     bool has_slots;
+    nsec ahead; /* as of sources; NSEC_INF: frames of it do not come here */
     struct impair_counts counts;
     uint32_t at; /* in keeper.lines */
 };
@@ -54,14 +65,20 @@ struct keeper {
     struct line *by_id[WIRE_LINES];
     struct line *lines[WIRE_LINES]; /* the first n */
     size_t n;
-    bool spin;
+    bool spin, polls; /* polls: no epoll_pwait2() here */
     uint64_t *lease;
     nsec renew;             /* when the lease is to be put off */
+    nsec pace, released;    /* mean time between releases; the last one */
     nsec late, late_by;     /* of wake-ups: mean, and mean distance from it */
     nsec budget, budget_at; /* of spinning */
     struct frame *batch[BATCH];
     uint8_t request[WIRE_REQUEST_MAX];
 };
+
+static nsec between(nsec t, nsec lo, nsec hi)
+{
+    return t < lo ? lo : t > hi ? hi : t;
+}
 
 /* Says that it lives, and will for so long. */
 static void keeper_promise(struct keeper *k, nsec now, nsec lease)
@@ -117,16 +134,22 @@ static void line_release(struct keeper *k, struct line *line, nsec now)
 }
 
 /* The next due time of all lines. */
-static nsec keeper_release(struct keeper *k)
+static nsec keeper_release(struct keeper *k, nsec now)
 {
-    nsec now = nsec_now(CLOCK_MONOTONIC), next = NSEC_INF;
-    keeper_renew(k, now);
+    nsec next = NSEC_INF;
+    bool due = false;
     for (size_t i = 0; i < k->n; i++) {
         struct line *line = k->lines[i];
-        if (line->next <= now)
+        if (line->next <= now) {
             line_release(k, line, now);
+            due = true;
+        }
         if (line->next < next)
             next = line->next;
+    }
+    if (due) {
+        k->pace += (between(now - k->released, 0, 10 * KEEPER_DENSE) - k->pace) / 16;
+        k->released = now;
     }
     return next;
 }
@@ -178,11 +201,6 @@ static void line_meet(struct keeper *k, struct line *line, struct frame *f, nsec
     line_hold(k, line, f, fate.due);
 }
 
-static nsec between(nsec t, nsec lo, nsec hi)
-{
-    return t < lo ? lo : t > hi ? hi : t;
-}
-
 /* The stamp is of the wall clock where the stack made it when the frame arrived at our cable, and of
  * CLOCK_MONOTONIC where TCP left its time of sending in the frame. Whatever the wall clock does, the
  * frame came after the socket was empty, and before now. */
@@ -193,7 +211,7 @@ static nsec arrival_of(const struct timespec *ts, const struct source *s, nsec n
     nsec t = nsec_from_timespec(*ts);
     if (t > YEAR_2001)
         t -= offset;
-    return between(t, s->drained, now);
+    return between(t, s->seen, now);
 }
 
 struct extras {
@@ -242,12 +260,34 @@ static void socket_took(struct keeper *k, struct line *line, size_t i, const str
     line_meet(k, line, f, arrival, false);
 }
 
-static void socket_read(struct keeper *k, struct source *s)
+static int keeper_watch(struct keeper *k, struct source *s, int how)
+{
+    struct epoll_event e = {.events = EPOLLIN | (s->ahead ? EPOLLONESHOT : 0), .data.ptr = s};
+    return epoll_ctl(k->epoll, how, s->fd, &e) < 0 ? -errno : 0;
+}
+
+/* It was empty at `when`. Of one that may wait epoll tells again only when nothing was found in it at
+ * all: as long as packets flow, it is looked at when the next may be due, and nobody is woken for
+ * what comes. */
+static void source_emptied(struct keeper *k, struct source *s, nsec when, bool in_vain)
+{
+    s->seen = when;
+    s->unread = s->ahead && !in_vain;
+    if (s->ahead && in_vain)
+        keeper_watch(k, s, EPOLL_CTL_MOD);
+}
+
+static bool source_may_wait(const struct source *s, nsec until)
+{
+    return s->ahead && s->seen + s->ahead > until;
+}
+
+static void socket_read(struct keeper *k, struct source *s, nsec until)
 {
     struct mmsghdr m[BATCH];
     struct iovec iov[BATCH];
     _Alignas(struct cmsghdr) char control[BATCH][256];
-    for (size_t taken = 0; taken < TURN; taken += BATCH) {
+    for (size_t taken = 0; taken < TURN && !source_may_wait(s, until); taken += BATCH) {
         for (size_t i = 0; i < BATCH; i++) {
             k->batch[i]->at = 0;
             iov[i] = (struct iovec){k->batch[i]->bytes, FRAME_MAX};
@@ -264,6 +304,7 @@ static void socket_read(struct keeper *k, struct source *s)
             read_extras(&m[i].msg_hdr, &x);
             k->batch[i]->n = m[i].msg_len;
             nsec arrival = arrival_of(x.has_ts ? &x.ts : NULL, s, now, offset);
+            s->seen = s->ahead ? arrival : s->seen;
             if ((m[i].msg_hdr.msg_flags & MSG_TRUNC) || m[i].msg_len < FRAME_VNET + 14) {
                 s->line->counts.matched++;
                 s->line->counts.overflow++;
@@ -271,7 +312,7 @@ static void socket_read(struct keeper *k, struct source *s)
                 socket_took(k, s->line, (size_t)i, &x, arrival);
         }
         if (n < BATCH) {
-            s->drained = before;
+            source_emptied(k, s, before, taken == 0 && n <= 0);
             return;
         }
     }
@@ -296,14 +337,17 @@ static bool strip_stamp(struct frame *f, struct line_stamp *ret)
     return ret->id < LINE_MAX;
 }
 
-static void tap_read(struct keeper *k, struct source *s)
+static void tap_read(struct keeper *k, struct source *s, nsec until)
 {
-    for (size_t taken = 0; taken < TURN; taken++) {
+    for (size_t taken = 0; taken < TURN && !source_may_wait(s, until); taken++) {
         struct frame *f = k->batch[0];
         f->at = 0;
+        nsec before = s->ahead ? nsec_now(CLOCK_MONOTONIC) : 0;
         ssize_t n = read(s->fd, f->bytes, FRAME_MAX);
-        if (n <= 0)
+        if (n <= 0) {
+            source_emptied(k, s, before, taken == 0);
             return;
+        }
         f->n = (uint32_t)n;
         struct line_stamp stamp;
         struct line *line = strip_stamp(f, &stamp) ? k->by_id[stamp.id] : NULL;
@@ -314,9 +358,64 @@ static void tap_read(struct keeper *k, struct source *s)
             line->counts.overflow++;
             continue;
         }
-        nsec now = nsec_now(CLOCK_MONOTONIC);
-        socket_took(k, line, 0, &(struct extras){0}, between((nsec)stamp.at, 0, now));
+        s->seen = between((nsec)stamp.at, 0, nsec_now(CLOCK_MONOTONIC));
+        socket_took(k, line, 0, &(struct extras){0}, s->seen);
     }
+}
+
+/* What may be due until then. */
+static void source_read(struct keeper *k, struct source *s, nsec until)
+{
+    s->unread = s->ahead != 0;
+    (s->kind == SOURCE_TAP ? tap_read : socket_read)(k, s, until);
+}
+
+/* All sources; fn gets each with `data`. */
+static void keeper_each(struct keeper *k, void (*fn)(struct keeper *k, struct source *s, nsec data),
+                        nsec data)
+{
+    for (size_t i = 0; i < k->n; i++)
+        if (k->lines[i]->capture.fd >= 0)
+            fn(k, &k->lines[i]->capture, data);
+    for (struct source *s = k->taps; s; s = s->next)
+        fn(k, s, data);
+}
+
+static void source_look(struct keeper *k, struct source *s, nsec until)
+{
+    if (s->unread && s->seen + s->ahead <= until)
+        source_read(k, s, until);
+}
+
+/* Before anything is changed or told: what waits unread has come by now. */
+static void source_empty(struct keeper *k, struct source *s, nsec unused)
+{
+    for (size_t i = 0; i < UNREAD / TURN && s->unread; i++)
+        source_read(k, s, NSEC_INF - s->ahead);
+}
+
+static void source_settle(struct keeper *k, struct source *s, nsec of_taps)
+{
+    nsec ahead = s->line ? s->line->ahead : of_taps;
+    if (ahead < AHEAD_LEAST || ahead == NSEC_INF)
+        ahead = 0;
+    if (ahead > AHEAD_MOST)
+        ahead = AHEAD_MOST;
+    if (ahead == s->ahead)
+        return;
+    s->ahead = ahead;
+    s->unread = false;
+    keeper_watch(k, s, EPOLL_CTL_MOD);
+}
+
+/* After lines came, went or changed. */
+static void keeper_settle(struct keeper *k)
+{
+    nsec least = NSEC_INF;
+    for (size_t i = 0; i < k->n; i++)
+        if (k->lines[i]->capture.fd < 0 && k->lines[i]->ahead < least)
+            least = k->lines[i]->ahead;
+    keeper_each(k, source_settle, least);
 }
 
 /* --- Requests ---------------------------------------------------------------------- */
@@ -336,10 +435,21 @@ static void line_free(struct keeper *k, struct line *line)
     free(line);
 }
 
-static int keeper_watch(struct keeper *k, struct source *s)
+/* A queue of less than what comes in AHEAD_MOST loses what stays in it. */
+static bool socket_is_large(int fd)
 {
-    struct epoll_event e = {.events = EPOLLIN, .data.ptr = s};
-    return epoll_ctl(k->epoll, EPOLL_CTL_ADD, s->fd, &e) < 0 ? -errno : 0;
+    int size = 0;
+    socklen_t n = sizeof size;
+    return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, &n) == 0 && size >= SOCKET_LARGE;
+}
+
+static nsec line_ahead(const struct line *line, const struct impairment *what)
+{
+    if (line->capture.fd < 0 && fate_is_momentary(what))
+        return NSEC_INF;
+    if (line->capture.fd >= 0 && !socket_is_large(line->capture.fd))
+        return 0;
+    return fate_least(what);
 }
 
 static int line_decide(struct line *line, const struct wire_request *q, struct err *err)
@@ -352,6 +462,7 @@ static int line_decide(struct line *line, const struct wire_request *q, struct e
     line->fate = fate;
     line->limit = q->what.limit;
     line->has_slots = q->what.has_slot;
+    line->ahead = line_ahead(line, &q->what);
     return 0;
 }
 
@@ -365,11 +476,13 @@ static int keeper_line(struct keeper *k, const struct wire_request *q, int *fds,
     line->id = q->id;
     line->next = NSEC_INF;
     line->release = steal_fd(&fds[0]);
-    line->capture =
-        (struct source){SOURCE_SOCKET, steal_fd(&fds[1]), nsec_now(CLOCK_MONOTONIC), line, NULL, 0};
+    line->capture = (struct source){.kind = SOURCE_SOCKET,
+                                    .fd = steal_fd(&fds[1]),
+                                    .seen = nsec_now(CLOCK_MONOTONIC),
+                                    .line = line};
     int r = line_decide(line, q, err);
     if (r == 0 && line->capture.fd >= 0) {
-        r = keeper_watch(k, &line->capture);
+        r = keeper_watch(k, &line->capture, EPOLL_CTL_ADD);
         if (r < 0)
             err_errno(err, -r, "cannot wait for frames");
     }
@@ -387,8 +500,8 @@ static int keeper_tap(struct keeper *k, uint32_t id, int *fds, struct err *err)
     struct source *s = calloc(1, sizeof *s);
     if (!s)
         return err_set(err, ENOMEM, "no memory for a TAP");
-    *s = (struct source){SOURCE_TAP, steal_fd(&fds[0]), 0, NULL, k->taps, id};
-    int r = keeper_watch(k, s);
+    *s = (struct source){.kind = SOURCE_TAP, .fd = steal_fd(&fds[0]), .next = k->taps, .id = id};
+    int r = keeper_watch(k, s, EPOLL_CTL_ADD);
     if (r < 0) {
         close(s->fd);
         free(s);
@@ -490,7 +603,9 @@ static bool keeper_hear(struct keeper *k)
         int16_t *tables = (void *)(k->request + sizeof q);
         q.what.table = (struct impair_table){tables, q.n_table};
         q.what.slot.table = (struct impair_table){tables + q.n_table, q.n_slot_table};
+        keeper_each(k, source_empty, 0);
         r = keeper_do(k, &q, fds, &reply, &err);
+        keeper_settle(k);
     }
     reply.code = -r;
     snprintf(reply.text, sizeof reply.text, "%.255s", err.text);
@@ -520,34 +635,43 @@ static void keeper_learn(struct keeper *k, nsec late)
 }
 
 /* How long before the next frame to be woken: nearly always early enough, or, when it has spun
- * enough, so that it wakes in time on average. */
+ * enough, so that it wakes in time on average. Where frames are dense the processor is needed by those
+ * who send and receive them. */
 static nsec keeper_window(const struct keeper *k)
 {
-    if (!k->spin)
+    if (!k->spin || k->pace < KEEPER_DENSE)
         return 0;
     nsec window = k->budget > 0 ? k->late + 4 * k->late_by + 10 * NSEC_USEC : k->late - k->late_by;
     return between(window, 0, KEEPER_SPIN);
 }
 
-/* Until something is there to read (how many), or `next` or the lease's time has come (0). */
+/* Sleeps until something is there to read (how many), or for so long (0). */
+static int keeper_sleep(struct keeper *k, nsec wait, struct epoll_event *events)
+{
+    struct timespec ts = nsec_to_timespec(wait > 0 ? wait : 0);
+    if (!k->polls) {
+        int n = epoll_pwait2(k->epoll, events, EVENTS, &ts, NULL);
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM))
+            return n;
+        k->polls = true; /* before Linux 5.11, and filters of system calls from then */
+    }
+    struct pollfd p = {.fd = k->epoll, .events = POLLIN};
+    return ppoll(&p, 1, &ts, NULL) == 0 ? 0 : epoll_wait(k->epoll, events, EVENTS, 0);
+}
+
+/* Until something is there to read (how many), or it is time to spin for `next`, it has come, or the
+ * lease's time has (0). */
 static int keeper_wait(struct keeper *k, nsec next, struct epoll_event *events)
 {
     nsec now = nsec_now(CLOCK_MONOTONIC);
     keeper_earn(k, now);
     nsec window = keeper_window(k);
     if (next > now + window) {
-        bool renews = k->renew < next - window;
-        nsec until = renews ? k->renew : next - window;
-        struct timespec ts = nsec_to_timespec(until - now);
-        struct pollfd p = {.fd = k->epoll, .events = POLLIN};
-        int n = ppoll(&p, 1, &ts, NULL);
-        now = nsec_now(CLOCK_MONOTONIC);
+        nsec until = k->renew < next - window ? k->renew : next - window;
+        int n = keeper_sleep(k, until - now, events);
         if (n == 0)
-            keeper_learn(k, now - until);
-        if (n == 0 && renews)
-            return 0;
-        if (n != 0)
-            return epoll_wait(k->epoll, events, EVENTS, 0);
+            keeper_learn(k, nsec_now(CLOCK_MONOTONIC) - until);
+        return n;
     }
     nsec start = now;
     int n;
@@ -560,17 +684,33 @@ static int keeper_wait(struct keeper *k, nsec next, struct epoll_event *events)
     return n;
 }
 
+static nsec source_next(const struct source *s, nsec next)
+{
+    return s->unread && s->seen + s->ahead < next ? s->seen + s->ahead : next;
+}
+
+/* When something is to be done again: the next frame is due, or may be of those not yet read. */
+static nsec keeper_next(const struct keeper *k, nsec due)
+{
+    nsec next = due;
+    for (size_t i = 0; i < k->n; i++)
+        next = source_next(&k->lines[i]->capture, next);
+    for (const struct source *s = k->taps; s; s = s->next)
+        next = source_next(s, next);
+    return next;
+}
+
 static bool keeper_serve(struct keeper *k)
 {
     struct epoll_event events[EVENTS];
-    nsec next = keeper_release(k);
-    int n = keeper_wait(k, next, events);
+    nsec now = nsec_now(CLOCK_MONOTONIC);
+    keeper_renew(k, now);
+    keeper_each(k, source_look, now + AHEAD_READ);
+    int n = keeper_wait(k, keeper_next(k, keeper_release(k, now)), events);
     for (int i = 0; i < n; i++) {
         struct source *s = events[i].data.ptr;
-        if (s->kind == SOURCE_SOCKET)
-            socket_read(k, s);
-        else if (s->kind == SOURCE_TAP)
-            tap_read(k, s);
+        if (s->kind != SOURCE_CONTROL)
+            source_read(k, s, nsec_now(CLOCK_MONOTONIC) + AHEAD_READ);
     }
     /* Last: a request may free lines that other events name. */
     for (int i = 0; i < n; i++)
@@ -602,8 +742,9 @@ int keeper_run(int control, bool spin, uint64_t *lease)
     CLEANUP(keeper_free_p) struct keeper *k = calloc(1, sizeof *k);
     if (!k)
         return -ENOMEM;
-    k->control = (struct source){SOURCE_CONTROL, control, 0, NULL, NULL, 0};
+    k->control = (struct source){.kind = SOURCE_CONTROL, .fd = control};
     k->spin = spin;
+    k->pace = 10 * KEEPER_DENSE;
     k->lease = lease;
     k->late = KEEPER_SPIN / 4;
     k->late_by = KEEPER_SPIN / 8;
@@ -615,7 +756,7 @@ int keeper_run(int control, bool spin, uint64_t *lease)
     for (size_t i = 0; i < BATCH; i++)
         if (!(k->batch[i] = frame_take(k->pool, FRAME_MAX)))
             return -ENOMEM;
-    int r = keeper_watch(k, &k->control);
+    int r = keeper_watch(k, &k->control, EPOLL_CTL_ADD);
     while (r == 0 && keeper_serve(k))
         ;
     return r;

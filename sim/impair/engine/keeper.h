@@ -3,7 +3,9 @@
  * It waits in ppoll(2) until shortly before the next frame is due and spins for the rest, because a
  * sleeper wakes tens of microseconds late. How long it spins follows how late it was woken lately,
  * at most KEEPER_SPIN; when it has spun for more than KEEPER_SPIN_SHARE of the time, it only sleeps,
- * so long that it wakes in time on average. Times of arrival are the kernel's.
+ * so long that it wakes in time on average; when frames leave every KEEPER_DENSE or more often, until
+ * the next is due. Times of arrival are the kernel's, and frames that cannot be due yet stay in its
+ * queues.
  *
  * However little there is to do, it wakes every KEEPER_RENEW and puts off the lease by KEEPER_LEASE:
  * past it the eBPF program takes no packets, and whoever looks knows that it is dead or stands still.
@@ -20,6 +22,7 @@
 
 #define KEEPER_SPIN (200 * NSEC_USEC)
 #define KEEPER_SPIN_SHARE 0.10
+#define KEEPER_DENSE (100 * NSEC_USEC)
 #define KEEPER_LEASE ((nsec)LINE_LEASE)
 #define KEEPER_RENEW (KEEPER_LEASE / 5)
 #define KEEPER_CLOSING NSEC_SEC
