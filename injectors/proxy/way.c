@@ -450,8 +450,10 @@ int way_verify(struct inject_env *env, void *state, struct inject_proof *ret, st
 
 /* --- Revert ----------------------------------------------------------------------------------- */
 
+/* 0: it had gone; 1: it went while we looked. */
 static int table_is_gone(struct nl *nl, const char *table, struct err *err)
 {
+    int waited = 0;
     const struct nft_table t = {NFT_FAMILY_INET, table};
     nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), GONE_WITHIN);
     for (;;) {
@@ -460,12 +462,13 @@ static int table_is_gone(struct nl *nl, const char *table, struct err *err)
         struct err why = ERR_INIT;
         int r = nft_rules(nl, &t, &rules, &n, &why);
         if (r == -ENOENT || (r == 0 && n == 0)) /* ours has rules from its first moment on */
-            return 0;
+            return waited;
         if (r < 0)
             return err_set(err, why.code, "%s", why.text);
         if (nsec_now(CLOCK_MONOTONIC) >= until)
             return err_set(err, EBUSY, "%s: the table %s is still there: another process holds it",
                            nl_where(nl), table);
+        waited = 1;
         struct timespec pause = nsec_to_timespec(GONE_LOOK_EVERY);
         nanosleep(&pause,
                   NULL); /* the end of a process that is being killed raises no event here */
@@ -485,13 +488,14 @@ static int revert_one(struct inject_env *env, const json_t *way, json_t *changes
             return 0; /* its rules went with it */
         site.nl = lab_node_nl(n);
     }
-    if (r == 0)
-        r = table_is_gone(site.nl, table, err);
-    if (r == 0)
+    if (r != 0)
+        return r;
+    r = table_is_gone(site.nl, table, err);
+    if (r > 0)
         json_array_append_new(changes, json_sprintf("host %s: the proxy has ended, and with it the "
                                                     "table inet %s",
                                                     host, table));
-    return r;
+    return r < 0 ? r : 0;
 }
 
 int way_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,

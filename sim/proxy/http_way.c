@@ -37,6 +37,7 @@ struct http_way {
     bool passed;          /* that request may go now */
     bool owed;            /* it is to be answered in the server's place */
     bool discards;        /* we answered and close: what still comes is nothing to anybody */
+    bool spoke_http;      /* a request was understood */
     bool counted_foreign;
     struct loop_timer timer;
 };
@@ -221,6 +222,7 @@ static bool request_head(struct http_way *w)
     if (!w->passed && !decide(w, &q))
         return !w->relay->dead && !w->waits && !w->owed && !w->discards;
     w->passed = false;
+    w->spoke_http = true;
     char letter = letter_of(&q);
     buf_addc(&w->under_way, letter);
     s->body = http1_body_of(q.framing, q.length);
@@ -277,7 +279,7 @@ static bool response_head(struct http_way *w)
     if (n == 0 && s->held.len < HTTP1_HEAD_MAX && http1_may_be_response(s->held.text, s->held.len))
         return false;
     if (n == 0 || w->under_way.len == 0 || !http1_response(s->held.text, n, &a)) {
-        go_raw(w, false); /* unasked, or not HTTP: whoever speaks first here is not known to us */
+        go_raw(w, !w->spoke_http); /* unasked, or not HTTP */
         return true;
     }
     char letter = w->under_way.text[0];

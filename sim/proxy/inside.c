@@ -193,7 +193,7 @@ static int engage(struct inside *in, struct span *at, struct err *err)
     const struct nft_table t = {NFT_FAMILY_INET, proxy_table(in->spec->kind, in->spec->port, name)};
     at->lo = nsec_now(CLOCK_MONOTONIC);
     int r = nft_table_create(in->nl, &t, err);
-    if (r == -EEXIST)
+    if (r == -EEXIST || r == -EPERM) /* EPERM: it is there, and its owner is not we */
         return err_set(err, EBUSY, "host %s: one of ours stands in this way already (table %s)",
                        in->spec->host, name);
     if (r == 1) {
