@@ -15,6 +15,7 @@
     X(network)                                                                                     \
     X(node_kill)                                                                                   \
     X(partition)                                                                                   \
+    X(pressure)                                                                                    \
     X(restart)                                                                                     \
     X(route)                                                                                       \
     X(run)                                                                                         \

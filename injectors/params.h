@@ -70,6 +70,35 @@ struct route_params {
     char *to, *via; /* via NULL: any */
 };
 
+struct pressure_cpu {
+    int64_t workers; /* 0: one for each processor */
+    double load;
+};
+
+struct pressure_memory { /* one of them */
+    int64_t size;        /* 0: not given */
+    double percent;      /* of what is available beyond the reserve; 0: not given */
+};
+
+struct pressure_disk { /* path, and one of them */
+    char *path;
+    double fill;   /* of the whole; 0: not given */
+    int64_t leave; /* 0: not given */
+};
+
+struct pressure_files {
+    int64_t leave;
+    char *process; /* NULL: every process */
+};
+
+struct pressure_params { /* at least one of them */
+    struct target *host;
+    struct pressure_cpu *cpu;
+    struct pressure_memory *memory;
+    struct pressure_disk *disk;
+    struct pressure_files *files;
+};
+
 enum sockets_opened { SOCKETS_EITHER, SOCKETS_BY_HOST, SOCKETS_BY_PEER };
 
 struct sockets_params {

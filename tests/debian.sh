@@ -25,7 +25,7 @@ building='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libssl-dev l
 running='gnuplot-nox fonts-dejavu-core uidmap iproute2'
 first_drill='keepalived nginx-light'
 drills='redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsutils curl prometheus
-    prometheus-alertmanager'
+    prometheus-alertmanager postgresql stress-ng'
 testing='python3 python3-jsonschema python3-ruamel.yaml nftables iptables jq universal-ctags
     binutils clang-format openssl groff-base shellcheck procps systemd-journal-remote'
 containers='docker.io podman runc conmon containernetworking-plugins busybox-static'
@@ -35,7 +35,8 @@ services='keepalived:keepalived nginx-light:nginx redis-server:redis-server
     redis-sentinel:redis-sentinel etcd-server:etcd prometheus:prometheus
     prometheus-alertmanager:prometheus-alertmanager docker.io:docker docker.io:docker.socket
     docker.io:containerd podman:podman podman:podman.socket podman:podman-restart
-    podman:podman-auto-update podman:podman-auto-update.timer'
+    podman:podman-auto-update podman:podman-auto-update.timer
+    postgresql:postgresql'
 
 say()
 {

@@ -19,7 +19,7 @@ HEADS = ["applied", "verified", "undone", "undone after kill -9", "refused with 
 BEGIN, END = "<!-- shown.py: begin -->\n", "<!-- shown.py: end -->\n"
 # Nothing is to be undone.
 ONCE = {"restart", "sockets"}
-LINE = re.compile(r"SHOWS ([\w-]+): ([\w -]+): ([\w -]+)")
+LINE = re.compile(r"SHOWS ([\w-]+(?: \([\w, ]+\))?): ([\w -]+): ([\w -]+)")
 
 
 def shown(text):

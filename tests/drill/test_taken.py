@@ -3,6 +3,7 @@ end, and when runner and warden die. SHOWS lines are read by tests/shown.py.
 """
 import glob
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -112,7 +113,7 @@ horizon: 1500ms
 
 
 def groups():
-    return sorted(glob.glob("/sys/fs/cgroup/**/blackstart-*", recursive=True))
+    return sorted(glob.glob("/sys/fs/cgroup/**/blackstart-*-still", recursive=True))
 
 
 class Frozen(unittest.TestCase):
@@ -232,6 +233,77 @@ class FrozenOthers(unittest.TestCase):
         self.assertEqual((groups(), self.group()), self.before)
         self.assertIsNone(self.worker.poll())
         self.assertEqual(foreign.journals(), [])
+
+
+class FullOthers(FrozenOthers):
+    """A file system of a process that others have started, which is the machine's."""
+
+    STEP = "freeze: {host: worker}"
+
+    def setUp(self):
+        self.folder = harness.folder()
+        foreign.mount("full", self.folder, "tmpfs", data="size=300m")
+        self.addCleanup(os.rmdir, self.folder)
+        self.addCleanup(foreign.unmount, self.folder)
+        super().setUp()
+
+    def drill(self, how="", step="disk: {path: %s, leave: 270MB}"):
+        text = OTHERS % (self.worker.pid, self.port, how)
+        self.assertIn(self.STEP, text)
+        d = Drill(text.replace(self.STEP, "pressure: {host: worker, %s}" %
+                               (step % self.folder if "%" in step else step)), "--yes")
+        self.addCleanup(d.remove)
+        return d
+
+    def group(self):
+        return os.listdir(self.folder)
+
+    def test_to_its_end(self):
+        """SHOWS pressure (disk): process: applied verified undone
+        SHOWS pressure (files): process: applied verified undone"""
+        super().test_to_its_end()
+        d = self.drill("for: 300ms, ", "files: {leave: 0}").run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertTrue(d.events("undo")[0]["ok"])
+        self.assertTrue(wait_until(self.answers))
+
+    def test_after_runner_and_warden_died(self):
+        """SHOWS pressure (disk): process: undone-after-kill"""
+        d = self.in_force()
+        with foreign.OtherBoot():  # a file is still there then
+            code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("removed", text)
+        self.assertEqual((groups(), self.group()), self.before)
+        self.assertEqual(foreign.journals(), [])
+
+    def test_files_after_runner_and_warden_died(self):
+        """SHOWS pressure (files): process: undone-after-kill"""
+        before = resource.prlimit(self.worker.pid, resource.RLIMIT_NOFILE)
+        self.in_force("files: {leave: 0}")
+        self.assertNotEqual(resource.prlimit(self.worker.pid, resource.RLIMIT_NOFILE), before)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertEqual(resource.prlimit(self.worker.pid, resource.RLIMIT_NOFILE), before)
+        self.assertEqual(foreign.journals(), [])
+
+    def in_force(self, step=None):
+        d = (self.drill(step=step) if step else self.drill()).start()
+        wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
+                   d.events("verify"), timeout=20)
+        if not step:
+            self.assertNotEqual(self.group(), [])
+        warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
+        os.kill(warden, signal.SIGKILL)
+        d.process.kill()
+        d.finish()
+        return d
+
+    def test_the_reserve_is_kept(self):
+        """SHOWS pressure (disk): process: refused"""
+        d = self.drill(step="disk: {path: %s, leave: 50MB}").run()
+        self.assertIn("must stay free", d.stdout + d.stderr)
+        self.assertEqual(self.group(), [])
 
 
 del test_attached.Attached  # tested by its own file

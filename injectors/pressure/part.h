@@ -1,0 +1,65 @@
+/* The parts of the fault `pressure`: each presses on one thing of one host and can be undone by its
+ * record alone.
+ *
+ * Ownership: records (JSON) belong to the fault; `ret_*` are the caller's.
+ */
+#pragma once
+
+#include "injectors/injector.h"
+#include "injectors/params.h"
+
+/* --- stress.c: processor time and memory, by stress-ng --- */
+
+/* What of our own runs in a host. `node` is borrowed. */
+struct stress {
+    struct lab_node *node;
+    const struct pressure_params *params;
+    json_t *before; /* [{pid,start}]: who was called stress-ng before; also in the undo record */
+    int64_t bytes;  /* of memory, 0: none */
+    bool running, ended;
+    char said[256]; /* how it ended */
+    nsec since;     /* first look at its processor time; NSEC_UNSET: not yet */
+    uint64_t ticks; /* used by then */
+};
+/* Reads what the machine has. -ENOMEM: that much would not leave the reserve. record: what stress_undo()
+ * needs is added to it. */
+int stress_prepare(struct stress *s, struct lab_node *n, const struct pressure_params *p,
+                   json_t *record, struct err *err);
+int stress_start(struct stress *s, json_t *changes, struct err *err);
+void stress_done(struct stress *s); /* what runs goes on */
+/* 0, or INJECT_AGAIN; *ok and a few words on what was asked and seen, appended. */
+int stress_verify(struct stress *s, bool decide, bool *ok, struct buf *asked, struct buf *seen,
+                  struct err *err);
+int stress_undo(struct lab_node *n, const json_t *record, json_t *changes, struct err *err);
+
+/* --- disk.c: a file system is filled --- */
+
+struct disk {
+    int root; /* of the host's file system, an O_PATH; -1: none */
+    const struct pressure_disk *params;
+    char name[128];    /* of our file */
+    int64_t size;      /* of it */
+    int64_t left_then; /* bytes that others could still write, right after */
+};
+/* -ENOSPC: the reserve would be touched; -EALREADY: it is as full as that already. */
+int disk_prepare(struct disk *d, struct lab_node *n, const struct pressure_disk *p,
+                 const char *run_id, const char *step, json_t *record, struct err *err);
+int disk_fill(struct disk *d, json_t *changes, struct err *err);
+void disk_done(struct disk *d);
+int disk_verify(struct disk *d, bool *ok, struct buf *asked, struct buf *seen, struct err *err);
+/* By the record alone; n NULL: the host is not there any more, or nobody holds it. */
+int disk_undo(struct lab_node *n, const json_t *record, json_t *changes, struct err *err);
+
+/* --- files.c: processes may open few files more --- */
+
+struct files {
+    struct lab_node *node;
+    const struct pressure_files *params;
+    json_t *procs; /* [{pid,start,soft,now}]; also in the undo record */
+};
+int files_prepare(struct files *f, struct lab_node *n, const struct pressure_files *p,
+                  json_t *record, struct err *err);
+int files_limit(struct files *f, json_t *changes, struct err *err);
+void files_done(struct files *f);
+int files_verify(struct files *f, bool *ok, struct buf *asked, struct buf *seen, struct err *err);
+int files_undo(struct lab_node *n, const json_t *record, json_t *changes, struct err *err);
