@@ -203,6 +203,26 @@ class Cut(Attached):
                 self.as_before()
                 self.nothing_left(d)
 
+    def test_a_port_alone_or_what_is_new(self):
+        """The probe dials port 8080 again and again; a connection to it was there before."""
+        for extra, stops, lives in (
+                (", protocol: tcp, port: 8080", True, False), (", port: [9, 100-200]", False, True),
+                (", protocol: sctp", False, True), (", protocol: icmp", False, True),
+                (", packets: new-connections, port: 8080", True, True),
+                (", packets: new-connections, kind: reject", True, True)):
+            with self.subTest(extra=extra):
+                d = self.in_force(script=self.SCRIPT % extra, down=False)
+                if lives:
+                    self.assertTrue(self.pair.connection_lives())
+                self.halt.go()
+                d.finish()
+                proof = d.events("verify")[0]
+                self.assertTrue(proof["ok"], d.explain())
+                self.assertRegex(proof["seen"], "of 2 of our own [2-9] counted")
+                self.assertEqual(any(not e["ok"] for e in d.events("probe")), stops, d.explain())
+                self.as_before()
+                self.nothing_left(d)
+
     def test_others_are_not_cut(self):
         """The connection of one who is not named carries bytes in the midst of it."""
         script = self.SCRIPT.replace('10.99.0.2, "fd99::2"', "10.99.0.3, 10.98.0.0/16") % ""
