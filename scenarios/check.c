@@ -405,5 +405,6 @@ void check_scenario(const struct scenario *s, struct diags *diags)
                     "settling for %s cannot be reached within %s", nsec_text(s->settle->lasting, a),
                     nsec_text(s->settle->within, b));
     check_script(s, diags);
+    check_rails(s, diags);
     check_trials(s, s->trials, diags);
 }

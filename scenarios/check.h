@@ -22,6 +22,8 @@ void check_trials(const struct scenario *s, int64_t trials, struct diags *diags)
 void check_networks(const struct scenario *s, struct diags *diags); /* and hosts' addresses */
 void check_script(const struct scenario *s, struct diags *diags);
 
+/* Groups, marks and durations: what may not be done however it is written. */
+void check_rails(const struct scenario *s, struct diags *diags);
 /* A host is of one kind, and has what belongs to that kind. */
 void check_host_kind(const struct scenario *s, const struct host *h, struct diags *diags);
 /* What a step does to hosts that others made is possible and allowed. True: it names none, or all is

@@ -83,6 +83,35 @@ static void resolve_units(struct scenario *s)
     }
 }
 
+struct group_targets {
+    struct scenario *s;
+    struct diags *diags;
+};
+
+static void resolve_target(const struct record *r, void *object, void *data)
+{
+    const struct group_targets *c = data;
+    struct target *t = object;
+    if (r != &target_record || !t->group)
+        return;
+    const struct host_group *g = scenario_group(c->s, t->group);
+    if (t->of.n || t->host)
+        diags_error(c->diags, t->place, "'group' stands instead of 'of': give one of them%s",
+                    t->host ? ", and 'any' or 'leader'" : "");
+    else if (g)
+        t->of = g->hosts;
+}
+
+static void resolve_groups(struct scenario *s, struct diags *diags)
+{
+    struct group_targets c = {s, diags};
+    for (size_t i = 0; i < s->script.n; i++) {
+        struct step *step = s->script.items[i];
+        if (step->action && step->action->params && step->params)
+            field_objects(step->action->params, step->params, resolve_target, &c);
+    }
+}
+
 static void resolve_routers(struct scenario *s)
 {
     for (size_t i = 0; i < s->networks.n; i++) {
@@ -142,5 +171,6 @@ void check_resolve(struct scenario *s, struct diags *diags)
     resolve_steps(s);
     resolve_units(s);
     resolve_routers(s);
+    resolve_groups(s, diags);
     resolve_expect(s, diags);
 }

@@ -47,6 +47,8 @@ static const char *const *names_lookup(enum field_ref ref, size_t *ret_n, void *
         return names_of(s, &s->networks, ret_n);
     case REF_HOST:
         return names_of(s, &s->hosts, ret_n);
+    case REF_GROUP:
+        return names_of(s, &s->groups, ret_n);
     case REF_PROBE:
         return names_of(s, &s->probes, ret_n);
     case REF_ALARM:

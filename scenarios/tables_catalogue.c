@@ -541,6 +541,13 @@ static const struct field host_fields[] = {
      .help = "Of a host that others made: `true` lets faults touch it (`run` asks for `--yes` "
              "besides).",
      .example = "true"},
+    {.key = "production",
+     .type = FIELD_BOOL,
+     .dflt = "false",
+     .offset = offsetof(struct host, production),
+     .help = "Of a host that others made: `true` says that it serves for real; then no step may touch "
+             "it, whatever `allow` says.",
+     .example = "true"},
     {.key = "files",
      .type = FIELD_TEXTS,
      .flags = FIELD_FILE,
@@ -577,5 +584,34 @@ const struct record tables_host = {
     .fields = host_fields,
     .name_offset = offsetof(struct host, name),
     .place_offset = offsetof(struct host, place),
+    .variant_place_offset = NOWHERE,
+};
+
+/* --- Groups --- */
+
+static const struct field group_fields[] = {
+    {.key = "hosts",
+     .type = FIELD_REFS,
+     .ref = REF_HOST,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .offset = offsetof(struct host_group, hosts),
+     .help = "Its hosts.",
+     .example = "[web1, web2, web3]"},
+    {.key = "at_most",
+     .type = FIELD_PERCENT,
+     .dflt = "100%",
+     .offset = offsetof(struct host_group, at_most),
+     .help = "The share of them that faults may have hit at a time, rounded down to whole hosts. A "
+             "fault that is not undone counts to the end of the trial.",
+     .example = "50%"},
+    {0},
+};
+const struct record tables_group = {
+    .name = "group",
+    .summary = "Hosts of which only a share may be hit at a time.",
+    .size = sizeof(struct host_group),
+    .fields = group_fields,
+    .name_offset = offsetof(struct host_group, name),
+    .place_offset = offsetof(struct host_group, place),
     .variant_place_offset = NOWHERE,
 };

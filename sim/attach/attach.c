@@ -75,8 +75,10 @@ struct attached *attached_free(struct attached *a)
 {
     if (!a)
         return NULL;
-    for (size_t i = 0; i < a->n; i++)
+    for (size_t i = 0; i < a->n; i++) {
         attached_target_done(&a->items[i].at);
+        exempt_done(&a->items[i].exempt);
+    }
     for (size_t i = 0; i < a->locks_n; i++)
         close(a->locks[i]);
     if (a->mounts >= 0)

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "sim/attach/exempt.h"
 #include "sim/attach/procs.h"
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
@@ -60,6 +61,7 @@ struct attached_host {
     bool
         ending; /* a fault of ours ended it: that it goes, and comes back as another, is expected */
     uint64_t lives; /* how often it was found to be another one */
+    struct exempts exempt; /* exempt_find(); empty before */
 };
 
 struct attached {

@@ -31,7 +31,8 @@ static int plan_run(const struct command *self, struct args *a)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     CLEANUP(attached_free_p) struct attached *attached = NULL;
     AUTO_JSON *described = NULL;
-    if (attached_open(s, &attached, &err) < 0 || targets_describe(attached, &described, &err) < 0)
+    if (attached_open(s, &attached, &err) < 0 || exempt_find(attached, &err) < 0 ||
+        targets_describe(attached, &described, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     json_object_set(plan, "attached", described);
     AUTO_BUF text = BUF_INIT;
@@ -39,7 +40,9 @@ static int plan_run(const struct command *self, struct args *a)
         jsonx_dump_pretty(plan, &text);
     else
         plan_text(plan, &text);
-    return say_result(EXIT_MET, buf_text(&text), text.len);
+    int code = say_result(EXIT_MET, buf_text(&text), text.len);
+    int guarded = targets_guarded(s, attached); /* what run would refuse */
+    return code ? code : guarded;
 }
 
 const struct command command_plan = {

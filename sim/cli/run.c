@@ -275,6 +275,9 @@ static int run_run(const struct command *self, struct args *a)
     if (!s || !pick_trials(self, a, s, &r.trials))
         return EXIT_BAD_INPUT;
     r.scenario = s;
+    if (nsec_is_set(s->max_duration) &&
+        (!nsec_is_set(r.max_duration) || r.max_duration > s->max_duration))
+        r.max_duration = s->max_duration;
     CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
     int code = here_check(s, &caps);
     if (code)

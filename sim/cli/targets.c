@@ -4,6 +4,7 @@
 #include "injectors/injector.h"
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
+#include "sim/drill/guard.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -69,15 +70,31 @@ static int refuse_unoffered(const struct scenario *s, const struct attached *a, 
     return 0;
 }
 
+int targets_guarded(const struct scenario *s, const struct attached *a)
+{
+    struct err err = ERR_INIT;
+    AUTO_JSON *refused = NULL;
+    size_t i;
+    json_t *sentence;
+    int code = 0;
+    if (guard_scenario(s, a, GUARD_MARK, &refused, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    json_array_foreach (refused, i, sentence)
+        code = say_error(EXIT_CANNOT_RUN, "%s", json_string_value(sentence));
+    return code;
+}
+
 int targets_agreed(const struct command *self, const struct scenario *s, bool yes,
                    struct attached **ret)
 {
     struct err err = ERR_INIT;
     AUTO_BUF what = BUF_INIT;
-    if (attached_open(s, ret, &err) < 0)
+    if (attached_open(s, ret, &err) < 0 || refuse_unoffered(s, *ret, &err) < 0 ||
+        exempt_find(*ret, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
-    if (refuse_unoffered(s, *ret, &err) < 0)
-        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    int code = targets_guarded(s, *ret);
+    if (code)
+        return code;
     touched(s, *ret, &what);
     if (what.len && !yes && !asked(buf_text(&what)))
         return say_error(EXIT_BAD_INPUT,
@@ -94,9 +111,11 @@ int targets_describe(const struct attached *a, json_t **ret, struct err *err)
     AUTO_JSON *all = json_array();
     for (size_t i = 0; i < a->n; i++) {
         AUTO_JSON *texts = json_array();
+        AUTO_JSON *exempt = guard_exempt_texts(&a->items[i]);
         int r = attached_describe(&a->items[i], texts, err);
         if (r < 0)
             return r;
+        json_array_extend(texts, exempt);
         json_array_append_new(
             all, json_pack("{s:s,s:O}", "host", a->items[i].host->name, "texts", texts));
     }

@@ -9,5 +9,7 @@
  * caller frees, also then (may be NULL). */
 int targets_agreed(const struct command *self, const struct scenario *s, bool yes,
                    struct attached **ret);
+/* 0, or EXIT_CANNOT_RUN after every step that a guard rail forbids was said; after exempt_find(). */
+int targets_guarded(const struct scenario *s, const struct attached *a);
 /* For plan: [{host, texts}] of each; a new reference. */
 int targets_describe(const struct attached *a, json_t **ret, struct err *err);

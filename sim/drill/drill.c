@@ -122,7 +122,7 @@ static void drill_too_long(struct loop_timer *t, void *data)
     struct drill *d = data;
     char a[NSEC_TEXT_MAX];
     AUTO_BUF detail = BUF_INIT;
-    buf_printf(&detail, "the run was longer than --max-duration %s",
+    buf_printf(&detail, "the run was longer than it may take (%s)",
                nsec_text(d->o->max_duration, a));
     drill_stop(&d->core, "max-duration", buf_text(&detail));
 }

@@ -4,6 +4,7 @@
 #include "injectors/injector.h"
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
+#include "sim/model/share.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -345,12 +346,35 @@ static int step_prepared(struct step_run *r, struct err *err)
                : rc;
 }
 
+/* Of each group no more than its share may be hit at a time: faults in force, and those that are not
+ * undone at all. */
+static int step_is_bearable(const struct step_run *r, struct err *err)
+{
+    const struct script *s = r->script;
+    AUTO_FREE struct share_hit *hits = calloc(s->n + 1, sizeof *hits);
+    size_t n = 0;
+    if (!hits)
+        abort();
+    for (size_t i = 0; i < s->n; i++) {
+        const struct step_run *o = &s->runs[i];
+        if (o->injector->is_fault && o->targets &&
+            (o->state == RUN_IN_FORCE || (o->state == RUN_DONE && !o->injector->lasts)))
+            hits[n++] = (struct share_hit){o->step, o->targets};
+    }
+    return share_may_begin(s->core->o->scenario, r->step, hits, n, err);
+}
+
 static void step_begin(struct step_run *r)
 {
     struct script *s = r->script;
     struct err err = ERR_INIT;
     if (r->state != RUN_WAITING || s->halted)
         return;
+    if (step_is_bearable(r, &err) < 0) {
+        err_prefix(&err, "step %s", r->step->id);
+        s->core->stop(s->core, "guard-rail", err.text);
+        return;
+    }
     r->state = RUN_APPLYING;
     r->order = ++s->orders;
     int rc = step_prepared(r, &err);

@@ -56,6 +56,9 @@ struct impair_scope {
     size_t n_peer_ports;
     const struct impair_ports *own_ports;
     size_t n_own_ports;
+    /* These peers pass by, whatever else matches; then ARP and neighbour discovery do, too. */
+    const struct inet_prefix *except;
+    size_t n_except;
 };
 /* Of one point: true when a packet can match both. Later fragments, which match by protocol and peer
  * alone, are not counted: of two lines that differ in ports alone, the one armed first takes them. */

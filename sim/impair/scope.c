@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/if_ether.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,9 @@ static void emit_peer(struct program *p, const struct inet_prefix *peer, uint32_
 
 static void emit_peers(struct program *p, const struct impair_scope *s, int family, uint32_t offset)
 {
+    for (size_t i = 0; i < s->n_except; i++)
+        if (s->except[i].family == family)
+            emit_peer(p, &s->except[i], offset, L_PASS);
     if (s->n_peers == 0)
         return;
     unsigned match = new_label(p);
@@ -149,6 +153,24 @@ static bool has_ports(const struct impair_scope *s)
     return s->n_ports || s->n_peer_ports || s->n_own_ports;
 }
 
+static bool is_narrow(const struct impair_scope *s)
+{
+    return s->n_peers || s->protocol >= 0 || has_ports(s);
+}
+
+/* The search for neighbours, which has no extension headers (RFC 6980), passes by. */
+static void emit_discovery(struct program *p)
+{
+    unsigned other = new_label(p);
+    op(p, BPF_LD | BPF_B | BPF_ABS, ETHER_LEN + 6);
+    go_unless(p, BPF_JEQ, IPPROTO_ICMPV6, other);
+    op(p, BPF_LD | BPF_B | BPF_ABS, ETHER_LEN + 40);
+    go_unless(p, BPF_JGE, ND_ROUTER_SOLICIT, other);
+    go_if(p, BPF_JGT, ND_NEIGHBOR_ADVERT, other);
+    go(p, L_PASS);
+    here(p, other);
+}
+
 static void emit_ipv4(struct program *p, const struct impair_scope *s, bool ingress)
 {
     here(p, L_IPV4);
@@ -157,6 +179,10 @@ static void emit_ipv4(struct program *p, const struct impair_scope *s, bool ingr
         return;
     }
     emit_peers(p, s, AF_INET, peer_is_source(s, ingress) ? ETHER_LEN + 12 : ETHER_LEN + 16);
+    if (!is_narrow(s)) {
+        go(p, L_TAKE);
+        return;
+    }
     op(p, BPF_LDX | BPF_B | BPF_MSH, ETHER_LEN); /* X = 4 × IHL */
     op(p, BPF_MISC | BPF_TXA, 0);
     op(p, BPF_ALU | BPF_ADD | BPF_K, ETHER_LEN);
@@ -220,7 +246,13 @@ static void emit_ipv6(struct program *p, const struct impair_scope *s, bool ingr
         go(p, L_PASS);
         return;
     }
+    if (s->n_except)
+        emit_discovery(p);
     emit_peers(p, s, AF_INET6, peer_is_source(s, ingress) ? ETHER_LEN + 8 : ETHER_LEN + 24);
+    if (!is_narrow(s)) {
+        go(p, L_TAKE);
+        return;
+    }
     op(p, BPF_LD | BPF_IMM, ETHER_LEN + 40);
     op(p, BPF_ST, M_OFFSET);
     op(p, BPF_LD | BPF_B | BPF_ABS, ETHER_LEN + 6);
@@ -286,7 +318,7 @@ int scope_program(const struct impair_scope *s, bool ingress, struct sock_filter
                   size_t *ret_n, struct err *err)
 {
     struct program p = {.next = L_LISTS};
-    bool narrow = s->n_peers || s->protocol >= 0 || has_ports(s);
+    bool narrow = is_narrow(s) || s->n_except;
     bool source = peer_is_source(s, ingress);
     if (narrow || s->family) {
         op(&p, BPF_LD | BPF_H | BPF_ABS, 12);
@@ -415,11 +447,6 @@ static bool ports_meet(const struct impair_scope *a, const struct impair_scope *
     return false;
 }
 
-static bool is_narrow(const struct impair_scope *s)
-{
-    return s->n_peers || s->protocol >= 0 || has_ports(s);
-}
-
 bool impair_scopes_overlap(const struct impair_scope *a, const struct impair_scope *b)
 {
     if (a->family && b->family && a->family != b->family)
@@ -496,6 +523,8 @@ void impair_scope_text(const struct impair_scope *s, bool ingress, struct buf *o
     ports_text(s->own_ports, s->n_own_ports, "its own ", &first, out);
     if (first)
         buf_adds(out, "everything");
+    for (size_t i = 0; i < s->n_except; i++)
+        buf_printf(out, "%s%s", i ? ", " : " but ", inet_text(&s->except[i], text));
 }
 
 static void *copy_of(const void *items, size_t n, size_t size)
@@ -513,6 +542,7 @@ struct impair_scope scope_copy(const struct impair_scope *s)
     c.ports = copy_of(s->ports, s->n_ports, sizeof *s->ports);
     c.peer_ports = copy_of(s->peer_ports, s->n_peer_ports, sizeof *s->peer_ports);
     c.own_ports = copy_of(s->own_ports, s->n_own_ports, sizeof *s->own_ports);
+    c.except = copy_of(s->except, s->n_except, sizeof *s->except);
     return c;
 }
 
@@ -522,5 +552,6 @@ void scope_done(struct impair_scope *s)
     free((void *)s->ports);
     free((void *)s->peer_ports);
     free((void *)s->own_ports);
+    free((void *)s->except);
     *s = (struct impair_scope){.protocol = -1};
 }

@@ -37,6 +37,7 @@ static void read_socket(const struct inet_diag_msg *m, struct sockdiag_tcp *ret)
                  .sport = ntohs(m->id.idiag_sport),
                  .dport = ntohs(m->id.idiag_dport)},
         .cookie = (uint64_t)m->id.idiag_cookie[1] << 32 | m->id.idiag_cookie[0],
+        .inode = m->idiag_inode,
     };
     memcpy(ret->raw, &exact, sizeof exact);
 }

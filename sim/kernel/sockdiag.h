@@ -13,6 +13,7 @@
 struct sockdiag_tcp {
     struct inet_flow flow; /* source: the local end */
     uint64_t cookie;       /* of the socket; no other has it as long as the machine runs */
+    uint32_t inode;        /* as in /proc/PID/fd ("socket:[N]"); 0: it has no file */
     uint8_t raw[72];       /* struct inet_diag_req_v2 for exactly this one */
 };
 /* Connections that are being opened, established, or being closed; neither listeners nor those of

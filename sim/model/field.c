@@ -31,9 +31,16 @@ const char *field_number_text(const struct field *f, int64_t v, char buf[FIELD_N
 /* --- Hosts ------------------------------------------------------------------------------------ */
 
 struct hosts_walk {
-    field_host_fn *fn;
+    field_host_fn *fn;     /* NULL: hosts are not asked for */
+    field_object_fn *each; /* NULL: objects are not */
     void *data;
 };
+
+static void say_host(const struct hosts_walk *w, const char *host, bool peer, bool listed)
+{
+    if (w->fn)
+        w->fn(host, peer, listed, w->data);
+}
 
 static void walk_object(const struct record *r, const void *object, const struct hosts_walk *w);
 
@@ -42,7 +49,7 @@ static void walk_texts(const struct field *f, const struct strv *v, const struct
     bool peers = f->type == FIELD_PEERS;
     for (size_t i = 0; i < v->n; i++)
         if (!peers || !field_peer_is_address(v->items[i]))
-            w->fn(v->items[i], peers, true, w->data);
+            say_host(w, v->items[i], peers, true);
 }
 
 static void walk_objects(const struct field *f, const struct objects *v, const struct hosts_walk *w)
@@ -55,19 +62,22 @@ static void walk_objects(const struct field *f, const struct objects *v, const s
             continue;
         }
         if (f->type == FIELD_MAP && f->ref == REF_HOST)
-            w->fn(
+            say_host(
+                w,
                 *(char *const *)(const void *)((const char *)v->items[i] + f->record->name_offset),
-                false, true, w->data);
+                false, true);
         walk_object(f->record, v->items[i], w);
     }
 }
 
 static void walk_object(const struct record *r, const void *object, const struct hosts_walk *w)
 {
+    if (object && w->each)
+        w->each(r, (void *)(uintptr_t)object, w->data);
     for (const struct field *f = r->fields; object && f->key; f++) {
         const void *m = (const char *)object + f->offset;
         if (f->type == FIELD_REF && f->ref == REF_HOST && *(char *const *)m)
-            w->fn(*(char *const *)m, false, false, w->data);
+            say_host(w, *(char *const *)m, false, false);
         else if ((f->type == FIELD_REFS && f->ref == REF_HOST) || f->type == FIELD_PEERS)
             walk_texts(f, m, w);
         else if (f->type == FIELD_OBJECT)
@@ -80,5 +90,11 @@ static void walk_object(const struct record *r, const void *object, const struct
 void field_hosts(const struct record *r, const void *object, field_host_fn *fn, void *data)
 {
     const struct hosts_walk w = {.fn = fn, .data = data};
+    walk_object(r, object, &w);
+}
+
+void field_objects(const struct record *r, void *object, field_object_fn *fn, void *data)
+{
+    const struct hosts_walk w = {.each = fn, .data = data};
     walk_object(r, object, &w);
 }

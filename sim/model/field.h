@@ -79,6 +79,7 @@ enum field_ref {
     REF_SERVICE,
     REF_NETWORK,
     REF_HOST,
+    REF_GROUP,
     REF_PROBE,
     REF_ALARM,
     REF_STEP,
@@ -116,6 +117,9 @@ bool field_peer_is_address(const char *text);
  * somebody's counterpart (FIELD_PEERS); `listed`: among others (FIELD_REFS). */
 typedef void field_host_fn(const char *host, bool peer, bool listed, void *data);
 void field_hosts(const struct record *r, const void *object, field_host_fn *fn, void *data);
+/* Calls fn for an object and everything in it that has a record of its own. */
+typedef void field_object_fn(const struct record *r, void *object, void *data);
+void field_objects(const struct record *r, void *object, field_object_fn *fn, void *data);
 
 /* A bound or value of a field of numbers as one would write it. Returns buf. */
 #define FIELD_NUMBER_MAX 64

@@ -63,6 +63,12 @@ static const struct field target_fields[] = {
      .offset = offsetof(struct target, of),
      .help = "The candidates for `any` or `leader`.",
      .example = "[db1, db2, db3]"},
+    {.key = "group",
+     .type = FIELD_REF,
+     .ref = REF_GROUP,
+     .offset = offsetof(struct target, group),
+     .help = "Instead of `of`: the hosts of this group.",
+     .example = "web"},
     {.key = "timeout",
      .type = FIELD_DURATION,
      .dflt = "5s",
@@ -101,7 +107,7 @@ static const void *objects_named(const struct objects *v, const char *name)
 }
 static_assert(offsetof(struct service, name) == 0 && offsetof(struct network, name) == 0 &&
                   offsetof(struct host, name) == 0 && offsetof(struct probe, name) == 0 &&
-                  offsetof(struct alarm, name) == 0,
+                  offsetof(struct alarm, name) == 0 && offsetof(struct host_group, name) == 0,
               "objects_named() reads the first member");
 
 const struct service *scenario_service(const struct scenario *s, const char *name)
@@ -117,6 +123,11 @@ const struct network *scenario_network(const struct scenario *s, const char *nam
 const struct host *scenario_host(const struct scenario *s, const char *name)
 {
     return objects_named(&s->hosts, name);
+}
+
+const struct host_group *scenario_group(const struct scenario *s, const char *name)
+{
+    return objects_named(&s->groups, name);
 }
 
 const struct probe *scenario_probe(const struct scenario *s, const char *name)

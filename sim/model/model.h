@@ -112,6 +112,7 @@ struct host {
     char *netns;            /* a network namespace; name or path */
     struct process_host *process;
     bool allow;           /* attached: faults may touch it */
+    bool production;      /* attached: no step may */
     bool follow;          /* attached: when another takes its place, that is it from then on */
     struct strv files;    /* copied into the working directory for each trial */
     struct objects start; /* struct unit */
@@ -125,6 +126,13 @@ static inline bool host_is_attached(const struct host *h)
 {
     return !h->lab;
 }
+
+struct host_group { /* hosts of which only a part may be hit at a time */
+    char *name;
+    struct place place;
+    struct strv hosts;
+    double at_most; /* share */
+};
 
 struct probe {
     char *name;
@@ -209,7 +217,7 @@ struct scenario {
     char *name, *title, *why;
     struct strv tags;
     struct pairs vars;
-    struct objects services, networks, hosts, probes, alarms, script;
+    struct objects services, networks, hosts, groups, probes, alarms, script;
     struct pairs expect;
     int64_t trials;
     struct lab_options *lab; /* as written; NULL: not given */
@@ -221,6 +229,7 @@ struct scenario {
     struct demonstrate *demonstrate; /* NULL: no claim */
     int phase;                       /* 0 random, 1 fixed */
     int64_t replace_void;
+    nsec max_duration; /* of a whole run; NSEC_UNSET: no bound */
 };
 
 struct scenario *scenario_free(struct scenario *s);
@@ -230,6 +239,7 @@ DEFINE_CLEANUP(struct scenario, scenario_free);
 const struct service *scenario_service(const struct scenario *s, const char *name);
 const struct network *scenario_network(const struct scenario *s, const char *name);
 const struct host *scenario_host(const struct scenario *s, const char *name);
+const struct host_group *scenario_group(const struct scenario *s, const char *name);
 const struct probe *scenario_probe(const struct scenario *s, const char *name);
 const struct alarm *scenario_alarm(const struct scenario *s, const char *name);
 
@@ -258,6 +268,7 @@ int pair_resolve(const struct pair *p, int dirfd, char **ret, struct err *err);
 struct target {   /* a host named, or chosen at run time */
     char *host;   /* plainly named; else NULL */
     int64_t any;  /* that many of `of`, seeded */
+    char *group;  /* whose hosts are `of`; NULL: not given */
     char *leader; /* command: exits 0 on the host that leads; candidates in `of` */
     struct strv of;
     nsec timeout; /* of the leader's command */

@@ -152,7 +152,8 @@ def echo(netns):
 class Pair:
     """Two namespaces with a cable e0 - e0; all the furniture stands in the first."""
 
-    def __init__(self, base, dad=False):
+    def __init__(self, base, dad=False, default=True):
+        self.default = default  # the way to everybody leads over e0: then it is guarded
         self.dad = dad  # duplicates of IPv6 addresses are looked for, as usual: it takes a second
         self.edge, self.far = base + "-edge", base + "-far"
         self.server = None
@@ -184,12 +185,13 @@ class Pair:
 
     def _furnish(self):
         e = self.edge
-        batch("ip", e, "route add default via 10.99.0.2",
+        others = ("default", "default") if self.default else ("172.16.0.0/12", "fd78::/32")
+        batch("ip", e, "route add %s via 10.99.0.2" % others[0],
               "route add 192.168.7.0/24 dev e0 metric 7",
               "route add 192.168.8.0/24 via 10.99.0.2 table 77",
               "route add unreachable 192.168.9.0/24",
               "route add 192.168.10.0/24 via 10.1.1.1 dev e0 onlink mtu 1400",
-              "-6 route add default via fd99::2", "-6 route add fd77::/64 via fd99::2 metric 33",
+              "-6 route add %s via fd99::2" % others[1], "-6 route add fd77::/64 via fd99::2 metric 33",
               "rule add from 10.99.0.1 lookup 77 priority 500",
               "neighbour add 10.99.0.77 lladdr 02:00:00:00:00:77 dev e0 nud permanent")
         batch("tc", e, "qdisc add dev e0 root handle 5: htb default 20",

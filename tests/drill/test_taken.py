@@ -29,6 +29,7 @@ TAKEN = [ADDRESS, ADDRESS6, ROUTE, ROUTE6]
 
 
 class Attached(test_attached.Attached):
+    DEFAULT = True
     def test_everything_comes_back(self):
         """SHOWS address: netns: applied verified undone
         SHOWS route: netns: applied verified undone"""

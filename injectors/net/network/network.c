@@ -238,6 +238,8 @@ static int find_reaches(struct inject_env *env, struct network_state *st, struct
             return err_set(err, ESRCH, "host '%s' is down: it has no traffic", host);
         r = reach_find(topo, st->params, host, &st->reaches[i], err);
         st->n_reaches = i + 1;
+        if (r == 0 && lab_node_attached(n))
+            reach_leave_out(&st->reaches[i], &lab_node_attached(n)->exempt);
         points += st->reaches[i].n;
     }
     st->lines = calloc(points + 1, sizeof *st->lines);

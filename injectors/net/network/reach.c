@@ -12,7 +12,21 @@ void reach_done(struct reach *r)
 {
     ports_done(&r->ports);
     free(r->points);
+    free(r->except);
     *r = (struct reach){0};
+}
+
+void reach_leave_out(struct reach *r, const struct exempts *exempt)
+{
+    if (exempt->n == 0)
+        return;
+    r->except = calloc(exempt->n, sizeof *r->except);
+    if (!r->except)
+        abort(); /* as the buffers of sim/base do */
+    for (size_t i = 0; i < exempt->n; i++)
+        r->except[i] = exempt->items[i].address;
+    r->scope.except = r->except;
+    r->scope.n_except = exempt->n;
 }
 
 static bool family_wanted(const struct network_params *p, int family)

@@ -7,6 +7,7 @@
 
 #include "injectors/net/ports.h"
 #include "injectors/params.h"
+#include "sim/attach/exempt.h"
 #include "sim/impair/impair.h"
 
 struct reach_point {
@@ -21,6 +22,7 @@ struct reach {
     size_t n;
     struct inet_prefix peers[IMPAIR_PEERS_MAX];
     struct impair_ports any[IMPAIR_PORTS_MAX], peer[IMPAIR_PORTS_MAX], own[IMPAIR_PORTS_MAX];
+    struct inet_prefix *except; /* malloc'd */
     struct impair_scope
         scope; /* borrows the lists above, so a reach does not move; .reversed false */
 };
@@ -31,6 +33,8 @@ void reach_done(struct reach *r);
  * -ESRCH: `to` names nobody but the host itself. */
 int reach_find(const struct topo *topo, const struct network_params *p, const char *host,
                struct reach *ret, struct err *err);
+/* These peers are left out of it. */
+void reach_leave_out(struct reach *r, const struct exempts *exempt);
 /* The scope at one point, borrowed from the reach. */
 struct impair_scope reach_scope(const struct reach *r, const struct reach_point *at);
 /* The device at that point: the host's, or the switch's port. */

@@ -2,7 +2,7 @@
  *
  * Two base chains (input, output) that accept what they do not name: a drop or a reject of ours is
  * final whatever tables of others accept, and they are never read nor changed. Let through first: the
- * loopback, and the discovery of IPv6 neighbours, so that a prefix which holds the gateway cuts no
+ * loopback, who is exempt (the operator, the resolvers: exempt.h), and the discovery of IPv6 neighbours, so that a prefix which holds the gateway cuts no
  * path beyond it (ARP never meets an inet table).
  */
 #include "injectors/net/partition/barrier.h"
@@ -63,6 +63,19 @@ static void add_loopback(struct nl *nl, const struct nft_table *t)
     nft_rule_add(
         nl, &(struct nft_rule){
                 .table = *t, .chain = BARRIER_CHAIN_OUT, .oifname = "lo", .verdict = NFT_LET_PASS});
+}
+
+static void add_exempt(struct nl *nl, const struct nft_table *t, const struct exempts *exempt)
+{
+    for (size_t i = 0; i < exempt->n; i++) {
+        const struct inet_prefix *a = &exempt->items[i].address;
+        nft_rule_add(
+            nl, &(struct nft_rule){
+                    .table = *t, .chain = BARRIER_CHAIN_IN, .saddr = *a, .verdict = NFT_LET_PASS});
+        nft_rule_add(
+            nl, &(struct nft_rule){
+                    .table = *t, .chain = BARRIER_CHAIN_OUT, .daddr = *a, .verdict = NFT_LET_PASS});
+    }
 }
 
 /* ICMP of the other family never comes from such a peer. */
@@ -229,7 +242,7 @@ static void text_of(const char *host, const struct peers *peers, char *out, size
 /* The one place where the messages are made, for the kernel and for plan. In one transaction: in force
  * is all of it or nothing. */
 static int raise_barrier(struct nl *nl, const char *table, const struct partition_params *p,
-                         const struct peers *peers, struct err *err)
+                         const struct peers *peers, const struct exempts *exempt, struct err *err)
 {
     struct cut_scope scope = scope_of(p);
     struct nft_table t = {.family = NFT_FAMILY_INET, .name = table};
@@ -240,6 +253,7 @@ static int raise_barrier(struct nl *nl, const char *table, const struct partitio
     nft_chain_add(nl,
                   &(struct nft_chain){.table = t, .name = BARRIER_CHAIN_OUT, .hook = NFT_OUTPUT});
     add_loopback(nl, &t);
+    add_exempt(nl, &t, exempt);
     put_cuts(nl, &t, p, &scope, peers);
     r = nl_flush(nl, err);
     if (r < 0)
@@ -270,7 +284,8 @@ int barrier_plan(const struct scenario *s, const struct partition_params *p, con
                             !hears(p)   ? ", what it sends alone"
                             : !sends(p) ? ", what it is sent alone"
                                         : ""));
-    r = raise_barrier(rec, table, p, &peers, err);
+    static const struct exempts none; /* known when the host is looked at */
+    r = raise_barrier(rec, table, p, &peers, &none, err);
     if (r < 0)
         return r;
     size_t applied = nl_recorded(rec);
@@ -311,7 +326,8 @@ int barrier_prepare(struct inject_env *env, const struct partition_params *p, co
 int barrier_apply(struct barrier *b, struct inject_result *ret, struct err *err)
 {
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
-    int r = raise_barrier(lab_node_nl(b->node), b->table, b->params, &b->peers, err);
+    int r = raise_barrier(lab_node_nl(b->node), b->table, b->params, &b->peers,
+                          &lab_node_attached(b->node)->exempt, err);
     if (r < 0)
         return r;
     at.hi = nsec_now(CLOCK_MONOTONIC);
@@ -357,7 +373,8 @@ static size_t try_peers(const struct barrier *b)
                           .source_port = BARRIER_PORT,
                           .port = b->scope.ports.n ? b->scope.ports.items[0].lo : BARRIER_PORT,
                           .path = i};
-        if (p->len == (p->family == AF_INET6 ? 128 : 32))
+        if (p->len == (p->family == AF_INET6 ? 128 : 32) &&
+            !exempt_in(&lab_node_attached(b->node)->exempt, p))
             sent += knock_send(&k, &fd) == 0;
     }
     return sent;
