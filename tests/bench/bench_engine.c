@@ -202,8 +202,8 @@ static double throughput_of(enum side side, nsec delay)
     struct err err = ERR_INIT;
     world_open(&w, side, delay);
     /* At 10 ms the kernel's defaults would be the bound, of both ends. */
-    bench_ok(nl_sysctl(w.b.p.a, "net/ipv4/tcp_wmem", "4096 1048576 268435456", &err), &err);
-    bench_ok(nl_sysctl(w.b.p.b, "net/ipv4/tcp_rmem", "4096 1048576 268435456", &err), &err);
+    bench_ok(nl_sysctl(w.b.p.a, "net/ipv4/tcp_wmem", "4096 67108864 268435456", &err), &err);
+    bench_ok(nl_sysctl(w.b.p.b, "net/ipv4/tcp_rmem", "4096 67108864 268435456", &err), &err);
     duo_tcp(&w.b.p, w.address, 7001, &from, &to);
     pid_t child = fork();
     if (child == 0) {
@@ -338,9 +338,12 @@ static void throughput(struct bench *b)
                 }
     for (enum side s = VETH; s < SIDES; s++)
         if (has(b, s)) {
-            for (int ten = 0; ten < 2; ten++)
+            printf("  medians  %-16s", side_names[s]);
+            for (int ten = 0; ten < (s == VETH ? 1 : 2); ten++) {
                 m[ten][s] = median(v[ten][s], rounds);
-            printf("  medians  %-16s  0 ms %8.2f   10 ms %8.2f\n", side_names[s], m[0][s], m[1][s]);
+                printf(" %2d ms %8.2f", 10 * ten, m[ten][s]);
+            }
+            printf("\n");
         }
     enum side best = b->tap ? TAP : CABLE;
     gate(b, "0 ms: ours over the bare veth", m[0][best] / m[0][VETH], false, 0.8);

@@ -17,8 +17,11 @@
 
 #define EVENTS 64
 #define BATCH 16
-/* Frames taken from one source before others have their turn. */
+/* Taken from one source before others have their turn, and before any is released: no more bytes than
+ * the cache of a processor keeps. */
 #define TURN 64
+#define TURN_BYTES (256 << 10)
+#define LARGE_BATCH 4 /* of frames of offloads */
 /* What is read later is copied twice in a row, not once now and once, out of all caches, when it is
  * due; and nobody is woken for it. So a frame stays in the kernel until shortly before it may be due,
  * but no longer than the kernel's queues hold at a million frames a second. */
@@ -38,6 +41,7 @@ struct source {
     nsec seen;   /* what is still in it came after this */
     nsec ahead;  /* so long after it came, no frame can be due; 0: read at once */
     bool unread; /* with `ahead`: looked at again at seen + ahead, of which epoll does not tell */
+    bool large;  /* so was the last frame */
     struct line *line;
     struct source *next; /* of TAPs */
     uint32_t id;         /* of a TAP */
@@ -287,8 +291,10 @@ static void socket_read(struct keeper *k, struct source *s, nsec until)
     struct mmsghdr m[BATCH];
     struct iovec iov[BATCH];
     _Alignas(struct cmsghdr) char control[BATCH][256];
-    for (size_t taken = 0; taken < TURN && !source_may_wait(s, until); taken += BATCH) {
-        for (size_t i = 0; i < BATCH; i++) {
+    size_t taken = 0, bytes = 0, vlen;
+    for (; taken < TURN && bytes < TURN_BYTES && !source_may_wait(s, until); taken += vlen) {
+        vlen = s->large ? LARGE_BATCH : BATCH;
+        for (size_t i = 0; i < vlen; i++) {
             k->batch[i]->at = 0;
             iov[i] = (struct iovec){k->batch[i]->bytes, FRAME_MAX};
             m[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov[i],
@@ -297,12 +303,14 @@ static void socket_read(struct keeper *k, struct source *s, nsec until)
                                                 .msg_controllen = sizeof control[i]}};
         }
         nsec before = nsec_now(CLOCK_MONOTONIC);
-        int n = recvmmsg(s->fd, m, BATCH, MSG_DONTWAIT, NULL);
+        int n = recvmmsg(s->fd, m, (unsigned)vlen, MSG_DONTWAIT, NULL);
         nsec now = nsec_now(CLOCK_MONOTONIC), offset = nsec_now(CLOCK_REALTIME) - now;
         for (int i = 0; i < n; i++) {
             struct extras x = {0};
             read_extras(&m[i].msg_hdr, &x);
             k->batch[i]->n = m[i].msg_len;
+            bytes += m[i].msg_len;
+            s->large = m[i].msg_len > TURN_BYTES / BATCH;
             nsec arrival = arrival_of(x.has_ts ? &x.ts : NULL, s, now, offset);
             s->seen = s->ahead ? arrival : s->seen;
             if ((m[i].msg_hdr.msg_flags & MSG_TRUNC) || m[i].msg_len < FRAME_VNET + 14) {
@@ -311,7 +319,7 @@ static void socket_read(struct keeper *k, struct source *s, nsec until)
             } else
                 socket_took(k, s->line, (size_t)i, &x, arrival);
         }
-        if (n < BATCH) {
+        if (n < (int)vlen) {
             source_emptied(k, s, before, taken == 0 && n <= 0);
             return;
         }
@@ -339,7 +347,8 @@ static bool strip_stamp(struct frame *f, struct line_stamp *ret)
 
 static void tap_read(struct keeper *k, struct source *s, nsec until)
 {
-    for (size_t taken = 0; taken < TURN && !source_may_wait(s, until); taken++) {
+    size_t taken = 0, bytes = 0;
+    for (; taken < TURN && bytes < TURN_BYTES && !source_may_wait(s, until); taken++) {
         struct frame *f = k->batch[0];
         f->at = 0;
         nsec before = s->ahead ? nsec_now(CLOCK_MONOTONIC) : 0;
@@ -349,6 +358,7 @@ static void tap_read(struct keeper *k, struct source *s, nsec until)
             return;
         }
         f->n = (uint32_t)n;
+        bytes += (size_t)n;
         struct line_stamp stamp;
         struct line *line = strip_stamp(f, &stamp) ? k->by_id[stamp.id] : NULL;
         if (!line)
