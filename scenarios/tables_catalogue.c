@@ -541,6 +541,13 @@ static const struct field host_fields[] = {
      .help = "Of a host that others made: `true` lets faults touch it (`run` asks for `--yes` "
              "besides).",
      .example = "true"},
+    {.key = "follow",
+     .type = FIELD_BOOL,
+     .dflt = "false",
+     .offset = offsetof(struct host, follow),
+     .help = "Of a host that others made: when another takes its place during the drill (a container "
+             "that is made anew), that one is meant from then on; without it the host has gone.",
+     .example = "true"},
     {.key = "production",
      .type = FIELD_BOOL,
      .dflt = "false",

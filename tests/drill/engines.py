@@ -110,7 +110,9 @@ class Engine:
         return self.inspect(name)["State"]["Pid"]
 
     def state(self, name):
-        return self.inspect(name)["State"]["Status"]
+        """None: there is no such container."""
+        text = self.client("inspect", name, ok=False)
+        return json.loads(text)[0]["State"]["Status"] if text not in ("", "[]") else None
 
     def id(self, name):
         return self.inspect(name)["Id"]

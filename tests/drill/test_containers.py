@@ -1,0 +1,408 @@
+"""Containers of a real docker and a real podman: broken and whole again, whatever dies, is replaced or
+restarted meanwhile; and what others have there is never touched.
+"""
+import json
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+import engines
+import harness
+from foreign import OtherBoot, journals, undo
+from halt import Halt
+from harness import Drill, processes_of, wait_until
+
+SCENE = """
+blackstart: 1
+name: shop
+services:
+  web: {rto: 300ms}
+hosts:
+  db: {%(host)s}
+  cache: {container: {name: cache-1, engine: %(socket)s}, allow: true}
+  client: {netns: %(netns)s}
+probes:
+  web:
+    service: web
+    host: client
+    http: {url: "http://%(address)s/", expect: {status: 200}}
+    every: 25ms
+    timeout: 60ms
+    stable: 100ms
+script:%(script)s
+settle: 100ms
+horizon: %(horizon)s
+"""
+# Serves, and ends in order when it is told to.
+SERVE = ("sh", "-c", 'trap "exit 0" TERM; httpd -h /www; while :; do sleep 1000 & wait $!; done')
+FREEZE = """
+  - {id: hit, at: 200ms, %sfreeze: {host: db}}"""
+SHUTDOWN = """
+  - {id: down, at: 200ms, %sshutdown: {host: %s, timeout: 2s}}"""
+TWO = FREEZE % "" + SHUTDOWN % ("", "cache")
+IN_FORCE = {"kind": "inject", "ok": True}
+LONG = "CONTAINER_LONG" in os.environ
+KILLS = int(os.environ.get("CONTAINER_KILLS", "3"))
+
+STANDING = {}
+
+
+def engine(kind):
+    """Started once for all tests; with the first container that needs it."""
+    if kind not in STANDING:
+        lacking = engines.missing(*kind.needs)
+        if lacking:
+            reason = ", ".join(lacking) + " is not installed"
+            if harness.must_run(reason):
+                raise AssertionError(reason)
+            raise unittest.SkipTest(reason)
+        STANDING[kind] = kind("--live-restore") if kind is engines.Docker else kind()
+    return STANDING[kind]
+
+
+def tearDownModule():
+    for e in STANDING.values():
+        e.end()
+
+
+class Containers(unittest.TestCase):
+    maxDiff = None
+    kind = engines.Docker
+
+    def setUp(self):
+        self.e = engine(self.kind)
+        self.addCleanup(self.leave)
+        for name in ("db-1", "cache-1", "other"):  # they stay for the next test
+            if self.e.state(name) != "running":
+                self.e.client("rm", "--force", name, ok=False)
+                self.e.container(name, "--label", "app=" + name, command=SERVE)
+        self.inside = ["nsenter", "--net=/run/netns/" + self.e.netns]
+        for rule in ("INPUT", "FORWARD"):
+            argv = [*self.inside, "iptables", "-A", rule, "-p", "tcp", "--dport", "9", "-j", "DROP"]
+            engines.run(*argv)
+            self.addCleanup(engines.run, *[a if a != "-A" else "-D" for a in argv])
+        self.before = self.others()
+
+    def leave(self):
+        """What a test made besides stays for no other."""
+        names = set(self.e.client("ps", "--all", "--format", "{{.Names}}").split())
+        for name in names - {"db-1", "cache-1", "other"}:
+            self.e.client("rm", "--force", name)
+
+    def others(self):
+        """What is nobody's business: another container with its process, network and rules, and the
+        operator's own rules. (The engine writes those of ours anew when it starts it again.)"""
+        pid, address = self.e.pid("other"), self.e.address("other")
+        rules = engines.run(*self.inside, "iptables-save").split("\n")
+        links = engines.run("nsenter", "--net=/proc/%d/ns/net" % pid, "ip", "address")
+        return {"state": self.e.state("other"), "pid": pid,
+                "links": [l for l in links.split("\n") if "valid_lft" not in l],
+                "rules": [l for l in rules if address + "/" in l or "--dport 9 " in l]}
+
+    def scene(self, script, horizon="1s", host=None, address=None):
+        return SCENE % {"host": host or "container: {name: db-1, engine: %s}, allow: true" % self.e.socket,
+                        "netns": self.e.netns, "socket": self.e.socket, "script": script, "horizon": horizon,
+                        "address": address or self.e.address("db-1")}
+
+    def drill(self, *args, options=("--yes",), **kwargs):
+        d = Drill(self.scene(*args, **kwargs), *options)
+        self.addCleanup(d.remove)
+        return d
+
+    def told(self, host, address="127.0.0.1", script=FREEZE % "for: 100ms, ", code=None, command="plan"):
+        d = Drill(self.scene(script, host=host, address=address), command=command).run()
+        self.addCleanup(d.remove)
+        self.assertEqual(d.code, 0 if code is None else code, d.explain())
+        return d.stdout + d.stderr
+
+    def nothing_left(self, d):
+        wait_until(lambda: not processes_of(d.token))
+        self.assertEqual(processes_of(d.token), [])
+        self.assertEqual(journals(), [])
+        self.assertEqual(self.others(), self.before)
+
+    def in_force(self, script, n=1, **kwargs):
+        """A drill of which n faults are in force; its runner stands still."""
+        d = self.drill(script, **kwargs).start()
+        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
+        for _ in range(n):
+            self.halt.at(lambda e, state: IN_FORCE.items() <= e.items())
+        self.assertEqual(len(journals()), 1)
+        return d
+
+    def both_run(self):
+        self.assertEqual((self.e.state("db-1"), self.e.state("cache-1")), ("running", "running"))
+
+    def warden(self, d):
+        return wait_until(lambda: [p for p, name in processes_of(d.token)
+                                   if name == "blackstart-ward"])[0]
+
+    def kill_all(self, d):
+        """The warden first: it must not come to undo."""
+        os.kill(self.warden(d), signal.SIGKILL)
+        self.halt.kill()
+        d.finish()
+        wait_until(lambda: not processes_of(d.token))
+
+    def go_on(self, d):
+        self.halt.go()
+        d.finish()
+
+    def replace(self):
+        """As `docker compose up --force-recreate` does it."""
+        self.e.client("rm", "--force", "db-1")
+        self.e.container("db-1", "--label", "app=db-1", command=SERVE)
+
+
+class Docker(Containers):
+    EACH = """
+  - {id: slow, at: 100ms, for: 200ms, network: {host: db, device: eth0, delay: 100ms, engine: user}}
+  - {id: cable, at: 450ms, for: 150ms, link: {host: db, device: eth0, down: true}}
+  - {id: cut, at: 800ms, for: 150ms, partition: {host: db, peers: [%(gateway)s]}}
+  - {id: paused, at: 1150ms, for: 150ms, freeze: {host: db}}
+  - {id: looked, at: 1450ms, run: {host: db, command: "ls /www; cat /etc/hostname"}}
+  - {id: down, at: 1500ms, for: 150ms, shutdown: {host: db}}
+  - {id: again, when: {step: down}, after: 1200ms, restart: {host: db}}
+  - {id: once-more, when: {step: again}, after: 300ms, for: 150ms, freeze: {host: db}}
+  - {id: hanging, when: {step: once-more}, after: 600ms, for: 150ms, shutdown: {host: db, signal: QUIT, timeout: 500ms}}"""
+
+    def test_each_fault_bites_and_is_undone(self):
+        gateway = self.e.address("db-1").rsplit(".", 1)[0] + ".1"
+        me = self.e.id("db-1")
+        d = self.drill(self.EACH % {"gateway": gateway}, horizon="7s").run()
+        self.assertIn(d.code, (0, 1, 4), d.explain())
+        trial, = d.result["trials"]
+        self.assertEqual(trial["outcome"], "completed", d.explain())
+        verified = {e["step"]: e["ok"] for e in d.events("verify")}
+        lasting = ["slow", "cable", "cut", "paused", "down", "once-more", "hanging"]
+        self.assertEqual(verified, dict.fromkeys(lasting + ["again"], True))
+        self.assertEqual([e["step"] for e in d.events("undo", ok=True)], lasting)
+        self.assertEqual(d.events("fault-gone"), [])
+        looked = d.events("action", event="end")[0]
+        self.assertEqual(looked["output"].split(), ["index.html", me[:12]])
+        self.each_was_felt(d, lasting)
+        self.assertEqual((self.e.id("db-1"), self.e.state("db-1")), (me, "running"))
+        self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
+        harness.check_record(d.record)
+        self.nothing_left(d)
+
+    def each_was_felt(self, d, steps):
+        """By whoever asks from outside; and he is answered again before the next."""
+        injected = {e["step"]: e["at"] for e in d.events("inject")}
+        undone = {e["step"]: e["at"] for e in d.events("undo")}
+        for step in steps:
+            begin, end = injected[step][1], undone[step][0]
+            during = [e["ok"] for e in d.events("probe") if begin < e["start"] < end - 70e6]
+            self.assertIn(False, during, step)
+
+    def test_the_runner_dies(self):
+        d = self.in_force(TWO, n=2)
+        self.assertEqual((self.e.state("db-1"), self.e.state("cache-1")), ("paused", "exited"))
+        self.halt.kill()
+        d.finish()
+        wait_until(lambda: not processes_of(d.token))
+        self.both_run()
+        self.nothing_left(d)
+        self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
+
+    def test_both_die_and_undo_puts_it_right(self):
+        d = self.in_force(TWO, n=2)
+        self.kill_all(d)
+        self.assertEqual((self.e.state("db-1"), self.e.state("cache-1")), ("paused", "exited"))
+        with OtherBoot():  # as if the machine had been started again: it is undone all the same
+            code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.both_run()
+        self.nothing_left(d)
+
+    def test_another_one_with_its_name_is_never_touched(self):
+        """Replaced while it was paused; and somebody paused the new one."""
+        d = self.in_force(FREEZE % "")
+        self.replace()
+        self.e.client("pause", "db-1")
+        self.kill_all(d)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertIn("was removed", text)
+        self.assertEqual(self.e.state("db-1"), "paused")
+        self.e.client("unpause", "db-1")
+        self.nothing_left(d)
+
+    def test_one_that_has_gone_took_the_fault_along(self):
+        d = self.in_force("""
+  - {id: hit, at: 200ms, link: {host: db, device: eth0, down: true}}""")
+        self.e.client("rm", "--force", "db-1")
+        self.go_on(d)
+        told = d.events("undo")[0]
+        self.assertTrue(told["ok"], told)
+        clean = d.events("clean")[-1]
+        self.assertEqual((clean["clean"], clean["left"]), (True, []))
+        self.nothing_left(d)
+
+    def test_one_that_was_replaced_is_followed_when_asked(self):
+        script = FREEZE % "for: 100ms, " + """
+  - {id: late, when: {operator: go}, freeze: {host: db}}"""
+        for follow in (True, False):
+            with self.subTest(follow=follow):
+                host = "container: {label: app=db-1, engine: %s}, allow: true%s" % (
+                    self.e.socket, ", follow: true" if follow else "")
+                d = self.drill(script, horizon="60s", host=host).start()
+                d.tail(lambda e: e["kind"] == "undo")
+                self.replace()
+                new = self.e.id("db-1")
+                subprocess.run([harness.BLACKSTART, "mark", "note", "go"], check=True,
+                               capture_output=True)
+                late = d.tail(lambda e: e["kind"] == "inject" and e["step"] == "late")
+                if follow:
+                    self.assertTrue(late["ok"], late)
+                    self.assertIn(new[:12], late["changes"][0])
+                else:
+                    self.assertFalse(late["ok"])
+                    self.assertIn("is left alone without 'follow: true'", late["error"])
+                d.process.send_signal(signal.SIGINT)
+                d.finish()
+                self.assertEqual(self.e.state("db-1"), "running")
+                self.nothing_left(d)
+
+    def test_the_kill_matrix(self):
+        script = """
+  - {id: cable, at: 50ms, for: 200ms, link: {host: db, device: eth0, down: true}}
+  - {id: paused, at: 150ms, for: 150ms, freeze: {host: db}}
+  - {id: down, at: 350ms, for: 100ms, shutdown: {host: db, timeout: 1s}}"""
+        rng = random.Random(int(os.environ.get("CONTAINER_SEED", "7")))
+        for round_ in range(KILLS):
+            delay, both = rng.uniform(0.05, 1.1), rng.random() < 0.5
+            with self.subTest(round=round_, delay=delay, both=both):
+                d = self.drill(script, horizon="900ms").start()
+                d.tail(lambda e: e.get("state") == "inject" or e["kind"] == "inject")
+                time.sleep(delay * 0.8)
+                victims = [d.process.pid]
+                if both:
+                    victims = [p for p, name in processes_of(d.token) if name == "blackstart-ward"] + victims
+                for p in victims:
+                    try:
+                        os.kill(p, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                d.finish()
+                wait_until(lambda: not processes_of(d.token))
+                code, text = undo()
+                self.assertEqual(code, 0, text)
+                wait_until(lambda: self.e.state("db-1") == "running", timeout=5)
+                link = engines.run("nsenter", "--net=/proc/%d/ns/net" % self.e.pid("db-1"), "ip", "-br",
+                                   "link", "show", "eth0")
+                self.assertIn("UP", link.split())
+                self.nothing_left(d)
+
+
+class Restarted(Containers):
+    """The engine itself, during a fault."""
+
+    def again(self, wait=0):
+        def later():
+            time.sleep(wait)
+            self.e.start()
+        t = threading.Thread(target=later)
+        t.start()
+        self.addCleanup(t.join)
+        return t
+
+    def test_containers_that_live_on_are_put_right_when_it_is_back(self):
+        d = self.in_force(FREEZE % "for: 100ms, ")
+        self.e.stop()
+        back = self.again(wait=0.5)  # undoing begins before
+        self.go_on(d)
+        back.join()
+        self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+        self.assertEqual(self.e.state("db-1"), "running")
+        self.assertTrue(d.events("clean")[-1]["clean"])
+
+    @unittest.skipUnless(LONG, "nightly")
+    def test_containers_that_end_with_it_are_started_or_left_as_they_are(self):
+        self.addCleanup(self.restart, self.e.options)
+        self.restart(())
+        self.setUp()
+        d = self.in_force(SHUTDOWN % ("", "db"))
+        self.e.stop()
+        self.kill_all(d)
+        self.e.start()
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertEqual((self.e.state("db-1"), self.e.state("other")), ("running", "exited"))
+        self.assertEqual(journals(), [])
+
+    def restart(self, options):
+        self.e.stop()
+        self.e.options = options
+        self.e.start()
+
+
+class Named(Containers):
+    """Which container is meant, by what is said of it."""
+    LABEL = "com.docker.compose."
+
+    def replica(self, n, *options):
+        name = "shop-web-%d" % n
+        self.e.container(name, "--label", self.LABEL + "project=shop", "--label",
+                         self.LABEL + "service=web", "--label",
+                         self.LABEL + "container-number=%d" % n, *options)
+        return name
+
+    def test_by_id_label_and_the_name_of_a_service(self):
+        at = ", engine: %s}, allow: true" % self.e.socket
+        short = self.e.id("db-1")[:12]
+        for host in ("container: {name: %s" % short, "container: {label: [app=db-1, app]"):
+            self.assertIn("the container db-1 (%s)" % short, self.told(host + at))
+        self.replica(1)
+        web = "compose: {project: shop, service: web"
+        self.assertIn("the container shop-web-1 (", self.told(web + at))
+        self.replica(2)
+        self.replica(3, "--label", self.LABEL + "oneoff=True")
+        self.assertIn("2 containers run as that (shop-web-1, shop-web-2): name one of them "
+                      "('replica: N'), or say 'any: true'", self.told(web + at, code=3))
+        self.assertIn("the container shop-web-2 (", self.told(web + ", replica: 2" + at))
+        self.assertIn("the container shop-web-1 (", self.told(web + ", any: true" + at))
+        self.assertIn("its labels: com.docker.compose.container-number=1, ",
+                      self.told(web + ", any: true" + at))
+
+    def test_what_cannot_be_meant_is_said(self):
+        at = ", engine: %s}, allow: true" % self.e.socket
+        self.assertRegex(self.told("container: {name: db-2" + at, code=3),
+                         "has no container 'db-2'; it has .*db-1")
+        self.assertIn("runs nothing as service nothing of the compose project shop",
+                      self.told("compose: {project: shop, service: nothing" + at, code=3))
+        self.assertIn("there is no socket /no/such/socket",
+                      self.told("container: {name: db-1, engine: /no/such/socket}, allow: true", code=3))
+        self.e.client("kill", "db-1")
+        self.assertIn("container db-1 does not run (exited): start it first",
+                      self.told("container: {name: db-1" + at, code=3))
+
+    def test_one_in_the_machines_network_is_not_cut_off(self):
+        self.e.container("near", "--network", "host", command=SERVE)
+        host = "container: {name: near, engine: %s}, allow: true" % self.e.socket
+        d = self.drill("""
+  - {id: hit, at: 100ms, for: 100ms, freeze: {host: db}}""", host=host, address="127.0.0.1").run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.nothing_left(d)
+
+
+class Podman(Containers):
+    kind = engines.Podman
+
+    def test_each_fault_bites_and_is_undone(self):
+        Docker.test_each_fault_bites_and_is_undone(self)
+
+    EACH, each_was_felt = Docker.EACH, Docker.each_was_felt
+
+    def test_both_die_and_undo_puts_it_right(self):
+        Docker.test_both_die_and_undo_puts_it_right(self)
+
+
+if __name__ == "__main__":
+    if os.getuid():
+        harness.skip(harness.NEEDS_ROOT)
+    harness.main()
