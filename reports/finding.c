@@ -290,6 +290,11 @@ static void of_trouble(struct result *r)
         if (strcmp(jsonx_str(e, "kind", ""), "trouble") == 0)
             result_find(r, "trouble", WEIGHT_NOTE, NULL, jsonx_int(e, "trial", 0), seq_of(e),
                         "%s: %s", jsonx_str(e, "what", "trouble"), jsonx_str(e, "detail", ""));
+        if (strcmp(jsonx_str(e, "kind", ""), "notice") == 0 && !jsonx_bool(e, "ok", false))
+            result_find(r, "notice_failed", WEIGHT_WARNING, NULL, jsonx_int(e, "trial", 0),
+                        seq_of(e), "the %s notice (%s, %s) failed: %s; no verdict depends on it",
+                        jsonx_str(e, "on", "?"), jsonx_str(e, "what", "?"),
+                        jsonx_str(e, "target", "?"), jsonx_str(e, "detail", "it does not say why"));
         if (strcmp(jsonx_str(e, "kind", ""), "stop") == 0)
             result_find(r, "stopped", WEIGHT_WARNING, NULL, jsonx_int(e, "trial", 0), seq_of(e),
                         "stopped: %s%s%s", jsonx_str(e, "reason", "?"),

@@ -406,5 +406,6 @@ void check_scenario(const struct scenario *s, struct diags *diags)
                     nsec_text(s->settle->within, b));
     check_script(s, diags);
     check_rails(s, diags);
+    check_hooks(s, diags);
     check_trials(s, s->trials, diags);
 }

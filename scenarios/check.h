@@ -20,6 +20,7 @@ void check_trials(const struct scenario *s, int64_t trials, struct diags *diags)
 /* --- Parts of check_scenario() --- */
 
 void check_networks(const struct scenario *s, struct diags *diags); /* and hosts' addresses */
+void check_hooks(const struct scenario *s, struct diags *diags);
 void check_script(const struct scenario *s, struct diags *diags);
 
 /* Groups, marks and durations: what may not be done however it is written. */

@@ -338,6 +338,84 @@ static const struct record maintenance_record = {
     .variant_place_offset = NOWHERE,
 };
 
+static const struct field notice_fields[] = {
+    {.key = "command",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY | FIELD_ONE_OF,
+     .offset = offsetof(struct notice, command),
+     .help =
+         "A command for /bin/sh -c on this machine, in the scenario's folder; the event stands in "
+         "BLACKSTART_EVENT, BLACKSTART_STEP and the like. This, `webhook` or `grafana`.",
+     .example = "./note.sh \"$BLACKSTART_TEXT\""},
+    {.key = "webhook",
+     .type = FIELD_PAIRS,
+     .flags = FIELD_SECRETS | FIELD_NON_EMPTY | FIELD_ONE_OF,
+     .offset = offsetof(struct notice, webhook),
+     .help =
+         "A POST of JSON: `url`, and `format` (`json`, the default, or `slack`) or `template`, a "
+         "text in which {{event}}, {{step}} and the like stand for their values. A URL that is a "
+         "secret is written `{env: NAME}` or `{file: PATH}`.",
+     .example = "{url: {env: SLACK_URL}, format: slack}"},
+    {.key = "grafana",
+     .type = FIELD_PAIRS,
+     .flags = FIELD_SECRETS | FIELD_NON_EMPTY | FIELD_ONE_OF,
+     .offset = offsetof(struct notice, grafana),
+     .help =
+         "An annotation by Grafana's HTTP API: `url`, `token` (a secret), and perhaps `dashboard` "
+         "(its UID) and `tags` (words); at an injection it lasts until the fault is undone.",
+     .example = "{url: \"http://grafana:3000\", token: {file: grafana.token}, tags: drill}"},
+    {.key = "headers",
+     .type = FIELD_PAIRS,
+     .flags = FIELD_SECRETS,
+     .offset = offsetof(struct notice, headers),
+     .help = "Headers of a webhook; a secret is written `{env: NAME}` or `{file: PATH}`.",
+     .example = "{Authorization: {env: HOOK_TOKEN}}"},
+    {.key = "timeout",
+     .type = FIELD_DURATION,
+     .dflt = "5s",
+     .min = NSEC_MSEC,
+     .max = 60 * NSEC_SEC,
+     .offset = offsetof(struct notice, timeout),
+     .help = "After this it is given up, and recorded as failed."},
+    {0},
+};
+static const struct record notice_record = {
+    .name = "notice",
+    .summary =
+        "Whom to tell, and how. What fails is recorded and changes no verdict; nothing waits "
+        "for it.",
+    .size = sizeof(struct notice),
+    .fields = notice_fields,
+    .name_offset = NOWHERE,
+    .place_offset = offsetof(struct notice, place),
+    .variant_place_offset = NOWHERE,
+};
+
+#define MOMENT(word, member, when)                                                                 \
+    {                                                                                              \
+        .key = word, .type = FIELD_OBJECTS, .record = &notice_record,                              \
+        .offset = offsetof(struct notices, member), .help = when                                   \
+    }
+static const struct field notices_fields[] = {
+    MOMENT("start", start, "When the run begins, before anything is built."),
+    MOMENT("injection", injection, "When a fault is in force, each time."),
+    MOMENT("end", end, "When the run is over and everything was undone."),
+    MOMENT(
+        "abort", abort,
+        "Instead of `end`, as soon as the run is being stopped: by the operator, a guard rail, or "
+        "the death of the program."),
+    {0},
+};
+static const struct record notices_record = {
+    .name = "'hooks'",
+    .summary = "Who is told of the drill, when.",
+    .size = sizeof(struct notices),
+    .fields = notices_fields,
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+
 static const struct field demonstrate_fields[] = {
     {.key = "reliability",
      .type = FIELD_PERCENT,
@@ -520,6 +598,12 @@ static const struct field scenario_fields[] = {
      .offset = offsetof(struct scenario, maintenance),
      .help = "Windows in which alarms are suppressed.",
      .example = "[{service: checkout, from: 0s, for: 10s}]"},
+    {.key = "hooks",
+     .type = FIELD_OBJECT,
+     .record = &notices_record,
+     .offset = offsetof(struct scenario, hooks),
+     .help = "Who is told when the run begins, a fault is injected, the run ends or is stopped.",
+     .example = "{start: {webhook: {url: {env: SLACK_URL}, format: slack}}}"},
     {.key = "demonstrate",
      .type = FIELD_OBJECT,
      .record = &demonstrate_record,

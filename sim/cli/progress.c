@@ -132,7 +132,14 @@ static bool progress_milestone(const char *kind, const json_t *e, struct buf *b,
         return true;
     }
     if (!strcmp(kind, "alarm") && !strcmp(jsonx_str(e, "event", ""), "onset")) {
-        buf_printf(b, "trial %lld  alarm %s", trial, jsonx_str(e, "alarm", ""));
+        buf_printf(b, "trial %lld  alarm %s%s", trial, jsonx_str(e, "alarm", ""),
+                   jsonx_bool(e, "suppressed", false) ? " (suppressed)" : "");
+        *color = YELLOW;
+        return true;
+    }
+    if (!strcmp(kind, "notice") && !jsonx_bool(e, "ok", false)) {
+        buf_printf(b, "notice FAILED (%s, %s): %s", jsonx_str(e, "on", ""),
+                   jsonx_str(e, "what", ""), jsonx_str(e, "detail", ""));
         *color = YELLOW;
         return true;
     }

@@ -31,6 +31,7 @@ void core_event(struct core *c, const char *kind, nsec at, int64_t trial, json_t
         return;
     }
     json_object_set_new(full, "t", json_integer(at - record_origin(c->record)));
+    herald_event(c->herald, kind, full);
     if (c->o->handlers.event)
         c->o->handlers.event(kind, full, c->o->handlers.data);
 }

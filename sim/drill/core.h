@@ -7,6 +7,7 @@
 
 #include "injectors/journal.h"
 #include "sim/drill/drill.h"
+#include "sim/drill/herald.h"
 #include "sim/drill/warden.h"
 #include "sim/loop/loop.h"
 #include "sim/record/record.h"
@@ -17,6 +18,7 @@ struct core {
     struct record *record;
     struct warden *warden;
     struct journal *journal;
+    struct herald *herald; /* NULL: nobody is told */
     /* The drill must end: the first reason counts. Words of record.h's `stop`. */
     void (*stop)(struct core *c, const char *reason, const char *detail);
     bool failed; /* blackstart itself: the record cannot be written */

@@ -32,6 +32,7 @@ struct drill {
     struct lab *lab;     /* that is kept between trials */
     int logs_dirfd;
     bool stopping, no_report, clean;
+    bool over, hurried; /* all was undone, only others are being told; not to be waited for */
     unsigned signals;
     char *stop_reason;
     nsec wall0, boot_gap; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
@@ -43,7 +44,7 @@ struct drill {
 static void drill_stop(struct core *c, const char *reason, const char *detail)
 {
     struct drill *d = container_of(c, struct drill, core);
-    if (d->stopping)
+    if (d->stopping || d->over)
         return;
     d->stopping = true;
     d->stop_reason = strdup(detail);
@@ -59,6 +60,9 @@ static void drill_stop(struct core *c, const char *reason, const char *detail)
 static void drill_signal(struct loop_signal *s, int signo, void *data)
 {
     struct drill *d = data;
+    d->hurried = d->over;
+    if (d->over)
+        return;
     d->signals++;
     if (d->signals > 1) {
         d->no_report = true;
@@ -282,6 +286,29 @@ static int drill_trials(struct drill *d, struct drill_outcome *out, struct err *
     return 0;
 }
 
+/* How a hook went. One that is answered after all was over is not written down any more. */
+static void drill_notice(const json_t *notice, void *data)
+{
+    struct drill *d = data;
+    json_t *e = json_deep_copy(notice);
+    int64_t trial = jsonx_int(e, "trial", 0);
+    json_object_del(e, "trial");
+    core_note(&d->core, "notice", trial, e);
+}
+
+/* Those that are told at the end, and those that are out still: not longer than each may take. */
+static void drill_await_notices(struct drill *d, const char *status)
+{
+    struct loop *loop = d->core.loop;
+    d->over = true;
+    herald_over(d->core.herald, status);
+    nsec until = nsec_add(loop_fresh(loop), nsec_add(herald_patience(d->core.herald), NSEC_SEC));
+    while (!herald_is_idle(d->core.herald) && !d->no_report && !d->hurried &&
+           loop_fresh(loop) < until)
+        if (loop_turn(loop, nsec_add(loop_fresh(loop), 50 * NSEC_MSEC), NULL) < 0)
+            break;
+}
+
 static void drill_finish(struct drill *d, const struct drill_outcome *out)
 {
     if (d->lab)
@@ -295,11 +322,12 @@ static void drill_finish(struct drill *d, const struct drill_outcome *out)
               json_pack("{s:b,s:o,s:O,s:O}", "clean", d->clean, "checked", checked, "left", left,
                         "others", others));
     char iso[NSEC_TEXT_MAX];
-    nsec wall = nsec_now(CLOCK_REALTIME), mono = loop_fresh(d->core.loop);
     const char *status = d->core.failed                 ? "failed"
                          : out->end == DRILL_CANNOT_RUN ? "failed"
                          : d->stopping                  ? "aborted"
                                                         : "completed";
+    drill_await_notices(d, status);
+    nsec wall = nsec_now(CLOCK_REALTIME), mono = loop_fresh(d->core.loop);
     const char *reason = out->end == DRILL_CANNOT_RUN ? out->why : d->stop_reason;
     core_note(&d->core, "run-end", 0,
               json_pack("{s:s,s:o*,s:s,s:I,s:s}", "status", status, "reason",
@@ -337,6 +365,15 @@ static int drill_open(struct drill *d, struct err *err)
     rc = warden_start(&ws, &d->core.warden, err);
     if (rc < 0)
         return rc;
+    struct herald_spec hs = {.scenario = o->scenario,
+                             .source_dirfd = o->source_dirfd,
+                             .id = o->id,
+                             .operator_name = o->operator_name,
+                             .went = drill_notice,
+                             .data = d};
+    rc = herald_start(&hs, d->core.loop, &d->core.herald, err);
+    if (rc < 0)
+        return rc;
     rc = record_create(o->dirfd, "record.ndjson", origin, &d->core.record, err);
     if (rc < 0)
         return rc;
@@ -350,6 +387,7 @@ static void drill_close(struct drill *d)
         d->lab = lab_free(d->lab);
     d->core.record = record_free(d->core.record);
     d->core.journal = journal_close(d->core.journal);
+    d->core.herald = herald_end(d->core.herald);
     d->core.warden = warden_end(d->core.warden);
     d->core.loop = loop_free(d->core.loop);
     free(d->stop_reason);

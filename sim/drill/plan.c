@@ -1,6 +1,8 @@
 /* The dry run: the same encoders through a recording transport. */
 #include "sim/drill/plan.h"
 
+#include "sim/drill/notice.h"
+
 #include "injectors/injector.h"
 #include "sim/attach/kind.h"
 #include "sim/base/cleanup.h"
@@ -113,6 +115,22 @@ static void plan_radius(const struct scenario *s, const json_t *steps, json_t *r
     json_object_set_new(radius, "outside_the_lab", json_string(buf_text(&outside)));
 }
 
+/* Who is told, when; without secrets. */
+static json_t *plan_hooks(const struct scenario *s)
+{
+    json_t *texts = json_array();
+    for (int m = 0; s->hooks && m < NOTICE_UNDONE; m++) {
+        const struct objects *list = notices_at(s->hooks, (enum notice_moment)m);
+        for (size_t i = 0; i < list->n; i++) {
+            AUTO_BUF text = BUF_INIT;
+            buf_printf(&text, "%s: %s ", notice_moment_words[m], notice_kind(list->items[i]));
+            notice_target(list->items[i], &text);
+            json_array_append_new(texts, jsonx_new_text(buf_text(&text)));
+        }
+    }
+    return texts;
+}
+
 int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t seed, int64_t trials,
               json_t **ret, struct err *err)
 {
@@ -137,6 +155,8 @@ int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t se
     plan_radius(s, steps, radius);
     *ret = json_pack("{s:s,s:s,s:I,s:O,s:O,s:O}", "scenario", s->name, "seed", number, "trials",
                      (json_int_t)trials, "blast_radius", radius, "lab", lab, "steps", steps);
+    if (s->hooks)
+        json_object_set_new(*ret, "hooks", plan_hooks(s));
     return 0;
 }
 
@@ -179,4 +199,8 @@ void plan_text(const json_t *plan, struct buf *out)
     }
     if (!json_array_size(json_object_get(plan, "steps")))
         buf_adds(out, "\nno step: nothing is broken\n");
+    if (json_array_size(json_object_get(plan, "hooks")))
+        buf_adds(out, "\nwho is told (nothing waits for it)\n");
+    json_array_foreach (json_object_get(plan, "hooks"), i, v)
+        buf_printf(out, "  %s\n", json_string_value(v));
 }

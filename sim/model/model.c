@@ -90,6 +90,21 @@ const struct record target_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+const char *const notice_moment_words[] = {
+    [NOTICE_START] = "start", [NOTICE_INJECTION] = "injection", [NOTICE_END] = "end",
+    [NOTICE_ABORT] = "abort", [NOTICE_UNDONE] = "undone",       NULL};
+static_assert(ARRAY_SIZE(notice_moment_words) == NOTICE_UNDONE + 2, "a word for each moment");
+
+const char *const notice_words[] = {"event", "scenario", "title",   "id",     "trial",
+                                    "step",  "action",   "targets", "status", "reason",
+                                    "time",  "operator", "text",    NULL};
+
+const struct objects *notices_at(const struct notices *n, enum notice_moment moment)
+{
+    const struct objects *const lists[] = {&n->start, &n->injection, &n->end, &n->abort};
+    return lists[moment];
+}
+
 struct scenario *scenario_free(struct scenario *s)
 {
     if (s)

@@ -194,6 +194,27 @@ struct maintenance {
     nsec from, lasting;    /* from the script's zero */
 };
 
+/* When others are told; the last is not a word of the language: a fault that was told ended. */
+enum notice_moment { NOTICE_START, NOTICE_INJECTION, NOTICE_END, NOTICE_ABORT, NOTICE_UNDONE };
+extern const char *const notice_moment_words[]; /* NULL-terminated */
+/* What a template may name, and an event has: event, scenario, … NULL-terminated. */
+extern const char *const notice_words[];
+
+struct notice { /* exactly one of command, webhook, grafana */
+    struct place place;
+    char *command;
+    struct pairs webhook; /* url, format or template */
+    struct pairs headers; /* of the webhook */
+    struct pairs grafana; /* url, token, dashboard, tags */
+    nsec timeout;
+};
+
+struct notices {
+    struct objects start, injection, end, abort; /* struct notice */
+};
+/* Of a moment of the language. */
+const struct objects *notices_at(const struct notices *n, enum notice_moment moment);
+
 struct demonstrate {
     double reliability, confidence;
     int64_t misses;
@@ -226,6 +247,7 @@ struct scenario {
     nsec horizon;
     struct objects stop_if;          /* struct stop_condition */
     struct objects maintenance;      /* struct maintenance */
+    struct notices *hooks;           /* NULL: nobody is told */
     struct demonstrate *demonstrate; /* NULL: no claim */
     int phase;                       /* 0 random, 1 fixed */
     int64_t replace_void;

@@ -42,6 +42,8 @@
  * mark         mark:"paged|acknowledged|…|note", text?, service?, role?, at:[lo,hi], trial?, by
  * trouble      trial?, what:"runner-late|control-down|wall-step|suspend|capture-drops|record-cut|…",
  *              detail, host?, probe?, from?, to?, n?
+ * notice       trial?, on:"start|injection|end|abort|undone", what:"command|webhook|grafana|hooks",
+ *              target, ok:bool, took_ns, detail?      (somebody was told, or not; verdicts do not ask)
  * stop         reason, detail              (Ctrl-C, stop_if, max-duration, lost warden)
  * clean        trial?, clean:bool, checked:[text…], left:[text…], others:[text…]
  * trial-end    trial, outcome:"completed|void|aborted", reason?

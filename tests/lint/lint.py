@@ -42,6 +42,7 @@ LIBRARIES = {
     "pcap": ("sim/watch", 1),
     "netlink/": ("sim/kernel", 0),
     "curl/": ("sim/http", 0),
+    "microhttpd.h": ("sim/http", 1),
     "openssl/evp.h": ("sim/base", 0),
     "openssl/ssl.h": ("sim/proxy", 0),
     "openssl/x509": ("sim/proxy", 0),

@@ -1,0 +1,159 @@
+"""Hooks: who is told of a drill, and that nothing of it can change one. Against a small server of ours."""
+import contextlib
+import http.server
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+import unittest
+
+import harness
+from harness import Drill
+from scenes import KILL, REVIVING, scene
+
+
+class Receiver:
+    """Takes everything, says what it was told to say."""
+
+    def __init__(self, test):
+        self.got = []
+        self.answer = lambda path: (200, {"id": 77})
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def take(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                receiver.got.append((self.command, self.path, dict(self.headers), json.loads(body)))
+                status, words = receiver.answer(self.path)
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.send_response(status)
+                    self.end_headers()
+                    self.wfile.write(json.dumps(words).encode())
+
+            do_POST = do_PATCH = take
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        test.addCleanup(self.server.server_close)
+        test.addCleanup(self.server.shutdown)
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+
+
+class Hooks(unittest.TestCase):
+    def drill(self, hooks, *options, script=KILL, **more):
+        base = harness.folder()
+        self.addCleanup(shutil.rmtree, base, True)
+        with open(os.path.join(base, "secret"), "w") as f:
+            f.write("t0ken-of-grafana\n")
+        text = scene(script, extra="hooks:\n" + hooks, start=REVIVING, rto="1500ms", **more)
+        d = Drill(harness.write(os.path.join(base, "scenario.yaml"), text), *options)
+        d.folder = base
+        self.addCleanup(d.remove)
+        return d
+
+    def test_everybody_is_told_of_everything_once(self):
+        r = Receiver(self)
+        os.environ["SLACK_URL"] = r.url + "/slack-secret-path"
+        self.addCleanup(os.environ.pop, "SLACK_URL")
+        d = self.drill("""
+  start:
+    - {command: 'echo "$BLACKSTART_EVENT $BLACKSTART_SCENARIO $BLACKSTART_ID" > told'}
+    - {webhook: {url: {env: SLACK_URL}, format: slack}}
+  injection:
+    - {webhook: {url: "%(url)s/hook", template: '{"what": "{{action}} of {{targets}} in {{step}}", "n": {{trial}}}'}, headers: {X-Who: us}}
+    - {grafana: {url: "%(url)s", token: {file: secret}, tags: prod web}}
+  end: {webhook: {url: "%(url)s/end?key=1"}}
+  abort: {webhook: {url: "%(url)s/abort"}}
+""" % {"url": r.url}).run()
+        self.assertEqual(d.code, 0, d.explain())
+        harness.check_record(d.record)
+        self.assertEqual(harness.processes_of(d.token), [])
+        with open(os.path.join(d.folder, "told")) as f:
+            self.assertEqual(f.read().split()[:2], ["start", "small"])
+        got = {path: (method, headers, body) for method, path, headers, body in r.got}
+        self.assertEqual(set(got), {"/slack-secret-path", "/hook", "/api/annotations",
+                                    "/api/annotations/77", "/end?key=1"})
+        self.assertRegex(got["/slack-secret-path"][2]["text"], "^blackstart, drill .* of small begins")
+        self.assertEqual(got["/hook"][2], {"what": "kill of srv in kill", "n": 1})
+        self.assertEqual(got["/hook"][1]["X-Who"], "us")
+        method, headers, note = got["/api/annotations"]
+        self.assertEqual(headers["Authorization"], "Bearer t0ken-of-grafana")
+        self.assertEqual(note["tags"], ["blackstart", "small", "injection", "prod", "web"])
+        self.assertLess(abs(note["time"] / 1000 - time.time()), 60)
+        self.assertEqual(got["/api/annotations/77"][0], "PATCH")
+        self.assertGreater(got["/api/annotations/77"][2]["timeEnd"], note["time"])
+        self.assertEqual(got["/end?key=1"][2]["status"], "completed")
+        notices = d.events("notice")
+        self.assertEqual(sorted(e["on"] for e in notices),
+                         ["end", "injection", "injection", "start", "start", "undone"])
+        self.assertTrue(all(e["ok"] for e in notices), notices)
+        for name in ("record.ndjson", "scenario.yaml", "report.html", "result.json"):
+            with open(os.path.join(d.out, name)) as f:
+                text = f.read()
+            self.assertNotIn("slack-secret-path", text)
+            self.assertNotIn("t0ken-of-grafana", text)
+            if name != "scenario.yaml":
+                self.assertNotIn("key=1", text)
+
+    def test_who_fails_or_hangs_delays_and_changes_nothing(self):
+        r = Receiver(self)
+        r.answer = lambda path: (500, "no") if path == "/bad" else time.sleep(20) or (200, {})
+        d = self.drill("""
+  start:
+    - {webhook: {url: "%(url)s/hang"}, timeout: 1s}
+    - {command: "sleep 20", timeout: 1s}
+  injection:
+    - {webhook: {url: "%(url)s/bad"}}
+    - {command: "echo broken; exit 3"}
+    - {webhook: {url: "http://127.0.0.1:9/"}}
+  end: {webhook: {url: "%(url)s/hang"}, timeout: 1s}
+""" % {"url": r.url}).run()
+        self.assertEqual(d.code, 0, d.explain())
+        self.assertEqual(d.result["verdict"], "met")
+        harness.check_record(d.record)
+        self.assertEqual(harness.processes_of(d.token), [])
+        failed = [e for e in d.events("notice") if not e["ok"]]
+        self.assertEqual(len(failed), 6, failed)
+        self.assertEqual(len([f for f in d.result["findings"] if f["code"] == "notice_failed"]), 6)
+        details = " ".join(e["detail"] for e in failed)
+        for words in ("did not end within 1 s", "status 500", "exit code 3: broken", "no whole answer"):
+            self.assertIn(words, details)
+        # The fault came when it was due: 300 ms after the script's zero.
+        zero = d.events("state", state="inject")[0]["zero"]
+        self.assertLess(d.events("inject")[0]["at"][0] - zero, 0.33e9)
+        with open(os.path.join(d.out, "report.md")) as f:
+            self.assertIn("exit code 3: broken", f.read())
+
+    def test_who_waits_for_the_end_hears_of_the_abort(self):
+        r = Receiver(self)
+        hooks = """
+  end: {webhook: {url: "%(url)s/end"}}
+  abort: {webhook: {url: "%(url)s/abort"}}
+""" % {"url": r.url}
+        for signo in (signal.SIGINT, signal.SIGKILL):
+            with self.subTest(signo=signo):
+                r.got.clear()
+                d = self.drill(hooks).start()
+                d.tail(lambda e: e["kind"] == "inject")
+                d.process.send_signal(signo)
+                d.finish()
+                harness.wait_until(lambda: r.got)
+                self.assertEqual([path for _, path, _, _ in r.got], ["/abort"])
+                self.assertIn("Ctrl-C" if signo == signal.SIGINT else "the runner died",
+                              r.got[0][3]["reason"])
+                self.assertTrue(harness.wait_until(lambda: not harness.processes_of(d.token)))
+
+    def test_a_secret_that_is_missing_is_told_before_anything_is_done(self):
+        d = self.drill("  start: {webhook: {url: {env: NO_SUCH_VARIABLE}}}\n").run()
+        self.assertNotEqual(d.code, 0)
+        self.assertIn("NO_SUCH_VARIABLE", d.stderr)
+        self.assertEqual(harness.processes_of(d.token), [])
+
+
+harness.main()
