@@ -60,6 +60,12 @@ struct link_params {
     struct link_flap *flap;
 };
 
+struct custom_params {
+    struct target *host;
+    char *command, *undo, *verify; /* undo, verify: NULL, not given */
+    nsec timeout;
+};
+
 struct address_params {
     struct target *host;
     char *address, *network, *device; /* network, device: NULL, or one of them */

@@ -18,9 +18,10 @@ struct step_run {
     const struct injector *injector;
     enum run_state state;
     bool triggered, until_met;
-    bool kept;      /* outlives us: prepared when the trial is armed */
-    bool ready;     /* prepared, and its undo record is in the journal (if it lasts) */
-    bool journaled; /* there is an entry of it that is not done */
+    bool stuck, retried; /* undoing it failed; it is tried once more at the end of the trial */
+    bool kept;           /* outlives us: prepared when the trial is armed */
+    bool ready;          /* prepared, and its undo record is in the journal (if it lasts) */
+    bool journaled;      /* there is an entry of it that is not done */
     void *istate;
     json_t *undo, *targets;
     uint64_t entry; /* in the journal */
@@ -464,6 +465,7 @@ static bool step_undo(struct step_run *r, const char *cause)
                          "error", rc < 0 ? jsonx_new_text(err.text) : NULL));
     inject_result_done(&result);
     r->state = RUN_UNDONE;
+    r->stuck = rc < 0;
     if (rc == 0) {
         (void)warden_fault(s->core->warden, s->trial, r->step->id, "", false, NULL);
         step_forget_entry(r);
@@ -585,8 +587,9 @@ bool script_begun(const struct script *s)
 /* What has begun and takes its time may have done its part already. */
 static bool step_is_to_be_undone(const struct step_run *r)
 {
-    return r->state == RUN_IN_FORCE || (r->state == RUN_APPLYING && r->injector->start &&
-                                        (r->injector->lasts || r->kept) && r->undo);
+    return r->state == RUN_IN_FORCE || (r->stuck && !r->retried) ||
+           (r->state == RUN_APPLYING && r->injector->start && (r->injector->lasts || r->kept) &&
+            r->undo);
 }
 
 size_t script_undo_all(struct script *s, const char *cause)
@@ -600,6 +603,7 @@ size_t script_undo_all(struct script *s, const char *cause)
                 last = &s->runs[i];
         if (!last)
             return failed;
+        last->retried = true;
         failed += !step_undo(last, cause);
     }
 }

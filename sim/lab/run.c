@@ -297,10 +297,28 @@ static nsec run_patience(const struct lab_node *n, nsec timeout)
     return nsec_add(loop_fresh(n->lab->loop), nsec_add(timeout, 5 * NSEC_SEC));
 }
 
+/* On a host that others made: a child that is waited for. */
+static int run_wait_child(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
+                          char **ret_output, struct err *err)
+{
+    const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    struct child_spec spec = {.argv = argv,
+                              .stdin_fd = -1,
+                              .stdout_fd = -1,
+                              .output_max = RUN_OUTPUT_MAX,
+                              .timeout = timeout,
+                              .prepare = run_enter,
+                              .prepare_data = n};
+    int r = child_wait(&spec, ret_code, ret_output, err);
+    return r < 0 ? err_prefix(err, "host %s: the command \"%s\"", n->host->name, command) : 0;
+}
+
 int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
                       char **ret_output, struct err *err)
 {
     struct lab_run *run;
+    if (n->attached && n->up)
+        return run_wait_child(n, command, timeout, ret_code, ret_output, err);
     int r = run_start(n, command, timeout, &run, err);
     if (r < 0)
         return r;

@@ -357,6 +357,28 @@ static int run_wait(const struct child_spec *spec, struct run *run, struct err *
     return r;
 }
 
+int child_wait(const struct child_spec *asked, int *ret_code, char **ret_output, struct err *err)
+{
+    struct run run = {0};
+    struct child_spec spec = *asked;
+    spec.on_exit = run_ended;
+    spec.data = &run;
+    int r = run_wait(&spec, &run, err);
+    AUTO_FREE char *output = buf_steal(&run.output);
+    if (r < 0)
+        return r;
+    char limit[NSEC_TEXT_MAX];
+    if (run.timed_out)
+        return err_set(err, ETIMEDOUT, "%s did not end within %s and was killed", spec.argv[0],
+                       nsec_text(spec.timeout, limit));
+    if (run.cut)
+        return err_set(err, EFBIG, "%s wrote more than %d MiB", spec.argv[0], RUN_OUTPUT_MAX >> 20);
+    *ret_code = run.code;
+    if (ret_output)
+        *ret_output = steal_ptr(output);
+    return 0;
+}
+
 int child_run(const char *const *argv, const char *input, nsec timeout, int *ret_code,
               char **ret_output, struct err *err)
 {
@@ -371,26 +393,10 @@ int child_run(const char *const *argv, const char *input, nsec timeout, int *ret
             return r;
         lseek(in, 0, SEEK_SET);
     }
-    struct run run = {0};
     struct child_spec spec = {.argv = argv,
                               .stdin_fd = in,
                               .stdout_fd = -1,
                               .output_max = RUN_OUTPUT_MAX,
-                              .timeout = timeout,
-                              .on_exit = run_ended,
-                              .data = &run};
-    int r = run_wait(&spec, &run, err);
-    AUTO_FREE char *output = buf_steal(&run.output);
-    if (r < 0)
-        return r;
-    char limit[NSEC_TEXT_MAX];
-    if (run.timed_out)
-        return err_set(err, ETIMEDOUT, "%s did not end within %s and was killed", argv[0],
-                       nsec_text(timeout, limit));
-    if (run.cut)
-        return err_set(err, EFBIG, "%s wrote more than %d MiB", argv[0], RUN_OUTPUT_MAX >> 20);
-    *ret_code = run.code;
-    if (ret_output)
-        *ret_output = steal_ptr(output);
-    return 0;
+                              .timeout = timeout};
+    return child_wait(&spec, ret_code, ret_output, err);
 }

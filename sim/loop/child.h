@@ -53,6 +53,10 @@ DEFINE_CLEANUP(struct child, child_free);
 pid_t child_pid(const struct child *c);
 int child_signal(struct child *c, int signo); /* by pidfd; negative errno */
 
+/* Runs to its end without a loop of the caller's; on_exit and data of the spec are not used. *ret_code
+ * and *ret_output (may be NULL; the caller frees) as child_run(). -ETIMEDOUT after its timeout. */
+int child_wait(const struct child_spec *spec, int *ret_code, char **ret_output, struct err *err);
+
 /* Runs to its end without a loop, output captured: for small helpers (gnuplot, newuidmap). Waits at
  * most `timeout` (0: for ever; then SIGKILL and -ETIMEDOUT). *ret_code: exit status, or 128 + the
  * signal that ended it. The caller frees *ret_output (stdout and stderr; may be NULL). `input`:

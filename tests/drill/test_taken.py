@@ -307,6 +307,114 @@ class FullOthers(FrozenOthers):
         self.assertEqual(self.group(), [])
 
 
+class Custom(test_attached.Attached):
+    SCRIPT = """
+  - {id: own, at: 200ms, %%scustom: {host: edge, command: "%s", undo: "%s", verify: "%s"}}"""
+
+    def setUp(self):
+        super().setUp()
+        self.mark = harness.folder()
+        self.addCleanup(lambda: os.rmdir(self.mark))
+
+    def script(self, how="", command=None, undo_by=None, verify=None):
+        m = self.mark + "/mark"
+        return self.SCRIPT % (command or "ip route add 10.66.0.0/16 via 10.99.0.2 && touch " + m,
+                              undo_by or "ip route del 10.66.0.0/16; rm -f " + m,
+                              verify or "ip route show 10.66.0.0/16 | grep -q via") % how
+
+    def test_to_its_end(self):
+        """SHOWS custom: netns: applied verified undone"""
+        d = self.drill(self.script("for: 300ms, ")).run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        ends = d.events("action", event="end")
+        self.assertEqual([e["code"] for e in ends], [0])
+        self.assertIn("rm -f", d.events("undo")[0]["changes"][0])
+        self.assertEqual(os.listdir(self.mark), [])
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_after_runner_and_warden_died(self):
+        """SHOWS custom: netns: undone-after-kill"""
+        d = self.in_force(script=self.script(), down=False)
+        self.assertEqual(os.listdir(self.mark), ["mark"])
+        self.kill_all(d, down=False)
+        self.assertEqual(os.listdir(self.mark), ["mark"])
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertEqual(os.listdir(self.mark), [])
+        self.as_before()
+        self.nothing_left(d)
+
+    def test_after_the_runner_died(self):
+        d = self.in_force(script=self.script(), down=False)
+        self.halt.kill()
+        d.finish()
+        self.nothing_left(d)
+        self.assertEqual(os.listdir(self.mark), [])
+        self.as_before()
+
+    def test_an_undo_that_fails_is_told_and_stays(self):
+        m = self.mark + "/mark"
+        d = self.drill(self.script("for: 200ms, ", "touch " + m, "echo not yet; test ! -e " + m,
+                                   "test -e " + m)).run()
+        self.assertEqual(d.code, 6, d.explain())
+        self.assertIn("exits with 1: not yet", d.events("undo")[0]["error"])
+        self.assertEqual(len(foreign.journals()), 1)
+        os.unlink(m)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertEqual(foreign.journals(), [])
+
+    def test_what_fails_or_does_not_bite_makes_the_trial_void(self):
+        for kwargs, words in (({"command": "exit 3", "undo_by": "true"}, "exits with 3"),
+                              ({"command": "true", "undo_by": "true", "verify": "false"},
+                               "its check exits with 1")):
+            d = self.drill(self.script("for: 200ms, ", **kwargs)).run()
+            self.assertEqual(d.code, 4, d.explain())
+            self.assertFalse(d.events("verify")[0]["ok"])
+            self.assertIn(words, d.events("verify")[0]["seen"])
+            self.nothing_left(d)
+
+
+OWN = LAB.replace("freeze: {host: web}", """custom: {host: web, command: 'echo "$TOKEN" >token; echo',
+      undo: rm -f token, verify: test -s token}""").replace(
+          "    start: [", "    env: {TOKEN: {env: OWN_TOKEN}}\n    start: [")
+
+
+class CustomInLab(unittest.TestCase):
+    def test_to_its_end_and_no_secret_is_recorded(self):
+        """SHOWS custom: lab: applied verified undone"""
+        os.environ["OWN_TOKEN"] = "hush-hush-4711"
+        self.addCleanup(os.environ.pop, "OWN_TOKEN")
+        d = Drill(OWN % "for: 300ms, ")
+        self.addCleanup(d.remove)
+        d.run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertTrue(d.events("undo")[0]["ok"])
+        self.assertEqual(foreign.journals(), [])
+        for folder, _, files in os.walk(d.out):
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as f:
+                    self.assertNotIn(b"hush-hush", f.read(), name)
+
+    def test_it_dies_with_its_host(self):
+        """SHOWS custom: lab: undone-after-kill"""
+        os.environ["OWN_TOKEN"] = "x"
+        self.addCleanup(os.environ.pop, "OWN_TOKEN")
+        d = Drill(OWN % "")
+        self.addCleanup(d.remove)
+        d.start()
+        wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
+                   d.events("verify"), timeout=20)
+        warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
+        os.kill(warden, signal.SIGKILL)
+        d.process.kill()
+        d.finish()
+        wait_until(lambda: not harness.processes_of(d.token))
+        self.assertEqual(harness.processes_of(d.token), [])
+        self.assertEqual(foreign.journals(), [])
+
+
 del test_attached.Attached  # tested by its own file
 
 if __name__ == "__main__":
