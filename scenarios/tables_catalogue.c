@@ -496,7 +496,7 @@ static const struct field host_fields[] = {
      .flags = FIELD_ONE_OF,
      .offset = offsetof(struct host, lab),
      .help = "The host is made in the lab. Each host is of one kind: `lab`, or one that is there "
-             "already: `compose`, `container`, `here`, `netns`, `process`.",
+             "already: `compose`, `container`, `here`, `netns`, `process`, `unit`.",
      .example = "{address: 10.20.0.11}"},
     {.key = "compose",
      .type = FIELD_OBJECT,
@@ -534,6 +534,13 @@ static const struct field host_fields[] = {
      .help =
          "The host is there already: processes of this machine, with the namespaces they live in.",
      .example = "{name: redis-server, port: 6379}"},
+    {.key = "unit",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY | FIELD_ONE_OF,
+     .offset = offsetof(struct host, unit),
+     .help = "The host is there already: a service of this machine's systemd, with all its "
+             "processes.",
+     .example = "worker.service"},
     {.key = "allow",
      .type = FIELD_BOOL,
      .dflt = "false",

@@ -17,6 +17,7 @@
 #include "injectors/params.h"
 #include "injectors/process/restart_container.h"
 #include "injectors/process/targets.h"
+#include "injectors/process/unit_power.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/text.h"
 
@@ -26,6 +27,7 @@
 
 struct restart_state {
     struct restart_container *container; /* then nothing of the rest is used; or NULL */
+    struct unit_power *unit;             /* likewise */
     struct inject_env *env;              /* while something is pending; see restart_start() */
     const struct restart_params *params;
     struct targets targets; /* what got SIGTERM */
@@ -42,6 +44,12 @@ struct restart_state {
 static int restart_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct restart_params *p = step->params;
+    if (unit_power_is_meant(s, p->whom.host) && (p->whom.process || p->whom.unit))
+        return err_set(err, EINVAL,
+                       "'restart' is what systemd does to a unit as a whole: leave '%s' out",
+                       p->whom.process ? "process" : "unit");
+    if (unit_power_is_meant(s, p->whom.host))
+        return 0;
     if (restart_container_is_meant(s, &p->whom))
         return restart_container_check(&p->whom, err);
     const struct host *h = targets_attached(s, p->whom.host);
@@ -59,6 +67,8 @@ static int restart_plan(const struct inject_env *env, const struct step *step, j
                         struct err *err)
 {
     const struct restart_params *p = step->params;
+    if (unit_power_is_meant(env->scenario, p->whom.host))
+        return unit_power_plan(env, MANAGER_RESTART, p->whom.host, texts);
     if (restart_container_is_meant(env->scenario, &p->whom))
         return restart_container_plan(p, texts);
     char grace[NSEC_TEXT_MAX];
@@ -80,6 +90,7 @@ static void restart_done(void *state)
     if (st->env)
         loop_timer_cancel(st->env->loop, &st->timer);
     restart_container_done(st->container);
+    unit_power_done(st->unit);
     targets_done(&st->targets);
     json_decref(st->units);
     json_decref(st->changes);
@@ -115,13 +126,16 @@ static json_t *units_to_start(const struct host *h, const struct restart_params 
     return units;
 }
 
-static int prepare_container(struct inject_env *env, const struct restart_params *p,
-                             void **ret_state, json_t **ret_undo, struct err *err)
+/* A container or a unit: whoever manages it restarts it. */
+static int prepare_managed(struct inject_env *env, const struct restart_params *p, void **ret_state,
+                           json_t **ret_undo, struct err *err)
 {
     struct restart_state *st = calloc(1, sizeof *st);
     if (!st)
         return err_errno(err, ENOMEM, "preparing restart");
-    int r = restart_container_prepare(env, p, &st->container, err);
+    int r = unit_power_is_meant(env->scenario, p->whom.host)
+                ? unit_power_prepare(env, MANAGER_RESTART, p->whom.host, &st->unit, ret_undo, err)
+                : restart_container_prepare(env, p, &st->container, err);
     if (r < 0) {
         free(st);
         return r;
@@ -136,7 +150,7 @@ static int restart_prepare(struct inject_env *env, const struct step *step, void
 {
     const struct restart_params *p = step->params;
     if (restart_container_is_meant(env->scenario, &p->whom))
-        return prepare_container(env, p, ret_state, ret_undo, err);
+        return prepare_managed(env, p, ret_state, ret_undo, err);
     struct match_rule rule = targets_rule(&p->whom);
     AUTO_TARGETS found = {0};
     int r = targets_find(env, p->whom.host, &rule, 0, /*empty_ok=*/true, &found, err);
@@ -308,6 +322,8 @@ static int restart_start(struct inject_env *env, void *state, inject_event_fn *f
     struct restart_state *st = state;
     if (st->container)
         return restart_container_start(env, st->container, fn, data, err);
+    if (st->unit)
+        return unit_power_start(env, st->unit, fn, data, err);
     st->env_copy = *env; /* the caller's env need not live as long as the restart takes */
     st->env = &st->env_copy;
     st->fn = fn;
@@ -327,6 +343,8 @@ static int restart_verify(struct inject_env *env, void *state, struct inject_pro
     struct restart_state *st = state;
     if (st->container)
         return restart_container_verify(st->container, ret, err);
+    if (st->unit)
+        return unit_power_verify(st->unit, ret, err);
     nsec before = nsec_now(CLOCK_MONOTONIC);
     size_t old = 0, fresh = 0, hosts = 0;
     for (size_t i = 0; i < st->targets.n; i++) {
@@ -411,7 +429,7 @@ const struct variant inject_restart = {
     .summary = "Ends processes (SIGTERM, then SIGKILL) and starts their commands again.",
     .detail = "Ends by itself: `for:` and `until:` do not apply. What is not running is only "
               "started, so it can also repair what a kill has ended. A container is restarted as "
-              "a whole, by its engine.",
+              "a whole by its engine, a unit by systemd.",
     .params = &restart_record,
     .impl = &restart_injector,
 };

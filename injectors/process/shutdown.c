@@ -1,5 +1,5 @@
 /* shutdown: whoever manages a host's processes ends them in order, and starts them again when the fault
- * is undone. Of a container that is its engine: its stop signal, SIGKILL to what still lives after a
+ * is undone. Of a unit that is systemd (unit_power.h). Of a container that is its engine: its stop signal, SIGKILL to what still lives after a
  * time, and no starting again by its restart policy meanwhile.
  *
  *   start ──► engine: stop ─────────────────────────────────────────► INJECT_ENDED
@@ -20,6 +20,7 @@
 #include "injectors/params.h"
 #include "injectors/process/contained.h"
 #include "injectors/process/targets.h"
+#include "injectors/process/unit_power.h"
 #include "sim/base/jsonx.h"
 
 #define SHUTDOWN_LOOK_EVERY (10 * NSEC_MSEC)
@@ -49,6 +50,7 @@ struct shutdown_one {
 };
 
 struct shutdown_state {
+    struct unit_power *unit; /* systemd does it, and nothing of the rest is used; or NULL */
     const struct shutdown_params *params;
     struct targets targets;
     struct shutdown_one *ones; /* one per host */
@@ -67,7 +69,7 @@ struct shutdown_state {
 static int refuse_lab(const char *host, struct err *err)
 {
     return err_set(err, EOPNOTSUPP,
-                   "host %s: 'shutdown' is for containers; to end a host of the lab use "
+                   "host %s: 'shutdown' is for containers and units; to end a host of the lab use "
                    "'node-kill', to end processes 'kill' with 'signal: TERM'",
                    host);
 }
@@ -77,6 +79,11 @@ static int shutdown_check(const struct scenario *s, const struct step *step, str
     const struct shutdown_params *p = step->params;
     int r = inject_target_check(p->host, "host", err);
     const struct host *h = p->host->host ? scenario_host(s, p->host->host) : NULL;
+    if (r == 0 && h && h->unit && (p->signal >= 0 || nsec_is_set(p->timeout)))
+        return err_set(err, EINVAL,
+                       "'%s' is for containers: how a unit is ended stands in the unit (%s)",
+                       p->signal >= 0 ? "signal" : "timeout",
+                       p->signal >= 0 ? "KillSignal=" : "TimeoutStopSec=");
     return r == 0 && h && !host_is_attached(h) ? refuse_lab(h->name, err) : r;
 }
 
@@ -84,6 +91,8 @@ static int shutdown_plan(const struct inject_env *env, const struct step *step, 
                          struct err *err)
 {
     const struct shutdown_params *p = step->params;
+    if (unit_power_is_meant(env->scenario, p->host))
+        return unit_power_plan(env, MANAGER_STOP, p->host, texts);
     AUTO_FREE char *host = inject_target_text(p->host);
     AUTO_BUF text = BUF_INIT;
     char within[NSEC_TEXT_MAX];
@@ -112,6 +121,7 @@ static void shutdown_done(void *state)
         json_decref(st->ones[i].record);
     }
     free(st->ones);
+    unit_power_done(st->unit);
     targets_done(&st->targets);
     json_decref(st->changes);
     free(st);
@@ -147,7 +157,9 @@ static int shutdown_prepare(struct inject_env *env, const struct step *step, voi
         abort();
     *st = (struct shutdown_state){.params = p, .changes = json_array(), .at = SPAN_UNSET};
     AUTO_JSON *records = json_array();
-    int r = targets_choose(env, p->host, &st->targets, err);
+    bool unit = unit_power_is_meant(env->scenario, p->host);
+    int r = unit ? unit_power_prepare(env, MANAGER_STOP, p->host, &st->unit, ret_undo, err)
+                 : targets_choose(env, p->host, &st->targets, err);
     if (r == 0 && !(st->ones = calloc(st->targets.n + 1, sizeof *st->ones)))
         abort();
     for (size_t i = 0; r == 0 && i < st->targets.n; i++) {
@@ -160,7 +172,8 @@ static int shutdown_prepare(struct inject_env *env, const struct step *step, voi
         return r;
     }
     *ret_state = st;
-    *ret_undo = json_pack("{s:b,s:O}", "persistent", 1, "containers", records);
+    if (!unit)
+        *ret_undo = json_pack("{s:b,s:O}", "persistent", 1, "containers", records);
     return 0;
 }
 
@@ -292,6 +305,8 @@ static int shutdown_start(struct inject_env *env, void *state, inject_event_fn *
                           struct err *err)
 {
     struct shutdown_state *st = state;
+    if (st->unit)
+        return unit_power_start(env, st->unit, fn, data, err);
     st->loop = env->loop;
     st->fn = fn;
     st->data = data;
@@ -316,6 +331,8 @@ static int shutdown_verify(struct inject_env *env, void *state, struct inject_pr
                            struct err *err)
 {
     struct shutdown_state *st = state;
+    if (st->unit)
+        return unit_power_verify(st->unit, ret, err);
     nsec before = nsec_now(CLOCK_MONOTONIC);
     size_t running = 0, alive = 0;
     char last[64] = "";
@@ -356,6 +373,8 @@ static int shutdown_revert(struct inject_env *env, const json_t *undo, struct in
                            struct err *err)
 {
     (void)env;
+    if (unit_power_has(undo))
+        return unit_power_revert(undo, ret, err);
     return contained_revert(undo, start_again, ret, err);
 }
 
@@ -410,11 +429,12 @@ static const struct injector shutdown_injector = {
 
 const struct variant inject_shutdown = {
     .name = "shutdown",
-    .summary = "Shuts a container down in order, as its engine does; started again when undone.",
+    .summary = "Shuts a container or a unit down in order; started again when undone.",
     .detail = "Its first process gets the stop signal, and SIGKILL when it has not ended in time; "
               "the engine does not start it again by its restart policy. Undone by starting the "
               "same container (by its id, whatever its name leads to by then), unless somebody "
-              "has started it already; one that was removed meanwhile is left at that.",
+              "has started it already; one that was removed meanwhile is left at that. A unit is "
+              "stopped and started by systemd, as by systemctl.",
     .params = &shutdown_record,
     .impl = &shutdown_injector,
 };

@@ -42,7 +42,8 @@ struct attached_kind {
     X(container)                                                                                   \
     X(here)                                                                                        \
     X(netns)                                                                                       \
-    X(process)
+    X(process)                                                                                     \
+    X(unit)
 
 #define ATTACH_DECLARE(name) extern const struct attached_kind attach_##name;
 ATTACH_KINDS(ATTACH_DECLARE)

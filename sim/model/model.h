@@ -111,6 +111,7 @@ struct host {
     struct here_host *here; /* an interface of this machine */
     char *netns;            /* a network namespace; name or path */
     struct process_host *process;
+    char *unit;           /* a service of systemd */
     bool allow;           /* attached: faults may touch it */
     bool production;      /* attached: no step may */
     bool follow;          /* attached: when another takes its place, that is it from then on */
