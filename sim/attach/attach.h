@@ -47,6 +47,7 @@ struct attached_target {
     struct cgroup cgroup;  /* of that; dir "": none is known */
     unsigned offers;       /* ATTACH_*: what this one can bear, a part of what its kind can */
     const char *interface; /* the one device of it that faults may touch; NULL: any */
+    char *mark;  /* what of its own marks it as production ("the label env=prod"); NULL: nothing */
     json_t *own; /* what its kind remembers of it (the id of a container …), and stands in its
                             * identity; NULL: nothing */
 };
@@ -60,7 +61,7 @@ struct attached_host {
     struct attached_target at;
     bool
         ending; /* a fault of ours ended it: that it goes, and comes back as another, is expected */
-    uint64_t lives; /* how often it was found to be another one */
+    uint64_t lives;        /* how often it was found to be another one */
     struct exempts exempt; /* exempt_find(); empty before */
 };
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define STARTING_AGAIN (8 * NSEC_SEC) /* an engine that listens no more is waited for so long */
 #define NAMED_AT_MOST 8
@@ -106,6 +107,32 @@ static json_t *own_of(const struct cengine *e, const struct cengine_container *c
                      c->name);
 }
 
+/* Labels as people mark what serves for real: "com.example.production=true", "environment=production",
+ * "env=prod". */
+static char *mark_of(const struct cengine_container *c)
+{
+    static const char *const names[] = {"env", "environment", "stage", "tier"};
+    const char *key;
+    const json_t *value;
+    json_object_foreach ((json_t *)(uintptr_t)c->labels, key, value) {
+        const char *last = strrchr(key, '.'), *text = json_string_value(value);
+        last = last ? last + 1 : key;
+        bool marked = text && strcasecmp(last, "production") == 0 &&
+                      strcasecmp(text, "false") != 0 && strcmp(text, "0") != 0 &&
+                      strcasecmp(text, "no") != 0;
+        for (size_t i = 0; text && i < ARRAY_SIZE(names); i++)
+            marked |= strcasecmp(last, names[i]) == 0 &&
+                      (strcasecmp(text, "production") == 0 || strcasecmp(text, "prod") == 0);
+        if (!marked)
+            continue;
+        AUTO_BUF mark = BUF_INIT;
+        buf_printf(&mark, "its label %s=%s", key, text);
+        text_make_printable(mark.text, mark.len);
+        return buf_steal(&mark);
+    }
+    return NULL;
+}
+
 static int resolve(const struct host *h, struct attached_target *ret, struct err *err)
 {
     struct wanted w = wanted_of(h);
@@ -135,6 +162,7 @@ static int resolve(const struct host *h, struct attached_target *ret, struct err
         return r;
     t.what = buf_steal(&what);
     t.own = own_of(e, &c);
+    t.mark = mark_of(&c);
     t.offers = ATTACH_COMMANDS | ATTACH_PROCESSES | ATTACH_POWER |
                (t.shares_network ? 0 : ATTACH_NETWORK) |
                (*t.cgroup.dir && !cgroup_is_root(&t.cgroup) ? ATTACH_CGROUP : 0);

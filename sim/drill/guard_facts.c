@@ -57,6 +57,8 @@ int guard_facts_find(const struct attached_host *h, const char *mark, struct gua
         abort(); /* as the buffers of sim/base do */
     if (h->host->production)
         f.mark = "production: true";
+    else if (h->at.mark)
+        f.mark = h->at.mark;
     else if (access(mark, F_OK) == 0)
         f.mark = mark;
     /* A container is a target as a whole, and its only device is how it reaches anybody. */

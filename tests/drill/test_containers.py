@@ -164,8 +164,9 @@ class Docker(Containers):
   - {id: cable, at: 450ms, for: 150ms, link: {host: db, device: eth0, down: true}}
   - {id: cut, at: 800ms, for: 150ms, partition: {host: db, peers: [%(gateway)s]}}
   - {id: paused, at: 1150ms, for: 150ms, freeze: {host: db}}
+  - {id: hung, at: 1400ms, for: 150ms, stop: {host: db, process: httpd, expect: 1}}
   - {id: looked, at: 1450ms, run: {host: db, command: "ls /www; cat /etc/hostname"}}
-  - {id: down, at: 1500ms, for: 150ms, shutdown: {host: db}}
+  - {id: down, at: 1700ms, for: 150ms, shutdown: {host: db}}
   - {id: again, when: {step: down}, after: 1200ms, restart: {host: db}}
   - {id: once-more, when: {step: again}, after: 300ms, for: 150ms, freeze: {host: db}}
   - {id: hanging, when: {step: once-more}, after: 600ms, for: 150ms, shutdown: {host: db, signal: QUIT, timeout: 500ms}}"""
@@ -173,12 +174,12 @@ class Docker(Containers):
     def test_each_fault_bites_and_is_undone(self):
         gateway = self.e.address("db-1").rsplit(".", 1)[0] + ".1"
         me = self.e.id("db-1")
-        d = self.drill(self.EACH % {"gateway": gateway}, horizon="7s").run()
+        d = self.drill(self.EACH % {"gateway": gateway}, horizon="7300ms").run()
         self.assertIn(d.code, (0, 1, 4), d.explain())
         trial, = d.result["trials"]
         self.assertEqual(trial["outcome"], "completed", d.explain())
         verified = {e["step"]: e["ok"] for e in d.events("verify")}
-        lasting = ["slow", "cable", "cut", "paused", "down", "once-more", "hanging"]
+        lasting = ["slow", "cable", "cut", "paused", "hung", "down", "once-more", "hanging"]
         self.assertEqual(verified, dict.fromkeys(lasting + ["again"], True))
         self.assertEqual([e["step"] for e in d.events("undo", ok=True)], lasting)
         self.assertEqual(d.events("fault-gone"), [])
@@ -377,6 +378,9 @@ class Named(Containers):
                       self.told("compose: {project: shop, service: nothing" + at, code=3))
         self.assertIn("there is no socket /no/such/socket",
                       self.told("container: {name: db-1, engine: /no/such/socket}, allow: true", code=3))
+        self.e.container("live", "--label", "com.example.environment=production")
+        self.assertIn("is marked as production (its label com.example.environment=production)", self.told(
+            "container: {name: live" + at, script=FREEZE % "for: 100ms, ", code=3))
         self.e.client("kill", "db-1")
         self.assertIn("container db-1 does not run (exited): start it first",
                       self.told("container: {name: db-1" + at, code=3))
