@@ -399,7 +399,14 @@ static void list(struct drawing *d, struct buf *out)
             buf_printf(out, "alarm (%s) ", role_words[a->alarm->role]);
             html_text(out, a->alarm->name);
             buf_adds(out, span_is_set(a->onset) ? " rang" : " never rang");
-            buf_adds(out, a->after_restoration ? ", after the service was back</li>\n" : "</li>\n");
+            if (a->after_restoration)
+                buf_adds(out, ", after the service was back");
+            if (a->suppressed)
+                buf_printf(out, ", suppressed %zu %s in maintenance", a->suppressed,
+                           a->suppressed == 1 ? "time" : "times");
+            if (span_is_set(a->resolved))
+                buf_printf(out, ", resolved at %.3f s", at_seconds(d, a->resolved.hi));
+            buf_adds(out, "</li>\n");
         }
     }
     buf_adds(out, "</ol>\n");

@@ -132,6 +132,60 @@ static void summary_cells(const struct summary *m, size_t first, struct buf *out
     buf_printf(out, " %zu |\n", first);
 }
 
+/* One alarm in one trial: the words for what is not a time. */
+static void alarm_words(const struct alarm_seen *a, struct buf *out)
+{
+    static const char *const sep = ", ";
+    size_t before = out->len;
+    if (a->masked)
+        buf_adds(out, "was already firing");
+    else if (!span_is_set(a->onset))
+        buf_adds(out, a->never ? "never rang" : "silent");
+    if (a->after_restoration)
+        buf_printf(out, "%srang only after it was back", out->len > before ? sep : "");
+    if (a->false_alarms)
+        buf_printf(out, "%s%zu false before the fault", out->len > before ? sep : "",
+                   a->false_alarms);
+    if (a->suppressed)
+        buf_printf(out, "%s%zu suppressed in maintenance", out->len > before ? sep : "",
+                   a->suppressed);
+    if (a->silenced)
+        buf_printf(out, "%ssilenced at the end", out->len > before ? sep : "");
+}
+
+static void alarms_of_trials(const struct result *r, struct buf *out)
+{
+    buf_adds(out, "\n| trial | service | alarm | role | rang after the failure | resolved at | |\n"
+                  "|---|---|---|---|---|---|---|\n");
+    size_t rows = 0;
+    for (size_t i = 0; i < r->trials_n; i++) {
+        const struct trial *t = &r->trials[i];
+        for (size_t k = 0; k < t->services_n && !t->why_void; k++)
+            for (size_t n = 0; n < t->services[k].alarms_n; n++) {
+                const struct alarm_seen *a = &t->services[k].alarms[n];
+                AUTO_BUF words = BUF_INIT;
+                if (strcmp(a->alarm->service, t->services[k].service->name) != 0 ||
+                    rows++ >= ROWS_MAX)
+                    continue;
+                buf_printf(out, "| %" PRId64 " |", t->n);
+                cell(a->alarm->service, out);
+                cell(a->alarm->name, out);
+                cell(role_words[a->alarm->role], out);
+                span_cell(a->ttd, out);
+                if (span_is_set(a->resolved) && nsec_is_set(t->zero))
+                    buf_printf(&words, "%.3f s", (double)(a->resolved.hi - t->zero) / 1e9);
+                else
+                    buf_adds(&words, "–");
+                cell(buf_text(&words), out);
+                buf_clear(&words);
+                alarm_words(a, &words);
+                cell(buf_text(&words), out);
+                buf_addc(out, '\n');
+            }
+    }
+    more(rows, "rows", out);
+}
+
 /* Each layer and each alarm by itself: from the impact to its onset, over the trials in which the
  * service was down. */
 static void noticing(const struct result *r, struct buf *out)
@@ -158,19 +212,7 @@ static void noticing(const struct result *r, struct buf *out)
             summary_cells(&a->ttd, a->first, out);
         }
     }
-    for (size_t k = 0; k < r->alarms_n; k++) {
-        const struct alarm_summary *a = &r->alarms[k];
-        if (!a->false_alarms && !a->suppressed)
-            continue;
-        buf_adds(out, "\n- ");
-        escape_markdown(a->alarm->name, out);
-        if (a->false_alarms)
-            buf_printf(out, ": %zu false before the fault", a->false_alarms);
-        if (a->suppressed)
-            buf_printf(out, "%s %zu suppressed in maintenance", a->false_alarms ? "," : ":",
-                       a->suppressed);
-    }
-    buf_addc(out, '\n');
+    alarms_of_trials(r, out);
 }
 
 static void findings(const struct result *r, struct buf *out)

@@ -538,9 +538,8 @@ int payload_read_silences(const char *text, size_t n, const struct pairs *labels
         if (strcmp(state, "active") != 0 || !silence_concerns(s, labels))
             continue;
         *ret_silenced = true;
-        snprintf(words, size, "silence %s until %s by %s: %s", jsonx_str(s, "id", "?"),
-                 jsonx_str(s, "endsAt", "?"), jsonx_str(s, "createdBy", "?"),
-                 jsonx_str(s, "comment", ""));
+        snprintf(words, size, "silence %s until %s: %s", jsonx_str(s, "id", "?"),
+                 jsonx_str(s, "endsAt", "?"), jsonx_str(s, "comment", ""));
     }
     return 0;
 }

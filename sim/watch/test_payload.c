@@ -254,7 +254,7 @@ static void silences_concern_alerts_by_their_matchers(void **state)
                          0);
         assert_int_equal(silenced, cells[i].silenced);
         if (silenced)
-            assert_string_equal(words, "silence 7 until later by ops: move");
+            assert_string_equal(words, "silence 7 until later: move");
     }
 }
 

@@ -283,7 +283,7 @@ class Alarms(unittest.TestCase):
         self.assertEqual([e["active"] for e in d.events("silence", alarm="silenced")], [True])
         found = [f for f in d.result["findings"] if f["code"] == "suppression_not_ended"]
         self.assertEqual([f["text"].split(": ", 1)[1] for f in found],
-                         ["silence 7-1 until 2030-01-01T00:00:00Z by ops: move"])
+                         ["silence 7-1 until 2030-01-01T00:00:00Z: move"])
 
     # ---- Maintenance ----
 
