@@ -24,6 +24,11 @@ static inline bool nsec_is_set(nsec t)
     return t != NSEC_UNSET;
 }
 
+static inline nsec nsec_between(nsec t, nsec lo, nsec hi) /* the nearest of [lo, hi] */
+{
+    return t < lo ? lo : t > hi ? hi : t;
+}
+
 /* What is known about an instant or a duration: it lies in [lo, hi]. hi may be NSEC_INF. */
 struct span {
     nsec lo, hi;

@@ -117,15 +117,16 @@ struct frame *frame_copy(struct frame_pool *p, const struct frame *f)
     return c;
 }
 
-struct frame *frame_shrink(struct frame_pool *p, struct frame *f)
+struct frame *frame_keep(struct frame_pool *p, struct frame **place)
 {
-    if (frame_kind_for(f->at + f->n + 4) == f->kind)
-        return f;
-    struct frame *c = frame_copy(p, f);
-    if (!c)
-        return f;
-    frame_drop(p, f);
-    return c;
+    struct frame *f = *place;
+    if (frame_kind_for(f->at + f->n + 4) != f->kind)
+        return frame_copy(p, f);
+    struct frame *fresh = frame_take_kind(p, f->kind);
+    if (!fresh)
+        return NULL;
+    *place = fresh;
+    return f;
 }
 
 /* --- Their bytes -------------------------------------------------------------- */

@@ -30,8 +30,9 @@ DEFINE_CLEANUP(struct frame_pool, frame_pool_free);
 struct frame *frame_take(struct frame_pool *p, size_t room);
 void frame_drop(struct frame_pool *p, struct frame *f);
 struct frame *frame_copy(struct frame_pool *p, const struct frame *f);
-/* A frame that was taken with too much room moves to a smaller place when that pays. */
-struct frame *frame_shrink(struct frame_pool *p, struct frame *f);
+/* What was read into *place, which has room for any, is to be kept: a smaller copy when that pays, else
+ * the frame itself, and another comes to its place. NULL: no memory; *place stays. */
+struct frame *frame_keep(struct frame_pool *p, struct frame **place);
 size_t frame_capacity(const struct frame *f);
 
 static inline uint8_t *frame_start(struct frame *f) /* the virtio header */

@@ -136,9 +136,20 @@ static void memory_has_an_end(void **state)
     struct frame *small = a_frame(p);
     struct frame *again = frame_take(p, FRAME_MAX);
     assert_non_null(again);
-    again->n = 100;
-    again = frame_shrink(p, again);
-    assert_true(frame_capacity(again) < 2000);
+    /* A large frame would need another in its place, which there is no memory for; a small one not. */
+    struct frame *place = again;
+    place->n = 60000;
+    assert_null(frame_keep(p, &place));
+    assert_ptr_equal(place, again);
+    place->n = 100;
+    struct frame *kept = frame_keep(p, &place);
+    assert_ptr_equal(place, again);
+    assert_true(frame_capacity(kept) < 2000);
+    assert_int_equal(kept->n, 100);
+    frame_drop(p, f[1]);
+    place->n = 60000;
+    assert_ptr_equal(frame_keep(p, &place), again);
+    assert_true(place != again && frame_capacity(place) == frame_capacity(again));
     struct frame *copy = frame_copy(p, small);
     assert_int_equal(copy->n, small->n);
     assert_memory_equal(frame_start(copy), frame_start(small), small->n);
