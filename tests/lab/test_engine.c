@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <math.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #define US NSEC_USEC
 #define MS NSEC_MSEC
@@ -435,6 +436,39 @@ static void switches_and_changes(void **state)
     bed_close(&b);
 }
 
+/* Whether the engine has read it by now or not. */
+static void what_is_held_still_leaves(void **state)
+{
+    const struct impairment slow = {.delay = 200 * MS};
+    struct err err = ERR_INIT;
+    struct bed b;
+    if (netem(state))
+        return; /* does not tell what it holds */
+    bed_open(&b, bed_way(state), 0);
+    int tx, rx;
+    char byte;
+    duo_udp(&b.p, "10.9.0.2", 7001, &tx, &rx);
+    assert_int_equal(send(tx, "n", 1, 0), 1); /* asks for the neighbour */
+    assert_int_equal(recv(rx, &byte, 1, 0), 1);
+    size_t line = bed_port_line(&b, false, 7001, &slow);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(send(tx, "n", 1, 0), 1);
+    kit_ok(engine_set(b.lines[line], false, NULL, &err), &err);
+    struct impair_counts c = bed_count(&b, line);
+    assert_int_equal(c.matched, 20);
+    assert_int_equal(c.held, 20);
+    assert_int_equal(c.overflow, 0);
+    assert_int_equal(recv(rx, &byte, 1, MSG_DONTWAIT), -1);
+    struct timeval patience = {.tv_sec = 5};
+    setsockopt(rx, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(recv(rx, &byte, 1, 0), 1);
+    assert_int_equal(bed_count(&b, line).held, 0);
+    close(tx);
+    close(rx);
+    bed_close(&b);
+}
+
 /* The final comparison tells by it what is left by us from what others did meanwhile. */
 static void what_stands_is_known_as_ours(void **state)
 {
@@ -473,6 +507,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(matches_peers_ports_and_directions),
         cmocka_unit_test(delays_everything_without_a_scope),
         cmocka_unit_test(switches_and_changes),
+        cmocka_unit_test(what_is_held_still_leaves),
         cmocka_unit_test(what_stands_is_known_as_ours),
     };
     return bed_main(argc, argv, all, ARRAY_SIZE(all));
