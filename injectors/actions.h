@@ -7,6 +7,7 @@
 
 #define INJECTORS(X)                                                                               \
     X(address)                                                                                     \
+    X(clock)                                                                                       \
     X(custom)                                                                                      \
     X(dns)                                                                                         \
     X(freeze)                                                                                      \

@@ -206,3 +206,8 @@ struct tls_params {
     int certificate; /* enum proxy_flaw */
     struct tls_issuer *issuer;
 };
+
+struct clock_params {
+    struct target *host;
+    char *offset; /* "+2h", "-5m" */
+};

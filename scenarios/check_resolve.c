@@ -57,6 +57,25 @@ static void resolve_alarms(struct scenario *s, struct diags *diags)
     }
 }
 
+static void clock_may_be_set(const char *name, bool peer, bool listed, void *data)
+{
+    const struct scenario *s = data;
+    for (size_t i = 0; i < s->hosts.n; i++) {
+        struct host *h = s->hosts.items[i];
+        if (h->name && !strcmp(h->name, name))
+            h->clock = h->lab != NULL;
+    }
+}
+
+static void resolve_clocks(struct scenario *s)
+{
+    for (size_t i = 0; i < s->script.n; i++) {
+        const struct step *step = s->script.items[i];
+        if (step->action && step->params && !strcmp(step->action->name, "clock"))
+            field_hosts(step->action->params, step->params, clock_may_be_set, s);
+    }
+}
+
 static void resolve_steps(struct scenario *s)
 {
     for (size_t i = 0; i < s->script.n; i++) {
@@ -169,6 +188,7 @@ void check_resolve(struct scenario *s, struct diags *diags)
     resolve_probes(s);
     resolve_alarms(s, diags);
     resolve_steps(s);
+    resolve_clocks(s);
     resolve_units(s);
     resolve_routers(s);
     resolve_groups(s, diags);

@@ -22,7 +22,7 @@ build=${BLACKSTART_BUILD:-$here/build}
 building='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libssl-dev libyaml-dev
     libnl-3-dev libpcap0.8-dev libcurl4-openssl-dev libmicrohttpd-dev libcmocka-dev libbpf-dev
     libsystemd-dev clang'
-running='gnuplot-nox fonts-dejavu-core uidmap iproute2'
+running='gnuplot-nox fonts-dejavu-core uidmap iproute2 libfaketime'
 first_drill='keepalived nginx-light'
 drills='redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsutils curl prometheus
     prometheus-alertmanager postgresql stress-ng'

@@ -6,6 +6,7 @@
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
+#include "sim/lab/clock.h"
 #include "sim/lab/init.h"
 #include "sim/lab/proto.h"
 #include "sim/lab/sup.h"
@@ -52,7 +53,7 @@ static const struct unit *agent_unit(const struct agent *a, size_t i)
 static void agent_make_env(struct agent *a)
 {
     const char *path = getenv("PATH"), *term = getenv("TERM");
-    size_t room = a->host->env.n + 10;
+    size_t room = a->host->env.n + 10 + CLOCK_VARIABLES;
     a->env = calloc(room, sizeof *a->env);
     if (!a->env)
         abort();
@@ -69,6 +70,12 @@ static void agent_make_env(struct agent *a)
                                     {"BLACKSTART_HOST", a->host->name}};
     for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
         buf_printf(&b, "%s=%s", fixed[i][0], fixed[i][1]);
+        a->env[a->env_n++] = buf_steal(&b);
+    }
+    struct clock_variable clock[CLOCK_VARIABLES];
+    size_t clock_n = a->host->clock ? clock_environment(a->dir, clock) : 0;
+    for (size_t i = 0; i < clock_n; i++) {
+        buf_printf(&b, "%s=%s", clock[i].name, clock[i].value);
         a->env[a->env_n++] = buf_steal(&b);
     }
     for (size_t i = 0; i < a->host->env.n; i++) {

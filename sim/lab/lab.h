@@ -194,6 +194,12 @@ int lab_node_shell(struct lab_node *n, char *const *argv, struct err *err);
 /* The same from another process (of the same user), by the pid of the host's init. */
 int lab_shell(pid_t init, const char *host, char *const *argv, struct err *err);
 
+/* The wall clock that dynamically linked programs of this host see, apart from the true one. For hosts
+ * that say `clock` alone: their commands are started with libfaketime, which reads the offset each time
+ * they ask for the time. -EOPNOTSUPP for others. */
+int lab_node_clock_set(struct lab_node *n, nsec offset, struct err *err);
+int lab_node_clock_get(const struct lab_node *n, nsec *ret, struct err *err);
+
 /* The power button. off: ports down at the switch first, then SIGKILL of the init; returns when its
  * pidfd is readable. on: a new init in new namespaces, same addresses, same working directory,
  * units started. */

@@ -4,6 +4,7 @@
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/netns.h"
+#include "sim/lab/clock.h"
 #include "sim/lab/init.h"
 #include "sim/lab/proto.h"
 #include "sim/lab/standing.h"
@@ -79,7 +80,8 @@ int node_init(struct lab *lab, size_t index, struct err *err)
     n->dir_fd = open(n->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (n->dir_fd < 0)
         return err_errno(err, errno, "cannot open %s", n->dir);
-    return node_copy_files(n, err);
+    r = n->host->clock ? clock_begin(n->dir_fd, err) : 0;
+    return r < 0 ? r : node_copy_files(n, err);
 }
 
 void node_done(struct lab_node *n)

@@ -120,6 +120,8 @@ struct host {
     struct ready *ready;  /* NULL: ready when its commands were started */
     struct pairs env;
     bool router; /* named by a network's routers: */
+    bool
+        clock; /* may be named by a `clock` fault: its programs are started so that theirs can be set */
 };
 
 /* Others made it. (Every host says of what kind it is, or the scenario is wrong.) */

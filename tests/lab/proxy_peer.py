@@ -11,6 +11,7 @@ clients that hold it against what they sent, byte for byte.
   http-hold HOST PORT        one kept connection, asked again and again; says "lost" when it is not answered
   foreign-server PORT, foreign-check HOST PORT   a protocol in which the server speaks first
   tls-server PORT, tls-ask HOST PORT
+  ticks                      says when the wall clock jumps, held against the monotonic one
 """
 import hashlib
 import os
@@ -309,6 +310,16 @@ def tls_ask(host, port):
     cert = subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-subject", "-checkend", "0"],
                           input=s.getpeercert(True), capture_output=True).stdout.decode()
     print(s.selected_alpn_protocol(), "same" if same else "other", cert.replace("\n", " ").strip())
+
+
+def ticks():
+    last, since = time.time(), time.monotonic()
+    while True:
+        time.sleep(0.02)
+        now, mono = time.time(), time.monotonic()
+        jump = round(now - last - (mono - since))
+        print("jump %d" % jump if jump else "tick", flush=True)
+        last, since = now, mono
 
 
 def main():

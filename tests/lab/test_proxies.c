@@ -13,6 +13,7 @@
 #include "injectors/params.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
+#include "sim/kernel/faketime.h"
 #include "sim/proxy/proxy.h"
 #include "tests/support/faultkit.h"
 
@@ -333,6 +334,60 @@ static void a_host_without_power_takes_its_way_along(void **state)
     kit_close(&k);
 }
 
+/* --- Clock ------------------------------------------------------------------------------------ */
+
+static nsec seconds_off(struct kit *k, const char *host)
+{
+    AUTO_FREE char *out = NULL;
+    nsec now = nsec_now(CLOCK_REALTIME);
+    assert_int_equal(kit_run(k, host, "date +%s", &out), 0);
+    return strtoll(out, NULL, 10) - now / NSEC_SEC;
+}
+
+/* Wall clocks of one host's programs alone, of those that run already too; no sleep is cut short. */
+static void the_clock_of_programs_is_shifted(void **state)
+{
+    static struct kit k;
+    static char offset[] = "+2h", back[] = "-5m";
+    char library[PATH_MAX];
+    struct err err = ERR_INIT;
+    struct span at;
+    if (!faketime_library(library)) {
+        assert_null(getenv("BLACKSTART_TESTS_MUST_RUN"));
+        skip();
+    }
+    kit_open(&k);
+    struct host *a = kit_host(&k, "a", "10.0.0.1/24");
+    a->clock = true;
+    kit_host(&k, "b", "10.0.0.2/24");
+    kit_unit(&k, a, "ticks", PEER "ticks");
+    kit_up(&k, true);
+    assert_non_null(kit_wait_line(&k, "a", "tick", 5 * NSEC_SEC));
+    for (int i = 0; i < 2; i++) {
+        struct step *s = fault_step(&k, "late", "clock");
+        struct clock_params *p = s->params;
+        struct fault f;
+        nsec want = i ? -300 : 7200;
+        p->host = fault_target(&k, "a");
+        p->offset = i ? back : offset;
+        fault_begin(&k, s, &f);
+        assert_in_range(seconds_off(&k, "a") - want + 1, 0, 2);
+        assert_in_range(seconds_off(&k, "b") + 1, 0, 2);
+        assert_non_null(kit_wait_line(&k, "a", i ? "jump -300" : "jump 7200", 2 * NSEC_SEC));
+        fault_holds(&k, &f);
+        fault_refused(&k, s, -EALREADY, "wrong already");
+        if (i) { /* a lost battery does not set it right */
+            kit_ok(lab_node_off(lab_node(k.lab, "a"), &at, &err), &err);
+            kit_ok(lab_node_on(lab_node(k.lab, "a"), &at, &err), &err);
+            kit_wait(&k, LAB_READY, "a", NULL, 10 * NSEC_SEC);
+            assert_in_range(seconds_off(&k, "a") - want + 1, 0, 2);
+        }
+        fault_end(&k, &f);
+        assert_in_range(seconds_off(&k, "a") + 1, 0, 2);
+    }
+    kit_close(&k);
+}
+
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
@@ -344,6 +399,7 @@ static int tests(void)
         cmocka_unit_test(what_is_no_http_passes_and_is_said),
         cmocka_unit_test(a_bad_certificate_is_shown),
         cmocka_unit_test(a_host_without_power_takes_its_way_along),
+        cmocka_unit_test(the_clock_of_programs_is_shifted),
     };
     if (kit_is_rootless() && kit_has_ids())
         return 0; /* what uids exist is nothing to a proxy */
