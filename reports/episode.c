@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/kept.h"
 #include "reports/watched.h"
 
 const json_t *trial_next(const struct trial *t, const char *kind, size_t *i)
@@ -394,6 +395,7 @@ void episode_find(struct result *r, const struct trial *t, struct service_seen *
     s->probes_n = w_n;
     if (w_n == 0)
         return;
+    s->kept = kept_find(r, t, w, w_n);
     combine(r, w, w_n, s);
     for (size_t i = 0; i < s->episodes_n; i++) {
         struct episode *e = &s->episodes[i];

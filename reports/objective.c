@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reports/detection.h"
+#include "reports/kept.h"
 #include "reports/sentence.h"
 #include "sim/base/buf.h"
 
@@ -119,6 +120,36 @@ static enum share judge_no_alarm(const struct trial *t, const struct service_see
     return at_arm || t->aborted ? SHARE_OPEN : SHARE_WITHIN;
 }
 
+/* Of a trial that was cut short, only a miss is known. */
+static enum share judge_success(const struct trial *t, const struct service_seen *s)
+{
+    double promised = s->service->during_fault->success;
+    const struct kept *k = &s->kept;
+    size_t probes = k->good + k->bad + k->unknown;
+    if (k->success[1] < promised)
+        return SHARE_MISSED;
+    bool within = k->success[0] >= promised && kept_can_tell(probes, promised);
+    return within && !t->aborted ? SHARE_WITHIN : SHARE_OPEN;
+}
+
+static nsec promised_latency(const struct service *s, size_t quantile)
+{
+    const struct during_fault *p = s->during_fault;
+    if (!p)
+        return NSEC_UNSET;
+    return quantile == KEPT_P50 ? p->p50 : quantile == KEPT_P95 ? p->p95 : p->p99;
+}
+
+static enum share judge_latency(const struct trial *t, const struct service_seen *s,
+                                size_t quantile)
+{
+    nsec promised = promised_latency(s->service, quantile);
+    if (!nsec_is_set(promised))
+        return SHARE_NOT_APPLICABLE;
+    enum share share = share_of(s->kept.latency[quantile], promised);
+    return share == SHARE_WITHIN && t->aborted ? SHARE_OPEN : share;
+}
+
 void objective_judge_trial(const struct result *r, const struct trial *t, struct service_seen *s)
 {
     for (int k = 0; k < OBJECTIVE_KINDS; k++)
@@ -155,6 +186,11 @@ void objective_judge_trial(const struct result *r, const struct trial *t, struct
                                                   : SHARE_WITHIN;
     s->shares[OBJECTIVE_NO_ALARM] = judge_no_alarm(t, s);
     s->shares[OBJECTIVE_RPO] = SHARE_NOT_APPLICABLE;
+    s->shares[OBJECTIVE_SUCCESS] = service->during_fault && service->during_fault->success > 0
+                                       ? judge_success(t, s)
+                                       : SHARE_NOT_APPLICABLE;
+    for (size_t q = 0; q < KEPT_QUANTILES; q++)
+        s->shares[(size_t)OBJECTIVE_LATENCY_P50 + q] = judge_latency(t, s, q);
 }
 
 struct span result_judged_span(const struct objective *o, const struct service_seen *s)
@@ -168,10 +204,15 @@ struct span result_judged_span(const struct objective *o, const struct service_s
         return s->ttd;
     case OBJECTIVE_MAX_DOWNTIME:
         return s->down_judged;
+    case OBJECTIVE_LATENCY_P50:
+    case OBJECTIVE_LATENCY_P95:
+    case OBJECTIVE_LATENCY_P99:
+        return s->kept.latency[o->kind - OBJECTIVE_LATENCY_P50];
     case OBJECTIVE_EXPECT:
     case OBJECTIVE_NO_OUTAGE:
     case OBJECTIVE_NO_ALARM:
     case OBJECTIVE_RPO:
+    case OBJECTIVE_SUCCESS:
         break;
     }
     return SPAN_UNSET;
@@ -210,6 +251,9 @@ const struct trial *result_worst_trial(const struct result *r, const struct obje
             continue;
         int bad = badness(s->shares[o->kind]);
         struct span span = result_judged_span(o, s);
+        if (o->kind == OBJECTIVE_SUCCESS) /* the more bad answers, the worse */
+            span = (struct span){(nsec)((1 - s->kept.success[1]) * (double)NSEC_SEC),
+                                 (nsec)((1 - s->kept.success[0]) * (double)NSEC_SEC)};
         bool hit = s->judged_n > 0,
              longer = hit == worst_hit && span_is_set(span) &&
                       (!span_is_set(worst_span) || span.hi > worst_span.hi ||
@@ -248,7 +292,18 @@ static bool ever_hit(const struct result *r, const struct objective *o)
 }
 
 /* Why a trial is open. In the order of the table below. */
-enum open_cause { STOPPED, NOT_HIT, MASKED, NOT_DECLARED, NOT_RUNG, HEALED, NOT_BACK, TOO_COARSE };
+enum open_cause {
+    STOPPED,
+    NOT_HIT,
+    MASKED,
+    NOT_DECLARED,
+    NOT_RUNG,
+    HEALED,
+    NOT_BACK,
+    TOO_COARSE,
+    TOO_FEW,
+    UNKNOWN
+};
 static const struct {
     const char *why; /* after "in 2 trials " */
     const char *cure;
@@ -267,6 +322,10 @@ static const struct {
     [NOT_BACK] = {"what is known does not decide it",
                   "a longer horizon: observation ended before the target had passed"},
     [TOO_COARSE] = {"what is known does not decide it", "a shorter probe interval"},
+    [TOO_FEW] = {"too few probes were made while a fault was in force to tell",
+                 "probes that ask more often, or a fault that lasts longer"},
+    [UNKNOWN] = {"it hangs on probes of which nothing is known",
+                 "a vantage point that the fault does not disturb"},
 };
 
 static bool any_masked(const struct service_seen *s)
@@ -288,6 +347,11 @@ static enum open_cause cause_of_open(const struct objective *o, const struct tri
         (o->kind == OBJECTIVE_DETECT && s->detection == DETECTION_MASKED))
         return MASKED;
     struct span judged = result_judged_span(o, s);
+    if (o->kind >= OBJECTIVE_SUCCESS) {
+        bool told = o->kind == OBJECTIVE_SUCCESS ? s->kept.success[0] < o->target_share
+                                                 : s->kept.answers > 0;
+        return !told ? TOO_FEW : s->kept.unknown ? UNKNOWN : TOO_COARSE;
+    }
     if (!span_is_set(judged))
         return o->clock == CLOCK_DECLARATION ? NOT_DECLARED : any_masked(s) ? MASKED : NOT_RUNG;
     if (o->kind == OBJECTIVE_DETECT && s->detection == DETECTION_NOT_DETECTED)
@@ -482,6 +546,14 @@ void objective_judge_run(struct result *r)
                 add(r, s, OBJECTIVE_MAX_DOWNTIME, s->max_downtime, CLOCK_IMPACT);
             if (is_named(&sc->expect, s->name) && s->expect != EXPECT_EITHER)
                 add(r, s, OBJECTIVE_EXPECT, NSEC_UNSET, CLOCK_IMPACT);
+            if (s->during_fault && s->during_fault->success > 0) {
+                add(r, s, OBJECTIVE_SUCCESS, NSEC_UNSET, CLOCK_FAULT);
+                r->objectives[r->objectives_n - 1].target_share = s->during_fault->success;
+            }
+            for (size_t q = 0; q < KEPT_QUANTILES; q++)
+                if (nsec_is_set(promised_latency(s, q)))
+                    add(r, s, (enum objective_kind)(OBJECTIVE_LATENCY_P50 + q),
+                        promised_latency(s, q), CLOCK_FAULT);
             for (size_t k = first; k < r->objectives_n; k++)
                 r->objectives[k].unmeasured = !probed;
             if (nsec_is_set(s->rpo))

@@ -12,8 +12,9 @@ const char *const outcome_words[] = {"void", "unaffected", "restored", "censored
 const char *const detection_words[] = {"not_applicable", "detected", "not_detected",
                                        "restored_first", "masked"};
 const char *const restored_by_words[] = {NULL, "recovery", "heal"};
-const char *const objective_words[] = {"rto",       "detect",   "max_downtime", "expect",
-                                       "no_outage", "no_alarm", "rpo"};
+const char *const objective_words[] = {"rto",         "detect",      "max_downtime", "expect",
+                                       "no_outage",   "no_alarm",    "rpo",          "success",
+                                       "latency_p50", "latency_p95", "latency_p99"};
 const char *const weight_words[] = {"note", "warning", "failure"};
 static_assert(sizeof objective_words / sizeof *objective_words == OBJECTIVE_KINDS, "a word each");
 

@@ -42,8 +42,12 @@ enum objective_kind {
     OBJECTIVE_NO_OUTAGE,
     OBJECTIVE_NO_ALARM,
     OBJECTIVE_RPO,
+    OBJECTIVE_SUCCESS,
+    OBJECTIVE_LATENCY_P50, /* in the order of enum kept_quantile */
+    OBJECTIVE_LATENCY_P95,
+    OBJECTIVE_LATENCY_P99,
 };
-#define OBJECTIVE_KINDS 7
+#define OBJECTIVE_KINDS 11
 
 extern const char *const status_words[];
 extern const char *const verdict_words[];
@@ -126,6 +130,20 @@ struct alarm_seen {
     struct span fault_ttd; /* fault_start → onset */
 };
 
+enum kept_quantile { KEPT_P50, KEPT_P95, KEPT_P99 };
+#define KEPT_QUANTILES 3
+extern const double kept_quantiles[KEPT_QUANTILES];
+extern const char *const kept_words[KEPT_QUANTILES];
+
+/* How a service answered while a fault was in force (kept.h). */
+struct kept {
+    struct span from_to; /* from the first fault to the end of the last; unset: there was none */
+    size_t good, bad, unknown; /* of the probes that began then */
+    size_t answers;            /* of these, those whose latency counts */
+    double success[2];         /* share of good ones: at least, at most; nothing known: 0, 1 */
+    struct span latency[KEPT_QUANTILES]; /* unset without an answer */
+};
+
 /* One service in one trial. */
 struct service_seen {
     const struct service *service;
@@ -139,6 +157,7 @@ struct service_seen {
     struct span down_judged; /* the same; open above where only a heal ended one */
     struct span tta;         /* onset → acknowledged */
     nsec resolution;
+    struct kept kept;
     struct episode *episodes;
     size_t episodes_n, judged_n;
     struct alarm_seen *alarms;
@@ -177,15 +196,16 @@ struct reason {
 struct objective {
     const struct service *service;
     enum objective_kind kind;
-    nsec target; /* NSEC_UNSET where it has none */
-    int clock;   /* enum rto_clock */
+    nsec target;         /* NSEC_UNSET where it has none */
+    double target_share; /* of OBJECTIVE_SUCCESS; else 0 */
+    int clock;           /* enum rto_clock */
     enum verdict verdict;
     bool unmeasured; /* no probe (for an RPO: no ledger) measures it: not applicable, a finding */
     size_t planned, within, missed, open, voids, not_applicable, hit, misses_allowed;
     double p_lower, p_upper, confidence;
     double reliability; /* that was asked; 0: none */
     size_t needed_n;    /* 0: not asked */
-    struct reason reasons[12];
+    struct reason reasons[16];
     size_t reasons_n;
 };
 

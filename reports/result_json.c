@@ -101,6 +101,7 @@ static json_t *objective_json(const struct objective *o)
     set(j, "service", json_string(o->service->name));
     set(j, "kind", json_string(objective_words[o->kind]));
     set(j, "target_s", jsonx_new_seconds(o->target));
+    set(j, "target_share", o->target_share > 0 ? number(o->target_share) : json_null());
     set(j, "clock", nsec_is_set(o->target) ? json_string(rto_clock_words[o->clock]) : json_null());
     set(j, "verdict", json_string(verdict_words[o->verdict]));
     set(j, "planned", json_integer((json_int_t)o->planned));
@@ -211,6 +212,26 @@ static json_t *alarm_json(const struct alarm_seen *a)
     return j;
 }
 
+static json_t *kept_json(const struct kept *k)
+{
+    size_t probes = k->good + k->bad + k->unknown;
+    if (!span_is_set(k->from_to) || probes == 0)
+        return json_null();
+    json_t *j = json_object();
+    set_duration(j, "from_to", k->from_to);
+    set(j, "probes", json_integer((json_int_t)probes));
+    set(j, "good", json_integer((json_int_t)k->good));
+    set(j, "bad", json_integer((json_int_t)k->bad));
+    set(j, "unknown", json_integer((json_int_t)k->unknown));
+    set(j, "success", json_pack("[o, o]", number(k->success[0]), number(k->success[1])));
+    set(j, "answers", json_integer((json_int_t)k->answers));
+    json_t *latency = json_object();
+    for (size_t i = 0; i < KEPT_QUANTILES; i++)
+        set_duration(latency, kept_words[i], k->latency[i]);
+    set(j, "latency_s", latency);
+    return j;
+}
+
 static json_t *seen_json(const struct service_seen *s)
 {
     json_t *j = json_object();
@@ -248,6 +269,7 @@ static json_t *seen_json(const struct service_seen *s)
     for (size_t i = 0; i < s->episodes_n; i++)
         json_array_append_new(episodes, episode_json(&s->episodes[i]));
     set(j, "episodes", episodes);
+    set(j, "during_fault", valid ? kept_json(&s->kept) : json_null());
     set(j, "rpo_s", json_null());
     set(j, "lost_writes", json_null());
     json_t *shares = json_object();

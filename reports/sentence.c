@@ -190,6 +190,15 @@ void sentence_promise(const struct objective *o, struct buf *out)
     case OBJECTIVE_RPO:
         buf_printf(out, "at most %s of data lost", target);
         break;
+    case OBJECTIVE_SUCCESS:
+        buf_printf(out, "%g %% of answers good while a fault is in force", 100 * o->target_share);
+        break;
+    case OBJECTIVE_LATENCY_P50:
+    case OBJECTIVE_LATENCY_P95:
+    case OBJECTIVE_LATENCY_P99:
+        buf_printf(out, "%g %% of answers within %s while a fault is in force",
+                   100 * kept_quantiles[o->kind - OBJECTIVE_LATENCY_P50], target);
+        break;
     }
 }
 
@@ -199,6 +208,8 @@ static void verdict_part(const struct objective *o, struct buf *out)
     char target[NSEC_TEXT_MAX];
     if (nsec_is_set(o->target))
         buf_printf(out, "; the promise is %s", sentence_target(o->target, target));
+    if (o->target_share > 0)
+        buf_printf(out, "; the promise is %g %%", 100 * o->target_share);
     buf_printf(out, ": %s", sentence_verdict(o->verdict));
     for (size_t i = 0; i < o->reasons_n; i++)
         buf_printf(out, "%s%s%s", i == 0 ? " (" : "; ", o->reasons[i].text,
@@ -373,8 +384,45 @@ static void count_sentence(const struct objective *o, struct buf *out)
     case OBJECTIVE_DETECT:
     case OBJECTIVE_MAX_DOWNTIME:
     case OBJECTIVE_RPO:
+    case OBJECTIVE_SUCCESS:
+    case OBJECTIVE_LATENCY_P50:
+    case OBJECTIVE_LATENCY_P95:
+    case OBJECTIVE_LATENCY_P99:
         return;
     }
+}
+
+/* "97.5 %", "between 97.5 and 98.2 %"; a share is rounded down, so that less than all is never "100 %". */
+static void success_text(const struct kept *k, struct buf *out)
+{
+    double lo = sentence_percent_down(k->success[0]), hi = sentence_percent_down(k->success[1]);
+    if (k->good + k->bad + k->unknown == 0)
+        buf_adds(out, "nothing is known");
+    else if (lo < hi)
+        buf_printf(out, "between %g and %g %%", lo, hi);
+    else
+        buf_printf(out, "%g %%", lo);
+}
+
+static void kept_sentence(const struct result *r, const struct objective *o, const struct trial *t,
+                          const struct service_seen *s, struct buf *out)
+{
+    const struct kept *k = &s->kept;
+    size_t probes = k->good + k->bad + k->unknown;
+    if (o->kind == OBJECTIVE_SUCCESS) {
+        success_text(k, out);
+        buf_printf(out, " of %zu %s of %s were answered well while a fault was in force", probes,
+                   plural(probes, "probe", "probes"), o->service->name);
+    } else if (k->answers == 0) {
+        buf_printf(out, "%s gave no answer while a fault was in force", o->service->name);
+    } else {
+        buf_printf(out, "%g %% of %zu %s of %s came within ",
+                   100 * kept_quantiles[o->kind - OBJECTIVE_LATENCY_P50], k->answers,
+                   plural(k->answers, "answer", "answers"), o->service->name);
+        sentence_end(result_judged_span(o, s).hi, out);
+        buf_adds(out, " while a fault was in force");
+    }
+    which_trial(r, o, t, false, out);
 }
 
 void sentence_objective(const struct result *r, const struct objective *o, struct buf *out)
@@ -419,6 +467,12 @@ void sentence_objective(const struct result *r, const struct objective *o, struc
     case OBJECTIVE_NO_OUTAGE:
     case OBJECTIVE_NO_ALARM:
         count_sentence(o, out);
+        break;
+    case OBJECTIVE_SUCCESS:
+    case OBJECTIVE_LATENCY_P50:
+    case OBJECTIVE_LATENCY_P95:
+    case OBJECTIVE_LATENCY_P99:
+        kept_sentence(r, o, t, s, out);
         break;
     case OBJECTIVE_RPO:
         break;

@@ -10,11 +10,18 @@
 #include <string.h>
 
 #include "reports/episode.h"
+#include "sim/base/cleanup.h"
 #include "sim/base/jsonx.h"
+
+struct watched_line {
+    struct judge_obs o;
+    const json_t *e;
+};
 
 static int by_start(const void *a, const void *b)
 {
-    const struct judge_obs *x = a, *y = b;
+    const struct judge_obs *x = &((const struct watched_line *)a)->o,
+                           *y = &((const struct watched_line *)b)->o;
     if (x->start != y->start)
         return x->start < y->start ? -1 : 1;
     return (x->n > y->n) - (x->n < y->n);
@@ -29,6 +36,10 @@ static void collect(struct result *r, const struct trial *t, struct watched *w,
     for (const json_t *e; (e = trial_next(t, "probe", &i));)
         n += strcmp(jsonx_str(e, "probe", ""), w->probe->name) == 0;
     w->obs = arena_alloc(r->arena, (n + 1) * sizeof *w->obs);
+    w->lines = arena_alloc(r->arena, (n + 1) * sizeof *w->lines);
+    AUTO_FREE struct watched_line *lines = calloc(n + 1, sizeof *lines);
+    if (!lines)
+        abort();
     i = 0;
     for (const json_t *e; (e = trial_next(t, "probe", &i));) {
         if (strcmp(jsonx_str(e, "probe", ""), w->probe->name) != 0)
@@ -48,11 +59,14 @@ static void collect(struct result *r, const struct trial *t, struct watched *w,
             o.verdict = JUDGE_UNKNOWN;
             w->unknown++;
         }
-        w->obs[w->obs_n++] = o;
+        lines[w->obs_n++] = (struct watched_line){o, e};
     }
-    qsort(w->obs, w->obs_n, sizeof *w->obs, by_start);
-    for (size_t k = 0; k < w->obs_n; k++)
+    qsort(lines, w->obs_n, sizeof *lines, by_start);
+    for (size_t k = 0; k < w->obs_n; k++) {
+        w->obs[k] = lines[k].o;
         w->obs[k].n = k;
+        w->lines[k] = lines[k].e;
+    }
 }
 
 static void on_event(const struct judge_event *e, void *data)

@@ -19,6 +19,7 @@ struct watched_run {
 struct watched {
     const struct probe *probe;
     struct judge_obs *obs;
+    const json_t **lines; /* of the record, one for each of obs */
     size_t obs_n;
     struct watched_run *runs;
     size_t runs_n;

@@ -161,7 +161,48 @@ static void check_detection(const struct scenario *s, const struct service *serv
 
 static bool service_promises(const struct service *service)
 {
-    return nsec_is_set(service->rto) || service->detect || nsec_is_set(service->max_downtime);
+    return nsec_is_set(service->rto) || service->detect || service->during_fault ||
+           nsec_is_set(service->max_downtime);
+}
+
+/* Whether what it keeps promising during a fault can be told from the probes that there will be. */
+static void check_during_fault(const struct scenario *s, const struct service *service,
+                               struct diags *diags)
+{
+    const struct during_fault *p = service->during_fault;
+    struct place at = check_place(s, "services", service->name, "during_fault", NULL);
+    if (!p->success && !nsec_is_set(p->p50) && !nsec_is_set(p->p95) && !nsec_is_set(p->p99)) {
+        diags_error(diags, at,
+                    "'during_fault' promises nothing: it needs 'success', 'p50', 'p95' or "
+                    "'p99'");
+        return;
+    }
+    nsec slower = nsec_is_set(p->p99) ? p->p99 : NSEC_INF,
+         slow = nsec_is_set(p->p95) ? p->p95 : slower;
+    if (slow > slower || (nsec_is_set(p->p50) && p->p50 > slow))
+        diags_error(
+            diags, at,
+            "p50, p95 and p99 are times that ever more answers must keep: a later one cannot "
+            "be shorter");
+    nsec from = s->horizon;
+    for (size_t i = 0; i < s->script.n; i++) {
+        const struct step *step = s->script.items[i];
+        nsec begins = nsec_is_set(step->at) ? step->at : 0;
+        if (step->fault && begins < from)
+            from = begins;
+    }
+    double probes = 0;
+    for (size_t i = 0; i < s->probes.n; i++) {
+        const struct probe *probe = s->probes.items[i];
+        if (probe->service && !strcmp(probe->service, service->name))
+            probes += (double)(s->horizon - from) / (double)probe->every;
+    }
+    if (from < s->horizon && p->success > 0 && p->success < 1 && probes * (1 - p->success) < 1)
+        diags_error(
+            diags, check_place(s, "services", service->name, "during_fault", "success", NULL),
+            "%s is probed at most %.0f times from the first fault to the horizon: that cannot "
+            "tell %g %% from less; probe more often, or watch longer",
+            service->name, probes, 100 * p->success);
 }
 
 static void check_expectation(const struct scenario *s, const struct service *service,
@@ -209,6 +250,8 @@ static void check_service(const struct scenario *s, const struct service *servic
                     probes == 1 ? "probe" : "probes", (int)service->down_at_least);
     check_target(s, service, "rto", service->rto, resolution, diags);
     check_target(s, service, "max_downtime", service->max_downtime, resolution, diags);
+    if (service->during_fault)
+        check_during_fault(s, service, diags);
     if (service->detect) {
         check_target(s, service, "detect_within", service->detect->within, resolution, diags);
         check_detection(s, service, "detect_within", diags);

@@ -101,6 +101,47 @@ static const struct record down_when_record = {
     .variant_place_offset = NOWHERE,
 };
 
+static const struct field during_fault_fields[] = {
+    {.key = "success",
+     .type = FIELD_PERCENT,
+     .offset = offsetof(struct during_fault, success),
+     .help = "Share of its probes' answers that are good, at least.",
+     .example = "99%"},
+    {.key = "p50",
+     .type = FIELD_DURATION,
+     .min = NSEC_USEC,
+     .max = DAY,
+     .offset = offsetof(struct during_fault, p50),
+     .help = "Half of the answers come within this time, counted from when they were due.",
+     .example = "50ms"},
+    {.key = "p95",
+     .type = FIELD_DURATION,
+     .min = NSEC_USEC,
+     .max = DAY,
+     .offset = offsetof(struct during_fault, p95),
+     .help = "95 % of the answers do.",
+     .example = "300ms"},
+    {.key = "p99",
+     .type = FIELD_DURATION,
+     .min = NSEC_USEC,
+     .max = DAY,
+     .offset = offsetof(struct during_fault, p99),
+     .help = "99 % of the answers do.",
+     .example = "1s"},
+    {0},
+};
+static const struct record during_fault_record = {
+    .name = "promise during a fault",
+    .summary =
+        "What the service keeps promising while a fault is in force: that it stays available.",
+    .size = sizeof(struct during_fault),
+    .fields = during_fault_fields,
+    .shorthand = "success",
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+
 static const struct field service_fields[] = {
     {.key = "tier",
      .type = FIELD_INTEGER,
@@ -142,6 +183,14 @@ static const struct field service_fields[] = {
      .offset = offsetof(struct service, detect),
      .help = "How soon an alarm must notice.",
      .example = "3s"},
+    {.key = "during_fault",
+     .type = FIELD_OBJECT,
+     .record = &during_fault_record,
+     .offset = offsetof(struct service, during_fault),
+     .help =
+         "What it keeps promising while a fault is in force: share of good answers, quantiles of "
+         "latency.",
+     .example = "{success: 99%, p95: 300ms}"},
     {.key = "max_downtime",
      .type = FIELD_DURATION,
      .min = NSEC_MSEC,

@@ -29,6 +29,11 @@ struct detect {
     int clock;      /* CLOCK_IMPACT or CLOCK_FAULT */
 };
 
+struct during_fault {   /* what a service keeps promising while a fault is in force */
+    double success;     /* share of good answers, at least; 0: not promised */
+    nsec p50, p95, p99; /* quantiles of latency, at most; NSEC_UNSET: not promised */
+};
+
 struct down_when {    /* as written; struct service has it resolved */
     int probes;       /* 0 any, 1 all */
     int64_t at_least; /* 0: not given */
@@ -42,6 +47,7 @@ struct service {
     nsec rto, rpo, max_downtime, mtpd; /* NSEC_UNSET: no such promise */
     int rto_clock;                     /* enum rto_clock */
     struct detect *detect;             /* NULL: no such promise */
+    struct during_fault *during_fault; /* NULL: no such promise */
     struct objects needs;              /* struct need */
     int64_t down_at_least; /* probes that must be down: 1 = any; resolved from down_when */
     char *down_when;       /* "any", "all" or a number as text */

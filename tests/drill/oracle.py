@@ -84,6 +84,10 @@ class Scenario:
                                       "by": listed(detect.get("by")),
                                       "clock": detect.get("clock", "impact")}
             probes = [p for p in self.probes.values() if p["service"] == name]
+            during = s.get("during_fault") or {}
+            during = during if isinstance(during, dict) else {"success": during}
+            s["during"] = {k: percent(v) if k == "success" else duration(v)
+                           for k, v in during.items()}
             when = s.get("down_when", "any")
             s["least"] = (1 if when == "any" else len(probes) if when == "all"
                           else when["at_least"])
@@ -336,6 +340,56 @@ def surely_down(parts, least, until):
                if sum(lo <= a and hi >= b for lo, hi in spans) >= least)
 
 
+# ---- what is kept while a fault is in force ----
+
+QUANTILES = {"p50": Fraction(50, 100), "p95": Fraction(95, 100), "p99": Fraction(99, 100)}
+ANSWERS = {"status", "body", "header", "slow", "exit"}
+
+
+def kept(trial, probes, since):
+    """probes: [(name, probe, spans in which nothing is known)]."""
+    windows = [(f["start"][0], min(f["end"][0] if f["end"] else INF, trial.watched))
+               for f in trial.faults if f["ok"]]
+    good = bad = 0
+    unknown, fast, slow = 0, [], []
+    for name, probe, blind_spans in probes:
+        for e in trial.of("probe", probe=name):
+            if e["start"] < since or not any(lo <= e["start"] < hi for lo, hi in windows):
+                continue
+            lost = (e.get("unknown", False) or e["start"] - e["sched"] > probe["every"]
+                    or any(e["start"] <= hi and e["end"] >= lo for lo, hi in blind_spans))
+            if lost and not e["ok"]:
+                unknown += 1
+                continue
+            good, bad = good + e["ok"], bad + (not e["ok"])
+            late = e.get("why") == "timeout" and not e["ok"]
+            if e["ok"] or late or e.get("why") in ANSWERS:
+                fast.append(e["end"] - e["start"])
+                slow.append(INF if late else e["end"] - min(e["sched"], e["start"]))
+    n = good + bad + unknown
+    k = {"n": n, "good": good, "bad": bad, "unknown": unknown, "answers": len(fast),
+         "success": (Fraction(good, n), Fraction(good + unknown, n)) if n else (Fraction(0), 1)}
+    # Unknown ones are once the fastest, once the slowest.
+    at_least, at_most = sorted([0] * unknown + fast), sorted(slow + [INF] * unknown)
+    for word, q in QUANTILES.items():
+        rank = math.ceil(q * len(at_least))
+        k[word] = (at_least[rank - 1], at_most[rank - 1]) if fast else None
+    return k
+
+
+def judge_kept(trial, service, s):
+    for word, promised in service["during"].items():
+        k = s.kept
+        if word == "success":
+            lo, hi = k["success"]
+            told = k["n"] * (1 - promised) >= 1 if promised < 1 else k["n"] > 0
+            got = ("missed" if hi < promised else "within" if lo >= promised and told else "open")
+            kind = "success"
+        else:
+            got, kind = share(k[word], promised), "latency_" + word
+        s.shares[kind] = "open" if got == "within" and trial.aborted else got
+
+
 class Seen:
     """One service in one trial."""
 
@@ -348,12 +402,13 @@ def measure(trial, scenario, name):
     since = -INF if trial.armed is None else trial.armed - scenario.settle
     s.blips = s.unknown = 0
     s.resolution = 0
-    by_probe = {}
+    by_probe, probes = {}, []
     for probe_name, probe in scenario.probes.items():
         if probe["service"] != name:
             continue
-        answers = known_answers(trial.lines, probe, probe_name, since,
-                                blind(trial, scenario, probe["host"], since))
+        unseen = blind(trial, scenario, probe["host"], since)
+        answers = known_answers(trial.lines, probe, probe_name, since, unseen)
+        probes.append((probe_name, probe, unseen))
         runs, blips = outages(answers, probe, begin)
         by_probe[probe_name] = runs
         s.blips += blips
@@ -361,6 +416,7 @@ def measure(trial, scenario, name):
         s.resolution = max(s.resolution, resolution(
             answers, probe, trial.armed if begin is None else begin, watched))
     s.probed = bool(by_probe)
+    s.kept = kept(trial, probes, since)
     s.watched = 0 if trial.armed is None else watched - (trial.armed if begin is None else begin)
     periods, doubtful = service_down([o for runs in by_probe.values() for o in runs], least)
     s.blips += doubtful
@@ -625,13 +681,15 @@ def judge_trial(trial, scenario, name, s):
                           "affected": "within" if hit else "open",
                           "either": "not_applicable"}[service["expect"]]
     s.shares["no_outage"] = "missed" if hit else "open" if aborted else "within"
+    judge_kept(trial, service, s)
     s.shares["no_alarm"] = (
         "missed" if any(a["false"] for a in s.alarms.values())
         else "open" if aborted or any(e[3] for a in s.alarms.values() for e in a["events"])
         else "within")
 
 
-KINDS = ("rto", "detect", "max_downtime", "expect", "no_outage", "no_alarm", "rpo")
+KINDS = ("rto", "detect", "max_downtime", "expect", "no_outage", "no_alarm", "rpo", "success",
+         "latency_p50", "latency_p95", "latency_p99")
 
 
 def why_void(trial, scenario):
@@ -688,6 +746,9 @@ def objectives_of(scenario):
                 yield name, kind, s["probed"]
         if name in scenario.expect_named and s["expect"] != "either":
             yield name, "expect", s["probed"]
+        for word in ("success", *QUANTILES):
+            if word in s["during"]:
+                yield name, word if word == "success" else "latency_" + word, s["probed"]
         if "rpo" in s:
             yield name, "rpo", False
 

@@ -92,6 +92,13 @@ class World:
             s["counts_as_restored"] = "heal"
         if r.random() < 0.1:
             s["rpo"] = "0s"
+        if r.random() < 0.4:
+            promised = {"success": r.choice(["50%", "80%", "90%", "95%", "100%"])}
+            for word, some in (("p50", ["5ms", "50ms"]), ("p95", ["60ms", "400ms"]),
+                               ("p99", ["400ms", "2s"])):
+                if r.random() < 0.5:
+                    promised[word] = r.choice(some)
+            s["during_fault"] = "{" + ", ".join("%s: %s" % kv for kv in promised.items()) + "}"
         return s
 
     def probe(self, service):

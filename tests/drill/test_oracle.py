@@ -110,6 +110,18 @@ class Comparison:
             self.service(where + name + ", ", a["services"][name], s,
                          {k for n, k in declared if n == name})
 
+    def kept(self, where, a, s):
+        if s.outcome == "void" or not s.kept["n"]:
+            self.same(where, a, None)
+            return
+        for key in ("good", "bad", "unknown", "answers"):
+            self.same(where + key, a[key], s.kept[key])
+        self.same(where + "probes", a["probes"], s.kept["n"])
+        for got, want in zip(a["success"], s.kept["success"]):
+            self.number(where + "success", got, want)
+        for word in oracle.QUANTILES:
+            self.span(where + word, a["latency_s"][word], s.kept[word])
+
     def service(self, where, a, s, kinds):
         self.same(where + "outcome", a["outcome"], s.outcome if s.probed else None)
         self.same(where + "flaps", a["flaps"], s.flaps)
@@ -121,6 +133,7 @@ class Comparison:
         for kind, got in a["verdicts"].items():
             self.same(where + "verdict " + kind, got,
                       s.shares[kind] if kind in kinds and kind != "rpo" else "not_applicable")
+        self.kept(where + "during the fault, ", a["during_fault"], s)
         for key, want in (("ttd_s", s.ttd), ("ttr_s", s.ttr), ("down_s", s.down)):
             self.span(where + key, a[key], want)
         for clock, want in s.clocks.items():
