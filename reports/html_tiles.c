@@ -174,6 +174,8 @@ static void tile(const struct result *r, const struct objective *o, struct buf *
         html_big(span, &big, &rest);
     else if (timed && s && s->detection == DETECTION_MASKED && o->kind == OBJECTIVE_DETECT)
         buf_adds(&big, "masked");
+    else if (o->kind == OBJECTIVE_SUCCESS && s && s->outcome != OUTCOME_VOID)
+        sentence_success(&s->kept, &big);
     else if (timed)
         buf_adds(&big, "–");
     else {

@@ -392,8 +392,7 @@ static void count_sentence(const struct objective *o, struct buf *out)
     }
 }
 
-/* "97.5 %", "between 97.5 and 98.2 %"; a share is rounded down, so that less than all is never "100 %". */
-static void success_text(const struct kept *k, struct buf *out)
+void sentence_success(const struct kept *k, struct buf *out)
 {
     double lo = sentence_percent_down(k->success[0]), hi = sentence_percent_down(k->success[1]);
     if (k->good + k->bad + k->unknown == 0)
@@ -410,7 +409,7 @@ static void kept_sentence(const struct result *r, const struct objective *o, con
     const struct kept *k = &s->kept;
     size_t probes = k->good + k->bad + k->unknown;
     if (o->kind == OBJECTIVE_SUCCESS) {
-        success_text(k, out);
+        sentence_success(k, out);
         buf_printf(out, " of %zu %s of %s were answered well while a fault was in force", probes,
                    plural(probes, "probe", "probes"), o->service->name);
     } else if (k->answers == 0) {

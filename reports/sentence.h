@@ -26,6 +26,9 @@ void sentence_promise(const struct objective *o, struct buf *out);
 void sentence_objective(const struct result *r, const struct objective *o, struct buf *out);
 /* A share as a percentage to one place, rounded down: for lower bounds. */
 double sentence_percent_down(double share);
+/* "97.5 %", "between 97.5 and 98.2 %", "nothing is known"; rounded down, so that less than all is never
+ * "100 %". Appends. */
+void sentence_success(const struct kept *k, struct buf *out);
 /* What the number of trials shows. */
 void sentence_reliability(const struct result *r, const struct objective *o, struct buf *out);
 /* Whether everything was undone. */

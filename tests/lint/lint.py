@@ -31,6 +31,7 @@ MAY = {
     "sim/proxy",
     "scenarios": "sim/base sim/model sim/attach sim/watch injectors",
     "reports": "sim/base sim/loop sim/model sim/judge sim/record scenarios",
+    "sim/forecast": "sim/base sim/model sim/judge",
     "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/impair sim/attach "
     "sim/lab sim/http sim/watch injectors scenarios",
     "sim/cli": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/attach sim/lab "
