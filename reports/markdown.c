@@ -57,7 +57,13 @@ static void objectives(const struct result *r, struct buf *out)
         cell(buf_text(&text), out);
         const struct trial *worst = result_worst_trial(r, o);
         const struct service_seen *s = worst ? result_seen(r, worst, o->service) : NULL;
-        span_cell(s && !o->unmeasured ? result_judged_span(o, s) : SPAN_UNSET, out);
+        if (s && o->kind == OBJECTIVE_SUCCESS && s->outcome != OUTCOME_VOID) {
+            AUTO_BUF kept = BUF_INIT;
+            sentence_success(&s->kept, &kept);
+            cell(buf_text(&kept), out);
+        } else {
+            span_cell(s && !o->unmeasured ? result_judged_span(o, s) : SPAN_UNSET, out);
+        }
         buf_printf(out, " %zu of %zu |", o->within, o->planned);
         cell(sentence_verdict(o->verdict), out);
         buf_addc(out, '\n');

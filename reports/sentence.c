@@ -191,12 +191,12 @@ void sentence_promise(const struct objective *o, struct buf *out)
         buf_printf(out, "at most %s of data lost", target);
         break;
     case OBJECTIVE_SUCCESS:
-        buf_printf(out, "%g %% of answers good while a fault is in force", 100 * o->target_share);
+        buf_printf(out, "%g %% good during faults", 100 * o->target_share);
         break;
     case OBJECTIVE_LATENCY_P50:
     case OBJECTIVE_LATENCY_P95:
     case OBJECTIVE_LATENCY_P99:
-        buf_printf(out, "%g %% of answers within %s while a fault is in force",
+        buf_printf(out, "%g %% within %s during faults",
                    100 * kept_quantiles[o->kind - OBJECTIVE_LATENCY_P50], target);
         break;
     }

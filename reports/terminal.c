@@ -75,6 +75,8 @@ static void cells_of(const struct result *r, const struct objective *o, struct b
     struct span span = s && !o->unmeasured ? result_judged_span(o, s) : SPAN_UNSET;
     if (span_is_set(span))
         sentence_span(span, &cells[WORST]);
+    else if (s && o->kind == OBJECTIVE_SUCCESS && s->outcome != OUTCOME_VOID)
+        sentence_success(&s->kept, &cells[WORST]);
     else
         buf_adds(&cells[WORST], "–");
     buf_printf(&cells[WITHIN], "%zu of %zu", o->within, o->planned);
