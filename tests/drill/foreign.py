@@ -258,23 +258,36 @@ class Pair:
             run("ip", "netns", "del", n, ok=False)
 
 
-# As podman's network (CNI's bridge and portmap) writes them, through iptables-nft.
+# As CNI's plugins bridge, portmap and firewall (1.1.1, Debian 12) write them for podman through iptables-nft,
+# for a container at 10.88.0.5 with a port of its host; read with iptables-save, its long names shortened.
 CONTAINER_RULES = """
-*nat
-:CNI-POD - [0:0]
-:CNI-HOSTPORT-DNAT - [0:0]
--A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
--A CNI-HOSTPORT-DNAT -p tcp -m tcp --dport 8081 -j DNAT --to-destination 10.88.0.5:8080
--A POSTROUTING -s 10.88.0.5/32 -m comment --comment "name: podman" -j CNI-POD
--A CNI-POD -d 10.88.0.0/16 -j ACCEPT
--A CNI-POD ! -d 224.0.0.0/4 -j MASQUERADE
-COMMIT
 *filter
-:FORWARD DROP [0:0]
+:FORWARD ACCEPT [0:0]
+:CNI-ADMIN - [0:0]
 :CNI-FORWARD - [0:0]
 -A FORWARD -m comment --comment "CNI firewall plugin rules" -j CNI-FORWARD
--A CNI-FORWARD -d 10.88.0.5/32 -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT
+-A CNI-FORWARD -m comment --comment "CNI firewall plugin admin overrides" -j CNI-ADMIN
+-A CNI-FORWARD -d 10.88.0.5/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A CNI-FORWARD -s 10.88.0.5/32 -j ACCEPT
+COMMIT
+*nat
+:CNI-51d659b1 - [0:0]
+:CNI-DN-51d659b1 - [0:0]
+:CNI-HOSTPORT-DNAT - [0:0]
+:CNI-HOSTPORT-MASQ - [0:0]
+:CNI-HOSTPORT-SETMARK - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+-A OUTPUT -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT
+-A POSTROUTING -m comment --comment "CNI portfwd requiring masquerade" -j CNI-HOSTPORT-MASQ
+-A POSTROUTING -s 10.88.0.5/32 -m comment --comment "name: \\"podman\\" id: \\"abc\\"" -j CNI-51d659b1
+-A CNI-51d659b1 -d 10.88.0.0/16 -m comment --comment "name: \\"podman\\" id: \\"abc\\"" -j ACCEPT
+-A CNI-51d659b1 ! -d 224.0.0.0/4 -m comment --comment "name: \\"podman\\" id: \\"abc\\"" -j MASQUERADE
+-A CNI-DN-51d659b1 -s 10.88.0.0/16 -p tcp -m tcp --dport 8081 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-51d659b1 -s 127.0.0.1/32 -p tcp -m tcp --dport 8081 -j CNI-HOSTPORT-SETMARK
+-A CNI-DN-51d659b1 -p tcp -m tcp --dport 8081 -j DNAT --to-destination 10.88.0.5:8080
+-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \\"podman\\" id: \\"abc\\"" -m multiport --dports 8081 -j CNI-DN-51d659b1
+-A CNI-HOSTPORT-MASQ -m mark --mark 0x2000/0x2000 -j MASQUERADE
+-A CNI-HOSTPORT-SETMARK -m comment --comment "CNI portfwd masquerade mark" -j MARK --set-xmark 0x2000/0x2000
 COMMIT
 """
 
@@ -300,14 +313,16 @@ class Container:
                     f.write("0")
         run("ip", "-n", e, "link", "add", "veth77", "type", "veth", "peer", "name", "eth0", "netns",
             self.name)
-        batch("ip", e, "link add cni0 type bridge", "address add 10.88.0.1/16 dev cni0",
-              "link set veth77 master cni0", "link set veth77 up", "link set cni0 up")
+        batch("ip", e, "link add cni-podman0 type bridge", "address add 10.88.0.1/16 dev cni-podman0",
+              "link set veth77 master cni-podman0", "link set veth77 type bridge_slave hairpin on",
+              "link set veth77 up", "link set cni-podman0 up")
         batch("ip", self.name, "link set lo up", "address add 10.88.0.5/16 dev eth0",
               "link set eth0 up", "route add default via 10.88.0.1")
         run("ip", "-n", self.pair.far, "address", "add", "10.99.0.3/24", "dev", "e0")
         with Inside(e):
-            with open("/proc/sys/net/ipv4/ip_forward", "w") as f:
-                f.write("1")
+            for key in ("ip_forward", "conf/cni-podman0/route_localnet"):
+                with open("/proc/sys/net/ipv4/" + key, "w") as f:
+                    f.write("1")
             subprocess.run(["iptables-nft-restore", "--noflush"], input=CONTAINER_RULES, text=True,
                            check=True)
         for n in (self.name, self.pair.far):
