@@ -129,6 +129,10 @@ LOOK = """
   - {id: look, at: 100ms, run: {host: worker, command: "readlink /proc/self/ns/net; cat /proc/self/cgroup"}}"""
 DOWN = """
   - {id: down, at: 200ms, %sshutdown: {host: worker}}"""
+FROZEN = """
+  - {id: frozen, at: 200ms, for: 800ms, freeze: {host: worker}}"""
+KILLED = """
+  - {id: killed, at: 200ms, kill: {host: worker, expect: 2}}"""
 AGAIN = """
   - {id: again, at: 200ms, restart: {host: worker}}"""
 
@@ -161,6 +165,34 @@ class Host(Systemd):
                 self.assertEqual(d.code, 3, d.explain())
                 self.assertIn(words, d.stderr)
                 self.assertFalse(os.path.exists(d.out))
+
+
+class Processes(Systemd):
+    """Its processes, beside systemd: it takes what it sees as the unit's own doing."""
+
+    def test_all_of_it_stands_still_and_goes_on(self):
+        """SHOWS freeze: unit: applied verified undone"""
+        self.unit("worker.service")
+        before = self.shown("worker.service", "MainPID", "InvocationID")
+        d = self.drill(self.scene(FROZEN), "--yes").run()
+        verify, = d.events("verify") or self.fail(d.explain())
+        self.assertTrue(verify["ok"], d.explain())
+        self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+        self.assertEqual(self.shown("worker.service", "MainPID", "InvocationID"), before)
+        with open("/sys/fs/cgroup/system.slice/worker.service/cgroup.events") as f:
+            self.assertIn("frozen 0", f.read())
+        self.assertEqual(journals(), [])
+
+    def test_systemd_starts_again_what_was_killed(self):
+        """SHOWS kill: unit: applied verified"""
+        self.unit("worker.service", more="Restart=always\nRestartSec=300ms")
+        before = self.shown("worker.service", "InvocationID")
+        d = self.drill(self.scene(KILLED), "--yes").run()
+        verify, = d.events("verify") or self.fail(d.explain())
+        self.assertTrue(verify["ok"], d.explain())
+        self.assertNotEqual(self.shown("worker.service", "InvocationID"), before)
+        self.assertEqual(self.shown("worker.service", "ActiveState"), {"ActiveState": "active"})
+        self.assertEqual(journals(), [])
 
 
 class Power(Systemd):
