@@ -1,3 +1,4 @@
+#!/bin/sh
 # worker.sh NAME: takes the lease when it is free, and does jobs as long as it believes to hold it. The
 # lease is renewed after every tenth job; in between nobody is asked.
 store=10.20.0.5

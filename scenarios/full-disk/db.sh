@@ -1,3 +1,4 @@
+#!/bin/sh
 # db.sh: a file system of 256 MB, in it a database, its log of changes (WAL) and a file that was set aside.
 #
 # PostgreSQL refuses to run as root, and without root there may be no other user here: so it gets a user
