@@ -161,7 +161,7 @@ static void alarm_words(const struct alarm_seen *a, struct buf *out)
 
 static void alarms_of_trials(const struct result *r, struct buf *out)
 {
-    buf_adds(out, "\n| trial | service | alarm | role | rang after the failure | resolved at | |\n"
+    buf_adds(out, "\n| trial | alarm | role | service | rang after the failure | resolved at | |\n"
                   "|---|---|---|---|---|---|---|\n");
     size_t rows = 0;
     for (size_t i = 0; i < r->trials_n; i++) {
@@ -174,9 +174,9 @@ static void alarms_of_trials(const struct result *r, struct buf *out)
                     rows++ >= ROWS_MAX)
                     continue;
                 buf_printf(out, "| %" PRId64 " |", t->n);
-                cell(a->alarm->service, out);
                 cell(a->alarm->name, out);
                 cell(role_words[a->alarm->role], out);
+                cell(a->alarm->service, out);
                 span_cell(a->ttd, out);
                 if (span_is_set(a->resolved) && nsec_is_set(t->zero))
                     buf_printf(&words, "%.3f s", (double)(a->resolved.hi - t->zero) / 1e9);

@@ -72,9 +72,10 @@ static bool herald_send(struct herald *h, const json_t *message)
            send(h->sock, text.text, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)text.len;
 }
 
-static void herald_tell(struct herald *h, enum notice_moment moment, size_t n, json_t *values)
+/* `given` is taken. */
+static void herald_tell(struct herald *h, enum notice_moment moment, size_t n, json_t *given)
 {
-    AUTO_JSON *owned = values;
+    AUTO_JSON *values = given;
     char iso[NSEC_TEXT_MAX];
     if (!n)
         return;
@@ -175,10 +176,9 @@ static int herald_await_ready(struct herald *h, struct err *err)
     struct timeval within = {.tv_sec = READY_WITHIN / NSEC_SEC};
     setsockopt(h->sock, SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within);
     ssize_t n = recv(h->sock, text, sizeof text, 0);
-    json_t *m = NULL;
+    AUTO_JSON *m = NULL;
     if (n <= 0 || jsonx_parse(text, (size_t)n, "herald", &m, NULL) < 0)
         return err_set(err, ECHILD, "hooks: the process that tells others did not start");
-    AUTO_JSON *owned = m;
     if (jsonx_bool(m, "ready", false))
         return 0;
     return err_set(err, (int)jsonx_int(m, "code", EINVAL), "hooks: %s",
