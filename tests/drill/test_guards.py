@@ -1,0 +1,325 @@
+"""Guard rails: what is forbidden is refused before anything is touched, with the sentence that says what
+to do; and what is left out of cuts and impairments is left out.
+
+The operator is this test: it holds connections inside the namespace that is the target, as a shell over
+ssh would, and the program descends from it.
+"""
+import fcntl
+import os
+import shutil
+import socket
+import tempfile
+import unittest
+
+import foreign
+import harness
+from foreign import Inside, Pair, echo, journals, round_trip, run
+from halt import Halt
+from harness import Drill, wait_until
+
+SCENE = """
+blackstart: 1
+name: edge
+services:
+  web: {rto: 300ms}
+hosts:
+  edge: %(edge)s
+  far: {netns: %(far)s}
+%(more)sprobes:
+  web: {service: web, host: far, tcp: "10.99.0.1:8080", every: 25ms, timeout: 60ms, stable: 200ms}
+script:
+%(script)s
+settle: 100ms
+horizon: %(horizon)s
+%(tail)s
+"""
+CUT = "partition: {host: edge, peers: [%s]%s}"
+SLOW = "network: {host: edge, device: %s, %sdelay: 30ms, engine: user}"
+LINK = "link: {host: edge, device: %s, down: true}"
+WEBS = "".join("  w%d: {lab: {address: 10.77.0.%d/24}}\n" % (i, i) for i in (1, 2, 3))
+GROUP = WEBS + "groups:\n  web: {hosts: [w1, w2, w3], at_most: %s}\n"
+NOT_ALLOWED, USAGE, HERE = 2, 2, 3
+
+
+class World(unittest.TestCase):
+    """e0 has the default route; d0 is another device, with addresses of its own."""
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pair = Pair("g%d" % os.getpid())
+        cls.addClassCleanup(cls.pair.end)
+        for argv in ("link add d0 type veth peer name d1", "address add 10.98.0.1/24 dev d0",
+                     "link set d0 up", "link set d1 up"):
+            run("ip", "-n", cls.pair.edge, *argv.split())
+        run("ip", "-n", cls.pair.far, "address", "add", "10.99.0.3/24", "dev", "e0")
+        cls.far = echo(cls.pair.far)
+        cls.addClassCleanup(cls.end_far)
+        with Inside(cls.pair.edge):
+            cls.operator = socket.create_connection(("10.99.0.2", 8080), timeout=5)
+        cls.addClassCleanup(cls.operator.close)
+        wait_until(lambda: "tentative" not in run("ip", "-n", cls.pair.edge, "address"))
+        cls.pair.before = cls.pair.state()
+
+    @classmethod
+    def end_far(cls):
+        cls.far.kill()
+        cls.far.wait()
+        cls.far.stdout.close()
+
+    def scene(self, script, edge=None, more="", tail="", horizon="1s"):
+        """script: an action, or whole steps."""
+        lines = [s if s.startswith("  - ") else "  - {id: it, at: 200ms, for: 300ms, %s}" % s
+                 for s in ([script] if isinstance(script, str) else script)]
+        return SCENE % {"edge": edge or "{netns: %s, allow: true}" % self.pair.edge,
+                        "far": self.pair.far, "script": "\n".join(lines), "more": more,
+                        "tail": tail, "horizon": horizon}
+
+    def as_before(self):
+        wait_until(lambda: not self.pair.differences(), timeout=5)
+        self.assertEqual(self.pair.differences(), {})
+        self.assertTrue(self.pair.connection_lives())
+        self.assertEqual(journals(), [])
+
+    def refused(self, name, words, script, code=HERE, options=("--yes",), user=None, **scene):
+        with self.subTest(name):
+            d = Drill(self.scene(script, **scene), *options, user=user)
+            self.addCleanup(d.remove)
+            d.run()
+            self.assertEqual(d.code, code, d.explain())
+            for w in [words] if isinstance(words, str) else words:
+                self.assertIn(w, d.stderr)
+            self.assertFalse(os.path.exists(d.out), "it had begun")
+            type(self).attempts = getattr(type(self), "attempts", 0) + 1
+
+
+class Forbidden(World):
+    @classmethod
+    def tearDownClass(cls):
+        print("# %d attempts" % cls.attempts)
+
+    def test_what_was_not_agreed_to(self):
+        e = self.pair.edge
+        step = LINK % "d0"
+        self.refused("no allow", "allow: true", step, NOT_ALLOWED, edge="{netns: %s}" % e)
+        self.refused("allow: false", "allow: true", step, NOT_ALLOWED,
+                     edge="{netns: %s, allow: false}" % e)
+        self.refused("no allow, cut", "allow: true", CUT % ("10.99.0.3", ""), NOT_ALLOWED,
+                     edge="{netns: %s}" % e)
+        self.refused("no allow, network", "allow: true", SLOW % ("d0", ""), NOT_ALLOWED,
+                     edge="{netns: %s}" % e)
+        self.refused("no --yes", "--yes", step, USAGE, options=())
+        self.refused("no --yes for a command", "--yes",
+                     "  - {at: 100ms, run: {host: edge, command: 'true'}}", USAGE, options=())
+        self.refused("by somebody who is not root", "needs root", step, user=65534)
+        self.as_before()
+
+    def test_production(self):
+        e = self.pair.edge
+        self.refused("production: true", "is marked as production (line", LINK % "d0", NOT_ALLOWED,
+                     edge="{netns: %s, allow: true, production: true}" % e)
+        self.refused("production: true, a command", "no step may touch it",
+                     "  - {at: 100ms, run: {host: edge, command: 'true'}}", NOT_ALLOWED,
+                     edge="{netns: %s, allow: true, production: true}" % e)
+        self.refused("production: true in the lab", "serve nobody", LINK % "d0", NOT_ALLOWED,
+                     more="  w1: {lab: {address: 10.77.0.1/24}, production: true}\n")
+        with EtcOfOurOwn() as etc:
+            etc.write("blackstart/production", "")
+            for name, step in (("link", LINK % "d0"), ("cut", CUT % ("10.99.0.3", "")),
+                               ("network", SLOW % ("d0", "")),
+                               ("run", "  - {at: 100ms, run: {host: edge, command: 'true'}}")):
+                self.refused("the machine is marked, " + name,
+                             ["marked as production (/etc/blackstart/production)", "rehearse on"], step)
+            plan = Drill(self.scene(LINK % "d0"), command="plan").run()
+            self.addCleanup(plan.remove)
+            self.assertEqual(plan.code, HERE)
+            self.assertIn("marked as production", plan.stderr)
+        self.as_before()
+
+    def test_the_default_route(self):
+        for name, step in (("down", LINK % "e0"),
+                           ("flapping", "link: {host: edge, device: e0, flap: {down: 10ms, up: 10ms}}")):
+            # That it is how we are connected is said first, so it is looked at where we are not.
+            self.refused("default route, " + name, ["is how you are connected", "another device"], step)
+        for name, step in (("everything", SLOW % ("e0", "")),
+                           ("0.0.0.0/0", SLOW % ("e0", "to: 0.0.0.0/0, ")),
+                           ("::/0", SLOW % ("e0", "to: '::/0', ")),
+                           ("halves of the world", SLOW % ("e0", "to: [0.0.0.0/1, 128.0.0.0/1], ")),
+                           ("one among others", SLOW % ("e0", "to: [10.99.0.3, 0.0.0.0/0], ")),
+                           ("of tcp", SLOW % ("e0", "protocol: tcp, "))):
+            self.refused("default route, " + name, "add 'to: [ADDRESSES]'", step)
+        for peers in ("0.0.0.0/0", "'::/0'", "0.0.0.0/1", "10.99.0.3, '8000::/1'"):
+            self.refused("cut from " + peers, "name the addresses or prefixes that matter",
+                         CUT % (peers, ""))
+        self.as_before()
+
+    def test_the_operator(self):
+        started = "which started us"
+        for extra in ("", ", kind: reject", ", direction: forward", ", port: 8080",
+                      ", packets: new-connections"):
+            self.refused("cut" + extra, [started, "always exempt"], CUT % ("10.99.0.2", extra))
+        self.refused("cut among others", started, CUT % ("10.99.0.3, 10.99.0.2", ""))
+        self.refused("slow", [started, "name others"], SLOW % ("e0", "to: 10.99.0.2, "))
+        self.refused("reset", started,
+                     "  - {at: 100ms, sockets: {host: edge, peer: 10.99.0.2, own_port: 8080}}")
+        self.refused("address", "the address at which you are connected",
+                     "address: {host: edge, address: 10.99.0.1}")
+        self.refused("route", "is how you are connected", "route: {host: edge, to: 10.99.0.0/24}")
+        self.as_before()
+
+    def test_resolvers_and_loopback(self):
+        with EtcOfOurOwn() as etc:
+            etc.write("netns/%s/resolv.conf" % self.pair.edge, "nameserver 10.99.0.53\n")
+            etc.write("resolv.conf", "nameserver 10.99.0.54\nnameserver fd99::54\n")
+            for peer, file in (("10.99.0.53", "/etc/netns/%s/" % self.pair.edge),
+                               ("10.99.0.54", "/etc/resolv.conf"), ("'fd99::54'", "/etc/resolv.conf")):
+                self.refused("resolver " + peer, ["is a resolver (%s" % file, "name others"],
+                             CUT % (peer, ""))
+            self.refused("slow resolver", "is a resolver", SLOW % ("e0", "to: 10.99.0.53, "))
+            plan = Drill(self.scene(CUT % ("10.99.0.0/24", "")), command="plan").run()
+            self.addCleanup(plan.remove)
+            self.assertEqual(plan.code, 0, plan.explain())
+            for w in ("the loopback", "10.99.0.53, a resolver", "10.99.0.2, the other end of a "
+                      "connection of python3"):
+                self.assertIn("left out of every cut and impairment: " + w, plan.stdout)
+        for peer in ("127.0.0.1", "127.0.0.0/8", "'::1'"):
+            self.refused("loopback " + peer, "the loopback, which is always exempt",
+                         CUT % (peer, ""))
+        self.refused("the device lo", "always exempt", LINK % "lo", NOT_ALLOWED)
+        self.refused("slow lo", "always exempt", SLOW % ("lo", ""), NOT_ALLOWED)
+        self.refused("here: lo", "the loopback is always exempt", LINK % "lo", NOT_ALLOWED,
+                     edge="{here: lo, allow: true}")
+        self.as_before()
+
+    def test_too_large_a_share(self):
+        one = "  - {id: a, at: 200ms, for: 500ms, link: {host: %s, down: true}}"
+        two = "\n  - {id: b, at: 400ms, for: 100ms, link: {host: %s, down: true}}"
+        words = ["hosts of the group web at a time", "let one fault end"]
+        for name, share, script in (
+                ("two at a time", "50%", one % "w1" + two % "w2"),
+                ("drawn", "50%", one % "{any: 1, group: web}" + two % "{any: 1, of: [w1, w2]}"),
+                ("two at once", "50%", one % "{any: 2, group: web}"),
+                ("a partition", "50%",
+                 "  - {at: 200ms, for: 100ms, partition: {isolate: [w1, w2]}}"),
+                ("not undone", "34%", "  - {at: 100ms, kill: {host: w1, process: stampd}}" +
+                 two % "w2"),
+                ("by a condition, for itself", "34%",
+                 "  - {when: {operator: go}, link: {host: {any: 2, group: web}, down: true}}")):
+            self.refused(name, words, script, NOT_ALLOWED, more=GROUP % share)
+        self.refused("less than one", "is less than one", one % "w1", NOT_ALLOWED, more=GROUP % "20%")
+        self.refused("a group nobody knows", "there is no group 'wbe'",
+                     one % "{any: 1, group: wbe}", NOT_ALLOWED, more=GROUP % "50%")
+        self.as_before()
+
+    def test_too_long_a_run(self):
+        self.refused("longer than it may take", ["longer than the whole run may take (2s)", "fewer trials"],
+                     LINK % "d0", NOT_ALLOWED, tail="trials: 5\nmax_duration: 2s")
+        self.refused("no duration", "--max-duration", LINK % "d0", USAGE,
+                     options=("--yes", "--max-duration", "soon"))
+
+    def test_what_is_not_ours_to_touch(self):
+        self.refused("process 1's network", "cannot be a target", LINK % "d0",
+                     edge="{netns: /proc/1/ns/net, allow: true}")
+        self.refused("our own network", "cannot be a target", LINK % "d0",
+                     edge="{netns: /proc/self/ns/net, allow: true}")
+        stop = "  - {at: 100ms, stop: {host: edge}}"
+        self.refused("process 1", "must be at least 2", stop, NOT_ALLOWED,
+                     edge="{process: {pid: 1}, allow: true}")
+        self.refused("who started us", "cannot be a target: blackstart descends from it", stop,
+                     edge="{process: {pid: %d}, allow: true}" % os.getpid())
+        with open("/run/netns/" + self.pair.edge) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.refused("somebody holds it", "another drill holds", LINK % "d0")
+        self.as_before()
+
+
+class EtcOfOurOwn:
+    """A copy of /etc in its place, for this test alone: nothing is written into the machine's."""
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="blackstart-etc-")
+        for name in ("resolv.conf", "passwd", "group", "nsswitch.conf", "hosts", "ld.so.cache"):
+            if os.path.exists("/etc/" + name):
+                shutil.copy("/etc/" + name, self.folder)
+        foreign.mount(self.folder, "/etc", flags=foreign.MS_BIND)
+        return self
+
+    def write(self, name, text):
+        path = os.path.join("/etc", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+
+    def __exit__(self, *args):
+        foreign.unmount("/etc")
+        shutil.rmtree(self.folder)
+
+
+class LeftOut(World):
+    """The operator at 10.99.0.2 and somebody else at 10.99.0.3: a prefix holds them both."""
+
+    def setUp(self):
+        with Inside(self.pair.far):
+            self.other = socket.create_connection(("10.99.0.1", 8080), timeout=5,
+                                                  source_address=("10.99.0.3", 0))
+        self.addCleanup(self.other.close)
+
+    def during(self, script):
+        d = Drill(self.scene(script), "--yes").start()
+        self.addCleanup(d.remove)
+        halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
+        halt.at(lambda e, state: e["kind"] == "inject" and e["ok"])
+        return d, halt
+
+    def ended(self, d, halt):
+        halt.go()
+        d.finish()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.as_before()
+
+    def test_cut_prefixes_leave_him_out(self):
+        d, halt = self.during(CUT % ("10.99.0.0/24", ""))
+        self.assertLess(round_trip(self.operator), 0.05)
+        self.other.settimeout(0.3)
+        self.other.sendall(b"lost")
+        with self.assertRaises(TimeoutError):
+            self.other.recv(10)
+        self.ended(d, halt)
+
+    def test_impaired_prefixes_leave_him_out(self):
+        d, halt = self.during(SLOW % ("e0", "to: 10.99.0.0/24, "))
+        took = {"operator": sorted(round_trip(self.operator) for _ in range(5)),
+                "other": sorted(round_trip(self.other) for _ in range(5))}
+        self.assertGreaterEqual(took["other"][0], 0.030, took)
+        self.assertLess(took["operator"][2], 0.020, took)
+        self.ended(d, halt)
+
+
+class WhenItIsDue(World):
+    def test_a_share_is_judged_again(self):
+        script = ["  - {id: first, at: 100ms, link: {host: w1, down: true}}",
+                  "  - {id: second, when: {step: first}, after: 100ms, link: {host: w2, down: true}}"]
+        d = Drill(self.scene(script, edge="{netns: %s}" % self.pair.edge, more=GROUP % "50%")).run()
+        self.addCleanup(d.remove)
+        self.assertEqual(d.code, 5, d.explain())
+        stop, = d.events("stop")
+        self.assertEqual(stop["reason"], "guard-rail")
+        self.assertIn("step second: this step together with 'first' would have hit up to 2 of the 3",
+                      stop["detail"])
+        self.assertEqual([e["step"] for e in d.events("inject")], ["first"])
+        self.assertTrue(d.events("clean")[-1]["clean"])
+
+    def test_a_run_ends_when_it_must(self):
+        d = Drill(self.scene([], edge="{netns: %s}" % self.pair.edge, horizon="1500ms",
+                             tail="max_duration: 1700ms").replace("script:\n", "")).run()
+        self.addCleanup(d.remove)
+        self.assertEqual(d.code, 5, d.explain())
+        self.assertEqual(d.events("stop")[0]["reason"], "max-duration")
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        harness.skip(harness.NEEDS_ROOT)
+    harness.need_programs("ip", "tc", "nft")
+    foreign.own_mounts()
+    harness.main()
