@@ -746,11 +746,15 @@ void decode_record(struct decode *d, const struct record *r, const struct node *
 static const char *ref_what(enum field_ref ref)
 {
     static const char *const words[] = {
-        [REF_NONE] = "thing",      [REF_SERVICE] = "service",
-        [REF_NETWORK] = "network", [REF_HOST] = "host",
+        [REF_NONE] = "thing",
+        [REF_SERVICE] = "service",
+        [REF_NETWORK] = "network",
+        [REF_HOST] = "host",
         [REF_GROUP] = "group",
-        [REF_PROBE] = "probe",     [REF_ALARM] = "alarm",
-        [REF_STEP] = "step",       [REF_ROLE_OR_ALARM] = "alarm or role of alarms",
+        [REF_PROBE] = "probe",
+        [REF_ALARM] = "alarm",
+        [REF_STEP] = "step",
+        [REF_ROLE_OR_ALARM] = "alarm or role of alarms",
     };
     return words[ref];
 }

@@ -82,11 +82,9 @@ const char *listing_scalar(const struct field *f)
 static const char *ref_words(enum field_ref ref)
 {
     static const char *const words[] = {
-        [REF_NONE] = "name",       [REF_SERVICE] = "service",
-        [REF_NETWORK] = "network", [REF_HOST] = "host",
-        [REF_GROUP] = "group",
-        [REF_PROBE] = "probe",     [REF_ALARM] = "alarm",
-        [REF_STEP] = "step",       [REF_ROLE_OR_ALARM] = "alarm or role",
+        [REF_NONE] = "name",   [REF_SERVICE] = "service", [REF_NETWORK] = "network",
+        [REF_HOST] = "host",   [REF_GROUP] = "group",     [REF_PROBE] = "probe",
+        [REF_ALARM] = "alarm", [REF_STEP] = "step",       [REF_ROLE_OR_ALARM] = "alarm or role",
     };
     return words[ref];
 }

@@ -7,4 +7,5 @@
 #include "sim/model/field.h"
 
 extern const struct record scenario_record;
-extern const struct record tables_service, tables_network, tables_host, tables_group; /* parts of it */
+extern const struct record tables_service, tables_network, tables_host,
+    tables_group; /* parts of it */

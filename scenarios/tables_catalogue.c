@@ -608,8 +608,9 @@ static const struct field host_fields[] = {
      .type = FIELD_BOOL,
      .dflt = "false",
      .offset = offsetof(struct host, production),
-     .help = "Of a host that others made: `true` says that it serves for real; then no step may touch "
-             "it, whatever `allow` says.",
+     .help =
+         "Of a host that others made: `true` says that it serves for real; then no step may touch "
+         "it, whatever `allow` says.",
      .example = "true"},
     {.key = "files",
      .type = FIELD_TEXTS,

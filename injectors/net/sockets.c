@@ -121,10 +121,14 @@ static bool is_listening(const uint16_t *ports, size_t n, uint16_t port)
     return false;
 }
 
+/* exempt: NULL, or who is left out of it in a host that others made. */
 static bool concerns(const struct sockets_params *p, const struct prefixes *peers,
-                     const struct inet_flow *f)
+                     const struct exempts *exempt, const struct inet_flow *f)
 {
-    if (is_loopback(&f->target) || !in_ranges(&p->own_port, f->sport))
+    struct inet_prefix there = f->target;
+    there.len = there.family == AF_INET ? 32 : 128;
+    if (is_loopback(&there) || (exempt && exempt_in(exempt, &there)) ||
+        !in_ranges(&p->own_port, f->sport))
         return false;
     if (p->port.n > 0 && !in_ranges(&p->port, f->sport) && !in_ranges(&p->port, f->dport))
         return false;
@@ -140,6 +144,7 @@ static int find_on(struct sockets_state *st, struct lab_node *n, struct sockdiag
     AUTO_FREE struct sockdiag_tcp *all = NULL;
     AUTO_FREE uint16_t *ports = NULL;
     size_t count = 0, listening = 0, kept = 0;
+    const struct attached_host *attached = lab_node_attached(n);
     int r = find_peers(st->env.lab, &p->peer, &peers, err);
     if (r == 0)
         r = sockdiag_listening(lab_node_nl(n), &ports, &listening, err);
@@ -150,7 +155,7 @@ static int find_on(struct sockets_state *st, struct lab_node *n, struct sockdiag
     for (size_t i = 0; i < count; i++) {
         bool theirs = is_listening(ports, listening, all[i].flow.sport);
         bool opener = p->opened == SOCKETS_EITHER || (p->opened == SOCKETS_BY_PEER) == theirs;
-        if (opener && concerns(p, &peers, &all[i].flow))
+        if (opener && concerns(p, &peers, attached ? &attached->exempt : NULL, &all[i].flow))
             all[kept++] = all[i];
     }
     *ret = steal_ptr(all);

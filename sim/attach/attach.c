@@ -154,6 +154,11 @@ int attached_refresh(struct attached *a, struct attached_host *h, struct err *er
     }
     if (is_same(&now, &old))
         return 0;
+    if (now.mark)
+        return err_set(err, EPERM,
+                       "host %s: %s took its place and is marked as production (%s): nothing there "
+                       "is touched",
+                       h->host->name, now.what, now.mark);
     if (!may_follow(h, &now))
         return err_set(err, ESRCH,
                        "host %s: %s has gone; %s has taken its place, and is left alone without "

@@ -43,9 +43,9 @@ struct attached_target {
     uint64_t cookie;    /* 0: this kernel knows none */
     pid_t pid;          /* its main process; 0: none */
     unsigned long long start;
-    int pidfd;             /* of that; -1: none */
-    struct cgroup cgroup;  /* of that; dir "": none is known */
-    unsigned offers;       /* ATTACH_*: what this one can bear, a part of what its kind can */
+    int pidfd;            /* of that; -1: none */
+    struct cgroup cgroup; /* of that; dir "": none is known */
+    unsigned offers;      /* ATTACH_*: what this one can bear, a part of what its kind can */
     const char *interface; /* the one device of it that faults may touch; NULL: any */
     char *mark;  /* what of its own marks it as production ("the label env=prod"); NULL: nothing */
     json_t *own; /* what its kind remembers of it (the id of a container …), and stands in its
@@ -88,7 +88,8 @@ size_t attached_fds(const struct attached *a, int *ret, size_t max);
 int attached_is_there(const struct attached_host *h, struct err *err);
 /* Looks it up again. 0: it is the same; 1: it was another, which it leads to now and is locked (the old
  * one's descriptors are closed: whoever kept a copy of `at` looks again); -ESRCH: there is none at
- * present, or one that is not to be followed, it is left as it was; other errors as attached_open(). */
+ * present, or one that is not to be followed, it is left as it was; -EPERM: the one that took
+ * its place is marked as production; other errors as attached_open(). */
 #define ATTACHED_REPLACED 1
 int attached_refresh(struct attached *a, struct attached_host *h, struct err *err);
 

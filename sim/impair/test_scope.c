@@ -346,6 +346,58 @@ static void extension_headers_are_followed(void **state)
     assert_true(with > 1000 && taken > 100);
 }
 
+static bool is_discovery(const struct frame *f)
+{
+    return f->b[12] == 0x86 && f->b[13] == 0xdd && f->b[20] == IPPROTO_ICMPV6 && f->b[54] >= 133 &&
+           f->b[54] <= 136;
+}
+
+/* What it would take, but for these peers; and IP packets alone, without the search for neighbours. */
+static bool is_left(const struct made *m, const struct frame *f)
+{
+    const struct impair_scope *s = &m->scope;
+    bool source = m->ingress != s->reversed;
+    bool v4 = f->b[12] == 8 && f->b[13] == 0, v6 = f->b[12] == 0x86 && f->b[13] == 0xdd;
+    struct inet_prefix peer = {.family = v4 ? AF_INET : AF_INET6, .len = v4 ? 32 : 128};
+    memcpy(peer.addr, f->b + (v4 ? (source ? 26 : 30) : source ? 22 : 38), v4 ? 4 : 16);
+    for (size_t i = 0; i < s->n_except; i++)
+        if (s->except[i].family == peer.family && inet_contains(&s->except[i], &peer))
+            return false;
+    return (v4 || v6) && !is_discovery(f);
+}
+
+static void who_is_exempt_passes_by(void **state)
+{
+    struct rng r = rng_stream(20261122, "scope", 0, 3);
+    size_t left = 0, taken = 0;
+    for (size_t i = 0; i < SCOPES; i++) {
+        struct made m;
+        struct inet_prefix except[2];
+        AUTO_FREE struct sock_filter *with = NULL, *without = NULL;
+        size_t n;
+        make_scope(&m, &r);
+        assert_int_equal(scope_program(&m.scope, m.ingress, &without, &n, NULL), 0);
+        assert_int_equal(inet_parse(addresses4[below(&r, 4)], &except[0], NULL), 0);
+        assert_int_equal(inet_parse(addresses6[below(&r, 4)], &except[1], NULL), 0);
+        m.scope.except = except;
+        m.scope.n_except = 1 + below(&r, 2);
+        assert_int_equal(scope_program(&m.scope, m.ingress, &with, &n, NULL), 0);
+        assert_true(bpf_validate((const struct bpf_insn *)with, (int)n));
+        for (size_t k = 0; k < FRAMES / 40; k++) {
+            struct frame f;
+            make_frame(&f, &r, true);
+            if (f.b[20] == IPPROTO_ICMPV6 && f.n > 54 && below(&r, 2))
+                f.b[54] = (uint8_t)(130 + below(&r, 10));
+            bool before = matches(without, &f), expected = before && is_left(&m, &f);
+            if (matches(with, &f) != expected)
+                fail_msg("scope %zu frame %zu: expected %d", i, k, expected);
+            left += before && !expected;
+            taken += expected;
+        }
+    }
+    assert_true(left > 500 && taken > 500);
+}
+
 /* If two scopes are said to be apart, no frame is in both; if they are said to meet, some frame of
  * many usually is. Later fragments are not counted (impair.h). */
 static void scopes_apart_share_no_frame(void **state)
@@ -402,7 +454,10 @@ static void a_scope_says_what_it_takes(void **state)
                         "to 10.0.0.2, fd00::/64, TCP, port 80, its own ports 8000-8010, 9000");
     buf_clear(&text);
     s.reversed = true;
+    s.except = peers;
+    s.n_except = 1;
     impair_scope_text(&s, false, &text);
+    assert_non_null(strstr(buf_text(&text), "9000 but 10.0.0.2"));
     assert_non_null(strstr(buf_text(&text), "from 10.0.0.2, fd00::/64"));
 }
 
@@ -456,6 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classifiers_agree_with_libpcap),
         cmocka_unit_test(extension_headers_are_followed),
+        cmocka_unit_test(who_is_exempt_passes_by),
         cmocka_unit_test(scopes_apart_share_no_frame),
         cmocka_unit_test(a_scope_says_what_it_takes),
         cmocka_unit_test(too_many_peers_are_refused),

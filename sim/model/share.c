@@ -148,7 +148,8 @@ int share_check(const struct scenario *s, const struct step **ret_step, struct e
         const struct step *step = s->script.items[k];
         for (size_t i = 0; step->fault && i < s->groups.n; i++) {
             const struct host_group *g = s->groups.items[i];
-            int r = touches(g, step) ? check_moment(s, g, step, err) : 0;
+            bool possible = share_limit(g) > 0; /* else that is said where it stands */
+            int r = possible && touches(g, step) ? check_moment(s, g, step, err) : 0;
             if (r < 0) {
                 *ret_step = step;
                 return r;

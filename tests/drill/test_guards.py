@@ -286,6 +286,19 @@ class LeftOut(World):
             self.other.recv(10)
         self.ended(d, halt)
 
+    def test_resets_leave_him_out(self):
+        d = Drill(self.scene("  - {at: 100ms, sockets: {host: edge, peer: 10.99.0.0/24}}"), "--yes").run()
+        self.addCleanup(d.remove)
+        self.assertTrue(d.events("inject")[0]["ok"], d.explain())
+        self.assertLess(round_trip(self.operator), 0.05)
+        self.other.settimeout(5)
+        with self.assertRaises(ConnectionResetError):
+            self.other.recv(10)
+        self.pair.connection.close()  # its other end was reset as well
+        with Inside(self.pair.far):
+            type(self).pair.connection = socket.create_connection(("10.99.0.1", 8080), timeout=5)
+        self.as_before()
+
     def test_impaired_prefixes_leave_him_out(self):
         d, halt = self.during(SLOW % ("e0", "to: 10.99.0.0/24, "))
         took = {"operator": sorted(round_trip(self.operator) for _ in range(5)),
