@@ -548,6 +548,25 @@ static void what_was_armed_is_undone_from_its_beginning_on(void **state)
     assert_false(exists(t, "r1"));
 }
 
+/* More was changed than was known before: what undoes it is what was written last. */
+static void what_was_amended_is_undone_as_amended(void **state)
+{
+    struct place_of_test *t = *state;
+    const struct journal_entry armed = {.life = JOURNAL_KEPT, .armed = true};
+    struct journal *j = open_journal(t, "r1");
+    AUTO_JSON *more = json_pack("{s:s}", "what", "more");
+    struct err why = ERR_INIT;
+    uint64_t one = append(j, "one", &armed);
+    append(j, "two", &(struct journal_entry){.life = JOURNAL_KEPT});
+    OK(journal_begin(j, one, &err));
+    OK(journal_amend(j, one, more, &err));
+    assert_int_equal(journal_amend(j, 77, more, &why), -ENOENT);
+    journal_close(j);
+    assert_int_equal(undo_all(t), 0);
+    assert_string_equal(notes_of()->text, "two more");
+    assert_false(exists(t, "r1"));
+}
+
 static void files_of_others_are_not_looked_at(void **state)
 {
     struct place_of_test *t = *state;
@@ -630,6 +649,7 @@ int main(void)
         IN_A_FOLDER(without_its_first_line_nothing_is_touched),
         IN_A_FOLDER(bytes_of_any_kind_do_no_harm),
         IN_A_FOLDER(what_was_armed_is_undone_from_its_beginning_on),
+        IN_A_FOLDER(what_was_amended_is_undone_as_amended),
         IN_A_FOLDER(an_undoer_that_dies_is_continued),
         IN_A_FOLDER(files_of_others_are_not_looked_at),
         IN_A_FOLDER(the_warden_undoes_tied_ones_too),

@@ -447,6 +447,7 @@ void check_scenario(const struct scenario *s, struct diags *diags)
         diags_error(diags, check_place(s, "settle", NULL),
                     "settling for %s cannot be reached within %s", nsec_text(s->settle->lasting, a),
                     nsec_text(s->settle->within, b));
+    check_rebuilding(s, diags);
     check_script(s, diags);
     check_rails(s, diags);
     check_hooks(s, diags);

@@ -29,6 +29,7 @@ void check_rails(const struct scenario *s, struct diags *diags);
 void check_host_kind(const struct scenario *s, const struct host *h, struct diags *diags);
 /* What a step does to hosts that others made is possible and allowed. True: it names none, or all is
  * well. */
+void check_rebuilding(const struct scenario *s, struct diags *diags);
 bool check_attached(const struct scenario *s, const struct step *step, struct diags *diags);
 
 /* Where the value of a key stands: check_place(s, "services", "checkout", "rto", NULL); of the

@@ -58,11 +58,35 @@ void check_host_kind(const struct scenario *s, const struct host *h, struct diag
     if (h->lab && node_get(node_get(node_get(s->tree, "hosts"), h->name), "allow"))
         diags_error(diags, check_place(s, "hosts", h->name, "allow", NULL),
                     "'allow' is for hosts that others made: those of the lab need no permission");
+    if (h->lab && node_get(node_get(node_get(s->tree, "hosts"), h->name), "follow"))
+        diags_error(diags, check_place(s, "hosts", h->name, "follow", NULL),
+                    "'follow' is for hosts that others made: nobody replaces those of the lab");
     if (h->lab || !kind)
         return;
     check_lab_keys(s, h, kind, diags);
     if (kind->check && kind->check(h, &key, &err) < 0)
         diags_error(diags, check_place(s, "hosts", h->name, key, NULL), "%s", err.text);
+}
+
+/* Both are about what is not built afresh, and what is. */
+void check_rebuilding(const struct scenario *s, struct diags *diags)
+{
+    size_t labs = 0;
+    for (size_t i = 0; i < s->hosts.n; i++)
+        labs += ((const struct host *)s->hosts.items[i])->lab != NULL;
+    if (s->lab && !labs && node_get(s->tree, "lab"))
+        diags_error(diags, node_get(s->tree, "lab")->place,
+                    "'lab' is about hosts of the lab, and there is none");
+    for (size_t i = 0; s->between && i < s->between->run.n; i++) {
+        const struct between_run *r = s->between->run.items[i];
+        const struct host *h = scenario_host(s, r->host);
+        if (h && h->lab && !s->lab_reuse)
+            diags_error(
+                diags, node_get(s->tree, "between")->place,
+                "%s is of the lab and built afresh for each trial: nothing of it is left to "
+                "be put back (with 'lab: {reuse: true}' there is)",
+                r->host);
+    }
 }
 
 struct attached_check {

@@ -266,6 +266,58 @@ static const struct record settle_record = {
     .variant_place_offset = NOWHERE,
 };
 
+static const struct field between_run_fields[] = {
+    {.key = "host",
+     .type = FIELD_REF,
+     .ref = REF_HOST,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct between_run, host),
+     .help = "Where it runs.",
+     .example = "cache"},
+    {.key = "command",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .offset = offsetof(struct between_run, command),
+     .help = "Given to /bin/sh -c; another exit code than 0 makes the next trial void.",
+     .example = "systemctl restart cache"},
+    {.key = "timeout",
+     .type = FIELD_DURATION,
+     .dflt = "60s",
+     .min = NSEC_MSEC,
+     .max = 3600 * NSEC_SEC,
+     .offset = offsetof(struct between_run, timeout),
+     .help = "By then it must have ended."},
+    {0},
+};
+static const struct record between_run_record = {
+    .name = "command between trials",
+    .summary = "What is given to a host between two trials.",
+    .size = sizeof(struct between_run),
+    .fields = between_run_fields,
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+static const struct field between_fields[] = {
+    {.key = "run",
+     .type = FIELD_OBJECTS,
+     .record = &between_run_record,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .offset = offsetof(struct between, run),
+     .help = "A command, or several, one after the other.",
+     .example = "{host: cache, command: systemctl restart cache}"},
+    {0},
+};
+static const struct record between_record = {
+    .name = "'between'",
+    .summary = "What is done between two trials, where nothing is built afresh.",
+    .size = sizeof(struct between),
+    .fields = between_fields,
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+
 static const struct field stop_fields[] = {
     {.key = "probe",
      .type = FIELD_REF,
@@ -570,6 +622,13 @@ static const struct field scenario_fields[] = {
      .offset = offsetof(struct scenario, settle),
      .help = "When a trial may begin.",
      .example = "{for: 3s, within: 60s}"},
+    {.key = "between",
+     .type = FIELD_OBJECT,
+     .record = &between_record,
+     .offset = offsetof(struct scenario, between),
+     .help = "Before each trial but the first: puts hosts that are not built afresh back to where "
+             "they began.",
+     .example = "{run: {host: cache, command: systemctl restart cache}}"},
     {.key = "horizon",
      .type = FIELD_DURATION,
      .flags = FIELD_REQUIRED,

@@ -601,8 +601,10 @@ static const struct field host_fields[] = {
      .type = FIELD_BOOL,
      .dflt = "false",
      .offset = offsetof(struct host, follow),
-     .help = "Of a host that others made: when another takes its place during the drill (a container "
-             "that is made anew), that one is meant from then on; without it the host has gone.",
+     .help =
+         "Of a host that others made: when another takes its place (a new process, a new "
+         "container) that is the host from then on; without it that makes the trial void, unless "
+         "a fault ended the old one.",
      .example = "true"},
     {.key = "production",
      .type = FIELD_BOOL,

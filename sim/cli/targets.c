@@ -31,6 +31,16 @@ static void touched(const struct scenario *s, const struct attached *a, struct b
             buf_printf(out, "%s%s in step %s", any ? ", " : "", step->action->name, step->id);
             any = true;
         }
+        for (size_t k = 0; s->between && k < s->between->run.n; k++) {
+            const struct between_run *r = s->between->run.items[k];
+            if (strcmp(r->host, a->items[i].host->name) != 0)
+                continue;
+            if (!any)
+                buf_printf(out, "%shost %s (%s): ", out->len ? "; " : "", r->host,
+                           a->items[i].at.what);
+            buf_printf(out, "%sa command between trials", any ? ", " : "");
+            any = true;
+        }
     }
 }
 

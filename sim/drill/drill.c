@@ -257,7 +257,7 @@ static void drill_start_lines(struct drill *d)
 static int drill_trials(struct drill *d, struct drill_outcome *out, struct err *err)
 {
     int64_t spare = d->o->scenario->replace_void;
-    bool settled = false;
+    bool settled = false, again = false;
     for (int64_t n = 1; n <= d->o->trials && !d->stopping; n++) {
         for (int64_t attempt = 1; !d->stopping; attempt++) {
             struct trial_spec spec = {.core = &d->core,
@@ -265,12 +265,14 @@ static int drill_trials(struct drill *d, struct drill_outcome *out, struct err *
                                       .attempt = attempt,
                                       .lab = &d->lab,
                                       .keep_lab = d->o->scenario->lab_reuse && n < d->o->trials,
+                                      .again = again,
                                       .logs_dirfd = d->logs_dirfd};
             struct trial_result r = {0};
             int rc = trial_run(&spec, &d->trial, &r, err);
             if (rc < 0)
                 return rc;
             d->clean = d->clean && r.clean;
+            again = true;
             AUTO_FREE char *reason = r.reason;
             if (r.outcome == TRIAL_NO_LAB && !settled && !d->stopping) {
                 out->end = DRILL_CANNOT_RUN;

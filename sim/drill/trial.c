@@ -6,6 +6,7 @@
 #include "sim/base/rng.h"
 #include "sim/drill/compare.h"
 #include "sim/drill/live.h"
+#include "sim/drill/meeting.h"
 #include "sim/drill/quiet.h"
 #include "sim/drill/script.h"
 #include "sim/watch/kinds.h"
@@ -49,7 +50,8 @@ struct trial {
     struct watch *here; /* of the alarms that stand on no host; NULL: none */
     nsec *first;        /* per probe: when its schedule begins */
     nsec zero, settle_end, restore_end, undo_end;
-    json_t *rang; /* alarms that fired: {name: ns since zero} */
+    json_t *rang;            /* alarms that fired: {name: ns since zero} */
+    struct meeting *meeting; /* in BUILD, when the lab stands */
     struct loop_timer poll, horizon;
 };
 
@@ -289,14 +291,29 @@ static void trial_vantage_move(struct trial *t, struct trial_vantage *v)
 
 /* ---- BUILD ---- */
 
-static void trial_settle(struct trial *t);
+static void trial_between(struct trial *t);
+
+/* Of a host that others made. What a fault of ours ended was to end; else the trial shows nothing,
+ * unless the host is whoever takes its place. */
+static void trial_replaced(struct trial *t, const struct lab_event *e)
+{
+    const struct attached_host *h = lab_node_attached(e->node);
+    if (e->kind == LAB_GONE) {
+        if (t->state >= SETTLE && !h->ending && !h->host->follow)
+            trial_give_up(t, TRIAL_VOID, e->reason, "abort");
+        return;
+    }
+    /* In the machine's own namespaces a vantage point stands as well as before. */
+    for (size_t i = 0; i < t->n_vantages && t->state < COMPARE; i++)
+        if (t->vantages[i].node == e->node && !(h->at.shares_network && h->at.shares_mounts))
+            trial_vantage_move(t, &t->vantages[i]);
+}
 
 static void trial_lab_event(const struct lab_event *e, void *data)
 {
-    static const char *const words[] = {[LAB_STARTED] = "started",
-                                        [LAB_READY] = "ready",
-                                        [LAB_EXITED] = "exited",
-                                        [LAB_FAILED] = "failed"};
+    static const char *const words[] = {
+        [LAB_STARTED] = "started", [LAB_READY] = "ready", [LAB_EXITED] = "exited",
+        [LAB_FAILED] = "failed",   [LAB_GONE] = "gone",   [LAB_FOLLOWED] = "followed"};
     struct trial *t = *(struct trial **)data;
     if (!t)
         return;
@@ -309,12 +326,14 @@ static void trial_lab_event(const struct lab_event *e, void *data)
             json_object_set_new(ev, "signal", json_integer(e->signo));
     }
     core_event(t->core, "lab", e->at, t->spec.n, ev);
+    if (e->kind == LAB_GONE || e->kind == LAB_FOLLOWED)
+        trial_replaced(t, e);
     if (t->state != BUILD)
         return;
     if (e->kind == LAB_FAILED)
         trial_give_up(t, TRIAL_NO_LAB, e->reason, "end");
     else if (e->kind == LAB_READY && ++t->n_ready == lab_count(t->lab))
-        trial_settle(t);
+        trial_between(t);
 }
 
 static void trial_lab_output(struct lab_node *n, const char *unit, const char *line, size_t len,
@@ -380,6 +399,27 @@ static int trial_build(struct trial *t, struct err *err)
     rc = lab_start(t->lab, err);
     warden_beat(t->core->warden);
     return rc;
+}
+
+/* ---- what is not built afresh ---- */
+
+static void trial_settle(struct trial *t);
+
+static void trial_met(const char *reason, void *data)
+{
+    struct trial *t = data;
+    if (t->state != BUILD)
+        return;
+    if (reason)
+        trial_give_up(t, TRIAL_VOID, reason, "end");
+    else
+        trial_settle(t);
+}
+
+static void trial_between(struct trial *t)
+{
+    t->meeting = meeting_new(t->core, t->lab, t->spec.n, trial_met, t);
+    meeting_begin(t->meeting, t->spec.again);
 }
 
 /* ---- SETTLE, ARM ---- */
@@ -557,6 +597,7 @@ static void trial_compare(struct trial *t)
     trial_enter(t, COMPARE);
     t->script = script_free(t->script);
     bool keep = t->spec.keep_lab && t->result.outcome == TRIAL_COMPLETED;
+    t->meeting = meeting_free(t->meeting);
     if (!keep && t->lab) {
         AUTO_JSON *ids = lab_ids(t->lab);
         /* A warden that hears none of this is lost, but here nothing is left to be protected: the
@@ -631,6 +672,7 @@ static struct trial *trial_free(struct trial *t)
         return NULL;
     loop_timer_cancel(t->core->loop, &t->poll);
     loop_timer_cancel(t->core->loop, &t->horizon);
+    meeting_free(t->meeting);
     live_free(t->live);
     quiet_free(t->quiet);
     watch_outputs_free(t->outputs);
@@ -672,7 +714,7 @@ int trial_run(const struct trial_spec *spec, struct trial **slot, struct trial_r
     if (trial_build(t, &why) < 0)
         trial_give_up(t, TRIAL_NO_LAB, why.text, "end");
     else if (t->reused)
-        trial_settle(t);
+        trial_between(t);
     while (rc == 0 && t->state != DONE)
         rc = loop_run(t->core->loop, err);
     *slot = NULL;

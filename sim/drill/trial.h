@@ -14,6 +14,7 @@
  *
  *   state    kernel                      warden holds           timers               left by
  *   BUILD    lab is growing              namespaces so far      hosts' `within` trial_lab_event()
+ *            (then `between:`, and hosts that others made are met again)        trial_met()
  *   SETTLE   lab, nothing faulted        namespaces             settle.within, poll
  * trial_settling() ARM      the same                    the same               none trial_arm()
  *   INJECT   the faults begun so far     + faults in force      steps, horizon       trial_begun()
@@ -42,6 +43,7 @@ struct trial_spec {
     int64_t n, attempt; /* from 1 */
     struct lab **lab;   /* in: one that stands already (reuse), or NULL; out: the same if kept */
     bool keep_lab;
+    bool again; /* not the first of its run: what `between:` says comes first */
     int logs_dirfd;
 };
 

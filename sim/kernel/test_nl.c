@@ -14,6 +14,7 @@
 #include <linux/if.h>
 #include <linux/inet_diag.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 
 static struct inet_prefix ip(const char *text)
@@ -640,6 +641,41 @@ static void flows_are_ended_one_by_one(void **state)
     nl_free(nl);
 }
 
+/* TCP sockets that listen, UDP ones that are bound; a port of another, or a connection, is none. */
+static void who_waits_on_a_port_is_told_by_inode(void **state)
+{
+    struct nl *nl = NULL;
+    struct err err = ERR_INIT;
+    AUTO_FREE uint32_t *inodes = NULL;
+    size_t n = 0;
+    const struct inet_diag_msg tcp[] = {
+        {.idiag_family = AF_INET, .id = {.idiag_sport = htons(80)}, .idiag_inode = 11},
+        {.idiag_family = AF_INET, .id = {.idiag_sport = htons(8080)}, .idiag_inode = 12},
+        {.idiag_family = AF_INET, .id = {.idiag_sport = htons(80)}, .idiag_inode = 13}};
+    const struct inet_diag_msg udp[] = {
+        {.idiag_family = AF_INET6, .id = {.idiag_sport = htons(80)}, .idiag_inode = 21},
+        {.idiag_family = AF_INET6,
+         .id = {.idiag_sport = htons(80), .idiag_dport = htons(53)},
+         .idiag_inode = 22}};
+    const struct nl_answer listening[] = {{SOCK_DIAG_BY_FAMILY, &tcp[0], sizeof tcp[0]},
+                                          {SOCK_DIAG_BY_FAMILY, &tcp[1], sizeof tcp[1]},
+                                          {SOCK_DIAG_BY_FAMILY, &tcp[2], sizeof tcp[2]}};
+    const struct nl_answer bound[] = {{SOCK_DIAG_BY_FAMILY, &udp[0], sizeof udp[0]},
+                                      {SOCK_DIAG_BY_FAMILY, &udp[1], sizeof udp[1]}};
+    assert_int_equal(nl_open_expecting("host web", &nl, &err), 0);
+    nl_expect_dump(nl, NULL, "sock get family=2 protocol=6", listening, 3, false);
+    nl_expect_dump(nl, NULL, "sock get family=10 protocol=6", NULL, 0, false);
+    nl_expect_dump(nl, NULL, "sock get family=2 protocol=17", NULL, 0, false);
+    nl_expect_dump(nl, NULL, "sock get family=10 protocol=17", bound, 2, false);
+    if (sockdiag_waiting(nl, 80, &inodes, &n, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(nl_expect_end(nl, &err), 0);
+    const uint32_t want[] = {11, 13, 21};
+    assert_int_equal(n, ARRAY_SIZE(want));
+    assert_memory_equal(inodes, want, sizeof want);
+    nl_free(nl);
+}
+
 static void an_ipv4_address_in_an_ipv6_socket_is_one(void **state)
 {
     static const uint8_t mapped[16] = {[10] = 0xff, 0xff, 10, 0, 0, 1};
@@ -763,6 +799,7 @@ int main(void)
         cmocka_unit_test(a_table_without_owner_is_the_second_try),
         cmocka_unit_test(rules_say_what_was_asked),
         cmocka_unit_test(flows_are_ended_one_by_one),
+        cmocka_unit_test(who_waits_on_a_port_is_told_by_inode),
         cmocka_unit_test(an_ipv4_address_in_an_ipv6_socket_is_one),
         cmocka_unit_test(what_changes_by_itself_is_left_out_of_snapshots),
         cmocka_unit_test(a_comparison_tells_gone_from_added),

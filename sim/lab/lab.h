@@ -36,14 +36,17 @@ struct hostcaps;
 struct lab;
 struct lab_node; /* a host of the lab, or beside it */
 
-enum lab_event_kind { LAB_STARTED, LAB_READY, LAB_EXITED, LAB_FAILED };
+/* LAB_GONE, LAB_FOLLOWED: of hosts that others made: its main process has ended; another has taken its
+ * place, which it leads to now. */
+enum lab_event_kind { LAB_STARTED, LAB_READY, LAB_EXITED, LAB_FAILED, LAB_GONE, LAB_FOLLOWED };
 struct lab_event {
     enum lab_event_kind kind;
     struct lab_node *node;
     const char *unit; /* LAB_EXITED, LAB_FAILED of a unit; else NULL */
     int code, signo;  /* LAB_EXITED */
     nsec at;
-    const char *reason; /* LAB_FAILED: a sentence with the last lines of output */
+    const char *reason; /* LAB_FAILED: a sentence with the last lines of output; LAB_GONE: what has
+                         * ended; LAB_FOLLOWED: what it leads to now */
 };
 
 struct lab_handlers {
@@ -109,8 +112,8 @@ bool lab_node_is_up(const struct lab_node *n); /* its init lives */
 /* NULL: of the lab. */
 struct attached_host *lab_node_attached(const struct lab_node *n);
 /* Of an attached host: goes over to what has taken its place, as attached_refresh() does; its netlink is
- * another one then, and what was in the former namespace stays there. Of one that is still there, and
- * of the lab: 0. */
+ * another one then (LAB_FOLLOWED comes from inside this call), and what was in the former namespace
+ * stays there. Of one that is still there, and of the lab: 0. */
 int lab_node_refresh(struct lab_node *n, struct err *err);
 int lab_node_machine(
     const struct lab_node *n); /* attached: the machine's mount namespace; borrowed */

@@ -9,10 +9,14 @@
 #include "sim/base/jsonx.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
+
+#define OTHERS_LOOK (200 * NSEC_MSEC) /* how often another is looked for */
 
 int others_refuse(const struct lab_node *n, struct err *err)
 {
@@ -21,6 +25,11 @@ int others_refuse(const struct lab_node *n, struct err *err)
                    "or ended there",
                    n->host->name);
 }
+
+static void others_ended(struct loop_io *io, uint32_t events, void *data);
+static void others_look_again(struct loop_timer *t, void *data);
+static int watch(struct lab_node *n, struct err *err);
+static void unwatch(struct lab_node *n);
 
 int others_attach(struct lab *lab, size_t at, struct attached_host *h, struct err *err)
 {
@@ -45,13 +54,14 @@ int others_attach(struct lab *lab, size_t at, struct attached_host *h, struct er
     if (lab->handlers.change)
         nl_observe(n->nl, lab->handlers.change, lab->handlers.data);
     n->up = true;
-    return 0;
+    return watch(n, err);
 }
 
 /* It stays as it is; only we leave. */
 void others_detach(struct lab_node *n)
 {
     ready_end(n);
+    unwatch(n);
     if (n->nl)
         impair_gone(n->lab->impair, n->nl, NULL);
     n->nl = nl_free(n->nl);
@@ -62,17 +72,53 @@ void others_detach(struct lab_node *n)
     n->up = n->ready = false;
 }
 
-int others_refresh(struct lab_node *n, struct err *err)
+/* --- Another in its place --------------------------------------------------------------------- */
+
+static void unwatch(struct lab_node *n)
+{
+    loop_timer_cancel(n->lab->loop, &n->deliver);
+    if (n->pidfd < 0)
+        return;
+    loop_io_remove(n->lab->loop, &n->io);
+    close(steal_fd(&n->pidfd));
+}
+
+/* A copy of the descriptor: the target's own goes when another takes its place. */
+static int watch(struct lab_node *n, struct err *err)
+{
+    int pidfd = n->attached->at.pidfd;
+    n->io = (struct loop_io){.fn = others_ended, .data = n};
+    n->deliver = (struct loop_timer){.fn = others_look_again, .data = n};
+    n->pidfd = pidfd < 0 ? -1 : fcntl(pidfd, F_DUPFD_CLOEXEC, 3);
+    return n->pidfd < 0 ? 0 : loop_io_add(n->lab->loop, &n->io, n->pidfd, EPOLLIN, err);
+}
+
+static void others_ended(struct loop_io *io, uint32_t events, void *data)
+{
+    struct lab_node *n = data;
+    const struct attached_target *t = &n->attached->at;
+    char reason[400];
+    unwatch(n);
+    snprintf(reason, sizeof reason, "host %s: %s: its main process %d has ended", n->host->name,
+             t->what, (int)t->pid);
+    loop_timer_set(n->lab->loop, &n->deliver, nsec_add(loop_now(n->lab->loop), OTHERS_LOOK));
+    node_emit(n, (struct lab_event){.kind = LAB_GONE, .reason = reason});
+}
+
+/* Until another has come, or whoever asks first (others_refresh()) has found it. */
+static void others_look_again(struct loop_timer *t, void *data)
+{
+    struct lab_node *n = data;
+    if (others_refresh(n, NULL) != ATTACHED_REPLACED)
+        loop_timer_set(n->lab->loop, t, nsec_add(loop_now(n->lab->loop), OTHERS_LOOK));
+}
+
+static int enter_another(struct lab_node *n, struct err *err)
 {
     char where[80];
-    if (attached_is_there(n->attached, NULL) == 0 && n->netns == n->attached->at.netns)
-        return 0;
-    int r = attached_refresh(n->lab->attached, n->attached, err);
-    if (r < 0 || n->netns == n->attached->at.netns)
-        return r;
     CLEANUP(nl_free_p) struct nl *nl = NULL;
     snprintf(where, sizeof where, "host %s", n->host->name);
-    r = nl_open_kernel(n->attached->at.netns, where, &nl, err);
+    int r = nl_open_kernel(n->attached->at.netns, where, &nl, err);
     if (r < 0)
         return r;
     if (n->lab->handlers.change)
@@ -84,6 +130,21 @@ int others_refresh(struct lab_node *n, struct err *err)
     n->former[n->former_n++] = n->nl; /* faults that are in force there still speak through it */
     n->nl = steal_ptr(nl);
     n->netns = n->attached->at.netns;
+    unwatch(n);
+    return watch(n, err);
+}
+
+int others_refresh(struct lab_node *n, struct err *err)
+{
+    if (attached_is_there(n->attached, NULL) == 0 && n->netns == n->attached->at.netns)
+        return 0;
+    int r = attached_refresh(n->lab->attached, n->attached, err);
+    if (r != ATTACHED_REPLACED && n->netns == n->attached->at.netns)
+        return r;
+    r = enter_another(n, err);
+    if (r < 0)
+        return r;
+    node_emit(n, (struct lab_event){.kind = LAB_FOLLOWED, .reason = n->attached->at.what});
     return ATTACHED_REPLACED;
 }
 

@@ -233,6 +233,15 @@ struct settle {
     nsec lasting, within;
 };
 
+struct between_run { /* a command between two trials */
+    char *host, *command;
+    nsec timeout;
+};
+
+struct between {
+    struct objects run; /* struct between_run */
+};
+
 struct lab_options {
     bool reuse;
 };
@@ -252,7 +261,8 @@ struct scenario {
     int64_t trials;
     struct lab_options *lab; /* as written; NULL: not given */
     bool lab_reuse;
-    struct settle *settle; /* never NULL */
+    struct settle *settle;   /* never NULL */
+    struct between *between; /* NULL: nothing */
     nsec horizon;
     struct objects stop_if;          /* struct stop_condition */
     struct objects maintenance;      /* struct maintenance */

@@ -22,7 +22,8 @@
  * trial-start  trial, phases:{PROBE:ns}, attempt (1, or more for a replaced void one)
  * state        trial, state:"build|settle|arm|inject|observe|restore|undo|compare"
  *              settle ends with state "arm"; zero:ns stands in state "inject": the script's zero
- * lab          trial, event:"built|started|ready|exited|failed", host, unit?, code?, signal?, tail?[lines]
+ * lab          trial, event:"built|started|ready|exited|failed|gone|followed|between", host, unit?,
+ *              code?, signal?, command? (of "between"), reason?
  * probe        trial, probe, n, sched, start, end, ok:bool, unknown?:true,
  *              why? "refused|timeout|reset|unreachable|dns|tls|status|body|header|slow|exit|error",
  *              detail?

@@ -50,7 +50,7 @@ probes:
     timeout: 60ms
     stable: 100ms
 script:%(script)s
-settle: 50ms
+settle: {for: 50ms, within: 2s}
 horizon: %(horizon)s
 trials: %(trials)d
 %(top)s
@@ -322,6 +322,62 @@ class InItsNamespaces(Processes):
         self.assertEqual(self.shop.states() | stray.states(), {"S"})
 
 
+class Replaced(Processes):
+    """Somebody ends them and starts others in their place, and it was not the drill."""
+
+    def replaced(self, more, script="", **kwargs):
+        d = self.drill(script=script or " []", more=more, horizon="1300ms", **kwargs).start()
+        d.tail(lambda e: e["kind"] == "state" and e["state"] == "inject")
+        self.shop.end()
+        self.shop.begin()
+        d.finish()
+        self.assertEqual(len(d.events("lab", event="gone")), 1, d.explain())
+        self.nothing_left(d)
+        self.others_as_before()
+        return d
+
+    def test_the_trial_is_void(self):
+        d = self.replaced("")
+        trial, = d.result["trials"]
+        self.assertEqual(trial["outcome"], "void")
+        self.assertIn("its main process", d.events("trial-end")[0]["reason"])
+        self.assertEqual(d.events("lab", event="followed"), [])
+
+    def test_they_are_followed_where_that_is_asked_for(self):
+        d = self.replaced(", follow: true", STOP.replace("100ms", "600ms") % ("for: 100ms, ", ""))
+        self.assertEqual(d.events("trial-end")[0]["outcome"], "completed", d.explain())
+        self.assertEqual(len(d.events("lab", event="followed")), 1)
+        self.assertIn("3 in state T", d.events("verify")[0]["seen"])
+        self.assertIn("another has taken its place", str(d.events("clean")[-1]["others"]))
+        self.go_on()
+
+    def test_between_trials_they_are_put_back(self):
+        command = "(%s) >/dev/null 2>&1" % self.shop.command()
+        top = "between: {run: {host: shop, command: %s, timeout: 10s}}" % json.dumps(command)
+        d = self.drill(KILL % ("", ""), trials=2, top=top, horizon="700ms").run()
+        self.assertEqual([t["outcome"] for t in d.result["trials"]], ["completed"] * 2, d.explain())
+        self.assertEqual([e["code"] for e in d.events("lab", event="between")], [0])
+        self.assertEqual(len(d.events("inject", ok=True)), 2)
+        self.nothing_left(d)
+
+    def test_what_fails_between_makes_the_next_void(self):
+        for command, why in (("exit 3", "ended with exit code 3"), ("sleep 9", "did not end within")):
+            with self.subTest(command=command):
+                top = "between: {run: [{host: shop, command: %s, timeout: 200ms}]}" % command
+                d = self.drill(STOP % ("for: 50ms, ", ""), trials=2, top=top, horizon="700ms").run()
+                self.assertEqual([t["outcome"] for t in d.result["trials"]], ["completed", "void"])
+                self.assertIn(why, d.events("trial-end")[-1]["reason"])
+                harness.check_record(d.record)
+                self.go_on()
+
+    def test_who_does_not_come_back_makes_the_next_void(self):
+        d = self.drill(KILL % ("", ""), trials=2, horizon="700ms",
+                       top="").run()
+        self.assertEqual([t["outcome"] for t in d.result["trials"]], ["completed", "void"],
+                         d.explain())
+        self.assertIn("there is no process with name", d.events("trial-end")[-1]["reason"])
+
+
 class Asked(Processes):
     def refused(self, *words, code=3, **kwargs):
         d = self.drill(**kwargs).run()
@@ -570,7 +626,7 @@ class AtRandom(Processes):
 
     def one(self, rng):
         script = (STOP % ("for: 20ms, ", "")).replace("100ms", "0s")
-        d = Drill(self.scene(script, horizon="600ms").replace("settle: 50ms", "settle: 0s"),
+        d = Drill(self.scene(script, horizon="700ms").replace("for: 50ms", "for: 0s"),
                   "--yes").start()
         victims = rng.choice(["all"] * 6 + ["runner", "warden"])
         begin = rng.choice(["arm", "zero", "inject"])
