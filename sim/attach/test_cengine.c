@@ -6,7 +6,10 @@
 #include "tests/support/enginefake.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #define PG_ID "3f5a0c2d91be3f5a0c2d91be3f5a0c2d91be3f5a0c2d91be3f5a0c2d91be3f5a"
 #define WEB_ID "aa5a0c2d91be3f5a0c2d91be3f5a0c2d91be3f5a0c2d91be3f5a0c2d91be3f5a"
@@ -325,6 +328,20 @@ static void odd_answers_are_errors_that_say_so(void **state)
     }
 }
 
+/* Whom it forked for a connection holds the listening socket until it has closed it or died. */
+static void wait_until_nobody_listens(const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    for (int i = 0; i < 5000; i++) {
+        AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (connect(fd, (struct sockaddr *)&at, sizeof at) < 0 && errno == ECONNREFUSED)
+            return;
+        (void)poll(NULL, 0, 1);
+    }
+    fail_msg("somebody still listens at %s", path);
+}
+
 static void an_engine_that_is_away_is_said(void **state)
 {
     struct fixture *f = *state;
@@ -338,6 +355,7 @@ static void an_engine_that_is_away_is_said(void **state)
     kill(f->fake.pid, SIGKILL); /* its socket stays behind */
     enginefake_stop(&(struct enginefake){.pid = f->fake.pid});
     f->fake.pid = 0;
+    wait_until_nobody_listens(f->socket);
     assert_says(&err, cengine_open_patiently(f->socket, 1, &e, &err), ECONNREFUSED,
                 "has ended, or is being started again");
     assert_null(e);
