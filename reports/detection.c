@@ -196,6 +196,8 @@ void detection_find(struct result *r, const struct trial *t, struct service_seen
             a->fault_ttd = span_between(t->fault_start, a->onset);
         a->never = e && !span_is_set(a->onset) && !a->masked;
         a->missing = a->counts && a->never;
+        a->without_outage = s->probes_n && !e && !t->why_void && span_is_set(a->onset) &&
+                            span_is_set(t->fault_start);
         if (a->counts && span_is_set(a->onset) &&
             (!s->detected_by || a->onset.lo < s->detected_by->onset.lo))
             s->detected_by = a;

@@ -167,7 +167,7 @@ static void of_alarm(struct result *r, const struct trial *t, const struct servi
                      const struct alarm_seen *a)
 {
     const char *name = s->service->name, *alarm = a->alarm->name;
-    bool fault = span_is_set(t->fault_start), rang = span_is_set(a->onset);
+    bool fault = span_is_set(t->fault_start);
     if (a->masked)
         result_find(
             r, "masked", WEIGHT_WARNING, s->service, t->n, a->events_n ? a->events[0].seq : -1,
@@ -176,7 +176,7 @@ static void of_alarm(struct result *r, const struct trial *t, const struct servi
         result_find(r, "false_alarm", WEIGHT_WARNING, s->service, t->n, a->events[0].seq,
                     "the alarm %s rang %zu %s before the fault", alarm, a->false_alarms,
                     a->false_alarms == 1 ? "time" : "times");
-    if (s->probes_n && s->outcome == OUTCOME_UNAFFECTED && rang && fault)
+    if (a->without_outage)
         result_find(r, "alarm_without_outage", WEIGHT_WARNING, s->service, t->n, a->seq,
                     "the alarm %s rang in the fault, and %s was not down: it tells of something "
                     "else, or it is false",

@@ -149,6 +149,8 @@ static void alarm_words(const struct alarm_seen *a, struct buf *out)
         buf_adds(out, a->never ? "never rang" : "silent");
     if (a->after_restoration)
         buf_printf(out, "%srang only after it was back", out->len > before ? sep : "");
+    if (a->without_outage)
+        buf_printf(out, "%srang without an outage", out->len > before ? sep : "");
     if (a->false_alarms)
         buf_printf(out, "%s%zu false before the fault", out->len > before ? sep : "",
                    a->false_alarms);

@@ -136,6 +136,13 @@ void metrics_write(const struct result *r, struct buf *out)
         const char *labels[] = {"alarm", r->alarms[i].alarm->name, NULL};
         sample(r, "blackstart_false_alarms", labels, (double)r->alarms[i].false_alarms, out);
     }
+    family("blackstart_alarms_without_outage", NULL,
+           "Trials in which an alarm rang in the fault and its service was not down.", out);
+    for (size_t i = 0; i < r->alarms_n; i++) {
+        const char *labels[] = {"alarm", r->alarms[i].alarm->name, NULL};
+        sample(r, "blackstart_alarms_without_outage", labels, (double)r->alarms[i].without_outage,
+               out);
+    }
     family("blackstart_suppressed_alarms", NULL, "Onsets in maintenance windows.", out);
     for (size_t i = 0; i < r->alarms_n; i++) {
         const char *labels[] = {"alarm", r->alarms[i].alarm->name, NULL};

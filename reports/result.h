@@ -117,8 +117,9 @@ struct alarm_seen {
     int64_t seq;       /* of that onset */
     bool counts;       /* for detect_within, else for time to detect */
     bool masked, after_restoration;
-    bool missing; /* counts, the service was down, and it never came */
-    bool never;   /* the service was down, and it never came, whether it counts or not */
+    bool missing;        /* counts, the service was down, and it never came */
+    bool without_outage; /* it rang in the fault, and its service, which is probed, was not down */
+    bool never;          /* the service was down, and it never came, whether it counts or not */
     size_t
         false_alarms; /* onsets before the fault; and the others, up to the end of observation: */
     size_t onsets;
@@ -236,6 +237,7 @@ struct alarm_summary {
     nsec exposure; /* observed time without a fault */
     bool has_rate;
     struct stats_interval per_hour;
+    size_t without_outage;           /* trials */
     size_t suppressed, never, first; /* first: trials in which it was the first of its service */
     struct summary ttd; /* impact → onset, over the trials in which its service was hit */
 };

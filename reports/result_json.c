@@ -202,6 +202,7 @@ static json_t *alarm_json(const struct alarm_seen *a)
     set_duration(j, "ttd_fault_s", a->fault_ttd);
     set_duration(j, "resolved", a->resolved);
     set(j, "never", json_boolean(a->never));
+    set(j, "without_outage", json_boolean(a->without_outage));
     set(j, "suppressed", json_integer((json_int_t)a->suppressed));
     set(j, "silenced", json_boolean(a->silenced));
     const char *starts_at = NULL;
@@ -331,6 +332,7 @@ static json_t *alarm_summary_json(const struct alarm_summary *a)
         a->has_rate ? interval("rate", 0.95, "Garwood", a->per_hour.lo, a->per_hour.hi, false)
                     : json_null());
     set(j, "never", json_integer((json_int_t)a->never));
+    set(j, "without_outage", json_integer((json_int_t)a->without_outage));
     set(j, "suppressed", json_integer((json_int_t)a->suppressed));
     set(j, "first", json_integer((json_int_t)a->first));
     set(j, "mttd_s", summary_json(&a->ttd));

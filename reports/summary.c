@@ -301,6 +301,7 @@ static void of_alarm(const struct result *r, struct alarm_summary *out)
                 out->false_alarms += seen->false_alarms;
                 out->onsets += seen->onsets;
                 out->missing += seen->missing;
+                out->without_outage += seen->without_outage;
                 out->suppressed += seen->suppressed;
                 out->never += seen->never;
                 told = true;

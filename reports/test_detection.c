@@ -340,6 +340,22 @@ static void released_of_what_fired_before_the_fault_is_masked(void **state)
     assert_int_equal(world_seen(&w, 1)->detection, DETECTION_MASKED);
 }
 
+static void an_alarm_of_a_service_that_stayed_up_is_told(void **state)
+{
+    WORLD w;
+    world_init(&w);
+    world_detect(&w, 900 * MS);
+    world_alarm(&w, "pager", ROLE_PAGE, "webhook");
+    world_usual(&w, 1, G16 "GGGGG" BACK);
+    world_alarm_event(&w, "pager", "onset", 1850 * MS, false);
+    world_run_end(&w, "completed");
+    const struct result *r = world_measure(&w);
+    assert_true(world_seen(&w, 1)->alarms[0].without_outage);
+    assert_true(world_found(&w, "alarm_without_outage"));
+    assert_int_equal(r->alarms[0].without_outage, 1);
+    assert_int_equal(r->alarms[0].ttd.n, 0);
+}
+
 static void each_layer_has_its_own_time_to_detect(void **state)
 {
     WORLD w;
@@ -392,6 +408,7 @@ int main(void)
         cmocka_unit_test(the_clock_of_declaration_starts_with_a_mark),
         cmocka_unit_test(what_is_suppressed_detects_nothing_until_it_is_released),
         cmocka_unit_test(released_of_what_fired_before_the_fault_is_masked),
+        cmocka_unit_test(an_alarm_of_a_service_that_stayed_up_is_told),
         cmocka_unit_test(each_layer_has_its_own_time_to_detect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
