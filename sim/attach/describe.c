@@ -4,7 +4,9 @@
 #include "sim/base/buf.h"
 #include "sim/kernel/inet.h"
 #include "sim/kernel/rtnl.h"
+#include "sim/kernel/rtnl_take.h"
 #include "sim/kernel/snapshot.h"
+#include "sim/kernel/sockdiag.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -124,6 +126,51 @@ static int describe_network(const struct attached_host *h, json_t *texts, struct
     return r;
 }
 
+/* The TCP connections whose packets the kernel sends over that device now. */
+static int describe_over(struct nl *nl, int ifindex, const char *device, json_t *texts,
+                         struct err *err)
+{
+    AUTO_FREE struct sockdiag_tcp *all = NULL;
+    AUTO_BUF text = BUF_INIT;
+    size_t n = 0, over = 0;
+    int r = sockdiag_tcp(nl, &all, &n, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++) {
+        const struct inet_flow *f = &all[i].flow;
+        char here[INET_TEXT_MAX], there[INET_TEXT_MAX];
+        struct rtnl_way way;
+        if (rtnl_take_way(nl, &f->target, &way, NULL) < 0 || way.local || way.nowhere ||
+            way.ifindex != ifindex)
+            continue;
+        if (over++ >= NAMED_AT_MOST)
+            continue;
+        struct inet_prefix ends[] = {f->source, f->target}; /* without their length */
+        ends[0].len = ends[1].len = f->source.family == AF_INET ? 32 : 128;
+        buf_printf(&text, "%s%s port %u - %s port %u", over > 1 ? ", " : ": ",
+                   inet_text(&ends[0], here), f->sport, inet_text(&ends[1], there), f->dport);
+    }
+    if (over > NAMED_AT_MOST)
+        buf_printf(&text, " and %zu more", over - NAMED_AT_MOST);
+    json_array_append_new(
+        texts, json_sprintf("%zu TCP connection%s of this machine run%s over %s%s", over,
+                            over == 1 ? "" : "s", over == 1 ? "s" : "", device, buf_text(&text)));
+    return 0;
+}
+
+/* One device of this machine: everybody here may use it. */
+static int describe_interface(const struct attached_host *h, json_t *texts, struct err *err)
+{
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    struct rtnl_link link;
+    int r = nl_open_kernel(h->at.netns, h->host->name, &nl, err);
+    if (r == 0)
+        r = rtnl_link_get(nl, h->at.interface, &link, err);
+    if (r == 0)
+        r = describe_over(nl, link.ifindex, h->at.interface, texts, err);
+    return r;
+}
+
 int attached_describe(const struct attached_host *h, json_t *texts, struct err *err)
 {
     if (h->at.shares_network)
@@ -141,5 +188,7 @@ int attached_describe(const struct attached_host *h, json_t *texts, struct err *
     int r = h->kind->describe ? h->kind->describe(h, texts, err) : 0;
     if (r == 0 && !h->at.shares_network)
         r = describe_network(h, texts, err);
+    else if (r == 0 && h->at.interface)
+        r = describe_interface(h, texts, err);
     return r < 0 ? err_prefix(err, "host %s", h->host->name) : 0;
 }

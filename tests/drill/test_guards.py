@@ -308,6 +308,24 @@ class LeftOut(World):
         self.ended(d, halt)
 
 
+class Here(World):
+    """An interface of the machine that the program stands on: here the first namespace is that machine."""
+
+    def test_who_uses_it_is_named_and_it_is_guarded(self):
+        with Inside(self.pair.edge):
+            plan = Drill(self.scene(SLOW % ("e0", "to: 10.99.0.3, "), edge="{here: e0, allow: true}"),
+                         command="plan").run()
+            self.addCleanup(plan.remove)
+            self.assertEqual(plan.code, 0, plan.explain())
+            self.assertRegex(plan.stdout, "[1-9] TCP connections? of this machine runs? over e0: .*"
+                             "10.99.0.[12] port [0-9]+ - 10.99.0.[12] port ")
+            for script, words in ((LINK % "e0", "is how you are connected"),
+                                  (SLOW % ("e0", ""), "add 'to: [ADDRESSES]'"),
+                                  (SLOW % ("e0", "to: 10.99.0.2, "), "which started us")):
+                self.refused("here, " + script, words, script, edge="{here: e0, allow: true}")
+        self.as_before()
+
+
 class WhenItIsDue(World):
     def test_a_share_is_judged_again(self):
         script = ["  - {id: first, at: 100ms, link: {host: w1, down: true}}",
