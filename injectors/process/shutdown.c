@@ -1,5 +1,6 @@
 /* shutdown: whoever manages a host's processes ends them in order, and starts them again when the fault
- * is undone. Of a unit that is systemd (unit_power.h). Of a container that is its engine: its stop signal, SIGKILL to what still lives after a
+ * is undone. Of a unit that is systemd (unit_power.h). Of a container that is its engine: its stop signal,
+ * SIGKILL to what still lives after a
  * time, and no starting again by its restart policy meanwhile.
  *
  *   start ──► engine: stop ─────────────────────────────────────────► INJECT_ENDED

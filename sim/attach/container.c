@@ -156,6 +156,8 @@ static int resolve(const struct host *h, struct attached_target *ret, struct err
                        c.name, cengine_socket(e));
     buf_adds(&what, "the container ");
     cengine_container_text(&c, &what);
+    if (c.host_net)
+        buf_adds(&what, ", which has no network of its own");
     r = attached_target_of(&first, &t, err);
     free(first.argv0);
     if (r < 0)
@@ -164,7 +166,7 @@ static int resolve(const struct host *h, struct attached_target *ret, struct err
     t.own = own_of(e, &c);
     t.mark = mark_of(&c);
     t.offers = ATTACH_COMMANDS | ATTACH_PROCESSES | ATTACH_POWER |
-               (t.shares_network ? 0 : ATTACH_NETWORK) |
+               (t.shares_network || c.host_net ? 0 : ATTACH_NETWORK) |
                (*t.cgroup.dir && !cgroup_is_root(&t.cgroup) ? ATTACH_CGROUP : 0);
     *ret = t;
     t = ATTACHED_TARGET_INIT;

@@ -142,6 +142,13 @@ void rtnl_link_mtu(struct nl *nl, const char *name, uint32_t mtu)
     nl_queue(nl, q);
 }
 
+void rtnl_link_queue(struct nl *nl, const char *name, uint32_t packets)
+{
+    struct nl_req *q = change(name, 0, 0);
+    nl_req_put_u32(q, IFLA_TXQLEN, packets);
+    nl_queue(nl, q);
+}
+
 void rtnl_link_gso_max_segs(struct nl *nl, const char *name, uint32_t segs)
 {
     struct nl_req *q = change(name, 0, 0);

@@ -50,6 +50,7 @@ void rtnl_link_up(struct nl *nl, const char *name, bool up);
 /* The kernel makes no IPv6 addresses on it when it goes up. */
 void rtnl_link_quiet(struct nl *nl, const char *name);
 void rtnl_link_mtu(struct nl *nl, const char *name, uint32_t mtu);
+void rtnl_link_queue(struct nl *nl, const char *name, uint32_t packets);
 #define RTNL_GSO_MAX_SEGS 65535 /* the kernel's default */
 void rtnl_link_gso_max_segs(struct nl *nl, const char *name, uint32_t segs);
 void rtnl_link_master(struct nl *nl, const char *name, const char *master); /* NULL: none */
@@ -84,10 +85,10 @@ void rtnl_neighbour_add(struct nl *nl, const char *dev, const struct inet_prefix
 
 /* What is there. */
 struct rtnl_link {
-    int ifindex, master, peer; /* peer: IFLA_LINK, 0 when none */
-    char name[16], kind[16];   /* kind "" for real devices and lo */
-    unsigned flags;            /* IFF_UP, IFF_RUNNING, IFF_LOWER_UP … */
-    uint32_t mtu, group;
+    int ifindex, master, peer;  /* peer: IFLA_LINK, 0 when none */
+    char name[16], kind[16];    /* kind "" for real devices and lo */
+    unsigned flags;             /* IFF_UP, IFF_RUNNING, IFF_LOWER_UP … */
+    uint32_t mtu, group, queue; /* queue: packets, IFLA_TXQLEN */
     struct inet_mac mac;
     uint64_t rx_packets, tx_packets, rx_dropped, tx_dropped;
 };

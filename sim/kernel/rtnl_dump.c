@@ -53,6 +53,7 @@ static void read_link(const struct nlmsghdr *h, struct rtnl_link *ret)
     ret->peer = (int)get_u32(a[IFLA_LINK]);
     ret->mtu = get_u32(a[IFLA_MTU]);
     ret->group = get_u32(a[IFLA_GROUP]);
+    ret->queue = get_u32(a[IFLA_TXQLEN]);
     if (a[IFLA_ADDRESS] && nla_len(a[IFLA_ADDRESS]) == sizeof ret->mac.b)
         memcpy(ret->mac.b, nla_data(a[IFLA_ADDRESS]), sizeof ret->mac.b);
     if (a[IFLA_LINKINFO])

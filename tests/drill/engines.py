@@ -47,6 +47,15 @@ def busybox_root(folder):
     return folder
 
 
+def machine_root(folder):
+    """A root file system for the machine's own programs, from its /usr, which is mounted there."""
+    for name in ("etc", "proc", "sys", "dev", "tmp", "run", "data", "usr", "var"):
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        os.symlink("usr/" + name, os.path.join(folder, name))
+    return folder
+
+
 def wait_for_socket(path, process, log, timeout=60):
     def there():
         if process.poll() is not None:
@@ -158,10 +167,7 @@ class Docker(Engine):
         self.options = options
         try:
             self.start()
-            root = busybox_root(os.path.join(self.folder, "root"))
-            archive = os.path.join(self.folder, "root.tar")
-            run("tar", "-C", root, "-cf", archive, ".")
-            self.client("import", archive, "shop:1")
+            self.bring("shop:1", busybox_root(os.path.join(self.folder, "root")))
         except BaseException:
             self.end()
             raise
@@ -170,6 +176,11 @@ class Docker(Engine):
         self.spawn(find("dockerd"), "--storage-driver=vfs", "--data-root", self.folder + "/data",
                    "--exec-root", self.folder + "/exec", "--pidfile", self.folder + "/pid",
                    "--cgroup-parent", self.group, "--host", "unix://" + self.socket, *self.options)
+
+    def bring(self, image, root):
+        archive = root + ".tar"
+        run("tar", "-C", root, "-cf", archive, ".")
+        self.client("import", archive, image)
 
     def client(self, *argv, ok=True):
         return run(find("docker"), "--host", "unix://" + self.socket, *argv, ok=ok)

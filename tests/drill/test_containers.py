@@ -43,7 +43,11 @@ FREEZE = """
   - {id: hit, at: 200ms, %sfreeze: {host: db}}"""
 SHUTDOWN = """
   - {id: down, at: 200ms, %sshutdown: {host: %s, timeout: 2s}}"""
-TWO = FREEZE % "" + SHUTDOWN % ("", "cache")
+ALL = """
+  - {id: slow, at: 50ms, network: {host: db, device: eth0, delay: 100ms, engine: user}}
+  - {id: cut, at: 100ms, partition: {host: db, peers: [10.99.99.99]}}
+  - {id: hung, at: 150ms, stop: {host: db, process: httpd}}""" + FREEZE % "" + (
+      SHUTDOWN % ("", "cache")).replace("200ms", "250ms")
 IN_FORCE = {"kind": "inject", "ok": True}
 LONG = "CONTAINER_LONG" in os.environ
 KILLS = int(os.environ.get("CONTAINER_KILLS", "3"))
@@ -134,9 +138,6 @@ class Containers(unittest.TestCase):
         self.assertEqual(len(journals()), 1)
         return d
 
-    def both_run(self):
-        self.assertEqual((self.e.state("db-1"), self.e.state("cache-1")), ("running", "running"))
-
     def warden(self, d):
         return wait_until(lambda: [p for p, name in processes_of(d.token)
                                    if name == "blackstart-ward"])[0]
@@ -172,6 +173,13 @@ class Docker(Containers):
   - {id: hanging, when: {step: once-more}, after: 600ms, for: 150ms, shutdown: {host: db, signal: QUIT, timeout: 500ms}}"""
 
     def test_each_fault_bites_and_is_undone(self):
+        """SHOWS network: container: applied verified undone
+        SHOWS link: container: applied verified undone
+        SHOWS partition: container: applied verified undone
+        SHOWS freeze: container: applied verified undone
+        SHOWS stop: container: applied verified undone
+        SHOWS shutdown: container: applied verified undone
+        SHOWS restart: container: applied verified"""
         gateway = self.e.address("db-1").rsplit(".", 1)[0] + ".1"
         me = self.e.id("db-1")
         d = self.drill(self.EACH % {"gateway": gateway}, horizon="7300ms").run()
@@ -200,24 +208,56 @@ class Docker(Containers):
             during = [e["ok"] for e in d.events("probe") if begin < e["start"] < end - 70e6]
             self.assertIn(False, during, step)
 
-    def test_the_runner_dies(self):
-        d = self.in_force(TWO, n=2)
+    def inner(self):
+        """The network of db, and what its processes do; and whether cache runs."""
+        pid = self.e.pid("db-1")
+        into = ["nsenter", "--net=/proc/%d/ns/net" % pid]
+        found = [engines.run(*into, *argv.split()) for argv in (
+            "ip link show eth0", "tc qdisc show dev eth0", "tc filter show dev eth0 egress",
+            "nft list tables")]
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            return found + [harness.stat_of(p)[1] for p in f.read().split()] + [
+                self.e.state("db-1"), self.e.state("cache-1")]
+
+    def all_in_force(self):
+        was = self.inner()
+        d = self.in_force(ALL, n=5, horizon="2s")
         self.assertEqual((self.e.state("db-1"), self.e.state("cache-1")), ("paused", "exited"))
+        self.assertEqual([e["action"] for e in d.events("inject", ok=True)],
+                         ["network", "partition", "stop", "freeze", "shutdown"])
+        return d, was
+
+    def test_the_runner_dies(self):
+        d, was = self.all_in_force()
         self.halt.kill()
         d.finish()
         wait_until(lambda: not processes_of(d.token))
-        self.both_run()
+        self.assertEqual(self.inner(), was)
         self.nothing_left(d)
         self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
 
     def test_both_die_and_undo_puts_it_right(self):
-        d = self.in_force(TWO, n=2)
+        """SHOWS freeze: container: undone-after-kill
+        SHOWS shutdown: container: undone-after-kill
+        SHOWS network: container: undone-after-kill
+        SHOWS partition: container: undone-after-kill
+        SHOWS stop: container: undone-after-kill"""
+        d, was = self.all_in_force()
         self.kill_all(d)
         self.assertEqual((self.e.state("db-1"), self.e.state("cache-1")), ("paused", "exited"))
-        with OtherBoot():  # as if the machine had been started again: it is undone all the same
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertEqual(self.inner(), was)
+        self.nothing_left(d)
+
+    def test_the_machine_starts_again(self):
+        """What its engines keep over that is undone all the same."""
+        d = self.in_force(FREEZE % "" + SHUTDOWN % ("", "cache"), n=2)
+        self.kill_all(d)
+        with OtherBoot():
             code, text = undo()
         self.assertEqual(code, 0, text)
-        self.both_run()
+        self.assertEqual((self.e.state("db-1"), self.e.state("cache-1")), ("running", "running"))
         self.nothing_left(d)
 
     def test_another_one_with_its_name_is_never_touched(self):
@@ -270,6 +310,7 @@ class Docker(Containers):
                 self.nothing_left(d)
 
     def test_the_kill_matrix(self):
+        """SHOWS link: container: undone-after-kill"""
         script = """
   - {id: cable, at: 50ms, for: 200ms, link: {host: db, device: eth0, down: true}}
   - {id: paused, at: 150ms, for: 150ms, freeze: {host: db}}
@@ -371,6 +412,7 @@ class Named(Containers):
                       self.told(web + ", any: true" + at))
 
     def test_what_cannot_be_meant_is_said(self):
+        """SHOWS freeze: container: refused"""
         at = ", engine: %s}, allow: true" % self.e.socket
         self.assertRegex(self.told("container: {name: db-2" + at, code=3),
                          "has no container 'db-2'; it has .*db-1")
@@ -386,12 +428,68 @@ class Named(Containers):
                       self.told("container: {name: db-1" + at, code=3))
 
     def test_one_in_the_machines_network_is_not_cut_off(self):
+        """SHOWS link: container: refused
+        SHOWS freeze: container: applied verified undone"""
         self.e.container("near", "--network", "host", command=SERVE)
         host = "container: {name: near, engine: %s}, allow: true" % self.e.socket
         d = self.drill("""
   - {id: hit, at: 100ms, for: 100ms, freeze: {host: db}}""", host=host, address="127.0.0.1").run()
         self.assertTrue(d.events("verify")[0]["ok"], d.explain())
         self.nothing_left(d)
+        d = self.drill("""
+  - {id: hit, at: 100ms, for: 100ms, link: {host: db, device: eth0, down: true}}""",
+                       host=host, address="127.0.0.1").run()
+        self.assertEqual(d.code, 3, d.explain())
+        self.assertIn("which has no network of its own", d.stderr)
+
+
+class Shop(unittest.TestCase):
+    """The shipped scenario, as docker compose would have started it: with these names and labels."""
+    FOLDER = os.path.join(harness.SOURCE, "scenarios", "compose-shop")
+
+    def service(self, name, *command, options=()):
+        label = "com.docker.compose."
+        self.e.client("run", "--detach", "--init=false", "--name", "shop-%s-1" % name, "--network",
+                      "shop_default", "--network-alias", name, "--volume", "/usr:/usr:ro", "--label",
+                      label + "project=shop", "--label", label + "service=" + name, "--label",
+                      label + "container-number=1", "--label", label + "oneoff=False",
+                      "--stop-timeout", "2", *options, "machine:1", *command)
+        self.addCleanup(self.e.client, "rm", "--force", "--volumes", "shop-%s-1" % name)
+
+    def setUp(self):
+        for program in ("redis-server", "python3"):
+            if not engines.find(program):
+                self.skipTest(program + " is not installed")
+        self.e = engine(engines.Docker)
+        if not self.e.client("images", "--quiet", "machine:1"):
+            self.e.bring("machine:1", engines.machine_root(os.path.join(self.e.folder, "machine")))
+        self.e.client("network", "create", "shop_default")
+        self.addCleanup(self.e.client, "network", "rm", "shop_default")
+        redis = ("redis-server", "--protected-mode", "no", "--save", "")
+        self.service("cache", *redis)
+        self.service("database", *redis, "--dir", "/data", "--appendonly", "yes", "--appendfsync",
+                     "always")
+
+    def drill(self, *options, web=()):
+        self.service("web", "/usr/bin/python3", "/shop.py",
+                     options=("--volume", self.FOLDER + "/shop.py:/shop.py:ro", *web))
+        os.environ["DOCKER_HOST"] = "unix://" + self.e.socket
+        self.addCleanup(os.environ.pop, "DOCKER_HOST")
+        d = Drill(os.path.join(self.FOLDER, "compose-shop.yaml"), "--yes", "--trials", "1", *options)
+        self.addCleanup(d.remove)
+        return d.run()
+
+    def test_pages_do_not_need_the_cache_and_orders_come_back(self):
+        d = self.drill()
+        self.assertEqual(d.code, 0, d.explain())
+        self.assertEqual([e["ok"] for e in d.events("verify")], [True, True])
+        down = {e["probe"] for e in d.events("probe") if not e["ok"]}
+        self.assertEqual(down, {"order"})
+
+    @unittest.skipUnless(LONG, "nightly")
+    def test_a_shop_that_waits_for_its_cache_goes_down_with_it(self):
+        d = self.drill(web=("--env", "SHOP_CACHE_PATIENCE=5"))
+        self.assertEqual(d.code, 1, d.explain())
 
 
 class Podman(Containers):
@@ -401,6 +499,7 @@ class Podman(Containers):
         Docker.test_each_fault_bites_and_is_undone(self)
 
     EACH, each_was_felt = Docker.EACH, Docker.each_was_felt
+    inner, all_in_force = Docker.inner, Docker.all_in_force
 
     def test_both_die_and_undo_puts_it_right(self):
         Docker.test_both_die_and_undo_puts_it_right(self)

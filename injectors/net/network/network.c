@@ -308,8 +308,20 @@ static int note_attached(struct inject_env *env, struct network_state *st, json_
     json_object_set_new(record, "device", json_string(device));
     json_object_set_new(record, "ifindex", json_integer(link.ifindex));
     json_object_set_new(record, "note", note);
+    json_object_set_new(record, "queue", json_integer(link.queue));
     *ret_undo = json_pack("{s:s,s:o}", "label", st->label, "attached", record);
     return 0;
+}
+
+/* The kernel gives a device without a queue (docker's are) one of its default length when it gets its
+ * first discipline, and does not take it back (qdisc_create()). */
+static int put_queue_back(const struct site *site, const json_t *record,
+                          const struct rtnl_link *link, struct err *err)
+{
+    if (jsonx_int(record, "queue", -1) != 0 || link->queue == 0)
+        return 0;
+    rtnl_link_queue(site->nl, link->name, 0);
+    return nl_flush(site->nl, err);
 }
 
 /* Nothing may be left when this returns, not even packets that are held. */
@@ -320,6 +332,7 @@ static int revert_attached(struct inject_env *env, const json_t *undo, json_t *c
     const char *device = jsonx_str(record, "device", ""), *label = jsonx_str(undo, "label", "");
     struct impair *impair = env->lab ? lab_impair(env->lab) : NULL;
     AUTO_SITE site = {0};
+    struct rtnl_link link;
     size_t n = 0, swept = 0;
     for (struct impair_line *l; impair && (l = impair_find(impair, label)); n++) {
         int r = impair_disarm(l, err);
@@ -328,9 +341,11 @@ static int revert_attached(struct inject_env *env, const json_t *undo, json_t *c
     }
     int r = site_find(env, record, &site, err);
     if (r == 0)
-        r = site_device(&site, record, NULL, err);
+        r = site_device(&site, record, &link, err);
     if (r == 0)
         r = impair_sweep(impair, site.nl, device, json_object_get(record, "note"), &swept, err);
+    if (r == 0)
+        r = put_queue_back(&site, record, &link, err);
     if (r != 0)
         return r;
     if (n || swept)
