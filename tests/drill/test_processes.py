@@ -186,6 +186,7 @@ class Processes(unittest.TestCase):
 
 class Normal(Processes):
     def test_they_hang_and_go_on(self):
+        """SHOWS stop: process: applied verified undone"""
         d = self.drill().run()
         self.assertIn(d.code, (1, 4), d.explain())
         self.assertTrue(d.events("verify")[0]["ok"], d.explain())
@@ -240,6 +241,7 @@ class Normal(Processes):
         self.go_on()
 
     def test_killed_and_started_again_by_its_command(self):
+        """SHOWS kill: process: applied verified undone"""
         more = ", start: %s" % json.dumps(self.shop.command())
         d = self.drill(KILL % ("for: 200ms, ", ", expect: 3"), more=more, horizon="1500ms").run()
         self.assertTrue(d.events("verify")[0]["ok"], d.explain())
@@ -263,6 +265,7 @@ class Normal(Processes):
         self.nothing_left(d)
 
     def test_restarted(self):
+        """SHOWS restart: process: applied verified"""
         more = ", start: %s" % json.dumps(self.shop.command())
         script = """
   - {id: again, at: 100ms, restart: {host: shop, grace: 200ms}}"""
@@ -459,6 +462,7 @@ class Dying(Processes):
         self.nothing_left(d)
 
     def test_both_die_and_undo_undoes_once(self):
+        """SHOWS stop: process: undone-after-kill"""
         d = self.stopped()
         self.kill_all(d)
         self.assertEqual(self.shop.states(), {"T"})
@@ -472,6 +476,7 @@ class Dying(Processes):
         self.assertEqual(undo(), (0, "nothing to undo\n"))
 
     def test_both_die_after_a_kill_and_undo_starts_it_again(self):
+        """SHOWS kill: process: undone-after-kill"""
         more = ", start: %s" % json.dumps(self.shop.command())
         d = self.in_force(script=KILL % ("", ""), more=more)
         self.assertEqual(self.shop.pids(), [])

@@ -90,6 +90,36 @@ class Attached(test_attached.Attached):
         self.nothing_left(d)
 
 
+class Operator(test_attached.Attached):
+    """Whoever started the drill through the host stays connected."""
+
+    def setUp(self):
+        super().setUp()
+        with Inside(self.pair.far):
+            far = socket.create_server(("10.99.0.2", 0))
+        with Inside(self.pair.edge):  # a connection of ours, an ancestor of the drill
+            self.near = socket.create_connection(far.getsockname(), timeout=5)
+        self.there = far.accept()[0]
+        far.close()
+        self.addCleanup(self.near.close)
+        self.addCleanup(self.there.close)
+
+    def carries(self):
+        self.near.sendall(b"x")
+        self.there.settimeout(5)
+        return self.there.recv(1) == b"x"
+
+    def test_of_a_prefix_they_are_left_out(self):
+        """SHOWS sockets: netns: refused"""
+        d = self.drill((SOCKETS % "").replace("10.99.0.2, own_port: 8080, opened: there",
+                                              "10.99.0.0/24")).run()
+        self.assertIn("no such connection", d.events("verify")[0]["seen"], d.explain())
+        self.assertTrue(self.carries())
+        named = self.drill(SOCKETS % "").run()
+        self.assertIn("always exempt", named.stdout + named.stderr)
+        self.assertTrue(self.carries())
+
+
 LAB = """
 blackstart: 1
 name: frozen

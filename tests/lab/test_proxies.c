@@ -103,6 +103,7 @@ static void others_queries_pass_byte_for_byte(struct kit *k)
     assert_peer(k, "a", "dns-ask fd00::2 other.test tcp", "exact and exact");
 }
 
+/* SHOWS dns: lab: applied verified undone */
 static void names_are_answered_wrongly(void **state)
 {
     static struct kit k;
@@ -202,6 +203,7 @@ static void two_in_one_way_are_refused(void **state)
 
 /* --- HTTP ------------------------------------------------------------------------------------- */
 
+/* SHOWS http: lab: applied verified undone */
 static void requests_are_hit_and_others_pass(void **state)
 {
     static struct kit k;
@@ -287,6 +289,7 @@ static void what_is_no_http_passes_and_is_said(void **state)
 
 /* --- TLS -------------------------------------------------------------------------------------- */
 
+/* SHOWS tls: lab: applied verified undone */
 static void a_bad_certificate_is_shown(void **state)
 {
     static struct kit k;
@@ -344,7 +347,9 @@ static nsec seconds_off(struct kit *k, const char *host)
     return strtoll(out, NULL, 10) - now / NSEC_SEC;
 }
 
-/* Wall clocks of one host's programs alone, of those that run already too; no sleep is cut short. */
+/* Wall clocks of one host's programs alone, of those that run already too; no sleep is cut short.
+ * SHOWS clock: lab: applied verified undone
+ */
 static void the_clock_of_programs_is_shifted(void **state)
 {
     static struct kit k;

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "injectors/injector.h"
 #include "injectors/params.h"
@@ -415,6 +417,42 @@ static void one_that_others_thawed_is_seen(void **state)
     kit_close(&k);
 }
 
+/* The freezer of v1, which is taken where v2 is not mounted. */
+static void the_old_freezer_freezes_too(void **state)
+{
+    struct cgroup own, ours = {.v1 = true};
+    struct err err = ERR_INIT;
+    bool frozen = false;
+    pid_t *pids;
+    size_t n;
+    if (kit_is_rootless() || access("/sys/fs/cgroup/freezer/cgroup.procs", W_OK) < 0)
+        return; /* the other test freezes by v2 then */
+    struct cgroup top = {.v1 = true, .dir = "/sys/fs/cgroup/freezer"};
+    kit_ok(cgroup_below(&top, "blackstart-test-v1", &ours, &err), &err);
+    kit_ok(cgroup_make(&ours, &err), &err);
+    pid_t child = fork();
+    if (child == 0)
+        for (;;)
+            usleep(1000);
+    kit_ok(cgroup_move(&ours, child, &err), &err);
+    kit_ok(cgroup_freeze(&ours, true, NSEC_SEC, &err), &err);
+    kit_ok(cgroup_is_frozen(&ours, &frozen, &err), &err);
+    assert_true(frozen);
+    kit_ok(cgroup_pids(&ours, &pids, &n, &err), &err);
+    assert_int_equal(n, 1);
+    assert_int_equal(pids[0], child);
+    free(pids);
+    kit_ok(cgroup_freeze(&ours, false, NSEC_SEC, &err), &err);
+    kit_ok(cgroup_move(&top, child, &err), &err);
+    kit_ok(cgroup_remove(&ours, &err), &err);
+    kit_ok(cgroup_remove(&ours, &err), &err); /* what is gone is fine */
+    assert_int_equal(cgroup_freeze(&ours, false, NSEC_SEC, &err), -ENOENT);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    kit_ok(cgroup_of(0, &own, &err), &err);
+    assert_true(cgroup_contains(&own, &own));
+}
+
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
@@ -429,6 +467,7 @@ static int tests(void)
         cmocka_unit_test(a_route_beside_which_there_is_another_did_not_bite),
         cmocka_unit_test(frozen_processes_answer_nothing_and_go_on),
         cmocka_unit_test(one_that_others_thawed_is_seen),
+        cmocka_unit_test(the_old_freezer_freezes_too),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
 }
