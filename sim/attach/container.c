@@ -107,23 +107,14 @@ static json_t *own_of(const struct cengine *e, const struct cengine_container *c
                      c->name);
 }
 
-/* Labels as people mark what serves for real: "com.example.production=true", "environment=production",
- * "env=prod". */
+/* "com.example.production=true": whatever stands before the last dot. */
 static char *mark_of(const struct cengine_container *c)
 {
-    static const char *const names[] = {"env", "environment", "stage", "tier"};
     const char *key;
     const json_t *value;
     json_object_foreach ((json_t *)(uintptr_t)c->labels, key, value) {
         const char *last = strrchr(key, '.'), *text = json_string_value(value);
-        last = last ? last + 1 : key;
-        bool marked = text && strcasecmp(last, "production") == 0 &&
-                      strcasecmp(text, "false") != 0 && strcmp(text, "0") != 0 &&
-                      strcasecmp(text, "no") != 0;
-        for (size_t i = 0; text && i < ARRAY_SIZE(names); i++)
-            marked |= strcasecmp(last, names[i]) == 0 &&
-                      (strcasecmp(text, "production") == 0 || strcasecmp(text, "prod") == 0);
-        if (!marked)
+        if (!text || !attached_is_mark(last ? last + 1 : key, text))
             continue;
         AUTO_BUF mark = BUF_INIT;
         buf_printf(&mark, "its label %s=%s", key, text);

@@ -62,6 +62,10 @@ int attached_target_of(const struct proc *eldest, struct attached_target *ret, s
  * else; -EPERM: entering it needs root. */
 int attached_target_at(const char *path, struct attached_target *ret, struct err *err);
 
+/* Words as people mark what serves for real: "production", "true"; "environment", "production"; "env",
+ * "prod". */
+bool attached_is_mark(const char *key, const char *value);
+
 /* --- For processes() --- */
 
 /* The network namespace it lives in; false: it has gone, or we may not see. */

@@ -108,6 +108,15 @@ static void ask_text(struct question *q, const char *interface, const char *memb
             &error, q->name, q->err);
 }
 
+static void ask_texts(struct question *q, const char *interface, const char *member, char ***ret)
+{
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    if (q->r == 0)
+        q->r =
+            said(sd_bus_get_property_strv(q->m->bus, NAME, q->path, interface, member, &error, ret),
+                 &error, q->name, q->err);
+}
+
 static void ask_plain(struct question *q, const char *interface, const char *member, char type,
                       void *ret)
 {
@@ -160,6 +169,10 @@ void manager_service_done(struct manager_service *s)
     free(s->sub);
     free(s->result);
     free(s->cgroup);
+    free(s->file);
+    for (char **m = s->more; m && *m; m++)
+        free(*m);
+    free(s->more);
     *s = MANAGER_SERVICE_INIT;
 }
 
@@ -180,6 +193,8 @@ int manager_service(struct manager *m, const char *name, struct manager_service 
     ask_text(&q, UNIT, "SubState", &s.sub);
     ask_text(&q, SERVICE, "Result", &s.result);
     ask_text(&q, SERVICE, "ControlGroup", &s.cgroup);
+    ask_text(&q, UNIT, "FragmentPath", &s.file);
+    ask_texts(&q, UNIT, "DropInPaths", &s.more);
     ask_plain(&q, SERVICE, "MainPID", 'u', &pid);
     ask_plain(&q, UNIT, "RefuseManualStart", 'b', &no_start);
     ask_plain(&q, UNIT, "RefuseManualStop", 'b', &no_stop);

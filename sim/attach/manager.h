@@ -26,6 +26,7 @@ struct manager_service {
     char *load, *state; /* "loaded", "not-found", "masked" …; "active", "inactive", "failed" … */
     char *sub, *result;  /* "running", "dead" …; "success", "exit-code" … */
     char *cgroup;        /* "/system.slice/worker.service"; "": none, nothing of it runs */
+    char *file, **more;  /* where it is written; drop-ins, NULL-terminated, or NULL */
     char invocation[33]; /* another one each time it is started; "": never was */
     pid_t main;          /* 0: none */
     bool busy;           /* a job of it is queued or runs */

@@ -107,3 +107,16 @@ int attached_target_of(const struct proc *eldest, struct attached_target *ret, s
     t = ATTACHED_TARGET_INIT;
     return 0;
 }
+
+bool attached_is_mark(const char *key, const char *value)
+{
+    static const char *const names[] = {"env", "environment", "stage", "tier"};
+    static const char *const no[] = {"false", "0", "no", "off", ""};
+    bool marked = strcasecmp(key, "production") == 0;
+    for (size_t i = 0; marked && i < ARRAY_SIZE(no); i++)
+        marked = strcasecmp(value, no[i]) != 0;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        marked |= strcasecmp(key, names[i]) == 0 &&
+                  (strcasecmp(value, "production") == 0 || strcasecmp(value, "prod") == 0);
+    return marked;
+}

@@ -8,11 +8,16 @@
 #include "sim/attach/kind.h"
 #include "sim/attach/manager.h"
 #include "sim/base/buf.h"
+#include "sim/base/file.h"
 #include "sim/base/jsonx.h"
+#include "sim/base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define UNIT_FILE_MAX ((size_t)1 << 20)
 
 static bool unit_is(const struct host *h)
 {
@@ -64,6 +69,42 @@ static void whole_group(char *folder, const char *cgroup)
         at[n] = '\0';
 }
 
+/* "X-Production=true" in a file of the unit: systemd leaves settings that begin with X- to others
+ * (systemd.unit(5)). The caller frees; NULL: none. */
+static char *mark_in(const char *path)
+{
+    AUTO_FREE char *text = NULL;
+    char *save = NULL;
+    if (!path || !path[0] || file_read(AT_FDCWD, path, UNIT_FILE_MAX, &text, NULL, NULL) < 0)
+        return NULL;
+    for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+        l += strspn(l, " \t");
+        char *equals = strchr(l, '='), *value = equals ? equals + 1 : NULL;
+        if (!equals || strncasecmp(l, "X-", 2) != 0)
+            continue;
+        value += strspn(value, " \t");
+        value[strcspn(value, " \t\r")] = '\0';
+        while (equals > l && (equals[-1] == ' ' || equals[-1] == '\t'))
+            equals--;
+        *equals = '\0';
+        if (!attached_is_mark(strrchr(l, '-') + 1, value))
+            continue;
+        AUTO_BUF mark = BUF_INIT;
+        buf_printf(&mark, "%s=%s in %s", l, value, path);
+        text_make_printable(mark.text, mark.len);
+        return buf_steal(&mark);
+    }
+    return NULL;
+}
+
+static char *mark_of(const struct manager_service *s)
+{
+    char *mark = mark_in(s->file);
+    for (char **m = s->more; !mark && m && *m; m++)
+        mark = mark_in(*m);
+    return mark;
+}
+
 static int unit_resolve(const struct host *h, struct attached_target *ret, struct err *err)
 {
     CLEANUP(manager_free_p) struct manager *m = NULL;
@@ -90,6 +131,7 @@ static int unit_resolve(const struct host *h, struct attached_target *ret, struc
     buf_printf(&what, "the unit %s, process %d (%s)", s.id, (int)eldest->pid, eldest->comm);
     t.what = buf_steal(&what);
     whole_group(t.cgroup.dir, s.cgroup);
+    t.mark = mark_of(&s);
     t.own =
         json_pack("{s:s,s:s,s:s}", "unit", s.id, "cgroup", s.cgroup, "invocation", s.invocation);
     t.offers = ATTACH_COMMANDS | ATTACH_PROCESSES | (t.cgroup.dir[0] ? ATTACH_CGROUP : 0) |

@@ -167,6 +167,16 @@ class Host(Systemd):
                 self.assertFalse(os.path.exists(d.out))
 
 
+class Marked(Systemd):
+    def test_what_serves_for_real_is_refused(self):
+        self.unit("worker.service", more="[X-Shop]\nX-Environment = production")
+        d = self.drill(self.scene(DOWN % ""), "--yes").run()
+        self.assertNotEqual(d.code, 0, d.explain())
+        self.assertIn("X-Environment=production in /run/systemd/system/worker.service", d.stderr)
+        self.assertFalse(os.path.exists(d.out))
+        self.assertEqual(self.shown("worker.service", "ActiveState"), {"ActiveState": "active"})
+
+
 class Processes(Systemd):
     """Its processes, beside systemd: it takes what it sees as the unit's own doing."""
 
