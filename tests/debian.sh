@@ -24,14 +24,14 @@ building='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libssl-dev l
     libsystemd-dev clang'
 running='gnuplot-nox fonts-dejavu-core uidmap iproute2 libfaketime'
 first_drill='keepalived nginx-light'
-drills='redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsutils curl prometheus
+drills='haproxy redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsutils curl prometheus
     prometheus-alertmanager postgresql stress-ng'
 testing='python3 python3-jsonschema python3-ruamel.yaml nftables iptables jq universal-ctags
     binutils clang-format openssl groff-base shellcheck procps systemd-journal-remote'
 containers='docker.io podman runc conmon containernetworking-plugins busybox-static'
 emulating='qemu-system-x86 kmod' # 83 MB on disk, the emulator's own packages among them
 # The services that come with these packages, by the package that brings them.
-services='keepalived:keepalived nginx-light:nginx redis-server:redis-server
+services='keepalived:keepalived nginx-light:nginx haproxy:haproxy redis-server:redis-server
     redis-sentinel:redis-sentinel etcd-server:etcd prometheus:prometheus
     prometheus-alertmanager:prometheus-alertmanager docker.io:docker docker.io:docker.socket
     docker.io:containerd podman:podman podman:podman.socket podman:podman-restart

@@ -150,7 +150,8 @@ static void names_are_answered_wrongly(void **state)
     kit_close(&k);
 }
 
-/* A resolver that keeps its port is hit at once, and heard again at once, whoever ends it. */
+/* A resolver that keeps its port is hit at once, and heard again at once, whoever ends it.
+ * SHOWS dns: lab: undone-after-kill */
 static void a_kept_port_heals_when_the_proxy_is_killed(void **state)
 {
     static struct kit k;
@@ -179,6 +180,7 @@ static void a_kept_port_heals_when_the_proxy_is_killed(void **state)
     kit_close(&k);
 }
 
+/* SHOWS dns: lab: refused */
 static void two_in_one_way_are_refused(void **state)
 {
     static struct kit k;
@@ -348,8 +350,7 @@ static nsec seconds_off(struct kit *k, const char *host)
 }
 
 /* Wall clocks of one host's programs alone, of those that run already too; no sleep is cut short.
- * SHOWS clock: lab: applied verified undone
- */
+ * SHOWS clock: lab: applied verified undone refused */
 static void the_clock_of_programs_is_shifted(void **state)
 {
     static struct kit k;
