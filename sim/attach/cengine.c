@@ -29,7 +29,8 @@ struct cengine {
     char *socket;
     char *name; /* "docker 20.10.24" */
     bool podman;
-    nsec patience; /* of queries */
+    nsec patience;   /* of queries */
+    char server[64]; /* how it called itself in its last answer: "Docker/20.10.24 (linux)" */
     struct loop *loop;
     struct http *http;
 };
@@ -213,7 +214,7 @@ int cengine_odd(const struct cengine *e, const char *path, const char *what, str
 /* --- Asking and waiting ----------------------------------------------------------------------- */
 
 struct question {
-    const struct cengine *e;
+    struct cengine *e;
     const char *request;
     bool over;
     int r;
@@ -224,7 +225,11 @@ struct question {
 static void question_over(struct http_request *r, const struct http_answer *a, void *data)
 {
     struct question *q = data;
+    const char *server;
+    size_t n;
     q->over = true;
+    if (http_answer_header(a, "server", &server, &n))
+        snprintf(q->e->server, sizeof q->e->server, "%.*s", (int)(n < 60 ? n : 60), server);
     q->r = judge(q->e->name, q->e->socket, q->request, a, q->err);
     if (q->r >= 0)
         buf_add(&q->body, a->body, a->body_n);
@@ -314,11 +319,21 @@ void cengine_escape(const char *text, struct buf *out)
 
 /* --- Opening ---------------------------------------------------------------------------------- */
 
+static void call_it(struct cengine *e, bool podman, const char *number, size_t n)
+{
+    AUTO_BUF name = BUF_INIT;
+    buf_printf(&name, "%s %.*s", podman ? "podman" : "docker", (int)n, number);
+    free(e->name);
+    e->name = buf_steal(&name);
+    e->podman = podman;
+    text_make_printable(e->name, strlen(e->name));
+}
+
 /* "Podman Engine" stands among the components of podman's answer; Docker's own is "Engine". */
-static int ask_who(struct cengine *e, struct err *err)
+static int ask_version(struct cengine *e, struct err *err)
 {
     AUTO_JSON *version = NULL;
-    AUTO_BUF name = BUF_INIT;
+    bool podman = false;
     const char *path = "/version";
     int r = cengine_get(e, path, &version, err);
     if (r < 0)
@@ -329,12 +344,30 @@ static int ask_who(struct cengine *e, struct err *err)
     size_t i;
     const json_t *part;
     json_array_foreach (json_object_get(version, "Components"), i, part)
-        e->podman |= strstr(jsonx_str(part, "Name", ""), "Podman") != NULL;
-    buf_printf(&name, "%s %s", e->podman ? "podman" : "docker", number);
-    free(e->name);
-    e->name = buf_steal(&name);
-    text_make_printable(e->name, strlen(e->name));
+        podman |= strstr(jsonx_str(part, "Name", ""), "Podman") != NULL;
+    call_it(e, podman, number, strlen(number));
     return 0;
+}
+
+/* Each answer names the engine and its version in its head. Docker runs programs to tell its versions in
+ * full (milliseconds), so that is asked only of one that does not. */
+static int ask_who(struct cengine *e, struct err *err)
+{
+    static const char *const words[] = {"Docker/", "Libpod/"};
+    struct err why = ERR_INIT;
+    int r = ask(e, "GET", "/_ping", e->patience, NULL, &why);
+    for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(words); i++) {
+        const char *number = e->server + strlen(words[i]);
+        if (text_starts(e->server, words[i])) {
+            call_it(e, i == 1, number, strcspn(number, " "));
+            return 0;
+        }
+    }
+    if (r >= 0 || why.code == ENOENT)
+        return ask_version(e, err);
+    if (err)
+        *err = why;
+    return r;
 }
 
 int cengine_open(const char *where, struct cengine **ret, struct err *err)
