@@ -11,6 +11,8 @@
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
 
+#define PROBES_MAX 8
+
 /* "default" is that of via's family, or of IPv4. */
 static int read_to(const struct route_params *p, struct inet_prefix *ret, struct inet_prefix *via,
                    struct err *err)
@@ -89,7 +91,18 @@ static int find_routes(struct inject_env *env, struct lab_node *n, const void *p
     int r = read_to(p, &to, &via, err);
     if (r < 0)
         return r;
-    *ret_probe = probe_of(&to);
+    struct rtnl_way way = {.local = true};
+    struct inet_prefix probe = probe_of(&to);
+    uint8_t *last = &probe.addr[inet_bytes(&probe) - 1];
+    for (int i = 0; r == 0 && way.local && i < PROBES_MAX; i++) {
+        *last = (uint8_t)(*last + (i ? 1 : 0)); /* one of the host's own tells nothing of a route */
+        if (!inet_contains(&to, &probe))
+            probe = probe_of(&to);
+        r = rtnl_take_way(lab_node_nl(n), &probe, &way, err);
+    }
+    if (r < 0)
+        return r;
+    *ret_probe = probe;
     return rtnl_take_routes(lab_node_nl(n), &to, via.family ? &via : NULL, ret_taken, err);
 }
 
