@@ -43,9 +43,9 @@ struct attached_target {
     uint64_t cookie;    /* 0: this kernel knows none */
     pid_t pid;          /* its main process; 0: none */
     unsigned long long start;
-    int pidfd;            /* of that; -1: none */
-    struct cgroup cgroup; /* of that; dir "": none is known */
-    unsigned offers;      /* ATTACH_*: what this one can bear, a part of what its kind can */
+    int pidfd;             /* of that; -1: none */
+    struct cgroup cgroup;  /* of that; dir "": none is known */
+    unsigned offers;       /* ATTACH_*: what this one can bear, a part of what its kind can */
     const char *interface; /* the one device of it that faults may touch; NULL: any */
     char *mark;  /* what of its own marks it as production ("the label env=prod"); NULL: nothing */
     json_t *own; /* what its kind remembers of it (the id of a container …), and stands in its
