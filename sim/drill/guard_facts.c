@@ -44,7 +44,8 @@ int guard_facts_find(const struct attached_host *h, const char *mark, struct gua
     CLEANUP(nl_free_p) struct nl *nl = NULL;
     AUTO_FREE struct rtnl_link *links = NULL;
     size_t n = 0;
-    int r = nl_open_kernel(h->at.netns, h->host->name, &nl, err);
+    /* Entering a namespace takes root, which those of this machine's own network need not have. */
+    int r = nl_open_kernel(h->at.shares_network ? -1 : h->at.netns, h->host->name, &nl, err);
     if (r == 0)
         r = rtnl_links(nl, &links, &n, err);
     if (r < 0)
