@@ -21,9 +21,12 @@ struct exempt {
     char why[120]; /* "the other end of a connection of sshd (812), which started us" */
 };
 
+#define EXEMPT_PORTS 8
 struct exempts {
     struct exempt *items;
     size_t n;
+    uint16_t ports[EXEMPT_PORTS]; /* of TCP, on which we listen in that host (webhooks) */
+    size_t n_ports;
 };
 void exempt_done(struct exempts *e);
 /* The one that lies in this prefix; NULL: none does. */

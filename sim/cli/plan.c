@@ -4,6 +4,7 @@
 #include "sim/base/jsonx.h"
 #include "sim/cli/command.h"
 #include "sim/cli/targets.h"
+#include "sim/drill/guard.h"
 #include "sim/kernel/hostcaps.h"
 
 static const struct option_spec plan_options[] = {
@@ -31,8 +32,10 @@ static int plan_run(const struct command *self, struct args *a)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     CLEANUP(attached_free_p) struct attached *attached = NULL;
     AUTO_JSON *described = NULL;
-    if (attached_open(s, &attached, &err) < 0 || exempt_find(attached, &err) < 0 ||
-        targets_describe(attached, &described, &err) < 0)
+    if (attached_open(s, &attached, &err) < 0 || exempt_find(attached, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    guard_listeners(s, attached);
+    if (targets_describe(attached, &described, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     json_object_set(plan, "attached", described);
     AUTO_BUF text = BUF_INIT;

@@ -102,6 +102,7 @@ int targets_agreed(const struct command *self, const struct scenario *s, bool ye
     if (attached_open(s, ret, &err) < 0 || refuse_unoffered(s, *ret, &err) < 0 ||
         exempt_find(*ret, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    guard_listeners(s, *ret);
     int code = targets_guarded(s, *ret);
     if (code)
         return code;

@@ -57,5 +57,7 @@ int guard_facts_find(const struct attached_host *h, const char *mark, struct gua
  * [sentence…], each with its step. */
 int guard_scenario(const struct scenario *s, const struct attached *a, const char *mark,
                    json_t **ret_refused, struct err *err);
+/* Our own listeners (webhooks) are exempt in the hosts in which they stand; after exempt_find(). */
+void guard_listeners(const struct scenario *s, struct attached *a);
 /* Who is exempt, for people: [text…]; a new reference. */
 json_t *guard_exempt_texts(const struct attached_host *h);

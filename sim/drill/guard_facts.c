@@ -181,6 +181,11 @@ json_t *guard_exempt_texts(const struct attached_host *h)
 {
     json_t *texts = json_array();
     json_array_append_new(texts, json_string("left out of every cut and impairment: the loopback"));
+    for (size_t i = 0; i < h->exempt.n_ports; i++)
+        json_array_append_new(texts,
+                              json_sprintf("left out of every cut and impairment: TCP port %u, "
+                                           "on which we listen for alarms",
+                                           h->exempt.ports[i]));
     for (size_t i = 0; i < h->exempt.n; i++) {
         char text[INET_TEXT_MAX];
         json_array_append_new(texts, json_sprintf("left out of every cut and impairment: %s, %s",

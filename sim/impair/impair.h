@@ -59,6 +59,9 @@ struct impair_scope {
     /* These peers pass by, whatever else matches; then ARP and neighbour discovery do, too. */
     const struct inet_prefix *except;
     size_t n_except;
+    /* And TCP of these ports at its own end. */
+    const struct impair_ports *except_ports;
+    size_t n_except_ports;
 };
 /* Of one point: true when a packet can match both. Later fragments, which match by protocol and peer
  * alone, are not counted: of two lines that differ in ports alone, the one armed first takes them. */

@@ -179,7 +179,7 @@ static void emit_ipv4(struct program *p, const struct impair_scope *s, bool ingr
         return;
     }
     emit_peers(p, s, AF_INET, peer_is_source(s, ingress) ? ETHER_LEN + 12 : ETHER_LEN + 16);
-    if (!is_narrow(s)) {
+    if (!is_narrow(s) && !s->n_except_ports) {
         go(p, L_TAKE);
         return;
     }
@@ -246,10 +246,10 @@ static void emit_ipv6(struct program *p, const struct impair_scope *s, bool ingr
         go(p, L_PASS);
         return;
     }
-    if (s->n_except)
+    if (s->n_except || s->n_except_ports)
         emit_discovery(p);
     emit_peers(p, s, AF_INET6, peer_is_source(s, ingress) ? ETHER_LEN + 8 : ETHER_LEN + 24);
-    if (!is_narrow(s)) {
+    if (!is_narrow(s) && !s->n_except_ports) {
         go(p, L_TAKE);
         return;
     }
@@ -314,11 +314,23 @@ static void emit_port_list(struct program *p, const struct impair_ports *list, s
     here(p, match);
 }
 
+static void emit_except_ports(struct program *p, const struct impair_scope *s, uint32_t own)
+{
+    if (s->n_except_ports == 0)
+        return;
+    unsigned other = new_label(p);
+    op(p, BPF_LD | BPF_MEM, M_PROTOCOL);
+    go_unless(p, BPF_JEQ, IPPROTO_TCP, other);
+    op(p, BPF_LDX | BPF_MEM, M_OFFSET);
+    emit_ports(p, s->except_ports, s->n_except_ports, own, L_PASS);
+    here(p, other);
+}
+
 int scope_program(const struct impair_scope *s, bool ingress, struct sock_filter **ret,
                   size_t *ret_n, struct err *err)
 {
     struct program p = {.next = L_LISTS};
-    bool narrow = is_narrow(s) || s->n_except;
+    bool narrow = is_narrow(s) || s->n_except || s->n_except_ports;
     bool source = peer_is_source(s, ingress);
     if (narrow || s->family) {
         op(&p, BPF_LD | BPF_H | BPF_ABS, 12);
@@ -332,6 +344,7 @@ int scope_program(const struct impair_scope *s, bool ingress, struct sock_filter
         emit_ipv4(&p, s, ingress);
         emit_ipv6(&p, s, ingress);
         here(&p, L_PROTOCOL);
+        emit_except_ports(&p, s, source ? 2 : 0);
         emit_protocol(&p, s);
         emit_port_list(&p, s->ports, s->n_ports, true, true);
         emit_port_list(&p, s->peer_ports, s->n_peer_ports, source, !source);
@@ -525,6 +538,9 @@ void impair_scope_text(const struct impair_scope *s, bool ingress, struct buf *o
         buf_adds(out, "everything");
     for (size_t i = 0; i < s->n_except; i++)
         buf_printf(out, "%s%s", i ? ", " : " but ", inet_text(&s->except[i], text));
+    for (size_t i = 0; i < s->n_except_ports; i++)
+        buf_printf(out, "%sTCP port %u of its own", i || s->n_except ? ", " : " but ",
+                   s->except_ports[i].lo);
 }
 
 static void *copy_of(const void *items, size_t n, size_t size)
@@ -543,6 +559,7 @@ struct impair_scope scope_copy(const struct impair_scope *s)
     c.peer_ports = copy_of(s->peer_ports, s->n_peer_ports, sizeof *s->peer_ports);
     c.own_ports = copy_of(s->own_ports, s->n_own_ports, sizeof *s->own_ports);
     c.except = copy_of(s->except, s->n_except, sizeof *s->except);
+    c.except_ports = copy_of(s->except_ports, s->n_except_ports, sizeof *s->except_ports);
     return c;
 }
 
@@ -553,5 +570,6 @@ void scope_done(struct impair_scope *s)
     free((void *)s->peer_ports);
     free((void *)s->own_ports);
     free((void *)s->except);
+    free((void *)s->except_ports);
     *s = (struct impair_scope){.protocol = -1};
 }

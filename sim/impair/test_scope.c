@@ -352,11 +352,26 @@ static bool is_discovery(const struct frame *f)
            f->b[54] <= 136;
 }
 
+/* Where its TCP header is; 0: it has none that is whole. */
+static size_t tcp_at(const struct frame *f)
+{
+    bool v4 = f->b[12] == 8 && f->b[13] == 0, v6 = f->b[12] == 0x86 && f->b[13] == 0xdd;
+    if (v6)
+        return f->b[20] == IPPROTO_TCP ? 54 : 0;
+    bool later = (f->b[20] & 0x1f) || f->b[21];
+    return v4 && !later && f->b[23] == IPPROTO_TCP ? 14 + 4u * (f->b[14] & 15u) : 0;
+}
+
 /* What it would take, but for these peers; and IP packets alone, without the search for neighbours. */
-static bool is_left(const struct made *m, const struct frame *f)
+static bool is_left(const struct made *m, const struct frame *f, size_t transport)
 {
     const struct impair_scope *s = &m->scope;
     bool source = m->ingress != s->reversed;
+    size_t own = transport + (source ? 2 : 0);
+    unsigned port = (unsigned)(f->b[own] << 8 | f->b[own + 1]);
+    for (size_t i = 0; transport && i < s->n_except_ports; i++)
+        if (port >= s->except_ports[i].lo && port <= s->except_ports[i].hi)
+            return false;
     bool v4 = f->b[12] == 8 && f->b[13] == 0, v6 = f->b[12] == 0x86 && f->b[13] == 0xdd;
     struct inet_prefix peer = {.family = v4 ? AF_INET : AF_INET6, .len = v4 ? 32 : 128};
     memcpy(peer.addr, f->b + (v4 ? (source ? 26 : 30) : source ? 22 : 38), v4 ? 4 : 16);
@@ -373,6 +388,7 @@ static void who_is_exempt_passes_by(void **state)
     for (size_t i = 0; i < SCOPES; i++) {
         struct made m;
         struct inet_prefix except[2];
+        struct impair_ports listens = {8000, 8005};
         AUTO_FREE struct sock_filter *with = NULL, *without = NULL;
         size_t n;
         make_scope(&m, &r);
@@ -381,14 +397,17 @@ static void who_is_exempt_passes_by(void **state)
         assert_int_equal(inet_parse(addresses6[below(&r, 4)], &except[1], NULL), 0);
         m.scope.except = except;
         m.scope.n_except = 1 + below(&r, 2);
+        m.scope.except_ports = &listens;
+        m.scope.n_except_ports = below(&r, 2);
         assert_int_equal(scope_program(&m.scope, m.ingress, &with, &n, NULL), 0);
         assert_true(bpf_validate((const struct bpf_insn *)with, (int)n));
         for (size_t k = 0; k < FRAMES / 40; k++) {
             struct frame f;
-            make_frame(&f, &r, true);
+            make_frame(&f, &r, false);
             if (f.b[20] == IPPROTO_ICMPV6 && f.n > 54 && below(&r, 2))
                 f.b[54] = (uint8_t)(130 + below(&r, 10));
-            bool before = matches(without, &f), expected = before && is_left(&m, &f);
+            bool before = matches(without, &f);
+            bool expected = before && is_left(&m, &f, tcp_at(&f));
             if (matches(with, &f) != expected)
                 fail_msg("scope %zu frame %zu: expected %d", i, k, expected);
             left += before && !expected;

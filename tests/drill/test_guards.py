@@ -176,10 +176,12 @@ class Forbidden(World):
                 self.refused("resolver " + peer, ["is a resolver (%s" % file, "name others"],
                              CUT % (peer, ""))
             self.refused("slow resolver", "is a resolver", SLOW % ("e0", "to: 10.99.0.53, "))
-            plan = Drill(self.scene(CUT % ("10.99.0.0/24", "")), command="plan").run()
+            pager = ("alarms:\n  pager: {service: web, role: page, webhook: "
+                     "{host: edge, listen: '10.99.0.1:9099'}}\n")
+            plan = Drill(self.scene(CUT % ("10.99.0.0/24", ""), more="") + pager, command="plan").run()
             self.addCleanup(plan.remove)
             self.assertEqual(plan.code, 0, plan.explain())
-            for w in ("the loopback", "10.99.0.53, a resolver", "10.99.0.2, the other end of a "
+            for w in ("the loopback", "TCP port 9099, on which we listen", "10.99.0.53, a resolver", "10.99.0.2, the other end of a "
                       "connection of python3"):
                 self.assertIn("left out of every cut and impairment: " + w, plan.stdout)
         for peer in ("127.0.0.1", "127.0.0.0/8", "'::1'"):

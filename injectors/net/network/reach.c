@@ -18,6 +18,10 @@ void reach_done(struct reach *r)
 
 void reach_leave_out(struct reach *r, const struct exempts *exempt)
 {
+    for (size_t i = 0; i < exempt->n_ports; i++)
+        r->except_ports[i] = (struct impair_ports){exempt->ports[i], exempt->ports[i]};
+    r->scope.except_ports = r->except_ports;
+    r->scope.n_except_ports = exempt->n_ports;
     if (exempt->n == 0)
         return;
     r->except = calloc(exempt->n, sizeof *r->except);

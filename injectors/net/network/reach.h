@@ -23,6 +23,7 @@ struct reach {
     struct inet_prefix peers[IMPAIR_PEERS_MAX];
     struct impair_ports any[IMPAIR_PORTS_MAX], peer[IMPAIR_PORTS_MAX], own[IMPAIR_PORTS_MAX];
     struct inet_prefix *except; /* malloc'd */
+    struct impair_ports except_ports[EXEMPT_PORTS];
     struct impair_scope
         scope; /* borrows the lists above, so a reach does not move; .reversed false */
 };

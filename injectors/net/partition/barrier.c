@@ -67,6 +67,19 @@ static void add_loopback(struct nl *nl, const struct nft_table *t)
 
 static void add_exempt(struct nl *nl, const struct nft_table *t, const struct exempts *exempt)
 {
+    for (size_t i = 0; i < exempt->n_ports; i++) {
+        struct nft_ports port = {exempt->ports[i], exempt->ports[i]};
+        nft_rule_add(nl, &(struct nft_rule){.table = *t,
+                                            .chain = BARRIER_CHAIN_IN,
+                                            .l4proto = IPPROTO_TCP,
+                                            .dport = port,
+                                            .verdict = NFT_LET_PASS});
+        nft_rule_add(nl, &(struct nft_rule){.table = *t,
+                                            .chain = BARRIER_CHAIN_OUT,
+                                            .l4proto = IPPROTO_TCP,
+                                            .sport = port,
+                                            .verdict = NFT_LET_PASS});
+    }
     for (size_t i = 0; i < exempt->n; i++) {
         const struct inet_prefix *a = &exempt->items[i].address;
         nft_rule_add(
