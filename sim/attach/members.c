@@ -41,7 +41,10 @@ int attached_processes(const struct attached_host *h, struct procs *ret, struct 
     if (!h->kind->processes)
         return err_set(err, EOPNOTSUPP, "host %s is %s: no process is its own", h->host->name,
                        h->at.what);
-    int r = procs_scan(&all, err);
+    /* One that is named by its number is looked for by it. */
+    const struct process_host *p = h->host->process;
+    int r =
+        p && (p->pid || p->pid_file) ? procs_scan_kin(h->at.pid, &all, err) : procs_scan(&all, err);
     if (r < 0)
         return r;
     AUTO_FREE bool *own = calloc(all.n + 1, sizeof *own);

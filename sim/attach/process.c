@@ -201,11 +201,21 @@ static json_t *rule_json(const struct process_host *p)
                      "name", p->name, "port", (json_int_t)p->port, "cgroup", p->cgroup);
 }
 
+/* Everybody, or, where one process is named by its number, that one. */
+static int process_scan(const struct process_host *p, struct procs *ret, struct err *err)
+{
+    pid_t pid = (pid_t)p->pid;
+    int r = !pid && p->pid_file ? read_pid_file(p->pid_file, &pid, err) : 0;
+    if (r < 0)
+        return r;
+    return pid ? procs_scan_kin(pid, ret, err) : procs_scan(ret, err);
+}
+
 static int process_resolve(const struct host *h, struct attached_target *ret, struct err *err)
 {
     AUTO_PROCS all = {0};
     size_t n = 0;
-    int r = procs_scan(&all, err);
+    int r = process_scan(h->process, &all, err);
     if (r < 0)
         return r;
     AUTO_FREE bool *in = calloc(all.n + 1, sizeof *in);

@@ -131,6 +131,39 @@ int procs_scan_at(const char *root, struct procs *ret, struct err *err)
     return 0;
 }
 
+/* Adds the process and its ancestors, up to one that is there already. */
+static int add_line(struct procs *p, pid_t pid, struct err *err)
+{
+    while (pid > 0) {
+        for (size_t i = 0; i < p->n; i++)
+            if (p->items[i].pid == pid)
+                return 0;
+        struct proc *more = reallocarray(p->items, p->n + 1, sizeof *more);
+        if (!more)
+            return err_errno(err, ENOMEM, "cannot list processes");
+        p->items = more;
+        if (!procs_read(pid, &p->items[p->n]))
+            return 0;
+        pid = p->items[p->n++].ppid;
+    }
+    return 0;
+}
+
+int procs_scan_kin(pid_t pid, struct procs *ret, struct err *err)
+{
+    AUTO_PROCS all = {0};
+    int r = add_line(&all, pid, err);
+    if (r == 0)
+        r = add_line(&all, getpid(), err);
+    if (r < 0)
+        return r;
+    if (all.n)
+        qsort(all.items, all.n, sizeof *all.items, procs_by_pid);
+    *ret = all;
+    all = (struct procs){0};
+    return 0;
+}
+
 const struct proc *procs_find(const struct procs *p, pid_t pid)
 {
     struct proc key = {.pid = pid};

@@ -29,6 +29,9 @@ struct procs {
 int procs_scan(struct procs *ret, struct err *err);
 /* The same of another folder that looks like /proc (borrowed until procs_done()): for tests. */
 int procs_scan_at(const char *root, struct procs *ret, struct err *err);
+/* One process, with all that it and we descend from: what procs_descends() needs to tell who is whose,
+ * without a look at everybody. It has ended: it is not among them. */
+int procs_scan_kin(pid_t pid, struct procs *ret, struct err *err);
 void procs_done(struct procs *p);
 #define AUTO_PROCS __attribute__((cleanup(procs_done))) struct procs
 /* One process now; false when there is none. The caller frees ret->argv0. */

@@ -38,7 +38,7 @@ SCENE = """
 blackstart: 1
 name: shop
 services:
-  shop: {rto: 300ms}
+  shop: {rto: 220ms}
 hosts:
   shop: {process: %(process)s, allow: true%(more)s}
 probes:
@@ -56,9 +56,9 @@ trials: %(trials)d
 %(top)s
 """
 STOP = """
-  - {id: hang, at: 100ms, %sstop: {host: shop%s}}"""
+  - {id: hang, at: 50ms, %sstop: {host: shop%s}}"""
 KILL = """
-  - {id: end, at: 100ms, %skill: {host: shop%s}}"""
+  - {id: end, at: 50ms, %skill: {host: shop%s}}"""
 IN_FORCE = {"kind": "inject", "ok": True}
 
 
@@ -132,8 +132,8 @@ class Processes(unittest.TestCase):
         self.other = Shop("other-%d-%d" % (os.getpid(), self.N))
         self.addCleanup(self.other.end)
 
-    def scene(self, script=STOP % ("for: 300ms, ", ""), process=None, more="", trials=1,
-              horizon="700ms", top=""):
+    def scene(self, script=STOP % ("for: 200ms, ", ""), process=None, more="", trials=1,
+              horizon="500ms", top=""):
         return SCENE % {"process": process or "{name: %s, expect: 3}" % self.shop.name,
                         "port": self.shop.port, "script": script, "trials": trials, "more": more,
                         "horizon": horizon, "top": top}
@@ -145,7 +145,7 @@ class Processes(unittest.TestCase):
 
     def others_as_before(self):
         self.assertEqual(self.other.pids(), self.other.first)
-        self.assertEqual(self.other.states(), {"S"})
+        self.assertNotIn("T", self.other.states())
 
     def go_on(self):
         """The same processes as ever, and none of them stopped."""
@@ -243,7 +243,7 @@ class Normal(Processes):
     def test_killed_and_started_again_by_its_command(self):
         """SHOWS kill: process: applied verified undone"""
         more = ", start: %s" % json.dumps(self.shop.command())
-        d = self.drill(KILL % ("for: 200ms, ", ", expect: 3"), more=more, horizon="1500ms").run()
+        d = self.drill(KILL % ("for: 200ms, ", ", expect: 3"), more=more, horizon="1s").run()
         self.assertTrue(d.events("verify")[0]["ok"], d.explain())
         self.assertIn("started again", d.events("undo")[0]["changes"][0])
         wait_until(lambda: len(self.shop.pids()) == 3)
@@ -277,6 +277,7 @@ class Normal(Processes):
         self.nothing_left(d)
 
     def test_a_command_runs_on_the_machine_in_the_scenarios_folder(self):
+        """SHOWS run: process: applied"""
         script = """
   - {id: look, at: 50ms, run: {host: shop, command: "test -f scenario.yaml && echo here"}}"""
         d = self.drill(script).run()
@@ -301,6 +302,7 @@ class InItsNamespaces(Processes):
         self.addCleanup(self.shop.end)
 
     def test_probes_and_faults_are_inside(self):
+        """SHOWS link: process: applied verified undone"""
         script = """
   - {id: hang, at: 100ms, for: 100ms, stop: {host: shop}}
   - {id: cable, at: 300ms, for: 100ms, link: {host: shop, device: d0, down: true}}
@@ -322,14 +324,14 @@ class InItsNamespaces(Processes):
         d = self.drill(process="{name: %s}" % self.shop.name).run()
         self.assertEqual(d.code, 3, d.explain())
         self.assertIn("different network namespaces", d.stderr)
-        self.assertEqual(self.shop.states() | stray.states(), {"S"})
+        self.assertNotIn("T", self.shop.states() | stray.states())
 
 
 class Replaced(Processes):
     """Somebody ends them and starts others in their place, and it was not the drill."""
 
     def replaced(self, more, script="", **kwargs):
-        d = self.drill(script=script or " []", more=more, horizon="1300ms", **kwargs).start()
+        d = self.drill(script=script or " []", more=more, horizon="1100ms", **kwargs).start()
         d.tail(lambda e: e["kind"] == "state" and e["state"] == "inject")
         self.shop.end()
         self.shop.begin()
@@ -347,7 +349,7 @@ class Replaced(Processes):
         self.assertEqual(d.events("lab", event="followed"), [])
 
     def test_they_are_followed_where_that_is_asked_for(self):
-        d = self.replaced(", follow: true", STOP.replace("100ms", "600ms") % ("for: 100ms, ", ""))
+        d = self.replaced(", follow: true", STOP.replace("50ms", "600ms") % ("for: 100ms, ", ""))
         self.assertEqual(d.events("trial-end")[0]["outcome"], "completed", d.explain())
         self.assertEqual(len(d.events("lab", event="followed")), 1)
         self.assertIn("3 in state T", d.events("verify")[0]["seen"])
@@ -357,7 +359,7 @@ class Replaced(Processes):
     def test_between_trials_they_are_put_back(self):
         command = "(%s) >/dev/null 2>&1" % self.shop.command()
         top = "between: {run: {host: shop, command: %s, timeout: 10s}}" % json.dumps(command)
-        d = self.drill(KILL % ("", ""), trials=2, top=top, horizon="700ms").run()
+        d = self.drill(KILL % ("", ""), trials=2, top=top, horizon="500ms").run()
         self.assertEqual([t["outcome"] for t in d.result["trials"]], ["completed"] * 2, d.explain())
         self.assertEqual([e["code"] for e in d.events("lab", event="between")], [0])
         self.assertEqual(len(d.events("inject", ok=True)), 2)
@@ -367,14 +369,14 @@ class Replaced(Processes):
         for command, why in (("exit 3", "ended with exit code 3"), ("sleep 9", "did not end within")):
             with self.subTest(command=command):
                 top = "between: {run: [{host: shop, command: %s, timeout: 200ms}]}" % command
-                d = self.drill(STOP % ("for: 50ms, ", ""), trials=2, top=top, horizon="700ms").run()
+                d = self.drill(STOP % ("for: 50ms, ", ""), trials=2, top=top, horizon="500ms").run()
                 self.assertEqual([t["outcome"] for t in d.result["trials"]], ["completed", "void"])
                 self.assertIn(why, d.events("trial-end")[-1]["reason"])
                 harness.check_record(d.record)
                 self.go_on()
 
     def test_who_does_not_come_back_makes_the_next_void(self):
-        d = self.drill(KILL % ("", ""), trials=2, horizon="700ms",
+        d = self.drill(KILL % ("", ""), trials=2, horizon="500ms",
                        top="").run()
         self.assertEqual([t["outcome"] for t in d.result["trials"]], ["completed", "void"],
                          d.explain())
@@ -395,6 +397,7 @@ class Asked(Processes):
                      code=2, options=())
 
     def test_another_number_than_expected(self):
+        """SHOWS stop: process: refused"""
         self.refused("matches 3 processes, expected 2", process="{name: %s, expect: 2}" % self.shop.name)
 
     def test_nobody(self):
@@ -412,6 +415,7 @@ class Asked(Processes):
                 self.refused("cannot be a target", process=process)
 
     def test_network_faults_in_the_machines_own_network(self):
+        """SHOWS link: process: refused"""
         script = """
   - {at: 100ms, link: {host: shop, device: lo0, down: true}}"""
         self.refused("in this machine's own network", script=script)
@@ -551,7 +555,9 @@ class Dying(Processes):
         self.assertEqual((self.shop.states(), journals()), ({"T"}, []))
 
     def test_a_restart_that_is_cut_short_is_finished(self):
-        """The runner dies between the end of the old and the beginning of the new."""
+        """The runner dies between the end of the old and the beginning of the new.
+
+        SHOWS restart: process: undone-after-kill"""
         more = ", start: %s" % json.dumps(self.shop.command())
         script = """
   - {id: again, at: 100ms, restart: {host: shop, grace: 30s}}"""
@@ -608,7 +614,7 @@ def dies(state, victims):
 
 
 # In `nightly` in every state.
-for _state in (os.environ.get("PROCESS_STATES") or "arm inject undo").split():
+for _state in (os.environ.get("PROCESS_STATES") or "inject").split():
     for _victims in (("runner",), ("warden",), ("runner", "warden")):
         setattr(Matrix, "test_%s_in_%s" % ("_and_".join(_victims), _state), dies(_state, _victims))
 
@@ -617,7 +623,7 @@ class AtRandom(Processes):
     """SIGKILL a random number of system calls after one of three lines of the record: to the runner, to its
     warden, to both at once. Then `undo`, whether there is something to undo or not."""
 
-    KILLS = int(os.environ.get("PROCESS_KILLS", "15"))
+    KILLS = int(os.environ.get("PROCESS_KILLS", "8"))
 
     def test_killed_at_random_instants(self):
         seed = int(os.environ.get("PROCESS_SEED", str(random.SystemRandom().randrange(1 << 32))))
@@ -630,8 +636,8 @@ class AtRandom(Processes):
             seed, self.KILLS, ", ".join("%s %d" % s for s in sorted(states.items()))))
 
     def one(self, rng):
-        script = (STOP % ("for: 20ms, ", "")).replace("100ms", "0s")
-        d = Drill(self.scene(script, horizon="700ms").replace("for: 50ms", "for: 0s"),
+        script = (STOP % ("for: 20ms, ", "")).replace("50ms", "0s")
+        d = Drill(self.scene(script, horizon="500ms").replace("for: 50ms", "for: 0s"),
                   "--yes").start()
         victims = rng.choice(["all"] * 6 + ["runner", "warden"])
         begin = rng.choice(["arm", "zero", "inject"])
