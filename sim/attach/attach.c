@@ -35,14 +35,16 @@ static int refuse_twice(const struct attached *a, const struct attached_host *h,
     return 0;
 }
 
-static int open_one(struct attached *a, const struct host *host, struct attached_host *h,
-                    struct err *err)
+static int open_one(struct attached *a, const struct host *host, const struct procs *seen,
+                    struct attached_host *h, struct err *err)
 {
     *h = (struct attached_host){
         .host = host, .kind = attached_kind_of(host), .at = ATTACHED_TARGET_INIT};
     if (!h->kind)
         return err_set(err, EINVAL, "host %s is of no kind that can be attached to", host->name);
+    h->at.seen = seen;
     int r = h->kind->resolve(host, &h->at, err);
+    h->at.seen = NULL;
     if (r < 0)
         return err_prefix(err, "host %s", host->name);
     r = refuse_twice(a, h, err);
@@ -54,6 +56,7 @@ int attached_open(const struct scenario *s, struct attached **ret, struct err *e
     CLEANUP(attached_free_p) struct attached *a = calloc(1, sizeof *a);
     if (!a)
         abort();
+    AUTO_PROCS all = {0};
     a->mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     a->items = calloc(s->hosts.n + 1, sizeof *a->items);
     if (!a->items)
@@ -62,7 +65,10 @@ int attached_open(const struct scenario *s, struct attached **ret, struct err *e
         const struct host *h = s->hosts.items[i];
         if (!host_is_attached(h))
             continue;
-        int r = open_one(a, h, &a->items[a->n], err);
+        int r = h->process && !all.n ? procs_scan(&all, err) : 0; /* one look for all of them */
+        if (r < 0)
+            return r;
+        r = open_one(a, h, all.n ? &all : NULL, &a->items[a->n], err);
         a->n++;
         if (r < 0)
             return r;
@@ -91,8 +97,11 @@ struct attached *attached_free(struct attached *a)
 
 int attached_lock(struct attached *a, struct err *err)
 {
+    AUTO_PROCS all = {0};
     for (size_t i = 0; i < a->n; i++) {
-        int r = lock_host(a, &a->items[i], err);
+        int r = a->items[i].kind->processes && !all.n ? procs_scan(&all, err) : 0;
+        if (r == 0)
+            r = lock_host(a, &a->items[i], all.n ? &all : NULL, err);
         if (r < 0)
             return err_prefix(err, "host %s", a->items[i].host->name);
     }
@@ -167,7 +176,7 @@ int attached_refresh(struct attached *a, struct attached_host *h, struct err *er
     h->at = now;
     r = refuse_twice(a, h, err);
     if (r == 0 && a->locks_n)
-        r = lock_host(a, h, err);
+        r = lock_host(a, h, NULL, err);
     if (r < 0) {
         h->at = old;
         return err_prefix(err, "host %s", h->host->name);

@@ -50,6 +50,8 @@ struct attached_target {
     char *mark;  /* what of its own marks it as production ("the label env=prod"); NULL: nothing */
     json_t *own; /* what its kind remembers of it (the id of a container …), and stands in its
                             * identity; NULL: nothing */
+    /* In what resolve() is given: who runs, seen a moment ago; NULL: it looks itself. Afterwards NULL. */
+    const struct procs *seen;
 };
 #define ATTACHED_TARGET_INIT ((struct attached_target){.netns = -1, .mounts = -1, .pidfd = -1})
 void attached_target_done(struct attached_target *t);

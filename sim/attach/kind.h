@@ -65,6 +65,9 @@ int attached_target_at(const char *path, struct attached_target *ret, struct err
 /* Words as people mark what serves for real: "production", "true"; "environment", "production"; "env",
  * "prod". */
 bool attached_is_mark(const char *key, const char *value);
+/* attached_processes() among those seen: sets own[i]. */
+int attached_own(const struct attached_host *h, const struct procs *all, bool *own,
+                 struct err *err);
 
 /* --- For processes() --- */
 

@@ -165,20 +165,27 @@ static int open_bytes(struct attached *a, const char *path, int *ret_fd, int *re
     return 0;
 }
 
-static int lock_processes(struct attached *a, const struct attached_host *h, struct err *err)
+static int lock_processes(struct attached *a, const struct attached_host *h,
+                          const struct procs *seen, struct err *err)
 {
-    AUTO_PROCS own = {0};
+    AUTO_PROCS looked = {0};
     AUTO_CLOSE int moment = -1;
     struct stat st;
-    int fd = -1, r = 0;
-    if (h->kind->processes)
-        r = attached_processes(h, &own, err);
+    int fd = -1, r = h->kind->processes && !seen ? procs_scan(&looked, err) : 0;
+    const struct procs *all = seen ? seen : &looked;
+    AUTO_FREE bool *own = calloc(all->n + 1, sizeof *own);
+    if (!own)
+        abort();
+    if (r == 0 && h->kind->processes)
+        r = attached_own(h, all, own, err);
     if (r == 0)
         r = open_bytes(a, "/proc/self/ns/pid", &fd, &moment, &st, err);
-    for (size_t i = 0; r == 0 && i < own.n; i++) {
+    for (size_t i = 0; r == 0 && i < all->n; i++) {
+        const struct proc *p = &all->items[i];
         char what[100];
-        snprintf(what, sizeof what, "process %d (%s)", (int)own.items[i].pid, own.items[i].comm);
-        r = lock_byte(fd, &st, own.items[i].pid, what, err);
+        snprintf(what, sizeof what, "process %d (%s)", (int)p->pid, p->comm);
+        if (own[i])
+            r = lock_byte(fd, &st, p->pid, what, err);
     }
     return r;
 }
@@ -193,7 +200,8 @@ static int lock_interface(struct attached *a, const struct attached_host *h, str
     return r < 0 ? r : lock_byte(fd, &st, index, h->at.what, err);
 }
 
-int lock_host(struct attached *a, const struct attached_host *h, struct err *err)
+int lock_host(struct attached *a, const struct attached_host *h, const struct procs *seen,
+              struct err *err)
 {
     int r = 0;
     if (!h->at.shares_network)
@@ -201,6 +209,6 @@ int lock_host(struct attached *a, const struct attached_host *h, struct err *err
     if (r == 0 && h->at.interface)
         r = lock_interface(a, h, err);
     if (r == 0 && h->at.pid)
-        r = lock_processes(a, h, err);
+        r = lock_processes(a, h, seen, err);
     return r;
 }

@@ -12,6 +12,7 @@
 
 #include "sim/attach/attach.h"
 
-/* What `h` leads to, and those of its processes that are there now; what this drill has already is its
- * own. -EBUSY: another drill has some of it. */
-int lock_host(struct attached *a, const struct attached_host *h, struct err *err);
+/* What `h` leads to, and those of its processes that are there now (seen: who runs, seen a moment ago;
+ * NULL: it looks itself); what this drill has already is its own. -EBUSY: another drill has some of it. */
+int lock_host(struct attached *a, const struct attached_host *h, const struct procs *seen,
+              struct err *err);

@@ -35,6 +35,14 @@ const char *attached_never(const struct procs *all, const struct proc *p)
     return NULL;
 }
 
+int attached_own(const struct attached_host *h, const struct procs *all, bool *own, struct err *err)
+{
+    int r = h->kind->processes(h, all, own, err);
+    for (size_t i = 0; r == 0 && i < all->n; i++)
+        own[i] = own[i] && procs_is_alive(&all->items[i]) && !attached_never(all, &all->items[i]);
+    return r;
+}
+
 int attached_processes(const struct attached_host *h, struct procs *ret, struct err *err)
 {
     AUTO_PROCS all = {0};
@@ -50,11 +58,9 @@ int attached_processes(const struct attached_host *h, struct procs *ret, struct 
     AUTO_FREE bool *own = calloc(all.n + 1, sizeof *own);
     if (!own)
         abort();
-    r = h->kind->processes(h, &all, own, err);
+    r = attached_own(h, &all, own, err);
     if (r < 0)
         return err_prefix(err, "host %s", h->host->name);
-    for (size_t i = 0; i < all.n; i++)
-        own[i] = own[i] && procs_is_alive(&all.items[i]) && !attached_never(&all, &all.items[i]);
     *ret = procs_keep_these(&all, own);
     return 0;
 }

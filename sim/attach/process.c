@@ -215,15 +215,16 @@ static int process_resolve(const struct host *h, struct attached_target *ret, st
 {
     AUTO_PROCS all = {0};
     size_t n = 0;
-    int r = process_scan(h->process, &all, err);
+    int r = ret->seen ? 0 : process_scan(h->process, &all, err);
     if (r < 0)
         return r;
-    AUTO_FREE bool *in = calloc(all.n + 1, sizeof *in);
+    const struct procs *who = ret->seen ? ret->seen : &all;
+    AUTO_FREE bool *in = calloc(who->n + 1, sizeof *in);
     if (!in)
         abort();
     AUTO_ATTACHED_TARGET t = ATTACHED_TARGET_INIT;
-    r = process_choose(h->process, &all, in, &n, err);
-    const struct proc *eldest = r == 0 ? process_main(&all, in) : NULL;
+    r = process_choose(h->process, who, in, &n, err);
+    const struct proc *eldest = r == 0 ? process_main(who, in) : NULL;
     if (r == 0)
         r = attached_target_of(eldest, &t, err);
     if (r < 0)

@@ -134,9 +134,10 @@ int main(void)
         bench_add(&by_name, ours(w, 1));
         bench_add(&tool, theirs(w));
     }
-    bench_print(&by_pid, &tool);
-    bench_print(&by_name, &tool);
-    bench_print(&tool, NULL);
+    bench_print(&by_pid, NULL);
+    bench_print(&by_name, NULL);
+    bench_print(&tool, &by_pid);
+    bench_print(&tool, &by_name);
     free(w);
     return 0;
 }
