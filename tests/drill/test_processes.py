@@ -417,7 +417,7 @@ class Asked(Processes):
     def test_network_faults_in_the_machines_own_network(self):
         """SHOWS link: process: refused"""
         script = """
-  - {at: 100ms, link: {host: shop, device: lo0, down: true}}"""
+  - {at: 50ms, link: {host: shop, device: lo0, down: true}}"""
         self.refused("in this machine's own network", script=script)
 
     def test_two_at_once_on_one_of_them(self):
