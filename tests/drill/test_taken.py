@@ -150,6 +150,15 @@ def lasting(scene, how):
     return scene if how else scene.replace("horizon: 1500ms", "horizon: 30s")
 
 
+def kill_both(d):
+    """The runner stands still meanwhile: it would undo when its warden dies."""
+    d.process.send_signal(signal.SIGSTOP)
+    warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
+    os.kill(warden, signal.SIGKILL)
+    d.process.kill()
+    d.finish()
+
+
 def groups():
     return sorted(glob.glob("/sys/fs/cgroup/**/blackstart-*-still", recursive=True))
 
@@ -176,10 +185,7 @@ class Frozen(unittest.TestCase):
         wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
                    d.events("verify"), timeout=20)
         self.assertEqual(len(groups()), len(before) + 1)
-        warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
-        os.kill(warden, signal.SIGKILL)
-        d.process.kill()
-        d.finish()
+        kill_both(d)
         self.assertEqual(len(foreign.journals()), 1)
         code, text = undo()
         self.assertEqual(code, 0, text)
@@ -232,10 +238,7 @@ class AllInALab(unittest.TestCase):
                    len(d.events("inject", ok=True)) == 4, timeout=20)
         self.assertEqual([(e["step"], e["seen"]) for e in d.events("verify") if not e["ok"]], [])
         self.assertIn("stress-ng", self.inside(mark))
-        warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
-        os.kill(warden, signal.SIGKILL)
-        d.process.kill()
-        d.finish()
+        kill_both(d)
         wait_until(lambda: not harness.processes_of(d.token) and not self.inside(mark))
         self.assertEqual((harness.processes_of(d.token), self.inside(mark)), ([], []))
         self.assertEqual(foreign.journals(), [])
@@ -312,10 +315,7 @@ class FrozenOthers(unittest.TestCase):
         wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
                    d.events("verify"), timeout=20)
         self.assertNotEqual(self.group(), self.before[1])
-        warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
-        os.kill(warden, signal.SIGKILL)
-        d.process.kill()
-        d.finish()
+        kill_both(d)
         code, text = undo()
         self.assertEqual(code, 0, text)
         self.assertIn("thawed", text)
@@ -382,10 +382,7 @@ class FullOthers(FrozenOthers):
                    d.events("verify"), timeout=20)
         if not step:
             self.assertNotEqual(self.group(), [])
-        warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
-        os.kill(warden, signal.SIGKILL)
-        d.process.kill()
-        d.finish()
+        kill_both(d)
         return d
 
     def test_the_reserve_is_kept(self):
@@ -486,10 +483,7 @@ class CustomInLab(unittest.TestCase):
         d.start()
         wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
                    d.events("verify"), timeout=20)
-        warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
-        os.kill(warden, signal.SIGKILL)
-        d.process.kill()
-        d.finish()
+        kill_both(d)
         wait_until(lambda: not harness.processes_of(d.token))
         self.assertEqual(harness.processes_of(d.token), [])
         self.assertEqual(foreign.journals(), [])
