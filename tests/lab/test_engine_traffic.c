@@ -279,26 +279,34 @@ static void arriving_tcp_is_unharmed(void **state)
 
 /* --- Sizes ---------------------------------------------------------------------------- */
 
-/* Where datagrams were lost: what both kernels' ends and the lines counted. */
+/* Where datagrams were lost: what both ends' kernels and the lines counted. */
 static void say_where(const struct bed *b)
 {
-    static const char *const words[] = {"ReasmFails ",   "ReasmTimeout ", "RcvbufErrors ",
-                                        "SndbufErrors ", "InErrors ",     "Discards ",
-                                        "Creates "};
+    static const char *const files[] = {"snmp6", "snmp", "dev", "softnet_stat"};
+    static const char *const words[] = {"Ip6Reasm", "Udp6", "Ip:", "Udp:", "eth0", "0"};
     const int ends[] = {b->p.a_fd, b->p.b_fd};
     for (size_t e = 0; e < ARRAY_SIZE(ends); e++) {
         AUTO_NETNS netns_scope scope = NETNS_OUTSIDE;
-        AUTO_FREE char *text = NULL;
         assert_int_equal(netns_enter(ends[e], &scope, NULL), 0);
-        if (file_read(AT_FDCWD, "/proc/thread-self/net/snmp6", 1 << 16, &text, NULL, NULL) < 0)
-            continue;
-        char *save = NULL;
-        for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
-            for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-                if (strstr(l, words[i]) && !strstr(l, "Icmp") &&
-                    strtol(strpbrk(l, " \t"), NULL, 10))
-                    fprintf(stderr, "# %c: %s\n", e ? 'b' : 'a', l);
+        for (size_t f = 0; f < ARRAY_SIZE(files); f++) {
+            AUTO_FREE char *text = NULL;
+            char path[64], *save = NULL;
+            snprintf(path, sizeof path, "/proc/thread-self/net/%s", files[f]);
+            if (file_read(AT_FDCWD, path, 1 << 16, &text, NULL, NULL) < 0)
+                continue;
+            for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
+                for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+                    if (text_starts(l + strspn(l, " "), words[i])) {
+                        fprintf(stderr, "# %c: %s\n", e ? 'b' : 'a', l);
+                        break;
+                    }
+        }
     }
+    for (size_t i = 0; i < b->n_streams; i++)
+        for (size_t k = 0; k < b->streams[i].n; k++)
+            if (!b->streams[i].packets[k].copies)
+                fprintf(stderr, "# stream %zu, %zu bytes: number %zu of %zu\n", i,
+                        b->streams[i].size, k, b->streams[i].n);
     for (size_t i = 0; i < b->n; i++) {
         struct impair_counts c = bed_count(b, i);
         fprintf(stderr, "# line %zu: matched %llu, passed %llu, overflow %llu, held %llu\n", i,

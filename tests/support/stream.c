@@ -161,6 +161,10 @@ int stream_run(struct stream *s, size_t n, nsec grace)
         if (end == NSEC_INF && waitpid(child, NULL, WNOHANG) == child)
             end = now() + grace;
     }
+    /* What came in time and was not looked at yet: in an emulated machine comparing the bytes takes longer
+     * than sending them. The kernel has stamped it. */
+    for (size_t i = 0; child > 0 && i < n; i++)
+        receive(&s[i], i, buf);
     free(p);
     free(buf);
     return child < 0 ? -1 : 0;
