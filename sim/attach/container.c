@@ -18,6 +18,7 @@
 
 #define STARTING_AGAIN (8 * NSEC_SEC) /* an engine that listens no more is waited for so long */
 #define NAMED_AT_MOST 8
+#define EVENTS_OF (600 * NSEC_SEC)
 #define LABELS_AT_MOST 24
 
 /* --- What the scenario says ------------------------------------------------------------------- */
@@ -166,6 +167,19 @@ static int resolve(const struct host *h, struct attached_target *ret, struct err
 
 /* --- Whether it is still there ---------------------------------------------------------------- */
 
+/* "its engine tells of kill, die, destroy": the last of what happened to it. */
+static void say_events(struct cengine *e, const char *id, struct buf *out)
+{
+    AUTO_JSON *all = NULL;
+    nsec now = nsec_now(CLOCK_REALTIME);
+    if (cengine_events(e, id, nsec_sub(now, EVENTS_OF), now, &all, NULL) < 0)
+        return;
+    size_t n = json_array_size(all), first = n > NAMED_AT_MOST ? n - NAMED_AT_MOST : 0;
+    for (size_t i = first; i < n; i++)
+        buf_printf(out, "%s%s", i == first ? "; its engine tells of " : ", ",
+                   jsonx_str(json_array_get(all, i), "action", "?"));
+}
+
 /* What became of it, in the engine's words; "" when it cannot be asked. */
 static void say_fate(const struct attached_host *h, struct buf *out)
 {
@@ -183,6 +197,7 @@ static void say_fate(const struct attached_host *h, struct buf *out)
         buf_printf(out, "it is %s%s", c.state, c.pid ? " again, as another process" : "");
     else if (r == -ENOENT)
         buf_adds(out, "it was removed");
+    say_events(e, id, out);
     if (cengine_find(e, &w.query, &now, NULL) == 0 && now.n > 0 && now.items[0].pid &&
         strcmp(now.items[0].id, id) != 0) {
         buf_adds(out, out->len ? "; " : "");

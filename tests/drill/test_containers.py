@@ -166,6 +166,7 @@ class Docker(Containers):
   - {id: cut, at: 800ms, for: 150ms, partition: {host: db, peers: [%(gateway)s]}}
   - {id: paused, at: 1150ms, for: 150ms, freeze: {host: db}}
   - {id: hung, at: 1400ms, for: 150ms, stop: {host: db, process: httpd, expect: 1}}
+  - {id: killed, at: 1400ms, kill: {host: db, process: sleep}}
   - {id: looked, at: 1450ms, run: {host: db, command: "ls /www; cat /etc/hostname"}}
   - {id: down, at: 1700ms, for: 150ms, shutdown: {host: db}}
   - {id: again, when: {step: down}, after: 1200ms, restart: {host: db}}
@@ -179,6 +180,7 @@ class Docker(Containers):
         SHOWS freeze: container: applied verified undone
         SHOWS stop: container: applied verified undone
         SHOWS shutdown: container: applied verified undone
+        SHOWS kill: container: applied verified
         SHOWS restart: container: applied verified"""
         gateway = self.e.address("db-1").rsplit(".", 1)[0] + ".1"
         me = self.e.id("db-1")
@@ -188,8 +190,8 @@ class Docker(Containers):
         self.assertEqual(trial["outcome"], "completed", d.explain())
         verified = {e["step"]: e["ok"] for e in d.events("verify")}
         lasting = ["slow", "cable", "cut", "paused", "hung", "down", "once-more", "hanging"]
-        self.assertEqual(verified, dict.fromkeys(lasting + ["again"], True))
-        self.assertEqual([e["step"] for e in d.events("undo", ok=True)], lasting)
+        self.assertEqual(verified, dict.fromkeys(lasting + ["again", "killed"], True))
+        self.assertEqual([e["step"] for e in d.events("undo", ok=True)], lasting + ["killed"])
         self.assertEqual(d.events("fault-gone"), [])
         looked = d.events("action", event="end")[0]
         self.assertEqual(looked["output"].split(), ["index.html", me[:12]])
@@ -280,6 +282,8 @@ class Docker(Containers):
         self.go_on(d)
         told = d.events("undo")[0]
         self.assertTrue(told["ok"], told)
+        gone = " ".join(d.events("clean")[-1]["others"])
+        self.assertRegex(gone, "it was removed; its engine tells of .*die.*destroy")
         clean = d.events("clean")[-1]
         self.assertEqual((clean["clean"], clean["left"]), (True, []))
         self.nothing_left(d)
