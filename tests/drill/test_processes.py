@@ -77,7 +77,7 @@ class Shop:
 
     def __init__(self, name, netns=None):
         self.name, self.port = name, free_port()
-        self.argv = ["-c", SERVER, "-", str(self.port)]
+        self.argv = ["-SEc", SERVER, "-", str(self.port)]
         self.inside = ["ip", "netns", "exec", netns, "sh", "-c", OWN_FILES, "-"] if netns else []
         self.process = None
         self.begin()
@@ -125,12 +125,15 @@ class Processes(unittest.TestCase):
     maxDiff = None
     N = 0
 
+    @classmethod
+    def setUpClass(cls):
+        cls.other = Shop("other-%d-%s" % (os.getpid(), cls.__name__))
+        cls.addClassCleanup(cls.other.end)
+
     def setUp(self):
         Processes.N += 1
         self.shop = Shop("shop-%d-%d" % (os.getpid(), self.N))
         self.addCleanup(self.shop.end)
-        self.other = Shop("other-%d-%d" % (os.getpid(), self.N))
-        self.addCleanup(self.other.end)
 
     def scene(self, script=STOP % ("for: 200ms, ", ""), process=None, more="", trials=1,
               horizon="500ms", top=""):
