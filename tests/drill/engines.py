@@ -12,7 +12,8 @@ import time
 import harness
 
 BUSYBOX = "/bin/busybox"
-MACHINES = ("/run/netns", "/run/containerd", "/var/lib/cni", "/var/lib/containerd")
+MACHINES = ("/etc/docker", "/run/containerd", "/run/docker", "/run/netns", "/var/lib/cni",
+            "/var/lib/containerd")
 SBIN = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
