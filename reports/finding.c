@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reports/episode.h"
+#include "reports/load.h"
 #include "reports/sentence.h"
 #include "reports/watched.h"
 #include "sim/base/jsonx.h"
@@ -265,6 +266,7 @@ static void of_trial(struct result *r, const struct trial *t)
         of_detection(r, t, &t->services[i]);
     }
     of_steps(r, t);
+    load_find(r, t);
     for (size_t i = 0; i < r->scenario->probes.n; i++) {
         const struct probe *p = r->scenario->probes.items[i];
         if (!p->control)

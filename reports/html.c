@@ -8,6 +8,7 @@
 
 #include "reports/assets.h"
 #include "reports/html_part.h"
+#include "reports/load.h"
 #include "reports/sentence.h"
 #include "sim/base/jsonx.h"
 
@@ -578,6 +579,32 @@ static void how_to_read(const struct result *r, struct buf *out)
     buf_adds(out, "</section>\n");
 }
 
+static void loads(const struct result *r, struct buf *out)
+{
+    if (!load_any(r))
+        return;
+    buf_adds(out,
+             "<section id=\"loads\">\n<h2>Background load</h2>\n<div class=\"scroll\"><table>\n"
+             "<thead><tr><th class=\"n\">trial</th><th>load</th><th>what came of it</th></tr>"
+             "</thead>\n<tbody>\n");
+    for (size_t i = 0; i < r->trials_n; i++)
+        for (size_t k = 0; k < r->trials[i].loads_n; k++) {
+            const struct load_seen *l = &r->trials[i].loads[k];
+            AUTO_BUF words = BUF_INIT;
+            buf_printf(out, "<tr><td class=\"n\">%" PRId64 "</td><td><b>", r->trials[i].n);
+            html_text(out, l->name);
+            buf_adds(out, "</b> on ");
+            html_text(out, l->host);
+            buf_adds(out, "<br><span class=\"mono\">");
+            html_text(out, l->command);
+            buf_adds(out, "</span></td><td>");
+            load_words(l, &words);
+            html_text(out, buf_text(&words));
+            buf_adds(out, "</td></tr>\n");
+        }
+    buf_adds(out, "</tbody></table></div>\n</section>\n");
+}
+
 void html_write(const struct result *r, const struct plots *plots, struct buf *out)
 {
     head(r, out);
@@ -586,6 +613,7 @@ void html_write(const struct result *r, const struct plots *plots, struct buf *o
     distribution(r, plots, out);
     findings(r, out);
     done_to_the_system(r, out);
+    loads(r, out);
     how_to_read(r, out);
     buf_adds(out, "<footer>Made by blackstart from record.ndjson; the numbers for programs stand "
                   "in result.json.</footer>\n</main>\n<script>\n");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reports/escape.h"
+#include "reports/load.h"
 #include "reports/sentence.h"
 #include "sim/base/jsonx.h"
 
@@ -317,6 +318,29 @@ static void done_to_the_system(const struct result *r, struct buf *out)
     buf_addc(out, '\n');
 }
 
+static void loads(const struct result *r, struct buf *out)
+{
+    size_t rows = 0;
+    if (!load_any(r))
+        return;
+    buf_adds(out, "\n## Background load\n\n| trial | load | host | what came of it |\n"
+                  "|---|---|---|---|\n");
+    for (size_t i = 0; i < r->trials_n; i++)
+        for (size_t k = 0; k < r->trials[i].loads_n; k++) {
+            const struct load_seen *l = &r->trials[i].loads[k];
+            AUTO_BUF words = BUF_INIT;
+            if (rows++ >= ROWS_MAX)
+                continue;
+            buf_printf(out, "| %" PRId64 " |", r->trials[i].n);
+            cell(l->name, out);
+            cell(l->host, out);
+            load_words(l, &words);
+            cell(buf_text(&words), out);
+            buf_addc(out, '\n');
+        }
+    more(rows, "rows", out);
+}
+
 static void fact(const char *name, const char *value, struct buf *out)
 {
     if (!value)
@@ -369,5 +393,6 @@ void markdown_write(const struct result *r, struct buf *out)
     noticing(r, out);
     findings(r, out);
     done_to_the_system(r, out);
+    loads(r, out);
     how_to_read(r, out);
 }

@@ -13,6 +13,7 @@
 #include "reports/detection.h"
 #include "reports/episode.h"
 #include "reports/finding.h"
+#include "reports/load.h"
 #include "reports/objective.h"
 #include "reports/summary.h"
 #include "sim/base/buf.h"
@@ -425,6 +426,7 @@ static void measure_trial(struct result *r, struct trial *t)
     read_states(t);
     read_faults(r, t);
     read_actions(r, t);
+    load_read(r, t);
     t->why_void = why_void(r, t);
     t->services_n = r->scenario->services.n;
     t->services = arena_alloc(r->arena, (t->services_n + 1) * sizeof *t->services);

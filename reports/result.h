@@ -80,6 +80,18 @@ struct action {
     int64_t seq;     /* of the line that tells most: its end, else its start */
 };
 
+/* A background load of one trial. */
+struct load_seen {
+    const char *name, *host, *command;
+    struct span start, end; /* end unset: it was not told */
+    bool ended;
+    bool early;           /* by itself, before the fault was over */
+    int64_t code, signal; /* code -1: none; signal 0: none */
+    const char *output;   /* as recorded; NULL before its end */
+    const char *tail;     /* its last lines, without the last newline */
+    int64_t seq;          /* of the line that tells most */
+};
+
 /* One down period of one service. */
 struct episode {
     struct span impact, restored; /* restored: [start of the last failed probe, …] */
@@ -184,6 +196,8 @@ struct trial {
     size_t faults_n;
     struct action *actions;
     size_t actions_n;
+    struct load_seen *loads;
+    size_t loads_n;
     struct service_seen *services; /* in the scenario's order */
     size_t services_n;
 };

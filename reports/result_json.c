@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "reports/load.h"
 #include "sim/base/jsonx.h"
 
 static void set(json_t *o, const char *key, json_t *v)
@@ -295,6 +296,12 @@ static json_t *trial_json(const struct result *r, const struct trial *t)
     for (size_t i = 0; i < t->faults_n; i++)
         json_array_append_new(faults, fault_json(&t->faults[i]));
     set(j, "faults", faults);
+    if (r->scenario->load.n) {
+        json_t *loads = json_array();
+        for (size_t i = 0; i < t->loads_n; i++)
+            json_array_append_new(loads, load_json(&t->loads[i]));
+        set(j, "loads", loads);
+    }
     json_t *services = json_object();
     for (size_t i = 0; i < t->services_n; i++)
         if (t->services[i].probes_n || t->services[i].alarms_n)

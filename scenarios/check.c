@@ -451,5 +451,6 @@ void check_scenario(const struct scenario *s, struct diags *diags)
     check_script(s, diags);
     check_rails(s, diags);
     check_hooks(s, diags);
+    check_loads(s, diags);
     check_trials(s, s->trials, diags);
 }

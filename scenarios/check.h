@@ -20,6 +20,8 @@ void check_trials(const struct scenario *s, int64_t trials, struct diags *diags)
 /* --- Parts of check_scenario() --- */
 
 void check_networks(const struct scenario *s, struct diags *diags); /* and hosts' addresses */
+/* Background load comes from where it may. */
+void check_loads(const struct scenario *s, struct diags *diags);
 void check_hooks(const struct scenario *s, struct diags *diags);
 void check_script(const struct scenario *s, struct diags *diags);
 

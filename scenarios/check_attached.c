@@ -89,6 +89,22 @@ void check_rebuilding(const struct scenario *s, struct diags *diags)
     }
 }
 
+void check_loads(const struct scenario *s, struct diags *diags)
+{
+    for (size_t i = 0; i < s->load.n; i++) {
+        const struct load *l = s->load.items[i];
+        const struct host *h = scenario_host(s, l->host);
+        if (h && host_is_attached(h) && !h->allow)
+            diags_error(diags, check_place(s, "load", l->name, "host", NULL),
+                        "%s was made by others: load comes from it only when it says 'allow: true' "
+                        "(in 'hosts')",
+                        l->host);
+        if (l->command && !l->command[strspn(l->command, " \t\n")])
+            diags_error(diags, check_place(s, "load", l->name, "command", NULL),
+                        "'command' must not be empty");
+    }
+}
+
 struct attached_check {
     const struct scenario *s;
     const struct step *step;

@@ -318,6 +318,48 @@ static const struct record between_record = {
     .variant_place_offset = NOWHERE,
 };
 
+static const struct field load_fields[] = {
+    {.key = "host",
+     .type = FIELD_REF,
+     .ref = REF_HOST,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct load, host),
+     .help = "Where it runs.",
+     .example = "client"},
+    {.key = "command",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .offset = offsetof(struct load, command),
+     .help =
+         "Given to /bin/sh -c; wrk's summary is understood, of others the last lines are shown.",
+     .example = "wrk -t1 -c8 -d600 http://10.20.0.10/"},
+    {.key = "stop",
+     .type = FIELD_WORD,
+     .words = load_stop_words,
+     .dflt = "TERM",
+     .offset = offsetof(struct load, stop),
+     .help = "The signal that its process group gets when observation ends; wrk prints its numbers "
+             "on INT.",
+     .example = "INT"},
+    {.key = "within",
+     .type = FIELD_DURATION,
+     .dflt = "5s",
+     .min = NSEC_MSEC,
+     .max = 60 * NSEC_SEC,
+     .offset = offsetof(struct load, within),
+     .help = "By then it must have ended; then it is killed."},
+    {0},
+};
+static const struct record load_record = {
+    .name = "load",
+    .summary = "A command that runs from the settling of a trial to the end of observation.",
+    .size = sizeof(struct load),
+    .fields = load_fields,
+    .name_offset = offsetof(struct load, name),
+    .place_offset = offsetof(struct load, place),
+    .variant_place_offset = NOWHERE,
+};
+
 static const struct field stop_fields[] = {
     {.key = "probe",
      .type = FIELD_REF,
@@ -629,6 +671,13 @@ static const struct field scenario_fields[] = {
      .help = "Before each trial but the first: puts hosts that are not built afresh back to where "
              "they began.",
      .example = "{run: {host: cache, command: systemctl restart cache}}"},
+    {.key = "load",
+     .type = FIELD_MAP,
+     .record = &load_record,
+     .offset = offsetof(struct scenario, load),
+     .help =
+         "Commands that run in the background of each trial; their numbers stand in the report.",
+     .example = "{traffic: {host: client, command: \"wrk -d600 http://10.20.0.10/\", stop: INT}}"},
     {.key = "horizon",
      .type = FIELD_DURATION,
      .flags = FIELD_REQUIRED,

@@ -131,6 +131,20 @@ static json_t *plan_hooks(const struct scenario *s)
     return texts;
 }
 
+static json_t *plan_loads(const struct scenario *s)
+{
+    json_t *texts = json_array();
+    for (size_t i = 0; i < s->load.n; i++) {
+        const struct load *l = s->load.items[i];
+        char within[NSEC_TEXT_MAX];
+        AUTO_BUF text = BUF_INIT;
+        buf_printf(&text, "%s: host %s: /bin/sh -c '%s', then SIG%s, killed after %s", l->name,
+                   l->host, l->command, load_stop_words[l->stop], nsec_text(l->within, within));
+        json_array_append_new(texts, jsonx_new_text(buf_text(&text)));
+    }
+    return texts;
+}
+
 int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t seed, int64_t trials,
               json_t **ret, struct err *err)
 {
@@ -155,6 +169,8 @@ int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t se
     plan_radius(s, steps, radius);
     *ret = json_pack("{s:s,s:s,s:I,s:O,s:O,s:O}", "scenario", s->name, "seed", number, "trials",
                      (json_int_t)trials, "blast_radius", radius, "lab", lab, "steps", steps);
+    if (s->load.n)
+        json_object_set_new(*ret, "load", plan_loads(s));
     if (s->hooks)
         json_object_set_new(*ret, "hooks", plan_hooks(s));
     return 0;
@@ -199,6 +215,11 @@ void plan_text(const json_t *plan, struct buf *out)
     }
     if (!json_array_size(json_object_get(plan, "steps")))
         buf_adds(out, "\nno step: nothing is broken\n");
+    if (json_array_size(json_object_get(plan, "load")))
+        buf_adds(out,
+                 "\nbackground load, from the settling of a trial to the end of observation\n");
+    json_array_foreach (json_object_get(plan, "load"), i, v)
+        buf_printf(out, "  %s\n", json_string_value(v));
     if (json_array_size(json_object_get(plan, "hooks")))
         buf_adds(out, "\nwho is told (nothing waits for it)\n");
     json_array_foreach (json_object_get(plan, "hooks"), i, v)

@@ -6,6 +6,7 @@
 #include "sim/base/rng.h"
 #include "sim/drill/compare.h"
 #include "sim/drill/live.h"
+#include "sim/drill/loads.h"
 #include "sim/drill/meeting.h"
 #include "sim/drill/quiet.h"
 #include "sim/drill/script.h"
@@ -52,6 +53,7 @@ struct trial {
     nsec zero, settle_end, restore_end, undo_end;
     json_t *rang;            /* alarms that fired: {name: ns since zero} */
     struct meeting *meeting; /* in BUILD, when the lab stands */
+    struct loads *loads;     /* from SETTLE on */
     struct loop_timer poll, horizon;
 };
 
@@ -424,10 +426,20 @@ static void trial_between(struct trial *t)
 
 /* ---- SETTLE, ARM ---- */
 
+static void trial_load_spoilt(const char *reason, void *data)
+{
+    trial_give_up(data, TRIAL_VOID, reason, "abort");
+}
+
 static void trial_settle(struct trial *t)
 {
     struct err err = ERR_INIT;
     trial_enter(t, SETTLE);
+    t->loads = loads_new(t->core, t->lab, t->spec.n, trial_load_spoilt, t);
+    if (loads_start(t->loads, &err) < 0) {
+        trial_give_up(t, TRIAL_VOID, err.text, "end");
+        return;
+    }
     if (trial_vantages(t, &err) < 0) {
         trial_give_up(t, TRIAL_NO_LAB, err.text, "end");
         return;
@@ -562,6 +574,7 @@ static void trial_undo(struct trial *t, const char *cause)
         failed = script_undo_all(t->script, cause);
     }
     t->result.clean = failed == 0;
+    loads_stop(t->loads, t->stopping ? NSEC_SEC : NSEC_INF);
     /* Failback can hurt more than the fault: the probes watch it, except when we are told to stop.
      */
     nsec now = loop_fresh(t->core->loop);
@@ -598,6 +611,7 @@ static void trial_compare(struct trial *t)
     t->script = script_free(t->script);
     bool keep = t->spec.keep_lab && t->result.outcome == TRIAL_COMPLETED;
     t->meeting = meeting_free(t->meeting);
+    t->loads = loads_free(t->loads);
     if (!keep && t->lab) {
         AUTO_JSON *ids = lab_ids(t->lab);
         /* A warden that hears none of this is lost, but here nothing is left to be protected: the
@@ -651,7 +665,7 @@ static void trial_pulse(struct loop_timer *timer, void *data)
         trial_restoring(t);
         break;
     case UNDO:
-        if (loop_fresh(t->core->loop) >= t->undo_end && trial_quiet(t)) {
+        if (loop_fresh(t->core->loop) >= t->undo_end && loads_over(t->loads) && trial_quiet(t)) {
             trial_compare(t);
             return;
         }
@@ -673,6 +687,7 @@ static struct trial *trial_free(struct trial *t)
     loop_timer_cancel(t->core->loop, &t->poll);
     loop_timer_cancel(t->core->loop, &t->horizon);
     meeting_free(t->meeting);
+    loads_free(t->loads);
     live_free(t->live);
     quiet_free(t->quiet);
     watch_outputs_free(t->outputs);

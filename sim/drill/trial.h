@@ -15,6 +15,7 @@
  *   state    kernel                      warden holds           timers               left by
  *   BUILD    lab is growing              namespaces so far      hosts' `within` trial_lab_event()
  *            (then `between:`, and hosts that others made are met again)        trial_met()
+ *            (from here to the end of observation `load:` runs)
  *   SETTLE   lab, nothing faulted        namespaces             settle.within, poll
  * trial_settling() ARM      the same                    the same               none trial_arm()
  *   INJECT   the faults begun so far     + faults in force      steps, horizon       trial_begun()

@@ -23,6 +23,7 @@
 
 struct agent_sup { /* a living supervisor */
     pid_t pid;
+    pid_t main; /* of a run: its command, which leads a process group */
     bool is_run;
     size_t unit; /* of a unit */
     uint64_t id;
@@ -214,7 +215,7 @@ static int agent_start_unit(struct agent *a, size_t i, struct span *at, struct e
                             .id = i,
                             .restart = u->restart};
     if (r == 0)
-        r = sup_start(&spec, &pid, at, err);
+        r = sup_start(&spec, &pid, NULL, at, err);
     if (r == 0)
         agent_remember(a, (struct agent_sup){.pid = pid, .unit = i, .id = i});
     text_free_argv(argv);
@@ -261,7 +262,7 @@ static int agent_do_run(struct agent *a, const json_t *ask, const struct proto_f
     char *const argv[] = {shell, dash_c, command, NULL};
     AUTO_FREE char **env = agent_env(a, mark);
     struct span at;
-    pid_t pid;
+    pid_t pid, first;
     if (!fds->n || !command)
         return err_set(err, EPROTO, "a command came without its output");
     struct sup_spec spec = {.path = shell,
@@ -273,11 +274,23 @@ static int agent_do_run(struct agent *a, const json_t *ask, const struct proto_f
                             .id = (uint64_t)jsonx_int(ask, "id", 0),
                             .is_run = true,
                             .timeout = jsonx_int(ask, "timeout", 0)};
-    int r = sup_start(&spec, &pid, &at, err);
+    int r = sup_start(&spec, &pid, &first, &at, err);
     if (r < 0)
         return r;
-    agent_remember(a, (struct agent_sup){.pid = pid, .is_run = true, .id = spec.id});
+    agent_remember(a, (struct agent_sup){.pid = pid, .main = first, .is_run = true, .id = spec.id});
     json_object_set_new(answer, "at", jsonx_new_span(at));
+    return 0;
+}
+
+/* To the process group of a command. One that has ended is no error: its end is on its way. */
+static int agent_do_stop(struct agent *a, const json_t *ask, struct err *err)
+{
+    uint64_t id = (uint64_t)jsonx_int(ask, "id", 0);
+    int signo = (int)jsonx_int(ask, "signo", 0);
+    for (size_t i = 0; i < a->sups_n; i++)
+        if (a->sups[i].is_run && a->sups[i].id == id && kill(-a->sups[i].main, signo) < 0 &&
+            errno != ESRCH)
+            return err_errno(err, errno, "cannot send signal %d", signo);
     return 0;
 }
 
@@ -370,6 +383,8 @@ static int agent_answer(struct agent *a, const json_t *ask, struct proto_fds *fd
         r = agent_do_list(a, ask, answer, &why);
     else if (!strcmp(what, "run"))
         r = agent_do_run(a, ask, fds, answer, &why);
+    else if (!strcmp(what, "stop"))
+        r = agent_do_stop(a, ask, &why);
     else
         r = err_set(&why, EPROTO, "the agent does not know \"%s\"", what);
     if (r < 0) {

@@ -177,6 +177,13 @@ struct lab_run_result {
 typedef void lab_run_fn(const struct lab_run_result *r, void *data);
 int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
                  struct err *err);
+/* The same for what must not outlive us: without a limit of time, and on hosts that others made too it
+ * ends, with its process group, when this process does. (Of a lab host everything does.) */
+int lab_node_run_bound(struct lab_node *n, const char *command, lab_run_fn *fn, void *data,
+                       struct err *err);
+/* Sends a signal to the process groups of the commands that were started with this `data`; their end
+ * is told as ever. None runs, or the host is down: no error. */
+int lab_node_run_stop(struct lab_node *n, const void *data, int signo, struct err *err);
 /* Nobody waits any more: for commands started with this `data` no callback comes. They go on. */
 void lab_node_forget(struct lab_node *n, const void *data);
 /* As lab_node_run(), waiting for its end (at most timeout): for choosing a leader. The caller frees

@@ -12,9 +12,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define RUN_OUTPUT_MAX 65536
 
@@ -27,6 +31,7 @@ struct lab_run {
     int fd;
     struct loop_io io;
     struct child *child;    /* on a host that others made; NULL when ended */
+    bool bound;             /* on such a host: must not outlive us */
     bool over;              /* told; what is left of it may still write, and must not get SIGPIPE */
     struct loop_timer tell; /* the host went down: told from the loop */
     struct buf output;
@@ -151,6 +156,54 @@ static int run_enter(void *data)
     return others_enter(data);
 }
 
+/* Waits for the command below it and ends as that does; with the runner it ends the whole group. */
+static _Noreturn void run_guard(pid_t command, const sigset_t *wait_for)
+{
+    int status;
+    for (pid_t ended; (ended = waitpid(command, &status, WNOHANG)) != command;) {
+        if (ended < 0)
+            _exit(127);
+        if (sigwaitinfo(wait_for, NULL) == SIGRTMIN)
+            kill(0, SIGKILL);
+    }
+    if (WIFEXITED(status))
+        _exit(WEXITSTATUS(status));
+    sigset_t none;
+    sigemptyset(&none);
+    prctl(PR_SET_DUMPABLE, 0);
+    kill(getpid(), WTERMSIG(status));
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    _exit(128 + WTERMSIG(status));
+}
+
+/* In the child: enters, then goes on as a child of itself, with itself as its guard. The kernel's
+ * word of a parent's death reaches the child alone, and not what a shell has forked. */
+static int run_enter_bound(void *data)
+{
+    sigset_t all, old, wait_for;
+    int code = others_enter(data);
+    if (code)
+        return code;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &old);
+    pid_t runner = getppid(), command = fork();
+    if (command < 0)
+        return errno;
+    if (command == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        sigprocmask(SIG_SETMASK, &old, NULL);
+        return 0;
+    }
+    close_range(STDERR_FILENO + 1, ~0U, 0);
+    sigemptyset(&wait_for);
+    sigaddset(&wait_for, SIGCHLD);
+    sigaddset(&wait_for, SIGRTMIN);
+    prctl(PR_SET_PDEATHSIG, SIGRTMIN); /* no signal that its group is sent */
+    if (getppid() != runner)
+        kill(0, SIGKILL);
+    run_guard(command, &wait_for);
+}
+
 static void run_exited(struct child *c, const struct child_exit *e, void *data)
 {
     struct lab_run *run = data;
@@ -171,7 +224,7 @@ static int run_child(struct lab_run *run, const char *command, nsec timeout, int
                               .stdin_fd = -1,
                               .stdout_fd = write_fd,
                               .timeout = timeout,
-                              .prepare = run_enter,
+                              .prepare = run->bound ? run_enter_bound : run_enter,
                               .prepare_data = n,
                               .on_exit = run_exited,
                               .data = run};
@@ -183,8 +236,8 @@ static int run_child(struct lab_run *run, const char *command, nsec timeout, int
     return 0;
 }
 
-static int run_start(struct lab_node *n, const char *command, nsec timeout, struct lab_run **ret,
-                     struct err *err)
+static int run_start(struct lab_node *n, const char *command, nsec timeout, bool bound,
+                     struct lab_run **ret, struct err *err)
 {
     int fds[2];
     if (!n->up)
@@ -200,6 +253,7 @@ static int run_start(struct lab_node *n, const char *command, nsec timeout, stru
     *run = (struct lab_run){.node = n,
                             .id = ++n->last_run,
                             .fd = fds[0],
+                            .bound = bound,
                             .io = {.fn = run_readable, .data = run},
                             .tell = {.fn = run_tell, .data = run},
                             .next = n->runs};
@@ -224,16 +278,47 @@ static int run_start(struct lab_node *n, const char *command, nsec timeout, stru
     return 0;
 }
 
-int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
-                 struct err *err)
+static int run_begin(struct lab_node *n, const char *command, nsec timeout, bool bound,
+                     lab_run_fn *fn, void *data, struct err *err)
 {
     struct lab_run *run;
-    int r = run_start(n, command, timeout, &run, err);
+    int r = run_start(n, command, timeout, bound, &run, err);
     if (r < 0)
         return r;
     run->fn = fn;
     run->data = data;
     return 0;
+}
+
+int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
+                 struct err *err)
+{
+    return run_begin(n, command, timeout, false, fn, data, err);
+}
+
+int lab_node_run_bound(struct lab_node *n, const char *command, lab_run_fn *fn, void *data,
+                       struct err *err)
+{
+    return run_begin(n, command, 0, true, fn, data, err);
+}
+
+int lab_node_run_stop(struct lab_node *n, const void *data, int signo, struct err *err)
+{
+    int r = 0;
+    for (struct lab_run *run = n->runs; n->up && r == 0 && run; run = run->next) {
+        if (run->data != data || run->over)
+            continue;
+        if (n->attached) {
+            if (run->child && kill(-child_pid(run->child), signo) < 0 && errno != ESRCH)
+                r = err_errno(err, errno, "host %s: cannot send signal %d", n->host->name, signo);
+            continue;
+        }
+        AUTO_JSON *answer = NULL;
+        AUTO_JSON *ask =
+            json_pack("{s:s,s:I,s:i}", "do", "stop", "id", (json_int_t)run->id, "signo", signo);
+        r = node_call(n, ask, NULL, 0, 0, &answer, err);
+    }
+    return r;
 }
 
 void lab_node_forget(struct lab_node *n, const void *data)
@@ -319,7 +404,7 @@ int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int
     struct lab_run *run;
     if (n->attached && n->up)
         return run_wait_child(n, command, timeout, ret_code, ret_output, err);
-    int r = run_start(n, command, timeout, &run, err);
+    int r = run_start(n, command, timeout, false, &run, err);
     if (r < 0)
         return r;
     return run_wait(run, command, timeout, run_patience(n, timeout), ret_code, ret_output, err);
@@ -333,7 +418,7 @@ void lab_run_wait_all(struct lab_node *const *nodes, size_t n, const char *comma
         abort();
     for (size_t i = 0; i < n; i++) {
         ret[i] = (struct lab_answer){.code = -1};
-        ret[i].error = run_start(nodes[i], command, timeout, &runs[i], &ret[i].err);
+        ret[i].error = run_start(nodes[i], command, timeout, false, &runs[i], &ret[i].err);
     }
     /* One after the other: those that ended meanwhile have left their end in their socket. */
     for (size_t i = 0; i < n; i++)

@@ -22,6 +22,11 @@ struct sup {
     int status;          /* of the last process that was reaped */
 };
 
+struct sup_begun { /* what a supervisor tells of its first start */
+    int code;
+    pid_t main;
+};
+
 static void sup_tell(struct sup *s, int status, bool timed_out)
 {
     struct sup_event e = {
@@ -166,10 +171,11 @@ static _Noreturn void sup_main(const struct sup_spec *spec, int error_fd)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_NAME, "bs-unit");
     setsid();
-    int code = sup_launch(&s);
-    (void)!write(error_fd, &code, sizeof code);
+    struct sup_begun begun = {.code = sup_launch(&s)};
+    begun.main = s.main;
+    (void)!write(error_fd, &begun, sizeof begun);
     close(error_fd);
-    if (code)
+    if (begun.code)
         _exit(127);
     for (;;) {
         sup_watch(&s);
@@ -209,9 +215,11 @@ static void sup_keep_only(int a, int b, int c)
     close_range(from, ~0U, 0);
 }
 
-int sup_start(const struct sup_spec *spec, pid_t *ret_pid, struct span *ret_at, struct err *err)
+int sup_start(const struct sup_spec *spec, pid_t *ret_pid, pid_t *ret_main, struct span *ret_at,
+              struct err *err)
 {
-    int pipe_fds[2], code = 0;
+    struct sup_begun begun = {0};
+    int pipe_fds[2];
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return err_errno(err, errno, "cannot make a pipe");
     struct span at = {.lo = nsec_now(CLOCK_MONOTONIC)};
@@ -221,19 +229,21 @@ int sup_start(const struct sup_spec *spec, pid_t *ret_pid, struct span *ret_at, 
         sup_main(spec, pipe_fds[1]);
     }
     if (pid < 0)
-        code = errno;
+        begun.code = errno;
     close(pipe_fds[1]);
     ssize_t n = 0;
     if (pid > 0)
-        while ((n = read(pipe_fds[0], &code, sizeof code)) < 0 && errno == EINTR)
+        while ((n = read(pipe_fds[0], &begun, sizeof begun)) < 0 && errno == EINTR)
             ;
     close(pipe_fds[0]);
     at.hi = nsec_now(CLOCK_MONOTONIC);
     if (pid > 0 && n == 0)
-        code = ECHILD; /* the supervisor was killed before it could tell */
-    if (code)
-        return err_errno(err, code, "cannot start %s", spec->argv[0]);
+        begun.code = ECHILD; /* the supervisor was killed before it could tell */
+    if (begun.code)
+        return err_errno(err, begun.code, "cannot start %s", spec->argv[0]);
     *ret_pid = pid;
+    if (ret_main)
+        *ret_main = begun.main;
     *ret_at = at;
     return 0;
 }

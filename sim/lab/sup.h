@@ -42,5 +42,7 @@ struct sup_spec {
 #define SUP_RUN_TICK (10 * NSEC_MSEC)
 
 /* Returns when the command was executed (*ret_at: before fork, after exec), or with the errno of
- * what failed. ret_pid: the supervisor, a child of the caller. */
-int sup_start(const struct sup_spec *spec, pid_t *ret_pid, struct span *ret_at, struct err *err);
+ * what failed. ret_pid: the supervisor, a child of the caller; ret_main: the command, which leads a
+ * process group (NULL: not asked). */
+int sup_start(const struct sup_spec *spec, pid_t *ret_pid, pid_t *ret_main, struct span *ret_at,
+              struct err *err);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,9 @@ const struct record target_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+const char *const load_stop_words[] = {"TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "KILL", NULL};
+const int load_stop_signals[LOAD_STOP_WORDS] = {SIGTERM, SIGINT,  SIGHUP, SIGQUIT,
+                                                SIGUSR1, SIGUSR2, SIGKILL};
 const char *const notice_moment_words[] = {
     [NOTICE_START] = "start", [NOTICE_INJECTION] = "injection", [NOTICE_END] = "end",
     [NOTICE_ABORT] = "abort", [NOTICE_UNDONE] = "undone",       NULL};

@@ -242,6 +242,17 @@ struct between {
     struct objects run; /* struct between_run */
 };
 
+/* A command that runs for as long as a trial is observed. */
+enum { LOAD_STOP_WORDS = 7 };
+extern const char *const load_stop_words[]; /* NULL-terminated */
+extern const int load_stop_signals[LOAD_STOP_WORDS];
+struct load {
+    struct place place;
+    char *name, *host, *command;
+    int stop;    /* in load_stop_words */
+    nsec within; /* after `stop`; then SIGKILL */
+};
+
 struct lab_options {
     bool reuse;
 };
@@ -263,6 +274,7 @@ struct scenario {
     bool lab_reuse;
     struct settle *settle;   /* never NULL */
     struct between *between; /* NULL: nothing */
+    struct objects load;     /* struct load */
     nsec horizon;
     struct objects stop_if;          /* struct stop_condition */
     struct objects maintenance;      /* struct maintenance */

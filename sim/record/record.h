@@ -40,6 +40,8 @@
  * fault-gone   trial, step, at:[lo,hi], why   (it was gone before its undoing: trial void)
  * action       trial, step, event:"start|end", host, command, role?, at:[lo,hi], code?, signal?,
  *              timed_out?, output?   (an end without its start: it could not be run, output: why)
+ * load         trial, load, event:"start|end", host, command, at:[lo,hi], code?, signal?, output?
+ *              (an end: code or signal, neither where it was not seen; the first 64 KiB of output)
  * mark         mark:"paged|acknowledged|…|note", text?, service?, role?, at:[lo,hi], trial?, by
  * trouble      trial?, what:"runner-late|control-down|wall-step|suspend|capture-drops|record-cut|…",
  *              detail, host?, probe?, from?, to?, n?

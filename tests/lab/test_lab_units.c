@@ -335,6 +335,43 @@ static void commands_end_by_themselves_or_by_time(void **state)
     kit_close(&k);
 }
 
+/* The shell and what it has forked are one group; another command of the host is none of it. */
+static void a_command_is_stopped_by_a_signal_to_its_group(void **state)
+{
+    static struct kit k;
+    struct err err = ERR_INIT;
+    struct ran told = {0}, deaf = {0}, other = {0};
+    json_t *all;
+    kit_open(&k);
+    kit_host(&k, "a", "10.0.0.1");
+    kit_up(&k, true);
+    struct lab_node *a = lab_node(k.lab, "a");
+    kit_ok(lab_node_run_bound(a, "trap 'echo told; exit 5' INT; while :; do sleep 1000; done",
+                              on_ran, &told, &err),
+           &err);
+    kit_ok(lab_node_run_bound(a, "trap : TERM; while :; do sleep 1000; done", on_ran, &deaf, &err),
+           &err);
+    kit_ok(lab_node_run(a, "sleep 1000", 0, on_ran, &other, &err), &err);
+    kit_turn(&k, 100 * NSEC_MSEC); /* the traps are set */
+    kit_ok(lab_node_run_stop(a, &told, SIGINT, &err), &err);
+    kit_ok(lab_node_run_stop(a, &deaf, SIGTERM, &err), &err);
+    for (int i = 0; i < 100 && !told.done; i++)
+        kit_turn(&k, 20 * NSEC_MSEC);
+    assert_true(told.done && !deaf.done && !other.done);
+    assert_int_equal(told.r.code, 5);
+    assert_string_equal(told.output, "told\n");
+    kit_ok(lab_node_run_stop(a, &told, SIGKILL, &err), &err); /* it has ended: no error */
+    kit_ok(lab_node_run_stop(a, &deaf, SIGKILL, &err), &err);
+    for (int i = 0; i < 100 && !deaf.done; i++)
+        kit_turn(&k, 20 * NSEC_MSEC);
+    assert_true(deaf.done && !other.done);
+    assert_int_equal(deaf.r.signo, SIGKILL);
+    kit_ok(lab_node_processes(a, NULL, &all, &err), &err);
+    assert_in_range(json_array_size(all), 1, 2); /* the other's alone */
+    json_decref(all);
+    kit_close(&k);
+}
+
 static void a_command_may_leave_a_daemon(void **state)
 {
     static struct kit k;
@@ -385,6 +422,7 @@ int test_lab_units(void)
         cmocka_unit_test(lines_are_stamped_kept_and_cut),
         cmocka_unit_test(a_lines_interval_holds_its_writing),
         cmocka_unit_test(commands_end_by_themselves_or_by_time),
+        cmocka_unit_test(a_command_is_stopped_by_a_signal_to_its_group),
         cmocka_unit_test(a_command_may_leave_a_daemon),
         cmocka_unit_test(a_person_gets_in),
     };
