@@ -27,7 +27,7 @@ STRUCTURAL = {
     "include-mapping", "variable-list", "duration-without-unit", "duration-unknown-unit",
     "duration-negative", "duration-is-a-list", "percent-without-sign", "integer-with-fraction",
     "integer-quoted", "integer-zero", "integer-too-large", "integer-huge", "boolean-yes",
-    "word-unknown", "words-unknown", "group-not-a-list", "between-of-nothing", "group-empty", "hook-of-two-kinds", "env-is-a-list", "compose-without-service",
+    "word-unknown", "words-unknown", "group-not-a-list", "between-of-nothing", "load-signal-unknown", "group-empty", "hook-of-two-kinds", "env-is-a-list", "compose-without-service",
     "env-secret-of-nothing", "command-empty", "probe-without-a-kind", "probe-of-two-kinds",
     "probe-without-interval", "step-without-action", "step-with-two-actions",
     "condition-unknown-key", "several-errors", "more-errors-than-shown", "yaml-list", "yaml-word",
