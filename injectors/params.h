@@ -97,9 +97,15 @@ struct pressure_files {
     char *process; /* NULL: every process */
 };
 
+struct pressure_io {
+    char *path;
+    int64_t workers, size; /* size: bytes of each worker's file */
+};
+
 struct pressure_params { /* at least one of them */
     struct target *host;
     struct pressure_cpu *cpu;
+    struct pressure_io *io;
     struct pressure_memory *memory;
     struct pressure_disk *disk;
     struct pressure_files *files;

@@ -32,6 +32,9 @@ static void a_default_fits(const struct record *r, const struct field *f)
     } else if (f->type == FIELD_INTEGER) {
         kit_ok(units_integer(f->dflt, &n, &err), &err);
         assert_true(n >= f->min && n <= f->max);
+    } else if (f->type == FIELD_SIZE) {
+        kit_ok(units_size(f->dflt, &n, &err), &err);
+        assert_true(n >= f->min && n <= f->max);
     } else if (f->type == FIELD_WORD) {
         bool known = !f->dflt[0]; /* "": absent is a state of its own */
         for (const char *const *w = f->words; *w; w++)

@@ -7,29 +7,55 @@
 
 #include "injectors/injector.h"
 #include "injectors/params.h"
+#include "injectors/pressure/guest.h"
 
-/* --- stress.c: processor time and memory, by stress-ng --- */
+/* --- churn.c: the folder on a disk that stress-ng keeps busy --- */
 
-/* What of our own runs in a host. `node` is borrowed. */
+struct churn {
+    int root;   /* of the host's file system, an O_PATH; -1: none */
+    int folder; /* ours; -1: not made yet */
+    const struct pressure_io *params;
+    char name[128]; /* of our folder */
+};
+/* -EOPNOTSUPP: it is on no disk, or the host is of the lab; -ENOSPC: the reserve would be touched. */
+int churn_prepare(struct churn *c, struct lab_node *n, const struct pressure_io *p,
+                  const char *run_id, const char *step, json_t *record, struct err *err);
+int churn_make(struct churn *c, struct err *err);
+void churn_done(struct churn *c);
+/* written: by our processes, as the kernel accounts for what has to go to a disk. Nothing is asked for: it
+ * bites, and nothing is told. */
+bool churn_bites(const struct churn *c, uint64_t written);
+void churn_tell(const struct churn *c, uint64_t written, struct buf *asked, struct buf *seen);
+/* After stress_undo(). By the record alone, as disk_undo(). */
+int churn_undo(struct lab_node *n, const json_t *record, json_t *changes, struct err *err);
+
+/* --- stress.c: processor time, memory and a disk, by stress-ng --- */
+
+/* What of our own runs in a host, or (guest) beside one that others made. `node` is borrowed. */
 struct stress {
     struct lab_node *node;
     const struct pressure_params *params;
     json_t *before; /* [{pid,start}]: who was called stress-ng before; also in the undo record */
-    int64_t bytes;  /* of memory, 0: none */
+    json_t *record; /* of a guest: the undo record */
+    struct guest guest;
+    double processors; /* that the host's control groups let it have; 0: all */
+    struct churn churn;
+    int64_t bytes; /* of memory, 0: none */
     bool running, ended;
     char said[256]; /* how it ended */
     nsec since;     /* first look at its processor time; NSEC_UNSET: not yet */
     uint64_t ticks; /* used by then */
 };
-/* Reads what the machine has. -ENOMEM: that much would not leave the reserve. record: what stress_undo()
- * needs is added to it. */
+/* Reads what the machine has. -ENOMEM: that much would not leave the reserve. -EOPNOTSUPP: others made
+ * the host, and it has no control group of its own. record: what stress_undo() needs is added to it. */
 int stress_prepare(struct stress *s, struct lab_node *n, const struct pressure_params *p,
-                   json_t *record, struct err *err);
-int stress_start(struct stress *s, json_t *changes, struct err *err);
+                   const char *run_id, const char *step, json_t *record, struct err *err);
+int stress_start(struct stress *s, struct inject_env *env, json_t *changes, struct err *err);
 void stress_done(struct stress *s); /* what runs goes on */
 /* 0, or INJECT_AGAIN; *ok and a few words on what was asked and seen, appended. */
 int stress_verify(struct stress *s, bool decide, bool *ok, struct buf *asked, struct buf *seen,
                   struct err *err);
+/* n NULL: a host that others made, which nobody holds. */
 int stress_undo(struct lab_node *n, const json_t *record, json_t *changes, struct err *err);
 
 /* --- disk.c: a file system is filled --- */

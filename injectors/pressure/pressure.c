@@ -1,9 +1,9 @@
-/* pressure: a host runs short of processor time, memory, room on a file system, or file descriptors. See
- * the parts in part.h.
+/* pressure: a host runs short of processor time, memory, a disk's time, room on a file system, or file
+ * descriptors. See the parts in part.h.
  *
- * On hosts of the lab all of it dies with the host. On processes that others made only what needs no
- * process of ours is done: the file system and the descriptors; the file is kept in the journal, also over
- * a reboot.
+ * On hosts of the lab all of it dies with the host. On hosts that others made what needs processes of
+ * ours is done in their control groups, if they have some of their own (guest.h); what lies on their file
+ * systems is kept in the journal, also over a reboot.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -46,24 +46,27 @@ static int pressure_check(const struct scenario *s, const struct step *step, str
 {
     const struct pressure_params *p = step->params;
     const struct host *h = p->host->host ? scenario_host(s, p->host->host) : NULL;
-    int n = (p->cpu != NULL) + (p->memory != NULL) + (p->disk != NULL) + (p->files != NULL);
+    bool stressed = p->cpu || p->memory || p->io;
+    int n = stressed + (p->disk != NULL) + (p->files != NULL);
     int r = inject_target_check(p->host, "host", err);
     if (r < 0)
         return r;
     if (n == 0)
-        return err_set(err, EINVAL, "give at least one of 'cpu', 'memory', 'disk' and 'files'");
+        return err_set(err, EINVAL,
+                       "give at least one of 'cpu', 'memory', 'io', 'disk' and 'files'");
     if (p->memory && (p->memory->size > 0) == (p->memory->percent > 0))
         return err_set(err, EINVAL, "'memory' needs one of 'size: 512MB' and 'percent: 80%%'");
-    if (h && !h->lab && (p->cpu || p->memory))
-        return err_set(
-            err, EINVAL,
-            "'%s' is for hosts of the lab: %s was made by others, and nothing of ours is "
-            "started in it; 'disk' and 'files' can be done there",
-            p->cpu ? "cpu" : "memory", h->name);
+    if (h && h->lab && p->io)
+        return err_set(err, EINVAL,
+                       "'io' is for hosts that others made: what %s writes ends in memory, and the "
+                       "machine's disks are read-only in the lab",
+                       h->name);
+    if (p->io && p->io->path[0] != '/')
+        return err_set(err, EINVAL, "'io' needs an absolute 'path', as seen in the host");
     if (h && !h->lab && n > 1)
         return err_set(err, EINVAL,
-                       "%s was made by others: one step for 'disk' and one for 'files', each is "
-                       "undone by itself",
+                       "%s was made by others: one step for what stress-ng does ('cpu', 'memory', "
+                       "'io'), one for 'disk' and one for 'files', each is undone by itself",
                        h->name);
     return check_disk(p->disk, err);
 }
@@ -89,11 +92,12 @@ static int pressure_supported(const struct inject_env *env, const struct step *s
                               struct err *err)
 {
     const struct pressure_params *p = step->params;
-    if (env->caps && (p->cpu || p->memory) && !is_installed("stress-ng"))
+    const char *what = p->cpu ? "cpu" : p->memory ? "memory" : p->io ? "io" : NULL;
+    if (env->caps && what && !is_installed("stress-ng"))
         return err_set(err, EOPNOTSUPP,
                        "pressure on %s needs the program stress-ng, which is not installed "
                        "(Debian's package: stress-ng)",
-                       p->cpu ? "cpu" : "memory");
+                       what);
     return 0;
 }
 
@@ -113,6 +117,9 @@ static void plan_text(const struct pressure_params *p, struct buf *out)
         buf_printf(out,
                    ", %d %% of the memory that is available beyond the reserve held by stress-ng",
                    (int)(p->memory->percent * 100 + 0.5));
+    if (p->io)
+        buf_printf(out, ", the disk of %s written to by %lld workers of stress-ng", p->io->path,
+                   (long long)p->io->workers);
     if (p->disk && p->disk->fill > 0)
         buf_printf(out, ", the file system of %s filled to %d %% by one file", p->disk->path,
                    (int)(p->disk->fill * 100 + 0.5));
@@ -163,13 +170,12 @@ static int prepare_on(struct inject_env *env, const struct step *step, const cha
 {
     const struct pressure_params *p = step->params;
     struct lab_node *n = lab_node(env->lab, host);
-    one->disk.root = -1;
     if (!n || !lab_node_is_up(n))
         return err_set(err, ESRCH, "host '%s' is down: there is nothing to press on", host);
     json_t *record = json_pack("{s:s,s:i}", "host", host, "init",
                                lab_node_attached(n) ? 0 : (int)lab_node_pid(n));
     json_array_append_new(records, record);
-    int r = stress_prepare(&one->stress, n, p, record, err);
+    int r = stress_prepare(&one->stress, n, p, env->run_id, step->id, record, err);
     if (r == 0)
         r = disk_prepare(&one->disk, n, p->disk, env->run_id, step->id, record, err);
     return r == 0 ? files_prepare(&one->files, n, p->files, record, err) : r;
@@ -191,13 +197,16 @@ static int pressure_prepare(struct inject_env *env, const struct step *step, voi
     if (!st->items)
         return err_errno(err, ENOMEM, "preparing pressure");
     for (size_t i = 0; i < st->targets.n; i++)
-        st->items[i].disk.root = -1;
+        st->items[i] =
+            (struct pressed){.stress.churn = {.root = -1, .folder = -1}, .disk.root = -1};
     bool machine = false;
     for (size_t i = 0; i < st->targets.n; i++) {
         r = prepare_on(env, step, st->targets.hosts[i], &st->items[i], records, err);
         if (r < 0)
             return r;
-        machine = machine || jsonx_bool(json_array_get(records, i), "machine", false);
+        const json_t *record = json_array_get(records, i);
+        machine = machine || jsonx_bool(record, "machine", false) ||
+                  jsonx_bool(json_object_get(record, "io"), "machine", false);
     }
     *ret_undo = json_pack("{s:O,s:b}", "hosts", records, "persistent", machine);
     *ret_state = steal_ptr(st);
@@ -216,13 +225,20 @@ static int pressure_apply(struct inject_env *env, void *state, struct inject_res
         if (r == 0)
             r = disk_fill(&one->disk, changes, err);
         if (r == 0)
-            r = stress_start(&one->stress, changes, err);
+            r = stress_start(&one->stress, env, changes, err);
         if (r < 0)
             return r;
     }
     at.hi = nsec_now(CLOCK_MONOTONIC);
     *ret = targets_result(&st->targets, at, changes);
     return 0;
+}
+
+/* Made by others, and ended by them or by another step. */
+static bool has_gone(const struct lab_node *n)
+{
+    const struct attached_host *a = lab_node_attached(n);
+    return a && attached_is_there(a, NULL) == -ESRCH;
 }
 
 static int pressure_verify(struct inject_env *env, void *state, struct inject_proof *ret,
@@ -234,7 +250,7 @@ static int pressure_verify(struct inject_env *env, void *state, struct inject_pr
     for (size_t i = 0; i < st->targets.n; i++) {
         struct pressed *one = &st->items[i];
         struct lab_node *n = lab_node(env->lab, st->targets.hosts[i]);
-        if (!n || !lab_node_is_up(n))
+        if (!n || !lab_node_is_up(n) || has_gone(n))
             continue; /* without power it has no processor time at all */
         int r = stress_verify(&one->stress, env->decide, &p.ok, &asked, &seen, err);
         if (r == 0)
@@ -264,7 +280,9 @@ static int pressure_revert(struct inject_env *env, const json_t *undo, struct in
         int64_t init = jsonx_int(record, "init", 0);
         if (init && (!n || (int64_t)lab_node_pid(n) != init))
             continue; /* the host has died, and all of it with it */
-        int r = init ? stress_undo(n, record, changes, err) : 0;
+        int r = stress_undo(init ? n : NULL, record, changes, err);
+        if (r == 0)
+            r = churn_undo(n, record, changes, err);
         if (r == 0)
             r = disk_undo(n, record, changes, err);
         if (r == 0)
@@ -324,6 +342,39 @@ static const struct record memory_record = {.name = "memory",
                                             .name_offset = SIZE_MAX,
                                             .place_offset = SIZE_MAX,
                                             .variant_place_offset = SIZE_MAX};
+
+static const struct field io_fields[] = {
+    {.key = "path",
+     .type = FIELD_TEXT,
+     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .offset = offsetof(struct pressure_io, path),
+     .help = "A folder on a disk, as seen in the host: there is written, in a folder of ours.",
+     .example = "/var/lib/postgresql"},
+    {.key = "workers",
+     .type = FIELD_INTEGER,
+     .min = 1,
+     .max = 64,
+     .dflt = "1",
+     .offset = offsetof(struct pressure_io, workers),
+     .help = "How many processes write.",
+     .example = "4"},
+    {.key = "size",
+     .type = FIELD_SIZE,
+     .min = 1 << 20,
+     .max = INT64_C(1) << 40,
+     .dflt = "64MB",
+     .offset = offsetof(struct pressure_io, size),
+     .help = "How large the file of each is, which it writes over and over.",
+     .example = "256MB"},
+    {.key = NULL},
+};
+static const struct record io_record = {.name = "io",
+                                        .summary = "A disk is kept busy.",
+                                        .size = sizeof(struct pressure_io),
+                                        .fields = io_fields,
+                                        .name_offset = SIZE_MAX,
+                                        .place_offset = SIZE_MAX,
+                                        .variant_place_offset = SIZE_MAX};
 
 static const struct field disk_fields[] = {
     {.key = "path",
@@ -392,6 +443,12 @@ static const struct field pressure_fields[] = {
      .offset = offsetof(struct pressure_params, memory),
      .help = "Memory is held by stress-ng, which dies first when it runs out.",
      .example = "{size: 512MB}"},
+    {.key = "io",
+     .type = FIELD_OBJECT,
+     .record = &io_record,
+     .offset = offsetof(struct pressure_params, io),
+     .help = "A disk is written to by stress-ng without a pause; on hosts that others made.",
+     .example = "{path: /var/lib/postgresql, workers: 4}"},
     {.key = "disk",
      .type = FIELD_OBJECT,
      .record = &disk_record,
@@ -437,8 +494,10 @@ static const struct injector pressure_injector = {
 
 const struct variant inject_pressure = {
     .name = "pressure",
-    .summary = "A host runs short of processor time, memory, disk space or file descriptors.",
-    .detail = "Processor time and memory are taken by stress-ng inside the host, a file system is "
+    .summary = "A host runs short of processor time, memory, a disk's time or space, or file "
+               "descriptors.",
+    .detail = "Processor time, memory and a disk's time are taken by stress-ng inside the host (or "
+              "the control group of one that others made), a file system is "
               "filled by one file, processes get a lower limit of open files. A reserve of memory "
               "and of file systems that are not the host's own is never touched. Undone by ending, "
               "removing and setting back the same.",

@@ -34,8 +34,9 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
-/* The mount of the v2 hierarchy, or of v1's freezer, by proc_pid_mountinfo(5). */
-static bool find_mount(bool v1, struct mount_seen *ret)
+/* The mount of the v2 hierarchy (NULL), or of v1's with this controller or name, by
+ * proc_pid_mountinfo(5). */
+static bool find_mount(const char *controller, struct mount_seen *ret)
 {
     AUTO_FCLOSE FILE *f = fopen("/proc/self/mountinfo", "re");
     AUTO_FREE char *line = NULL;
@@ -45,7 +46,8 @@ static bool find_mount(bool v1, struct mount_seen *ret)
         const char *rest = strstr(line, " - ");
         if (!rest || sscanf(rest, " - %31s %*s %1023s", kind, super) != 2)
             continue;
-        if (strcmp(kind, v1 ? "cgroup" : "cgroup2") != 0 || (v1 && !has_word(super, "freezer")))
+        if (strcmp(kind, controller ? "cgroup" : "cgroup2") != 0 ||
+            (controller && !has_word(super, controller)))
             continue;
         static_assert(PATH_MAX == 4096, "the widths below");
         if (sscanf(line, "%*s %*s %*s %4095s %4095s", ret->root, ret->point) == 2)
@@ -55,7 +57,7 @@ static bool find_mount(bool v1, struct mount_seen *ret)
 }
 
 /* What /proc/PID/cgroup says: "0::/path" for v2, "6:freezer:/path" for v1. */
-static int path_in(pid_t pid, bool v1, char ret[PATH_MAX], struct err *err)
+static int path_in(pid_t pid, const char *controller, char ret[PATH_MAX], struct err *err)
 {
     char name[64];
     AUTO_FREE char *line = NULL;
@@ -73,7 +75,7 @@ static int path_in(pid_t pid, bool v1, char ret[PATH_MAX], struct err *err)
         if (!second)
             continue;
         *first = *second = '\0';
-        if (v1 ? !has_word(first + 1, "freezer") : strcmp(line, "0") != 0)
+        if (controller ? !has_word(first + 1, controller) : strcmp(line, "0") != 0)
             continue;
         second[1 + strcspn(second + 1, "\n")] = '\0';
         snprintf(ret, PATH_MAX, "%s", second + 1);
@@ -82,13 +84,13 @@ static int path_in(pid_t pid, bool v1, char ret[PATH_MAX], struct err *err)
     return -ENOENT;
 }
 
-static int find_in(pid_t pid, bool v1, struct cgroup *ret, struct err *err)
+int cgroup_folder(pid_t pid, const char *controller, char ret[PATH_MAX], struct err *err)
 {
     struct mount_seen m;
     char path[PATH_MAX];
-    if (!find_mount(v1, &m))
+    if (!find_mount(controller, &m))
         return -ENOENT;
-    int r = path_in(pid, v1, path, err);
+    int r = path_in(pid, controller, path, err);
     if (r < 0)
         return r;
     size_t n = strcmp(m.root, "/") == 0 ? 0 : strlen(m.root);
@@ -96,21 +98,28 @@ static int find_in(pid_t pid, bool v1, struct cgroup *ret, struct err *err)
         strstr(path, "/.."))
         return -ENOENT; /* outside of what is mounted here */
     const char *below = strcmp(path + n, "/") == 0 ? "" : path + n;
-    if (strlen(m.point) + strlen(below) >= sizeof ret->dir)
+    if (strlen(m.point) + strlen(below) >= PATH_MAX)
         return -ENOENT;
-    ret->v1 = v1;
     size_t len = strlen(m.point);
-    memcpy(ret->dir, m.point, len);
-    memcpy(ret->dir + len, below, strlen(below) + 1);
+    memcpy(ret, m.point, len);
+    memcpy(ret + len, below, strlen(below) + 1);
     return 0;
+}
+
+bool cgroup_folder_is_root(const char *dir, const char *controller)
+{
+    struct mount_seen m;
+    return find_mount(controller, &m) && strcmp(m.point, dir) == 0;
 }
 
 int cgroup_of(pid_t pid, struct cgroup *ret, struct err *err)
 {
-    struct cgroup found;
-    int r = find_in(pid, false, &found, err);
-    if (r == -ENOENT)
-        r = find_in(pid, true, &found, err);
+    struct cgroup found = {.v1 = false};
+    int r = cgroup_folder(pid, NULL, found.dir, err);
+    if (r == -ENOENT) {
+        found.v1 = true;
+        r = cgroup_folder(pid, "freezer", found.dir, err);
+    }
     if (r == -ENOENT)
         return err_set(
             err, EOPNOTSUPP,
@@ -123,8 +132,7 @@ int cgroup_of(pid_t pid, struct cgroup *ret, struct err *err)
 
 bool cgroup_is_root(const struct cgroup *c)
 {
-    struct mount_seen m;
-    return find_mount(c->v1, &m) && strcmp(m.point, c->dir) == 0;
+    return cgroup_folder_is_root(c->dir, c->v1 ? "freezer" : NULL);
 }
 
 bool cgroup_contains(const struct cgroup *outer, const struct cgroup *inner)

@@ -22,6 +22,11 @@ struct cgroup {
 /* The one in which a process is (0: the caller). -EOPNOTSUPP: neither is mounted here, or it lies
  * outside of what is. */
 int cgroup_of(pid_t pid, struct cgroup *ret, struct err *err);
+/* The folder of the one in which a process is (0: the caller) in the hierarchy of v1 that has this
+ * controller or name ("memory", "name=systemd"), or in v2 (NULL). -ENOENT, without a sentence: not
+ * mounted here, or it lies outside of what is; -ESRCH: it has ended. */
+int cgroup_folder(pid_t pid, const char *controller, char ret[PATH_MAX], struct err *err);
+bool cgroup_folder_is_root(const char *dir, const char *controller);
 bool cgroup_is_root(const struct cgroup *c);
 /* True when `inner` is `outer` or stands below it. */
 bool cgroup_contains(const struct cgroup *outer, const struct cgroup *inner);

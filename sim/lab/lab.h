@@ -26,6 +26,7 @@
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
 #include "sim/impair/impair.h"
+#include "sim/kernel/cgroup_seats.h"
 #include "sim/kernel/nl.h"
 #include "sim/loop/loop.h"
 #include "sim/model/model.h"
@@ -181,6 +182,17 @@ int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_
  * ends, with its process group, when this process does. (Of a lab host everything does.) */
 int lab_node_run_bound(struct lab_node *n, const char *command, lab_run_fn *fn, void *data,
                        struct err *err);
+/* The same for a program of ours that a host which others made need not have: it sees the machine's files,
+ * but sits in the host's control groups (borrowed for the call), begins in `folder` (-1: the root), and
+ * is what the kernel takes first when memory runs out. It ends, with all that it has started, when this
+ * process does or the host's main process. *ret_pid: process 1 of the pid namespace they all stand in, as
+ * this process sees it: when that has ended, all have; 0: it has ended already. */
+struct lab_guest {
+    const struct cgroup_seats *seats;
+    int folder;
+};
+int lab_node_run_guest(struct lab_node *n, const char *command, const struct lab_guest *g,
+                       lab_run_fn *fn, void *data, pid_t *ret_pid, struct err *err);
 /* Sends a signal to the process groups of the commands that were started with this `data`; their end
  * is told as ever. None runs, or the host is down: no error. */
 int lab_node_run_stop(struct lab_node *n, const void *data, int signo, struct err *err);

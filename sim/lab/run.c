@@ -7,7 +7,9 @@
  */
 #include "sim/lab/node.h"
 
+#include "sim/attach/procs.h"
 #include "sim/base/jsonx.h"
+#include "sim/lab/guest.h"
 #include "sim/loop/child.h"
 
 #include <errno.h>
@@ -166,14 +168,7 @@ static _Noreturn void run_guard(pid_t command, const sigset_t *wait_for)
         if (sigwaitinfo(wait_for, NULL) == SIGRTMIN)
             kill(0, SIGKILL);
     }
-    if (WIFEXITED(status))
-        _exit(WEXITSTATUS(status));
-    sigset_t none;
-    sigemptyset(&none);
-    prctl(PR_SET_DUMPABLE, 0);
-    kill(getpid(), WTERMSIG(status));
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    _exit(128 + WTERMSIG(status));
+    guest_end_as(status);
 }
 
 /* In the child: enters, then goes on as a child of itself, with itself as its guard. The kernel's
@@ -215,10 +210,11 @@ static void run_exited(struct child *c, const struct child_exit *e, void *data)
     run_finish(run);
 }
 
-static int run_child(struct lab_run *run, const char *command, nsec timeout, int write_fd,
-                     struct err *err)
+static int run_child(struct lab_run *run, const char *command, nsec timeout,
+                     const struct lab_guest *guest, int write_fd, struct err *err)
 {
     struct lab_node *n = run->node;
+    struct guest_start start = {.guest = guest, .host = n->pidfd};
     const char *argv[] = {"/bin/sh", "-c", command, NULL};
     struct child_spec spec = {.argv = argv,
                               .stdin_fd = -1,
@@ -228,6 +224,10 @@ static int run_child(struct lab_run *run, const char *command, nsec timeout, int
                               .prepare_data = n,
                               .on_exit = run_exited,
                               .data = run};
+    if (guest) {
+        spec.prepare = guest_enter;
+        spec.prepare_data = &start;
+    }
     nsec before = loop_fresh(n->lab->loop);
     int r = child_start(n->lab->loop, &spec, &run->child, err);
     if (r < 0)
@@ -237,7 +237,7 @@ static int run_child(struct lab_run *run, const char *command, nsec timeout, int
 }
 
 static int run_start(struct lab_node *n, const char *command, nsec timeout, bool bound,
-                     struct lab_run **ret, struct err *err)
+                     const struct lab_guest *guest, struct lab_run **ret, struct err *err)
 {
     int fds[2];
     if (!n->up)
@@ -265,7 +265,7 @@ static int run_start(struct lab_node *n, const char *command, nsec timeout, bool
     int r = ask ? loop_io_add(n->lab->loop, &run->io, run->fd, EPOLLIN, err)
                 : err_set(err, EINVAL, "the command is not valid UTF-8");
     if (r == 0 && n->attached)
-        r = run_child(run, command, timeout, write_fd, err);
+        r = run_child(run, command, timeout, guest, write_fd, err);
     else if (r == 0)
         r = node_call(n, ask, &write_fd, 1, 0, &answer, err);
     if (r < 0) {
@@ -282,7 +282,7 @@ static int run_begin(struct lab_node *n, const char *command, nsec timeout, bool
                      lab_run_fn *fn, void *data, struct err *err)
 {
     struct lab_run *run;
-    int r = run_start(n, command, timeout, bound, &run, err);
+    int r = run_start(n, command, timeout, bound, NULL, &run, err);
     if (r < 0)
         return r;
     run->fn = fn;
@@ -300,6 +300,28 @@ int lab_node_run_bound(struct lab_node *n, const char *command, lab_run_fn *fn, 
                        struct err *err)
 {
     return run_begin(n, command, 0, true, fn, data, err);
+}
+
+int lab_node_run_guest(struct lab_node *n, const char *command, const struct lab_guest *g,
+                       lab_run_fn *fn, void *data, pid_t *ret_pid, struct err *err)
+{
+    struct lab_run *run;
+    AUTO_PROCS all = {0};
+    if (!n->attached)
+        return err_set(err, EOPNOTSUPP, "host %s is of the lab: it has no guests", n->host->name);
+    int r = run_start(n, command, 0, false, g, &run, err);
+    if (r < 0)
+        return r;
+    run->fn = fn;
+    run->data = data;
+    *ret_pid = 0;
+    r = procs_scan(&all, err);
+    for (size_t i = 0; r == 0 && i < all.n; i++)
+        if (all.items[i].ppid == child_pid(run->child))
+            *ret_pid = all.items[i].pid;
+    if (r < 0)
+        (void)lab_node_run_stop(n, data, SIGKILL, NULL);
+    return r;
 }
 
 int lab_node_run_stop(struct lab_node *n, const void *data, int signo, struct err *err)
@@ -404,7 +426,7 @@ int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int
     struct lab_run *run;
     if (n->attached && n->up)
         return run_wait_child(n, command, timeout, ret_code, ret_output, err);
-    int r = run_start(n, command, timeout, false, &run, err);
+    int r = run_start(n, command, timeout, false, NULL, &run, err);
     if (r < 0)
         return r;
     return run_wait(run, command, timeout, run_patience(n, timeout), ret_code, ret_output, err);
@@ -418,7 +440,7 @@ void lab_run_wait_all(struct lab_node *const *nodes, size_t n, const char *comma
         abort();
     for (size_t i = 0; i < n; i++) {
         ret[i] = (struct lab_answer){.code = -1};
-        ret[i].error = run_start(nodes[i], command, timeout, false, &runs[i], &ret[i].err);
+        ret[i].error = run_start(nodes[i], command, timeout, false, NULL, &runs[i], &ret[i].err);
     }
     /* One after the other: those that ended meanwhile have left their end in their socket. */
     for (size_t i = 0; i < n; i++)

@@ -252,6 +252,41 @@ class Docker(Containers):
         self.assertEqual(self.inner(), was)
         self.nothing_left(d)
 
+    def squeezed(self, how=""):
+        return """
+  - {id: short, at: 200ms, %spressure: {host: db, cpu: {workers: 1, load: 30%%}, memory: {size: 32MB}}}""" % how
+
+    def names_inside(self):
+        return {harness.stat_of(pid)[0] for pid in harness.pids() if self.e.id("db-1") in self.group_of(pid)}
+
+    @staticmethod
+    def group_of(pid):
+        try:
+            with open("/proc/%d/cgroup" % pid) as f:
+                return f.read()
+        except OSError:
+            return ""
+
+    def test_it_runs_short_of_processor_time_and_memory(self):
+        """SHOWS pressure (cpu, memory): container: applied verified undone"""
+        d = self.drill(self.squeezed("for: 1s, "), horizon="3s").run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertIn("stress-ng ended", d.events("undo")[0]["changes"][0])
+        self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
+        self.nothing_left(d)
+
+    def test_what_squeezes_it_goes_with_it(self):
+        """SHOWS pressure (cpu, memory): container: undone-after-kill"""
+        d = self.in_force(self.squeezed(), horizon="20s")
+        wait_until(lambda: "stress-ng" in self.names_inside())
+        self.assertIn("stress-ng", self.names_inside())
+        self.kill_all(d)
+        wait_until(lambda: "stress-ng" not in self.names_inside())
+        self.assertNotIn("stress-ng", self.names_inside())
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.nothing_left(d)
+
     def test_the_machine_starts_again(self):
         """What its engines keep over that is undone all the same."""
         d = self.in_force(FREEZE % "" + SHUTDOWN % ("", "cache"), n=2)

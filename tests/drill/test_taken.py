@@ -392,6 +392,184 @@ class FullOthers(FrozenOthers):
         self.assertEqual(self.group(), [])
 
 
+def hierarchies():
+    """Where v2 and the controllers of v1 that matter here are mounted."""
+    found = []
+    with open("/proc/self/mountinfo") as f:
+        for line in f:
+            first, rest = line.split(" - ")
+            kind, _, options = rest.split()
+            if kind == "cgroup2" or kind == "cgroup" and \
+                    {"memory", "cpu", "blkio"} & set(options.split(",")):
+                found.append(first.split()[4])
+    return found
+
+
+def on_a_disk(folder):
+    return subprocess.run(["stat", "-f", "-c", "%T", folder], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.strip() not in ("tmpfs", "ramfs", "overlayfs")
+
+
+class Squeezed(FrozenOthers):
+    """A process that others have started, in a control group of its own."""
+
+    STEP = "freeze: {host: worker}"
+    LIMIT = 200 << 20
+
+    def setUp(self):
+        name = "squeezed-" + secrets.token_hex(4)
+        self.groups = [os.path.join(h, name) for h in hierarchies()]
+        if not self.groups:
+            harness.skip("no control groups are mounted")
+        for g in self.groups:
+            os.mkdir(g)
+            self.addCleanup(lambda g=g: wait_until(lambda: self.removed(g)))
+            self.limit(g, "memory.limit_in_bytes", self.LIMIT)
+            self.limit(g, "memory.max", self.LIMIT)
+        self.limited = any(os.path.exists(os.path.join(g, name)) for g in self.groups
+                           for name in ("memory.limit_in_bytes", "memory.max"))
+        super().setUp()
+        for g in self.groups:
+            with open(os.path.join(g, "cgroup.procs"), "w") as f:
+                f.write(str(self.worker.pid))
+        self.before = groups(), self.group()
+        self.folder = harness.folder()
+        self.addCleanup(os.rmdir, self.folder)
+
+    @staticmethod
+    def limit(group, name, value):
+        if os.path.exists(os.path.join(group, name)):
+            with open(os.path.join(group, name), "w") as f:
+                f.write(str(value))
+
+    @staticmethod
+    def removed(group):
+        try:
+            os.rmdir(group)
+        except OSError:
+            return not os.path.exists(group)
+        return True
+
+    def group(self):
+        found = []
+        for g in self.groups:
+            with open(os.path.join(g, "cgroup.procs")) as f:
+                found.append(f.read().split())
+        return found
+
+    def drill(self, how="", step="cpu: {workers: 1, load: 50%}, memory: {size: 48MB}"):
+        text = lasting(OTHERS % (self.worker.pid, self.port, how), how)
+        text = text.replace(self.STEP, "pressure: {host: worker, %s}" % step)
+        d = Drill(text.replace("horizon: 1500ms", "horizon: 3s"), "--yes")
+        self.addCleanup(d.remove)
+        return d
+
+    def in_force(self, **kwargs):
+        d = self.drill(**kwargs).start()
+        wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
+                   d.events("verify"), timeout=20)
+        self.assertTrue(d.events("verify")[0]["ok"], d.events("verify"))
+        for now in self.group():
+            self.assertIn(str(self.worker.pid), now)
+            guests = [int(pid) for pid in now if pid != str(self.worker.pid)]
+            self.assertIn("stress-ng", [harness.stat_of(pid)[0] for pid in guests])
+            for pid in guests:
+                with open("/proc/%d/oom_score_adj" % pid) as f:
+                    self.assertEqual(f.read(), "1000\n")
+        return d
+
+    def all_gone(self, d):
+        wait_until(lambda: not harness.processes_of(d.token) and self.group() == self.before[1])
+        self.assertEqual((groups(), self.group()), self.before)
+        self.assertEqual(harness.processes_of(d.token), [])
+        self.assertTrue(self.answers())
+
+    def test_to_its_end(self):
+        """SHOWS pressure (cpu, memory): process: applied verified undone"""
+        d = self.drill("for: 1500ms, ").run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertIn("stress-ng ended", d.events("undo")[0]["changes"][0])
+        self.assertTrue(d.events("clean")[-1]["clean"], d.explain())
+        self.all_gone(d)
+        self.assertEqual(foreign.journals(), [])
+
+    def test_after_runner_and_warden_died(self):
+        """SHOWS pressure (cpu, memory): process: undone-after-kill"""
+        d = self.in_force()
+        kill_both(d)
+        self.all_gone(d)  # the kernel has done it
+        self.assertEqual(len(foreign.journals()), 1)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertEqual(foreign.journals(), [])
+
+    def test_after_the_runner_died(self):
+        d = self.in_force()
+        d.process.kill()
+        d.finish()
+        self.all_gone(d)
+        self.assertEqual(foreign.journals(), [])
+
+    def test_it_goes_with_its_host(self):
+        """Nothing of ours keeps a group that its owner wants to remove."""
+        d = self.in_force()
+        self.worker.kill()
+        wait_until(lambda: not any(self.group()))
+        self.assertEqual([g for g in self.group() if g], [])
+        d.process.send_signal(signal.SIGINT)
+        d.finish()
+        self.assertEqual(foreign.journals(), [])
+
+    def test_what_does_not_fit_is_refused(self):
+        """SHOWS pressure (cpu, memory): process: refused"""
+        for step, words, outside in (("memory: {size: 190MB}", "the limit of the host's control group", 0),
+                                     ("cpu: {workers: 1}", "no control group of its own", 1)):
+            if not outside and not self.limited:
+                continue  # no controller of memory is there
+            for g in self.groups if outside else []:
+                with open(os.path.join(os.path.dirname(g), "cgroup.procs"), "w") as f:
+                    f.write(str(self.worker.pid))
+            d = self.drill(step=step).run()
+            self.assertIn(words, d.stdout + d.stderr)
+            self.assertNotEqual(d.code, 0)
+        self.assertEqual(foreign.journals(), [])
+
+    def test_a_disk_is_kept_busy(self):
+        """SHOWS pressure (io): process: applied verified undone"""
+        self.need_a_disk()
+        d = self.drill("for: 1500ms, ", "io: {path: %s, workers: 1, size: 8MB}" % self.folder).run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertIn(" written", d.events("verify")[0]["seen"])
+        self.assertTrue(d.events("clean")[-1]["clean"], d.explain())
+        self.assertEqual(os.listdir(self.folder), [])
+        self.all_gone(d)
+
+    def test_its_folder_after_runner_and_warden_died(self):
+        """SHOWS pressure (io): process: undone-after-kill"""
+        self.need_a_disk()
+        d = self.in_force(step="io: {path: %s, size: 8MB}" % self.folder)
+        kill_both(d)
+        self.all_gone(d)
+        self.assertEqual(len(os.listdir(self.folder)), 1)
+        with foreign.OtherBoot():  # the folder is still there then
+            code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertEqual(os.listdir(self.folder), [])
+        self.assertEqual(foreign.journals(), [])
+
+    def test_memory_is_no_disk(self):
+        """SHOWS pressure (io): process: refused"""
+        foreign.mount("memory", self.folder, "tmpfs", data="size=16m")
+        self.addCleanup(foreign.unmount, self.folder)
+        d = self.drill(step="io: {path: %s}" % self.folder).run()
+        self.assertIn("there is no disk below it", d.stdout + d.stderr)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def need_a_disk(self):
+        if not on_a_disk(self.folder):
+            self.skipTest(self.folder + " is not on a disk")
+
+
 class Custom(test_attached.Attached):
     SCRIPT = """
   - {id: own, at: 200ms, %%scustom: {host: edge, command: "%s", undo: "%s", verify: "%s"}}"""

@@ -42,6 +42,7 @@ STRUCTURAL = {
     "network-gap-without-share", "network-limit-zero", "network-loss-without-sign",
     "network-no-host", "network-overhead-without-unit", "network-port-not-one",
     "network-port-too-large", "network-rate-unknown-unit", "network-rate-without-unit",
+    "pressure-io-by-nobody",
 }
 
 
