@@ -215,5 +215,7 @@ struct tls_params {
 
 struct clock_params {
     struct target *host;
-    char *offset; /* "+2h", "-5m" */
+    char *offset; /* "+2h", "-5m"; NULL: not given */
+    char *rate;   /* "101%", "0.99"; NULL: not given */
+    nsec uptime;  /* not above 0: not given */
 };

@@ -2,6 +2,7 @@
 #include "scenarios/check.h"
 
 #include "injectors/injector.h"
+#include "injectors/params.h"
 
 #include <string.h>
 
@@ -71,7 +72,8 @@ static void resolve_clocks(struct scenario *s)
 {
     for (size_t i = 0; i < s->script.n; i++) {
         const struct step *step = s->script.items[i];
-        if (step->action && step->params && !strcmp(step->action->name, "clock"))
+        const struct clock_params *p = step->params;
+        if (step->action && p && !strcmp(step->action->name, "clock") && (p->offset || p->rate))
             field_hosts(step->action->params, step->params, clock_may_be_set, s);
     }
 }

@@ -362,6 +362,15 @@ static const struct field lab_host_fields[] = {
      .help = "Its addresses, each inside one of `networks`; without `networks` with a prefix "
              "length, all in one network.",
      .example = "10.20.0.11"},
+    {.key = "uptime",
+     .type = FIELD_DURATION,
+     .min = NSEC_SEC,
+     .max = 3650 * DAY,
+     .offset = offsetof(struct lab_host, uptime),
+     .help =
+         "Its programs find that the machine has been up for so long when the trial begins: their "
+         "monotonic clocks stand there. After a loss of power they begin at 0.",
+     .example = "49d"},
     {0},
 };
 static const struct record lab_host_record = {

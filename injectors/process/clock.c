@@ -1,8 +1,12 @@
 /* clock: the programs of a host see another wall clock than the world. The host's commands are started
- * with libfaketime from the beginning, so that the offset can be set and taken back while they run.
+ * with libfaketime from the beginning, so that the offset can be set and taken back while they run. (With
+ * `uptime` it is their monotonic clocks: clock_uptime.h.)
  *
  * The kernel has one wall clock for the whole machine, and no namespace for it; so only programs that are
  * linked dynamically can be told a wrong time, and the machine's own clock is never touched.
+ *
+ * A wrong rate is an offset that grows in small steps. libfaketime's own (`x1.01`) counts from the start of
+ * each program, so that no two would agree, and stretches their sleeps.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,22 +15,39 @@
 #include "injectors/actions.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
+#include "injectors/process/clock_uptime.h"
 #include "injectors/process/targets.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
 
 #define LOOK_WITHIN (5 * NSEC_SEC)
 #define CLOSE_ENOUGH NSEC_SEC
-/* The time as a program there sees it, then the programs that do not follow; ours need not. */
-#define LOOK                                                                                       \
-    "date +%s; for p in /proc/[0-9]*; do read -r c <$p/comm || continue; case $c in bs-*) "        \
+#define RATE_STEP (20 * NSEC_MSEC)
+#define RATE_CLOSE (2 * NSEC_MSEC)
+#define RATE_SEEN (30 * NSEC_MSEC) /* so much is surely told from what a command takes to start */
+#define RATE_WITHIN (20 * NSEC_SEC)
+/* The programs that follow, and those that do not; ours need not. */
+#define WHO                                                                                        \
+    "for p in /proc/[0-9]*; do read -r c <$p/comm || continue; case $c in bs-*) "                  \
     "continue;; esac; [ $p = /proc/$$ ] && continue; if grep -q libfaketime $p/maps; then echo "   \
     "+$c; else echo -$c; fi; done 2>/dev/null"
 
 struct clock_state {
     nsec offset;
+    double rate; /* 1: right */
+    struct loop *loop;
+    struct lab *lab;
+    struct loop_timer timer; /* of a wrong rate */
+    nsec began, now;         /* now: the offset that the hosts have */
+    struct err failed;
     struct targets targets;
+    struct clock_uptime *uptime; /* it is about this and not about the wall clock */
 };
+
+static bool is_uptime(const struct clock_params *p)
+{
+    return p->uptime > 0;
+}
 
 static int read_offset(const char *text, nsec *ret, struct err *err)
 {
@@ -39,6 +60,20 @@ static int read_offset(const char *text, nsec *ret, struct err *err)
     if (abs == 0)
         return err_set(err, EINVAL, "'offset' of nothing does nothing");
     *ret = text[0] == '-' ? -abs : abs;
+    return 0;
+}
+
+static int read_rate(const char *text, double *ret, struct err *err)
+{
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || text[strspn(text, "0123456789.%")] || (*end && strcmp(end, "%") != 0))
+        return err_set(err, EINVAL,
+                       "'rate' is a share of the true one, as in 101%% or 0.99, not \"%s\"", text);
+    v /= *end ? 100 : 1;
+    if (v < 0.1 || v > 10 || (v > 0.9901 && v < 1.0099))
+        return err_set(err, ERANGE, "'rate' goes from 10%% to 99%% and from 101%% to 1000%%");
+    *ret = v;
     return 0;
 }
 
@@ -61,10 +96,21 @@ static int clock_check(const struct scenario *s, const struct step *step, struct
     const struct clock_params *p = step->params;
     struct preloads found = {.scenario = s};
     nsec offset;
-    int r = read_offset(p->offset, &offset, err);
+    double rate;
+    bool wall = p->offset || p->rate;
+    if (wall == is_uptime(p))
+        return err_set(
+            err, EINVAL, "%s",
+            wall ? "'uptime' is another fault than 'offset' and 'rate', of another clock; make "
+                   "two steps of them"
+                 : "clock needs 'offset' or 'rate' (the wall clock) or 'uptime' (the "
+                   "monotonic clocks, of a host that is restarted for it)");
+    int r = p->offset ? read_offset(p->offset, &offset, err) : 0;
+    if (r == 0 && p->rate)
+        r = read_rate(p->rate, &rate, err);
     if (r == 0)
         r = inject_target_check(p->host, "host", err);
-    if (r < 0)
+    if (r < 0 || is_uptime(p))
         return r;
     field_hosts(step->action->params, p, look_for_preload, &found);
     if (found.host)
@@ -77,6 +123,8 @@ static int clock_check(const struct scenario *s, const struct step *step, struct
 static int clock_supported(const struct inject_env *env, const struct step *step, struct err *err)
 {
     const struct hostcap *cap = env->caps ? hostcaps_find(env->caps, "faketime") : NULL;
+    if (is_uptime(step->params))
+        return clock_uptime_supported(env, err);
     if (cap && !cap->ok)
         return err_set(err, EOPNOTSUPP,
                        "clock needs libfaketime, which is not installed here; on Debian: apt "
@@ -88,12 +136,15 @@ static int clock_plan(const struct inject_env *env, const struct step *step, jso
                       struct err *err)
 {
     const struct clock_params *p = step->params;
+    if (is_uptime(p))
+        return clock_uptime_plan(p, texts);
     AUTO_FREE char *host = inject_target_text(p->host);
     json_array_append_new(
-        texts, json_sprintf("host %s: the wall clock of its programs %s (libfaketime, loaded into "
-                            "them from their start; programs that are linked statically see the "
-                            "true time); undone by setting it right",
-                            host, p->offset));
+        texts, json_sprintf("host %s: the wall clock of its programs %s%s%s%s (libfaketime, loaded "
+                            "into them from their start; programs that are linked statically see "
+                            "the true time); undone by setting it right",
+                            host, p->offset ? p->offset : "", p->offset && p->rate ? ", " : "",
+                            p->rate ? "at a rate of " : "", p->rate ? p->rate : ""));
     return 0;
 }
 
@@ -102,6 +153,9 @@ static void clock_done(void *state)
     struct clock_state *st = state;
     if (!st)
         return;
+    if (st->loop)
+        loop_timer_cancel(st->loop, &st->timer);
+    clock_uptime_done(st->uptime);
     targets_done(&st->targets);
     free(st);
 }
@@ -128,7 +182,17 @@ static int clock_prepare(struct inject_env *env, const struct step *step, void *
         return err_errno(err, ENOMEM, "preparing clock");
     CLEANUP(clock_done_p) void *owner = st;
     AUTO_JSON *hosts = json_array();
-    int r = read_offset(p->offset, &st->offset, err);
+    int r;
+    if (is_uptime(p)) {
+        r = clock_uptime_prepare(env, p, &st->uptime, ret_undo, err);
+        if (r == 0)
+            *ret_state = steal_ptr(owner);
+        return r;
+    }
+    st->rate = 1;
+    r = p->offset ? read_offset(p->offset, &st->offset, err) : 0;
+    if (r == 0 && p->rate)
+        r = read_rate(p->rate, &st->rate, err);
     if (r == 0)
         r = targets_choose(env, p->host, &st->targets, err);
     for (size_t i = 0; r == 0 && i < st->targets.n; i++) {
@@ -149,28 +213,66 @@ static const char *offset_text(nsec offset, char buf[NSEC_TEXT_MAX + 1])
     return buf;
 }
 
+static int set_all(struct clock_state *st, struct lab *lab, nsec offset, struct err *err)
+{
+    for (size_t i = 0; i < st->targets.n; i++) {
+        int r = lab_node_clock_set(lab_node(lab, st->targets.hosts[i]), offset, err);
+        if (r < 0)
+            return r;
+    }
+    st->now = offset;
+    return 0;
+}
+
+static void next_step(struct loop_timer *t, void *data)
+{
+    struct clock_state *st = data;
+    nsec now = loop_fresh(st->loop);
+    nsec drift = (nsec)((double)(now - st->began) * (st->rate - 1));
+    if (set_all(st, st->lab, nsec_add(st->offset, drift), &st->failed) == 0)
+        loop_timer_set(st->loop, t, nsec_add(now, RATE_STEP));
+}
+
+/* "+2 h, at a rate of 101 %" */
+static void wrong_text(const struct clock_state *st, struct buf *out)
+{
+    char text[NSEC_TEXT_MAX + 1];
+    if (st->offset)
+        buf_adds(out, offset_text(st->offset, text));
+    if (st->rate != 1)
+        buf_printf(out, "%sat a rate of %.4g %%", st->offset ? ", " : "", st->rate * 100);
+}
+
 static int clock_apply(struct inject_env *env, void *state, struct inject_result *ret,
                        struct err *err)
 {
     struct clock_state *st = state;
-    char text[NSEC_TEXT_MAX + 1];
+    if (st->uptime)
+        return clock_uptime_apply(env, st->uptime, ret, err);
     AUTO_JSON *changes = json_array();
+    AUTO_BUF how = BUF_INIT;
+    wrong_text(st, &how);
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
-    for (size_t i = 0; i < st->targets.n; i++) {
-        int r = lab_node_clock_set(lab_node(env->lab, st->targets.hosts[i]), st->offset, err);
-        if (r < 0)
-            return r;
-        json_array_append_new(changes,
-                              json_sprintf("host %s: the wall clock of its programs %s",
-                                           st->targets.hosts[i], offset_text(st->offset, text)));
-    }
+    st->began = at.lo;
+    int r = set_all(st, env->lab, st->offset, err);
+    if (r < 0)
+        return r;
     at.hi = nsec_now(CLOCK_MONOTONIC);
+    for (size_t i = 0; i < st->targets.n; i++)
+        json_array_append_new(changes, json_sprintf("host %s: the wall clock of its programs %s",
+                                                    st->targets.hosts[i], buf_text(&how)));
+    if (st->rate != 1) {
+        st->loop = env->loop;
+        st->lab = env->lab;
+        st->timer = (struct loop_timer){.fn = next_step, .data = st};
+        loop_timer_set(st->loop, &st->timer, nsec_add(at.hi, RATE_STEP));
+    }
     *ret = targets_result(&st->targets, at, changes);
     return 0;
 }
 
 struct look {
-    nsec off; /* of what a program there saw */
+    struct span off; /* what a program there saw is so far from the true time */
     size_t follow, others;
     char names[120]; /* of those who do not follow */
 };
@@ -189,28 +291,55 @@ static void note(struct look *l, const char *line)
 
 static int look_at(struct lab_node *n, struct look *ret, struct err *err)
 {
-    AUTO_FREE char *said = NULL;
+    AUTO_FREE char *said = NULL, *who = NULL;
     int code = 0;
     *ret = (struct look){0};
     nsec before = nsec_now(CLOCK_REALTIME);
-    int r = lab_node_run_wait(n, LOOK, LOOK_WITHIN, &code, &said, err);
+    int r = lab_node_run_wait(n, "date +%s.%N", LOOK_WITHIN, &code, &said, err);
+    nsec after = nsec_now(CLOCK_REALTIME);
+    if (r == 0)
+        r = lab_node_run_wait(n, WHO, LOOK_WITHIN, &code, &who, err);
     if (r < 0)
         return r;
-    char *save = NULL, *line = strtok_r(said, "\n", &save);
-    long long there = line ? strtoll(line, NULL, 10) : 0;
-    /* `date` tells whole seconds. */
-    ret->off = there * NSEC_SEC - before / NSEC_SEC * NSEC_SEC;
-    while ((line = strtok_r(NULL, "\n", &save)))
+    char *part;
+    nsec there = strtoll(said, &part, 10) * NSEC_SEC;
+    there += *part == '.' ? strtoll(part + 1, NULL, 10) : 0;
+    ret->off = (struct span){there - after, there - before};
+    char *save = NULL;
+    for (char *line = strtok_r(who, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
         note(ret, line);
     return 0;
+}
+
+/* What was seen is what the hosts were given between `from` and now; with a wrong rate also that it has
+ * moved. */
+static bool is_right(const struct clock_state *st, nsec from, struct span off)
+{
+    nsec least = from < st->now ? from : st->now, most = from < st->now ? st->now : from;
+    nsec close = st->rate == 1 ? CLOSE_ENOUGH : RATE_CLOSE;
+    bool moved = st->rate == 1 || (st->rate > 1 ? off.lo > st->offset : off.hi < st->offset);
+    return moved && off.hi >= least - close && off.lo <= most + close;
+}
+
+static nsec rounded(struct span off, nsec unit)
+{
+    nsec middle = off.lo + (off.hi - off.lo) / 2;
+    return (middle + (middle < 0 ? -unit : unit) / 2) / unit * unit;
 }
 
 static int clock_verify(struct inject_env *env, void *state, struct inject_proof *ret,
                         struct err *err)
 {
     struct clock_state *st = state;
+    if (st->uptime)
+        return clock_uptime_verify(env, st->uptime, ret, err);
     char text[NSEC_TEXT_MAX + 1];
     AUTO_BUF seen = BUF_INIT;
+    AUTO_BUF asked = BUF_INIT;
+    nsec moved = nsec_sub(st->now, st->offset);
+    bool in_time = !env->decide && nsec_now(CLOCK_MONOTONIC) - st->began < RATE_WITHIN;
+    if (st->rate != 1 && in_time && !st->failed.code && moved < RATE_SEEN && moved > -RATE_SEEN)
+        return INJECT_AGAIN;
     struct inject_proof p = {.ok = true, .at = {nsec_now(CLOCK_MONOTONIC), 0}};
     for (size_t i = 0; i < st->targets.n; i++) {
         struct lab_node *n = lab_node(env->lab, st->targets.hosts[i]);
@@ -220,20 +349,28 @@ static int clock_verify(struct inject_env *env, void *state, struct inject_proof
             buf_adds(&seen, "is down");
             continue;
         }
+        nsec from = st->now;
         int r = look_at(n, &l, err);
         if (r < 0)
             return r;
-        nsec apart = nsec_sub(l.off, st->offset);
-        bool right = apart >= -CLOSE_ENOUGH && apart <= CLOSE_ENOUGH;
+        bool right = is_right(st, from, l.off);
+        if (!right && st->rate != 1 && in_time && !st->failed.code)
+            return INJECT_AGAIN;
         p.ok = p.ok && right && (l.follow > 0 || l.others == 0);
-        buf_printf(&seen, "a program sees %s, %zu running follow", offset_text(l.off, text),
+        buf_printf(&seen, "a program sees %s, %zu running follow",
+                   offset_text(rounded(l.off, st->rate == 1 ? NSEC_SEC : NSEC_MSEC), text),
                    l.follow);
         if (l.others)
             buf_printf(&seen, ", %zu do not (linked statically, or shielded): %s", l.others,
                        l.names);
     }
     p.at.hi = nsec_now(CLOCK_MONOTONIC);
-    snprintf(p.asked, sizeof p.asked, "wall clock of programs %s", offset_text(st->offset, text));
+    if (st->failed.code) {
+        p.ok = false;
+        buf_printf(&seen, "; it was not moved on: %s", st->failed.text);
+    }
+    wrong_text(st, &asked);
+    snprintf(p.asked, sizeof p.asked, "wall clock of programs %s", buf_text(&asked));
     snprintf(p.seen, sizeof p.seen, "%s", buf_text(&seen));
     snprintf(p.how, sizeof p.how,
              "`date` in the host against our own clock; who has the library loaded");
@@ -244,6 +381,8 @@ static int clock_verify(struct inject_env *env, void *state, struct inject_proof
 static int clock_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                         struct err *err)
 {
+    if (json_object_get(json_array_get(json_object_get(undo, "hosts"), 0), "uptime"))
+        return clock_uptime_revert(env, undo, ret, err);
     AUTO_JSON *changes = json_array();
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
     size_t i;
@@ -276,10 +415,25 @@ static const struct field clock_fields[] = {
      .example = "api1"},
     {.key = "offset",
      .type = FIELD_TEXT,
-     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
+     .flags = FIELD_NON_EMPTY,
      .offset = offsetof(struct clock_params, offset),
      .help = "How far the wall clock goes ahead (`+`) or behind (`-`), all at once.",
      .example = "\"+2h\""},
+    {.key = "rate",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct clock_params, rate),
+     .help = "How fast the wall clock goes from then on, of its true rate: `101%` gains 10 ms each "
+             "second. From 10% to 99%, and from 101% to 1000%.",
+     .example = "101%"},
+    {.key = "uptime",
+     .type = FIELD_DURATION,
+     .min = NSEC_SEC,
+     .max = 3650 * 86400 * NSEC_SEC,
+     .offset = offsetof(struct clock_params, uptime),
+     .help = "Instead: the host loses its power and comes back at once, and its programs find that "
+             "the machine has been up for so long. A host that runs cannot be shifted.",
+     .example = "49d"},
     {.key = NULL},
 };
 
@@ -295,6 +449,7 @@ static const struct record clock_record = {
 
 static const struct inject_means clock_means[] = {
     {"libfaketime", {"faketime", NULL}},
+    {"time namespace", {"time-namespaces", NULL}},
     {NULL, {NULL}},
 };
 
@@ -316,11 +471,13 @@ static const struct injector clock_injector = {
 
 const struct variant inject_clock = {
     .name = "clock",
-    .summary = "Shifts the wall clock that a host's programs see.",
+    .summary =
+        "Shifts the wall clock that a host's programs see, or restarts it with another uptime.",
     .detail =
-        "By libfaketime, loaded into every command of that host from its start. Programs that "
-        "are linked statically (Go's) see the true time, and the proof names them. Monotonic "
-        "clocks and the machine's own clock are not touched.",
+        "The wall clock by libfaketime, loaded into every command of that host from its start. "
+        "Programs that are linked statically (Go's) see the true time, and the proof names them. "
+        "Monotonic clocks by a time namespace, for all programs. The machine's own clocks are not "
+        "touched.",
     .params = &clock_record,
     .impl = &clock_injector,
 };

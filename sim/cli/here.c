@@ -121,8 +121,13 @@ int here_check(const struct scenario *s, struct hostcaps **ret_caps)
         return EXIT_CANNOT_RUN;
     }
     int code = 0;
+    const struct hostcap *time = hostcaps_find(caps, "time-namespaces");
     for (size_t i = 0; i < s->hosts.n; i++) {
         const struct host *h = s->hosts.items[i];
+        if (nsec_is_set(lab_host_uptime(h)) && !time->ok)
+            code =
+                say_error(EXIT_CANNOT_RUN, "%s:%d:%d: host %s: 'uptime' needs time namespaces: %s",
+                          h->place.file, h->place.line, h->place.col, h->name, time->detail);
         for (size_t k = 0; k < h->start.n; k++) {
             int c = here_unit(h, h->start.items[k], caps);
             code = code ? code : c;

@@ -96,6 +96,8 @@ static const struct {
     [HOSTCAP_CLONE3] = {"clone3",
                         "No lab is possible: hosts are started by clone3 (kernel 5.3; old "
                         "container engines forbid it)."},
+    [HOSTCAP_TIME_NS] = {"time-namespaces", "No host can be given an 'uptime' (kernel 5.6 with "
+                                            "CONFIG_TIME_NS; sysctl user.max_time_namespaces)."},
     [HOSTCAP_CLOCK] = {"clock", "Instants are known only to the clock's resolution: intervals get "
                                 "wider."},
     [HOSTCAP_CPUS] = {"cpus",

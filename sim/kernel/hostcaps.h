@@ -31,6 +31,6 @@ struct hostcaps *hostcaps_free(struct hostcaps *h); /* takes NULL, returns NULL 
 DEFINE_CLEANUP(struct hostcaps, hostcaps_free);
 /* Names: user-namespaces root newuidmap network-namespaces pid-namespaces mount-namespaces
  * proc-mount bridge veth nft-inet nft-bridge nft-owner nft-reject nft-ct nft-nat nft-tproxy
- * sock-destroy raw-socket packet-socket netem ifb cls-bpf mirred bpf tun pidfd clone3 tmpfs devpts clock cpus gnuplot
+ * sock-destroy raw-socket packet-socket netem ifb cls-bpf mirred bpf tun pidfd clone3 time-namespaces tmpfs devpts clock cpus gnuplot
  * faketime. NULL for another. */
 const struct hostcap *hostcaps_find(const struct hostcaps *h, const char *name);

@@ -6,6 +6,7 @@
 #include "sim/lab/node.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,18 @@ static int clock_write(int dir_fd, nsec offset, struct err *err)
 {
     char text[48];
     nsec abs = offset < 0 ? -offset : offset;
+    /* Of no use after the machine's end, and written often: without fsync(2). */
     int n = snprintf(text, sizeof text, "%c%lld.%09lld\n", offset < 0 ? '-' : '+',
                      (long long)(abs / NSEC_SEC), (long long)(abs % NSEC_SEC));
-    int r = file_replace(dir_fd, CLOCK_FILE, text, (size_t)n, err);
-    if (r == 0 && fchmodat(dir_fd, CLOCK_FILE, 0644, 0) < 0) /* servers change their user */
-        r = err_errno(err, errno, "cannot open %s to all", CLOCK_FILE);
+    unlinkat(dir_fd, CLOCK_FILE ".new", 0); /* whatever somebody put there */
+    AUTO_CLOSE int fd =
+        openat(dir_fd, CLOCK_FILE ".new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_errno(err, errno, "cannot write %s", CLOCK_FILE);
+    int r = file_write_all(fd, text, (size_t)n, err);
+    if (r == 0 && (fchmod(fd, 0644) < 0 || /* servers change their user */
+                   renameat(dir_fd, CLOCK_FILE ".new", dir_fd, CLOCK_FILE) < 0))
+        r = err_errno(err, errno, "cannot replace %s", CLOCK_FILE);
     return r;
 }
 

@@ -22,6 +22,7 @@
 #include "sim/lab/agent.h"
 #include "sim/lab/dev.h"
 #include "sim/lab/proto.h"
+#include "sim/lab/timens.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -310,6 +311,8 @@ static _Noreturn void init_main(struct init_spec spec)
         r = err_errno(&err, errno, "cannot set the host name");
     if (r == 0)
         r = init_mounts(&spec, &err);
+    if (r == 0 && nsec_is_set(spec.uptime))
+        r = timens_make(spec.uptime, &err);
     init_drop_capabilities();
     if (r == 0)
         r = agent_run(spec.host, spec.env_values, spec.sock, &err);

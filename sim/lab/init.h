@@ -6,6 +6,7 @@
 #pragma once
 
 #include "sim/base/err.h"
+#include "sim/base/nsec.h"
 #include "sim/model/model.h"
 #include <sys/types.h>
 
@@ -15,6 +16,7 @@ struct init_spec {
     int sock;                /* the agent's end of the socket pair */
     const char *dir;         /* path of the host's working directory */
     char *const *env_values; /* of host->env, one each: secrets are looked up outside */
+    nsec uptime;             /* which its commands see; NSEC_UNSET: the machine's */
 };
 
 /* Where the working directory stands inside ("/run/HOST"). Returns buf. */

@@ -476,6 +476,25 @@ int lab_node_on(struct lab_node *n, struct span *ret_at, struct err *err)
     return 0;
 }
 
+int lab_node_uptime_set(struct lab_node *n, nsec uptime, struct err *err)
+{
+    if (n->up)
+        return err_set(err, EBUSY, "host %s is up: the uptime of one that runs cannot be shifted",
+                       n->host->name);
+    n->uptime = uptime;
+    return 0;
+}
+
+nsec lab_node_uptime(const struct lab_node *n)
+{
+    return n->attached ? NSEC_UNSET : n->uptime;
+}
+
+nsec lab_host_uptime(const struct host *h)
+{
+    return h->lab && h->lab->uptime > 0 ? h->lab->uptime : NSEC_UNSET;
+}
+
 /* --- Afterwards ------------------------------------------------------------------------------- */
 
 json_t *lab_ids(const struct lab *lab)

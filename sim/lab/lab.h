@@ -228,6 +228,14 @@ int lab_node_clock_get(const struct lab_node *n, nsec *ret, struct err *err);
 int lab_node_off(struct lab_node *n, struct span *ret_at, struct err *err);
 int lab_node_on(struct lab_node *n, struct span *ret_at, struct err *err);
 
+/* How long the machine has been up, as this host's commands see it from the next power-on (of a host that
+ * is down) or saw it at the last one: a time namespace shifts their CLOCK_MONOTONIC and CLOCK_BOOTTIME.
+ * NSEC_UNSET: as it is. A host that was given one begins at 0 each time it has lost its power. set:
+ * -EBUSY while it is up. */
+int lab_node_uptime_set(struct lab_node *n, nsec uptime, struct err *err);
+nsec lab_node_uptime(const struct lab_node *n);
+nsec lab_host_uptime(const struct host *h); /* that of its first life */
+
 /* The namespaces this lab has and had, for lab_leftovers(); a new reference to an array of texts.
  */
 json_t *lab_ids(const struct lab *lab);

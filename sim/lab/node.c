@@ -63,6 +63,7 @@ int node_init(struct lab *lab, size_t index, struct err *err)
     *n = (struct lab_node){.lab = lab,
                            .host = lab->topo->hosts[index].host,
                            .index = index,
+                           .uptime = lab_host_uptime(lab->topo->hosts[index].host),
                            .dir_fd = -1,
                            .pidfd = -1,
                            .netns = -1,
@@ -318,7 +319,8 @@ int node_clone(struct lab_node *n, struct err *err)
                              .hosts_text = buf_text(&hosts),
                              .sock = theirs,
                              .dir = n->dir,
-                             .env_values = values};
+                             .env_values = values,
+                             .uptime = n->uptime};
     r = init_clone(&spec, &n->pid, &n->pidfd, err);
     if (r < 0)
         return r;
@@ -388,6 +390,7 @@ nsec node_drop(struct lab_node *n)
         close(steal_fd(&n->netns));
     n->pid = 0;
     n->up = n->ready = false;
+    n->uptime = nsec_is_set(n->uptime) ? 0 : NSEC_UNSET; /* the next life begins anew */
     run_drop_all(n, true);
     return ended;
 }

@@ -37,6 +37,7 @@ struct lab_node {
     char *dir;                      /* working directory, as the runner sees it */
     int dir_fd;
     bool up, ready;
+    nsec uptime; /* which its commands see from its power-on; NSEC_UNSET: the machine's */
     pid_t pid;
     int pidfd, netns, sock;
     struct loop_io io;

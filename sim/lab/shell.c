@@ -10,6 +10,7 @@
 #include "sim/base/file.h"
 #include "sim/lab/init.h"
 #include "sim/lab/node.h"
+#include "sim/lab/timens.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -69,7 +70,7 @@ static _Noreturn void shell_child(pid_t init, int pidfd, const char *host, char 
         flags |= CLONE_NEWUSER;
     char dir[INIT_DIR_MAX];
     snprintf(dir, sizeof dir, "/run/%s", host);
-    int code = setns(pidfd, flags) < 0 ? errno : 0;
+    int code = setns(pidfd, flags) < 0 ? errno : timens_enter();
     pid_t pid = code ? -1 : fork();
     if (!code && pid < 0)
         code = errno;

@@ -5,6 +5,7 @@
 
 #include "sim/attach/procs.h"
 #include "sim/base/cleanup.h"
+#include "sim/lab/timens.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,13 +53,15 @@ static _Noreturn void sup_exec(const struct sup_spec *spec, int error_fd)
         signal(s, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
-    int null = open("/dev/null", O_RDONLY);
+    int code = 0, null = open("/dev/null", O_RDONLY);
     if (chdir(spec->dir) == 0 && dup2(null, STDIN_FILENO) >= 0 &&
         dup2(spec->out_fd, STDOUT_FILENO) >= 0 && dup2(spec->out_fd, STDERR_FILENO) >= 0) {
         close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
-        execve(spec->path, spec->argv, spec->env);
+        code = timens_enter();
+        if (!code)
+            execve(spec->path, spec->argv, spec->env);
     }
-    int code = errno;
+    code = code ? code : errno;
     (void)!write(error_fd, &code, sizeof code);
     _exit(127);
 }

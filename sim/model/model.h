@@ -82,6 +82,7 @@ struct ready {
 
 struct lab_host {
     struct strv addresses; /* "10.20.0.11" or "10.20.0.11/24"; each on the network it lies in */
+    nsec uptime;           /* which its commands see at the beginning; not above 0: the machine's */
 };
 
 /* The kinds of hosts that others made (sim/attach). */
