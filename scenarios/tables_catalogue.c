@@ -412,7 +412,8 @@ static const struct field compose_fields[] = {
      .type = FIELD_BOOL,
      .dflt = "false",
      .offset = offsetof(struct compose_host, any),
-     .help = "Of several containers the first by name; without it several are an error."},
+     .help = "Of several containers one drawn from the seed, the same in all trials; without it "
+             "several are an error."},
     {.key = "engine",
      .type = FIELD_TEXT,
      .flags = FIELD_NON_EMPTY,
@@ -448,8 +449,8 @@ static const struct field container_fields[] = {
      .type = FIELD_BOOL,
      .dflt = "false",
      .offset = offsetof(struct container_host, any),
-     .help = "Of several containers with these labels the first by name; without it several are an "
-             "error."},
+     .help = "Of several containers with these labels one drawn from the seed, the same in all "
+             "trials; without it several are an error."},
     {.key = "engine",
      .type = FIELD_TEXT,
      .flags = FIELD_NON_EMPTY,

@@ -42,21 +42,25 @@ static int open_one(struct attached *a, const struct host *host, const struct pr
         .host = host, .kind = attached_kind_of(host), .at = ATTACHED_TARGET_INIT};
     if (!h->kind)
         return err_set(err, EINVAL, "host %s is of no kind that can be attached to", host->name);
+    const struct attached_choice choice = {.seed = a->seed, .all = a, .host = h};
     h->at.seen = seen;
+    h->at.choice = &choice;
     int r = h->kind->resolve(host, &h->at, err);
     h->at.seen = NULL;
+    h->at.choice = NULL;
     if (r < 0)
         return err_prefix(err, "host %s", host->name);
     r = refuse_twice(a, h, err);
     return r < 0 ? err_prefix(err, "host %s", host->name) : 0;
 }
 
-int attached_open(const struct scenario *s, struct attached **ret, struct err *err)
+int attached_open(const struct scenario *s, uint64_t seed, struct attached **ret, struct err *err)
 {
     CLEANUP(attached_free_p) struct attached *a = calloc(1, sizeof *a);
     if (!a)
         abort();
     AUTO_PROCS all = {0};
+    a->seed = seed;
     a->mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     a->items = calloc(s->hosts.n + 1, sizeof *a->items);
     if (!a->items)
@@ -156,7 +160,11 @@ int attached_refresh(struct attached *a, struct attached_host *h, struct err *er
     AUTO_ATTACHED_TARGET now = ATTACHED_TARGET_INIT;
     struct attached_target old = h->at;
     struct err why = ERR_INIT;
+    const struct attached_choice choice = {
+        .seed = a->seed, .draw = h->lives + 1, .all = a, .host = h};
+    now.choice = &choice;
     int r = h->kind->resolve(h->host, &now, &why);
+    now.choice = NULL;
     if (r < 0) {
         err_set(err, -r, "host %s: %s", h->host->name, why.text);
         return r == -ENOENT ? -ESRCH : r;

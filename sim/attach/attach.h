@@ -31,6 +31,7 @@ enum {
 };
 
 struct attached_kind;
+struct attached_choice; /* kind.h */
 
 /* What a host leads to at present. Descriptors and texts belong to it. */
 struct attached_target {
@@ -47,11 +48,14 @@ struct attached_target {
     struct cgroup cgroup;  /* of that; dir "": none is known */
     unsigned offers;       /* ATTACH_*: what this one can bear, a part of what its kind can */
     const char *interface; /* the one device of it that faults may touch; NULL: any */
+    char *how;             /* "any of a, b (drawn from the seed): b"; NULL: there was no choice */
     char *mark;  /* what of its own marks it as production ("the label env=prod"); NULL: nothing */
     json_t *own; /* what its kind remembers of it (the id of a container …), and stands in its
                             * identity; NULL: nothing */
-    /* In what resolve() is given: who runs, seen a moment ago; NULL: it looks itself. Afterwards NULL. */
+    /* In what resolve() is given, afterwards NULL: who runs, seen a moment ago (NULL: it looks itself);
+     * and by what it chooses among several. */
     const struct procs *seen;
+    const struct attached_choice *choice;
 };
 #define ATTACHED_TARGET_INIT ((struct attached_target){.netns = -1, .mounts = -1, .pidfd = -1})
 void attached_target_done(struct attached_target *t);
@@ -70,15 +74,17 @@ struct attached_host {
 struct attached {
     struct attached_host *items;
     size_t n;
-    int mounts; /* the machine's mount namespace */
-    int *locks; /* descriptors */
+    uint64_t seed; /* of draws among several targets */
+    int mounts;    /* the machine's mount namespace */
+    int *locks;    /* descriptors */
     size_t locks_n;
 };
 
 /* All attached hosts of the scenario (perhaps none). -ENOENT: there is no such target; -EINVAL: it
  * is none, or one that is never a target (ours, the machine's own, one that another host of the
- * scenario is already); -EPERM: we may not enter it. */
-int attached_open(const struct scenario *s, struct attached **ret, struct err *err);
+ * scenario is already); -EPERM: we may not enter it. `seed`: of the run; what it draws is the same for
+ * the same seed and the same candidates, and stays for the whole run. */
+int attached_open(const struct scenario *s, uint64_t seed, struct attached **ret, struct err *err);
 /* -EBUSY: another drill holds one of them; the sentence says who. */
 int attached_lock(struct attached *a, struct err *err);
 struct attached *attached_free(struct attached *a);

@@ -10,6 +10,7 @@
 #include "sim/attach/kind.h"
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
+#include "sim/base/rng.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,26 +80,77 @@ static int say_several(const struct wanted *w, const struct cengine_list *l, str
     return err_set(
         err, EINVAL,
         "%s: %zu containers run as that (%s): name one of them%s, or say 'any: true' for "
-        "the first by name",
+        "one drawn from the seed",
         buf_text(&what), l->n, buf_text(&names), w->query.project ? " ('replica: N')" : "");
 }
 
+static bool is_another_host(const struct attached_choice *by, const char *id)
+{
+    for (size_t i = 0; i < by->all->n; i++) {
+        const struct attached_host *h = &by->all->items[i];
+        if (h != by->host && !strcmp(jsonx_str(h->at.own, "id", ""), id))
+            return true;
+    }
+    return false;
+}
+
+/* The index of the one it is already, else of one drawn from the stream of the host. */
+static int draw(const struct attached_choice *by, const struct cengine_list *l, size_t *ret,
+                char **ret_how, struct err *err)
+{
+    AUTO_BUF how = BUF_INIT;
+    AUTO_FREE size_t *left = calloc(l->n, sizeof *left);
+    const char *was = jsonx_str(by->host->at.own, "id", "");
+    size_t n = 0;
+    if (!left)
+        abort();
+    buf_adds(&how, "any of ");
+    for (size_t i = 0; i < l->n; i++) {
+        if (!strcmp(l->items[i].id, was)) {
+            *ret = i;
+            *ret_how = by->host->at.how ? strdup(by->host->at.how) : NULL;
+            return 0;
+        }
+        if (is_another_host(by, l->items[i].id))
+            continue;
+        buf_printf(&how, "%s%s", n ? ", " : "", l->items[i].name);
+        left[n++] = i;
+    }
+    if (!n)
+        return err_set(err, EINVAL,
+                       "each of the %zu containers that run as that is another host "
+                       "of the scenario already",
+                       l->n);
+    AUTO_BUF stream = BUF_INIT;
+    buf_printf(&stream, "container:%s", by->host->host->name);
+    struct rng rng = rng_stream(by->seed, buf_text(&stream), by->draw, 0);
+    *ret = left[rng_below(&rng, n)];
+    buf_printf(&how, " (drawn from the seed): %s", l->items[*ret].name);
+    *ret_how = buf_steal(&how);
+    return 0;
+}
+
 /* Takes it out of the list. */
-static int choose(const struct cengine *e, const struct wanted *w, struct cengine_list *l,
-                  struct cengine_container *ret, struct err *err)
+static int choose(const struct cengine *e, const struct wanted *w, const struct attached_choice *by,
+                  struct cengine_list *l, struct cengine_container *ret, char **ret_how,
+                  struct err *err)
 {
     AUTO_BUF what = BUF_INIT;
+    size_t i = 0;
     cengine_query_text(&w->query, &what);
     if (l->n == 0)
         return err_set(err, ENOENT, "%s (%s) runs nothing as %s", cengine_name(e),
                        cengine_socket(e), buf_text(&what));
     if (l->n > 1 && !w->any)
         return say_several(w, l, err);
-    if (l->items[0].pid == 0)
+    int r = w->any && by ? draw(by, l, &i, ret_how, err) : 0;
+    if (r < 0)
+        return r;
+    if (l->items[i].pid == 0)
         return err_set(err, ENOENT, "container %s does not run (%s): start it first",
-                       l->items[0].name, l->items[0].state);
-    *ret = l->items[0];
-    l->items[0] = (struct cengine_container){0};
+                       l->items[i].name, l->items[i].state);
+    *ret = l->items[i];
+    l->items[i] = (struct cengine_container){0};
     return 0;
 }
 
@@ -132,13 +184,14 @@ static int resolve(const struct host *h, struct attached_target *ret, struct err
     AUTO_CONTAINERS l = {0};
     AUTO_CONTAINER c = {0};
     AUTO_BUF what = BUF_INIT;
+    AUTO_FREE char *how = NULL;
     AUTO_ATTACHED_TARGET t = ATTACHED_TARGET_INIT;
     struct proc first;
     int r = cengine_open(w.engine, &e, err);
     if (r == 0)
         r = cengine_find(e, &w.query, &l, err);
     if (r == 0)
-        r = choose(e, &w, &l, &c, err);
+        r = choose(e, &w, ret->choice, &l, &c, &how, err);
     if (r < 0)
         return r;
     if (!procs_read(c.pid, &first))
@@ -155,6 +208,7 @@ static int resolve(const struct host *h, struct attached_target *ret, struct err
     if (r < 0)
         return r;
     t.what = buf_steal(&what);
+    t.how = steal_ptr(how);
     t.own = own_of(e, &c);
     t.mark = mark_of(&c);
     t.offers = ATTACH_COMMANDS | ATTACH_PROCESSES | ATTACH_POWER |

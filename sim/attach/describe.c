@@ -1,6 +1,7 @@
 /* What lives in a host that others made, for people who are about to break it. */
 #include "sim/attach/kind.h"
 
+#include "sim/attach/port.h"
 #include "sim/base/buf.h"
 #include "sim/kernel/inet.h"
 #include "sim/kernel/rtnl.h"
@@ -13,6 +14,7 @@
 #include <inttypes.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAMED_AT_MOST 8
@@ -126,36 +128,89 @@ static int describe_network(const struct attached_host *h, json_t *texts, struct
     return r;
 }
 
-/* The TCP connections whose packets the kernel sends over that device now. */
+/* The TCP connections whose packets the kernel sends over that device now: leaves those in `all`. */
+static size_t keep_over(struct nl *nl, int ifindex, struct sockdiag_tcp *all, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct rtnl_way way;
+        if (rtnl_take_way(nl, &all[i].flow.target, &way, NULL) == 0 && !way.local && !way.nowhere &&
+            way.ifindex == ifindex)
+            all[kept++] = all[i];
+    }
+    return kept;
+}
+
+static void say_flow(const struct inet_flow *f, struct buf *text)
+{
+    char here[INET_TEXT_MAX], there[INET_TEXT_MAX];
+    struct inet_prefix ends[] = {f->source, f->target}; /* without their length */
+    ends[0].len = ends[1].len = f->source.family == AF_INET ? 32 : 128;
+    buf_printf(text, "%s port %u - %s port %u", inet_text(&ends[0], here), f->sport,
+               inet_text(&ends[1], there), f->dport);
+}
+
+/* Whose connections these are, each process with how many of them. What nobody holds is told too: the
+ * kernel ends it alone, or we may not look into its process. */
+static int describe_holders(const struct sockdiag_tcp *over, size_t n, json_t *texts,
+                            struct err *err)
+{
+    AUTO_PROCS all = {0};
+    AUTO_BUF text = BUF_INIT;
+    AUTO_FREE uint32_t *inodes = calloc(n + 1, sizeof *inodes);
+    AUTO_FREE bool *held = calloc(n + 1, sizeof *held), *its = calloc(n + 1, sizeof *its);
+    size_t holders = 0, nobody = 0;
+    if (!inodes || !held || !its)
+        abort();
+    int r = procs_scan(&all, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++)
+        inodes[i] = over[i].inode;
+    for (size_t i = 0; i < all.n; i++) {
+        size_t count = 0;
+        memset(its, 0, n * sizeof *its);
+        if (!port_holds(&all.items[i], inodes, n, its))
+            continue;
+        for (size_t k = 0; k < n; k++) {
+            count += its[k];
+            held[k] = held[k] || its[k];
+        }
+        if (holders++ < NAMED_AT_MOST)
+            buf_printf(&text, "%s%s (%d) has %zu", holders > 1 ? ", " : "", all.items[i].comm,
+                       (int)all.items[i].pid, count);
+    }
+    if (holders > NAMED_AT_MOST)
+        buf_printf(&text, " and %zu more processes", holders - NAMED_AT_MOST);
+    for (size_t i = 0; i < n; i++)
+        nobody += !held[i];
+    if (nobody)
+        buf_printf(&text, "%sno process that can be seen has %zu", holders ? ", " : "", nobody);
+    text_make_printable(text.text, text.len);
+    json_array_append_new(texts, json_sprintf("of these connections %s", buf_text(&text)));
+    return 0;
+}
+
 static int describe_over(struct nl *nl, int ifindex, const char *device, json_t *texts,
                          struct err *err)
 {
     AUTO_FREE struct sockdiag_tcp *all = NULL;
     AUTO_BUF text = BUF_INIT;
-    size_t n = 0, over = 0;
+    size_t n = 0;
     int r = sockdiag_tcp(nl, &all, &n, err);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < n; i++) {
-        const struct inet_flow *f = &all[i].flow;
-        char here[INET_TEXT_MAX], there[INET_TEXT_MAX];
-        struct rtnl_way way;
-        if (rtnl_take_way(nl, &f->target, &way, NULL) < 0 || way.local || way.nowhere ||
-            way.ifindex != ifindex)
-            continue;
-        if (over++ >= NAMED_AT_MOST)
-            continue;
-        struct inet_prefix ends[] = {f->source, f->target}; /* without their length */
-        ends[0].len = ends[1].len = f->source.family == AF_INET ? 32 : 128;
-        buf_printf(&text, "%s%s port %u - %s port %u", over > 1 ? ", " : ": ",
-                   inet_text(&ends[0], here), f->sport, inet_text(&ends[1], there), f->dport);
+    size_t over = keep_over(nl, ifindex, all, n);
+    for (size_t i = 0; i < over && i < NAMED_AT_MOST; i++) {
+        buf_adds(&text, i ? ", " : ": ");
+        say_flow(&all[i].flow, &text);
     }
     if (over > NAMED_AT_MOST)
         buf_printf(&text, " and %zu more", over - NAMED_AT_MOST);
     json_array_append_new(
         texts, json_sprintf("%zu TCP connection%s of this machine run%s over %s%s", over,
                             over == 1 ? "" : "s", over == 1 ? "s" : "", device, buf_text(&text)));
-    return 0;
+    return over ? describe_holders(all, over, texts, err) : 0;
 }
 
 /* One device of this machine: everybody here may use it. */
@@ -185,6 +240,8 @@ int attached_describe(const struct attached_host *h, json_t *texts, struct err *
     if (h->at.pid && !h->at.shares_mounts)
         json_array_append_new(texts, json_string("files, and names of others, are looked up in its "
                                                  "own mount namespace"));
+    if (h->at.how)
+        json_array_append_new(texts, json_string(h->at.how));
     int r = h->kind->describe ? h->kind->describe(h, texts, err) : 0;
     if (r == 0 && !h->at.shares_network)
         r = describe_network(h, texts, err);

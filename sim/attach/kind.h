@@ -11,6 +11,13 @@
 
 #include "sim/attach/attach.h"
 
+/* For a host that may be any of several. */
+struct attached_choice {
+    uint64_t seed, draw;              /* draw: counts the draws for this host */
+    const struct attached *all;       /* what the others are, that it cannot be */
+    const struct attached_host *host; /* what it was before: that it stays */
+};
+
 struct attached_kind {
     const char *name; /* the key in a scenario: "process" */
     const char *noun; /* "a network namespace that others made" */

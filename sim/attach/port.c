@@ -24,9 +24,10 @@ static int ask_kernel(const struct proc *p, int64_t port, uint32_t **ret, size_t
     return r < 0 ? r : sockdiag_waiting(nl, (uint16_t)port, ret, ret_n, err);
 }
 
-/* "socket:[4711]" */
-static bool holds(const struct proc *p, const uint32_t *inodes, size_t n)
+/* Its descriptors lead to "socket:[4711]". */
+bool port_holds(const struct proc *p, const uint32_t *inodes, size_t n, bool *ret_which)
 {
+    bool any = false;
     AUTO_BUF folder = BUF_INIT;
     buf_printf(&folder, "%s/%d/fd", p->root, (int)p->pid);
     AUTO_CLOSEDIR DIR *d = opendir(buf_text(&folder));
@@ -39,11 +40,15 @@ static bool holds(const struct proc *p, const uint32_t *inodes, size_t n)
         target[len] = '\0';
         if (sscanf(target, "socket:[%lu]", &inode) != 1)
             continue;
-        for (size_t i = 0; i < n; i++)
-            if (inodes[i] == inode)
+        for (size_t i = 0; i < n; i++) {
+            if (inodes[i] != inode)
+                continue;
+            if (!ret_which)
                 return true;
+            ret_which[i] = any = true;
+        }
     }
-    return false;
+    return any;
 }
 
 int port_keep(const struct procs *all, bool *io, int64_t port, port_ask_fn *ask, void *data,
@@ -70,7 +75,7 @@ int port_keep(const struct procs *all, bool *io, int64_t port, port_ask_fn *ask,
                 !netns_same(here, its))
                 continue;
             done[k] = true;
-            io[k] = n && holds(&all->items[k], inodes, n);
+            io[k] = n && port_holds(&all->items[k], inodes, n, NULL);
         }
     }
     return 0;

@@ -1,4 +1,4 @@
-/* Who listens on a port: sockets by sock_diag(7), their owners by /proc/PID/fd.
+/* Whose sockets: who listens on a port, who holds a connection. Sockets by sock_diag(7), their owners by /proc/PID/fd.
  *
  * Ownership: nothing is kept.
  */
@@ -7,6 +7,10 @@
 #include "sim/attach/procs.h"
 #include "sim/base/nsec.h"
 #include "sim/kernel/netns.h"
+
+/* Does the process hold a socket with one of these inodes (which are not 0)? ret_which: sets [i] for
+ * each that it holds, leaves the others; NULL: one is enough. */
+bool port_holds(const struct proc *p, const uint32_t *inodes, size_t n, bool *ret_which);
 
 /* The inodes of the sockets that listen there (TCP) or are bound there and to nobody (UDP), in the
  * network namespace of this process. The caller frees *ret. */

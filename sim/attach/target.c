@@ -19,6 +19,7 @@ void attached_target_done(struct attached_target *t)
             close(fds[i]);
     free(t->what);
     free(t->path);
+    free(t->how);
     free(t->mark);
     json_decref(t->own);
     *t = ATTACHED_TARGET_INIT;

@@ -283,7 +283,7 @@ static int run_run(const struct command *self, struct args *a)
     if (code)
         return code;
     r.caps = caps;
-    code = targets_agreed(self, s, args_has(a, "yes"), &r.attached);
+    code = targets_agreed(self, s, r.seed, args_has(a, "yes"), &r.attached);
     if (code) {
         attached_free(r.attached);
         return code;

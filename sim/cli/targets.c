@@ -94,12 +94,12 @@ int targets_guarded(const struct scenario *s, const struct attached *a)
     return code;
 }
 
-int targets_agreed(const struct command *self, const struct scenario *s, bool yes,
+int targets_agreed(const struct command *self, const struct scenario *s, uint64_t seed, bool yes,
                    struct attached **ret)
 {
     struct err err = ERR_INIT;
     AUTO_BUF what = BUF_INIT;
-    if (attached_open(s, ret, &err) < 0 || refuse_unoffered(s, *ret, &err) < 0 ||
+    if (attached_open(s, seed, ret, &err) < 0 || refuse_unoffered(s, *ret, &err) < 0 ||
         exempt_find(*ret, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     guard_listeners(s, *ret);

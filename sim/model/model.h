@@ -89,7 +89,7 @@ struct lab_host {
 struct compose_host {
     char *project, *service;
     int64_t replica; /* 0: not given */
-    bool any;        /* of several the first by name */
+    bool any;        /* of several one drawn from the seed */
     char *engine;    /* "docker", "podman", the path of a socket; NULL: the usual places */
 };
 struct container_host {

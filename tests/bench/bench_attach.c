@@ -90,7 +90,7 @@ static struct bench_time ours(struct world *w, int list)
     const struct scenario s = {.hosts = {w->lists[list], PROCESSES}};
     CLEANUP(attached_free_p) struct attached *a = NULL;
     struct err err = ERR_INIT;
-    bench_ok(attached_open(&s, &a, &err), &err);
+    bench_ok(attached_open(&s, 1, &a, &err), &err);
     bench_ok(attached_lock(a, &err), &err);
     for (size_t i = 0; i < a->n; i++) {
         CLEANUP(nl_free_p) struct nl *nl = NULL;

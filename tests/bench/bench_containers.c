@@ -51,7 +51,7 @@ static struct bench_time ours(const struct scenario *s)
     struct err err = ERR_INIT;
     CLEANUP(attached_free_p) struct attached *a = NULL;
     struct bench_time start = bench_clock();
-    bench_ok(attached_open(s, &a, &err), &err);
+    bench_ok(attached_open(s, 1, &a, &err), &err);
     each_device(a, tc_clsact_add);
     struct bench_time took = bench_since(start);
     each_device(a, tc_clsact_delete);

@@ -3,6 +3,7 @@ data, in a network namespace of its own, so that its bridges and rules are nobod
 """
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -80,10 +81,11 @@ class Engine:
     kind = None
 
     def __init__(self, name):
-        self.folder = os.path.join("/tmp", "bs-%s-%d" % (name, os.getpid()))
+        number = secrets.randbelow(1000000)  # not the pid: apart.sh gives everybody the same
+        self.folder = os.path.join("/tmp", "bs-%s-%d" % (name, number))
         self.socket = os.path.join(self.folder, "sock")
-        self.netns = "bs%s%d" % (name[0], os.getpid())
-        self.group = "/blackstart-%s-%d" % (name, os.getpid())
+        self.netns = "bs%s%d" % (name[0], number)
+        self.group = "/blackstart-%s-%d" % (name, number)
         self.log = os.path.join(self.folder, "log")
         self.process = None
         os.makedirs(self.folder, mode=0o700)

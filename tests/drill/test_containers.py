@@ -4,6 +4,7 @@ restarted meanwhile; and what others have there is never touched.
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import threading
@@ -447,9 +448,17 @@ class Named(Containers):
         self.assertIn("2 containers run as that (shop-web-1, shop-web-2): name one of them "
                       "('replica: N'), or say 'any: true'", self.told(web + at, code=3))
         self.assertIn("the container shop-web-2 (", self.told(web + ", replica: 2" + at))
-        self.assertIn("the container shop-web-1 (", self.told(web + ", any: true" + at))
-        self.assertIn("its labels: com.docker.compose.container-number=1, ",
-                      self.told(web + ", any: true" + at))
+        self.assertIn("its labels: com.docker.compose.container-number=2, ",
+                      self.told(web + ", replica: 2" + at))
+        drawn = {}
+        for seed in [*range(8)] * 2:
+            d = Drill(self.scene(FREEZE % "for: 100ms, ", host=web + ", any: true" + at, address="127.0.0.1"),
+                      "--seed", str(seed), command="plan").run()
+            self.addCleanup(d.remove)
+            found = re.search(r"any of shop-web-1, shop-web-2 \(drawn from the seed\): (shop-web-.)\n", d.stdout)
+            self.assertIn("the container %s (" % found[1], d.stdout)
+            self.assertEqual(drawn.setdefault(seed, found[1]), found[1])
+        self.assertEqual(set(drawn.values()), {"shop-web-1", "shop-web-2"})
 
     def test_what_cannot_be_meant_is_said(self):
         """SHOWS freeze: container: refused"""

@@ -321,6 +321,7 @@ class Here(World):
             self.assertEqual(plan.code, 0, plan.explain())
             self.assertRegex(plan.stdout, "[1-9] TCP connections? of this machine runs? over e0: .*"
                              "10.99.0.[12] port [0-9]+ - 10.99.0.[12] port ")
+            self.assertRegex(plan.stdout, r"of these connections .*\([0-9]+\) has [1-9]")
             for script, words in ((LINK % "e0", "is how you are connected"),
                                   (SLOW % ("e0", ""), "add 'to: [ADDRESSES]'"),
                                   (SLOW % ("e0", "to: 10.99.0.2, "), "which started us")):
