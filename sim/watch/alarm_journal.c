@@ -1,7 +1,7 @@
 /* The alarm `journal`: an entry in systemd's journal. sd-journal (libsystemd) is seen in this file
  * alone.
  *
- * The journal is that of the host's mount namespace. journald stamps each entry with CLOCK_MONOTONIC
+ * The journal is that of the host's mount namespace; without a host, of this machine. journald stamps each entry with CLOCK_MONOTONIC
  * when it takes it: in this boot that is the alarm's time, known to the microsecond. An entry of
  * another boot (collected from another machine) came between two looks.
  *
@@ -227,7 +227,7 @@ static void journal_close(struct sentry *s)
 static const char *journal_host(const void *params)
 {
     const struct journal_params *p = params;
-    return p->host;
+    return p->host ? p->host : WATCH_HERE;
 }
 
 const struct alarm_kind alarm_journal = {

@@ -314,10 +314,13 @@ static const char *const priority_words[] = {
     [JOURNAL_ALERT] = "alert",     [JOURNAL_EMERG] = "emerg", NULL};
 
 static const struct field journal_fields[] = {
-    HOST_FIELD(struct journal_params,
-               "Whose journal it is: of the machine that an attached host stands on, or of a host "
-               "with files of its own.",
-               "worker"),
+    {.key = "host",
+     .type = FIELD_REF,
+     .ref = REF_HOST,
+     .offset = offsetof(struct journal_params, host),
+     .help = "Whose journal it is: of the machine that an attached host stands on, or of a host "
+             "with files of its own; without it this machine's.",
+     .example = "worker"},
     {.key = "unit",
      .type = FIELD_TEXT,
      .flags = FIELD_NON_EMPTY,

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import threading
 import time
 import unittest
@@ -75,6 +76,9 @@ def group(*alerts):
     return {"version": "4", "status": "firing", "alerts": list(alerts)}
 
 
+WRITER = "/lib/systemd/systemd-journal-remote"
+
+
 class Alarms(unittest.TestCase):
     def drill(self, alarms, script=CUT, more="", horizon="3s", files=None, options=()):
         base = harness.folder()
@@ -99,6 +103,39 @@ class Alarms(unittest.TestCase):
 
     def onsets(self, d, alarm, event="onset"):
         return d.events("alarm", alarm=alarm, event=event)
+
+    # ---- a journal ----
+
+    def test_a_journal_without_a_host_is_this_machines(self):
+        if not os.path.exists(WRITER):
+            self.skipTest("systemd-journal-remote is not installed")
+        base = harness.folder()
+        self.addCleanup(shutil.rmtree, base, True)
+        writer = subprocess.Popen([WRITER, "--output=%s/machine.journal" % base, "-"],
+                                  stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(writer.wait)
+        self.addCleanup(writer.stdin.close)
+
+        def entry(message):
+            with open("/proc/sys/kernel/random/boot_id") as f:
+                boot = f.read().strip().replace("-", "")
+            writer.stdin.write((
+                "__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=%d\n_BOOT_ID=%s\nMESSAGE=%s\n"
+                "_SYSTEMD_UNIT=web.service\nPRIORITY=3\n\n"
+                % (time.time_ns() // 1000, time.monotonic_ns() // 1000, boot, message)).encode())
+            writer.stdin.flush()
+
+        entry("web failed before")
+        d = self.drill('  said: {service: web, role: page, journal: {match: "^web failed", '
+                       'unit: web.service, directory: %s}}\n' % base)
+        fault = self.faulted(d)
+        entry("web failed")
+        entry("all is well")
+        self.finish(d, 0)
+        said, = self.onsets(d, "said")
+        self.assertEqual(said["detail"], "web failed")
+        self.assertEqual(said["at"][1] - said["at"][0], 999)
+        self.assertGreater(said["at"][0], fault["at"][0])
 
     # ---- webhooks ----
 

@@ -62,7 +62,7 @@ probes:
   cold: {service: oven, host: box, exec: "test ! -e /tmp/burning", every: 300ms, timeout: 300ms, stable: 300ms}
 alarms:
   smoke: {service: oven, role: monitor, journal: {host: box, unit: tests.service, match: "^it burns", priority: err}}
-  manager: {service: oven, role: page, journal: {host: box, unit: worker.service, match: "Failed with result"}}
+  manager: {service: oven, role: page, journal: {unit: worker.service, match: "Failed with result"}}
 script:
   - {id: fire, at: 300ms, run: {host: box, command: "%s"}}
 settle: 200ms
