@@ -171,6 +171,7 @@ int report_write(const struct report_request *q, struct report_outcome *ret, str
     sentence_run(r, &sentence);
     terminal_write(r, &terminal);
     *ret = (struct report_outcome){.exit_code = result_exit_code(r),
+                                   .verdict = verdict_words[r->verdict],
                                    .sentence = buf_steal(&sentence),
                                    .terminal = buf_steal(&terminal)};
     return 0;

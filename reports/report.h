@@ -20,8 +20,9 @@ struct report_request {
 
 struct report_outcome {
     int exit_code;
-    char *sentence; /* one line */
-    char *terminal; /* table and sentence */
+    const char *verdict; /* the word in result.json: "met", "not_met" … */
+    char *sentence;      /* one line */
+    char *terminal;      /* table and sentence */
 };
 
 /* Writes result.json, report.html, report.md, junit.xml, metrics.prom and plots. Errors: a record

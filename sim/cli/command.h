@@ -49,7 +49,9 @@ extern const struct command *const commands[]; /* NULL-terminated */
 
 /* "blackstart: error: …" on stderr; returns `code`. */
 int say_error(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same, and how to get help with this command. */
+/* "blackstart: warning: …" on stderr, with nothing in it that steers a terminal. */
+void say_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* As say_error(), and how to get help with this command. */
 int say_usage(const struct command *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void say_help(const struct command *c);
 /* Writes text to stdout; EXIT_ABORTED with a message when it cannot (full disk, closed pipe), else

@@ -28,6 +28,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define END_NOTICES "end-notices.json"
+
 static const struct option_spec run_options[] = {
     {"out", 'o', "DIR", "the folder of this run (default: drills/TIME-NAME-ID)"},
     {"trials", 'n', "N", "this many trials instead of the scenario's"},
@@ -65,6 +67,8 @@ struct run {
     struct compare *before;
     struct attached *attached;
     char *journal_folder;
+    struct herald *herald; /* NULL: nobody is told of the end */
+    json_t *known;         /* what is told of it: texts by name */
 };
 
 static void run_event(const char *kind, const json_t *event, void *data)
@@ -113,6 +117,52 @@ static int run_copy(const struct run *r, const char *option, const char *name)
     return 0;
 }
 
+/* ---- telling others of the end ---- */
+
+static void run_know(struct run *r, const char *word, const char *text)
+{
+    if (!r->known)
+        r->known = json_object();
+    json_object_set_new(r->known, word, jsonx_new_text(text));
+}
+
+static void run_know_page(struct run *r)
+{
+    AUTO_BUF page = BUF_INIT;
+    buf_printf(&page, "%s/report.html", r->lab_folder);
+    run_know(r, "report", buf_text(&page));
+}
+
+/* The record is finished: how these notices went stands in a file beside it. */
+static void run_keep_notices(struct run *r, const json_t *went)
+{
+    AUTO_BUF text = BUF_INIT;
+    struct err err = ERR_INIT;
+    jsonx_dump_pretty(went, &text);
+    if (file_replace(r->folder.dirfd, END_NOTICES, buf_text(&text), text.len, &err) < 0)
+        say_warning("what came of the notices of the end is not kept: %s", err.text);
+}
+
+static void run_tell_end(struct run *r, int code)
+{
+    char number[16];
+    size_t i;
+    json_t *n;
+    if (!r->herald)
+        return;
+    snprintf(number, sizeof number, "%d", code);
+    run_know(r, "exit_code", number);
+    run_know(r, "folder", r->lab_folder);
+    AUTO_JSON *went = herald_conclude(r->herald, r->known);
+    json_array_foreach (went, i, n)
+        if (!jsonx_bool(n, "ok", false))
+            say_warning("the notice of the end FAILED (%s, %s): %s", jsonx_str(n, "what", ""),
+                        jsonx_str(n, "target", ""), jsonx_str(n, "detail", ""));
+    if (json_array_size(went))
+        run_keep_notices(r, went);
+    r->herald = herald_end(r->herald);
+}
+
 static int run_report(struct run *r)
 {
     struct report_outcome out;
@@ -123,6 +173,9 @@ static int run_report(struct run *r)
                          "the drill is over and undone, but not reported: %s; try "
                          "blackstart report %s",
                          err.text, r->folder.path);
+    run_know(r, "verdict", out.verdict);
+    run_know(r, "sentence", out.sentence);
+    run_know_page(r);
     int code = out.exit_code;
     int copied = run_copy(r, "junit", "junit.xml");
     if (!copied)
@@ -190,6 +243,7 @@ static int run_drill(struct run *r)
                      .tick = run_tick,
                      .after_death = run_after_death,
                      .data = r},
+        .herald = &r->herald,
     };
     struct drill_outcome out;
     progress_begin(&r->progress, args_has(r->args, "verbose"), args_has(r->args, "quiet"));
@@ -199,20 +253,24 @@ static int run_drill(struct run *r)
     if (rc < 0) {
         say_error(EXIT_ABORTED, "%s", err.text);
         int code = run_report(r);
-        return code == EXIT_NOT_CLEAN ? code : EXIT_ABORTED;
+        code = code == EXIT_NOT_CLEAN ? code : EXIT_ABORTED;
+        run_tell_end(r, code);
+        return code;
     }
     int code;
-    if (out.end == DRILL_CANNOT_RUN)
+    if (out.end == DRILL_CANNOT_RUN) {
+        run_know(r, "reason", out.why);
         code = say_error(out.clean ? EXIT_CANNOT_RUN : EXIT_NOT_CLEAN,
                          "the lab did not come up: %s\nwhat was captured is in %s/logs", out.why,
                          r->folder.path);
-    else if (out.end == DRILL_NO_REPORT)
+    } else if (out.end == DRILL_NO_REPORT)
         code = say_error(out.clean ? EXIT_ABORTED : EXIT_NOT_CLEAN,
                          "stopped twice: everything was undone, no report was made; "
                          "blackstart report %s makes it",
                          r->folder.path);
     else
         code = run_report(r);
+    run_tell_end(r, code);
     drill_outcome_done(&out);
     return code;
 }
@@ -294,6 +352,8 @@ static int run_run(const struct command *self, struct args *a)
     run_hold_signals();
     r.operator_name = folder_operator(&r.operator_uid);
     code = run_prepared(&r);
+    herald_end(r.herald);
+    json_decref(r.known);
     free(r.operator_name);
     compare_free(r.before);
     attached_free(r.attached);

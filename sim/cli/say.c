@@ -6,6 +6,7 @@
 #include "sim/base/units.h"
 #include "sim/cli/command.h"
 
+#include "reports/escape.h"
 #include "scenarios/scenario.h"
 
 #include <errno.h>
@@ -24,6 +25,19 @@ int say_error(int code, const char *fmt, ...)
     fputc('\n', stderr);
     va_end(ap);
     return code;
+}
+
+void say_warning(const char *fmt, ...)
+{
+    AUTO_BUF text = BUF_INIT, safe = BUF_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    if (text.len)
+        text_make_printable(text.text, text.len);
+    escape_terminal(buf_text(&text), &safe);
+    fprintf(stderr, "blackstart: warning: %s\n", buf_text(&safe));
 }
 
 int say_usage(const struct command *c, const char *fmt, ...)

@@ -298,12 +298,11 @@ static void drill_notice(const json_t *notice, void *data)
     core_note(&d->core, "notice", trial, e);
 }
 
-/* Those that are told at the end, and those that are out still: not longer than each may take. */
-static void drill_await_notices(struct drill *d, const char *status)
+/* Those that are out still, while the record can tell of them: not longer than each may take. */
+static void drill_await_notices(struct drill *d)
 {
     struct loop *loop = d->core.loop;
     d->over = true;
-    herald_over(d->core.herald, status);
     nsec until = nsec_add(loop_fresh(loop), nsec_add(herald_patience(d->core.herald), NSEC_SEC));
     while (!herald_is_idle(d->core.herald) && !d->no_report && !d->hurried &&
            loop_fresh(loop) < until)
@@ -328,7 +327,7 @@ static void drill_finish(struct drill *d, const struct drill_outcome *out)
                          : out->end == DRILL_CANNOT_RUN ? "failed"
                          : d->stopping                  ? "aborted"
                                                         : "completed";
-    drill_await_notices(d, status);
+    drill_await_notices(d);
     nsec wall = nsec_now(CLOCK_REALTIME), mono = loop_fresh(d->core.loop);
     const char *reason = out->end == DRILL_CANNOT_RUN ? out->why : d->stop_reason;
     core_note(&d->core, "run-end", 0,
@@ -338,6 +337,7 @@ static void drill_finish(struct drill *d, const struct drill_outcome *out)
                         "by", "runner"));
     if (!d->core.failed)
         record_sync(d->core.record, NULL);
+    herald_part(d->core.herald, status);
 }
 
 static int drill_open(struct drill *d, struct err *err)
@@ -382,13 +382,18 @@ static int drill_open(struct drill *d, struct err *err)
     return drill_sources(d, err);
 }
 
-static void drill_close(struct drill *d)
+/* `told`: somebody may have been told of the start. */
+static void drill_close(struct drill *d, bool told)
 {
     drill_no_sources(d);
     if (d->lab)
         d->lab = lab_free(d->lab);
     d->core.record = record_free(d->core.record);
     d->core.journal = journal_close(d->core.journal);
+    if (told && d->o->herald) {
+        herald_part(d->core.herald, "failed");
+        *d->o->herald = steal_ptr(d->core.herald);
+    }
     d->core.herald = herald_end(d->core.herald);
     d->core.warden = warden_end(d->core.warden);
     d->core.loop = loop_free(d->core.loop);
@@ -404,7 +409,8 @@ int drill_run(const struct drill_options *o, struct drill_outcome *ret, struct e
     d.core.o = o;
     d.core.stop = drill_stop;
     int rc = drill_open(&d, err);
-    if (rc == 0) {
+    bool told = rc == 0;
+    if (told) {
         drill_start_lines(&d);
         rc = drill_trials(&d, &out, err);
     }
@@ -418,7 +424,7 @@ int drill_run(const struct drill_options *o, struct drill_outcome *ret, struct e
     if (d.no_report && out.end == DRILL_RAN)
         out.end = DRILL_NO_REPORT;
     out.clean = d.clean;
-    drill_close(&d);
+    drill_close(&d, told);
     if (rc < 0) {
         drill_outcome_done(&out);
         return rc;

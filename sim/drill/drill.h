@@ -10,6 +10,7 @@
 #include "sim/base/err.h"
 #include "sim/base/nsec.h"
 #include "sim/drill/compare.h"
+#include "sim/drill/herald.h"
 #include "sim/model/model.h"
 #include <jansson.h>
 
@@ -45,6 +46,9 @@ struct drill_options {
     json_t *environment;
     json_t *plan; /* [text…] for the record */
     struct drill_handlers handlers;
+    /* Where the one who tells others is handed over, also when drill_run() fails, for herald_conclude()
+     * and herald_end(): the verdict is the caller's. Set to NULL where nobody is told. */
+    struct herald **herald;
 };
 
 enum drill_end {

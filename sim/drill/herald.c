@@ -9,6 +9,7 @@
 #include "sim/drill/notice.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,6 +17,7 @@
 #include <sys/wait.h>
 
 #define READY_WITHIN (10 * NSEC_SEC)
+#define LOOK_EVERY_MS 50 /* whether the operator is in a hurry */
 
 struct herald {
     struct herald_spec spec;
@@ -25,11 +27,13 @@ struct herald {
     int sock;
     size_t out; /* notices that were asked for and not answered */
     bool lost, aborted;
+    const char *over; /* the status it parted with; NULL: not yet */
 };
 
 static void herald_lost(struct herald *h)
 {
-    loop_io_remove(h->loop, &h->io);
+    if (h->loop)
+        loop_io_remove(h->loop, &h->io);
     if (!h->lost && h->out) {
         AUTO_JSON *went = json_pack("{s:s,s:s,s:s,s:b,s:I,s:s}", "on", "end", "what", "hooks",
                                     "target", "all", "ok", 0, "took_ns", (json_int_t)0, "detail",
@@ -40,10 +44,9 @@ static void herald_lost(struct herald *h)
     h->out = 0;
 }
 
-static void herald_heard(struct loop_io *io, uint32_t events, void *data)
+/* Everything that was answered by now. */
+static void herald_hear(struct herald *h)
 {
-    (void)io, (void)events;
-    struct herald *h = data;
     for (;;) {
         char text[HERALD_MESSAGE_MAX];
         ssize_t n = recv(h->sock, text, sizeof text, MSG_DONTWAIT);
@@ -63,6 +66,12 @@ static void herald_heard(struct loop_io *io, uint32_t events, void *data)
     }
 }
 
+static void herald_heard(struct loop_io *io, uint32_t events, void *data)
+{
+    (void)io, (void)events;
+    herald_hear(data);
+}
+
 /* True: it was taken. */
 static bool herald_send(struct herald *h, const json_t *message)
 {
@@ -72,13 +81,11 @@ static bool herald_send(struct herald *h, const json_t *message)
            send(h->sock, text.text, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)text.len;
 }
 
-/* `given` is taken. */
-static void herald_tell(struct herald *h, enum notice_moment moment, size_t n, json_t *given)
+/* What everybody is told of a moment, beside what is given; `given` is taken. */
+static json_t *herald_values(const struct herald *h, enum notice_moment moment, json_t *given)
 {
-    AUTO_JSON *values = given;
+    json_t *values = given;
     char iso[NSEC_TEXT_MAX];
-    if (!n)
-        return;
     json_object_set_new(values, "event", json_string(notice_moment_words[moment]));
     json_object_set_new(values, "scenario", json_string(h->spec.scenario->name));
     json_object_set_new(values, "title", jsonx_new_text(h->spec.scenario->title));
@@ -88,6 +95,16 @@ static void herald_tell(struct herald *h, enum notice_moment moment, size_t n, j
     AUTO_BUF sentence = BUF_INIT;
     notice_sentence(values, &sentence);
     json_object_set_new(values, "text", jsonx_new_text(buf_text(&sentence)));
+    return values;
+}
+
+/* `given` is taken. */
+static void herald_tell(struct herald *h, enum notice_moment moment, size_t n, json_t *given)
+{
+    AUTO_JSON *words = given;
+    if (!n)
+        return;
+    AUTO_JSON *values = herald_values(h, moment, json_incref(words));
     AUTO_JSON *message = json_pack("{s:i,s:O}", "moment", (int)moment, "values", values);
     if (herald_send(h, message)) {
         h->out += n;
@@ -146,10 +163,72 @@ void herald_event(struct herald *h, const char *kind, const json_t *event)
     }
 }
 
-void herald_over(struct herald *h, const char *status)
+static void nobody_asks(const json_t *notice, void *data)
 {
-    if (h && !h->aborted)
-        herald_tell(h, NOTICE_END, notices_of(h, NOTICE_END), json_pack("{s:s}", "status", status));
+    (void)notice, (void)data;
+}
+
+static void collect(const json_t *notice, void *data)
+{
+    json_t *all = data;
+    if (!strcmp(jsonx_str(notice, "on", ""), notice_moment_words[NOTICE_END]))
+        json_array_append_new(all, json_deep_copy(notice));
+}
+
+void herald_part(struct herald *h, const char *status)
+{
+    static const char why[] =
+        "the program ended before it gave the verdict: `blackstart report` gives it";
+    if (!h || h->over)
+        return;
+    h->over = status;
+    loop_io_remove(h->loop, &h->io);
+    h->loop = NULL;
+    h->spec.went = nobody_asks;
+    if (h->aborted)
+        return;
+    /* What the process tells should we die before the verdict. */
+    AUTO_JSON *message = json_pack(
+        "{s:o}", "over",
+        herald_values(h, NOTICE_END, json_pack("{s:s,s:s}", "status", status, "reason", why)));
+    (void)herald_send(h, message);
+}
+
+static bool in_a_hurry(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1 ||
+            sigismember(&pending, SIGHUP) == 1);
+}
+
+json_t *herald_conclude(struct herald *h, const json_t *known)
+{
+    json_t *all = json_array();
+    if (!h || h->aborted || !h->over)
+        return all;
+    size_t n = notices_of(h, NOTICE_END);
+    json_t *values = json_deep_copy(known);
+    json_object_set_new(values, "status", json_string(h->over));
+    h->spec.went = collect;
+    h->spec.data = all;
+    h->out = 0; /* what is out from before is not waited for again */
+    herald_tell(h, NOTICE_END, n, values);
+    bool sent = h->out > 0;
+    nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), nsec_add(herald_patience(h), NSEC_SEC));
+    while (sent && !h->lost && json_array_size(all) < n && !in_a_hurry() &&
+           nsec_now(CLOCK_MONOTONIC) < until) {
+        struct pollfd fd = {.fd = h->sock, .events = POLLIN};
+        if (poll(&fd, 1, LOOK_EVERY_MS) > 0)
+            herald_hear(h);
+    }
+    if (sent && !h->lost && json_array_size(all) < n)
+        json_array_append_new(
+            all, json_pack("{s:s,s:s,s:s,s:b,s:I,s:s}", "on", notice_moment_words[NOTICE_END],
+                           "what", "hooks", "target", "all", "ok", 0, "took_ns", (json_int_t)0,
+                           "detail", "not all of them came to an end; they were given up"));
+    h->spec.went = nobody_asks;
+    return all;
 }
 
 bool herald_is_idle(const struct herald *h)
@@ -220,7 +299,8 @@ struct herald *herald_end(struct herald *h)
 {
     if (!h)
         return NULL;
-    loop_io_remove(h->loop, &h->io);
+    if (h->loop)
+        loop_io_remove(h->loop, &h->io);
     AUTO_JSON *bye = json_pack("{s:b}", "bye", 1);
     if (h->sock >= 0) {
         (void)herald_send(h, bye);

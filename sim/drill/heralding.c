@@ -1,7 +1,8 @@
 /* The process that tells others: a loop with a socket, commands and requests.
  *
  * It holds no descriptor of the runner's but its socket and the scenario's folder, and hears no signal of
- * the terminal. End of file without a farewell: the runner died, and `abort` is told before the end.
+ * the terminal. End of file without a farewell: the runner died, and `abort` is told before the end; or
+ * `end` as it was left with us, when all that remained was to compute the verdict.
  */
 #include "sim/drill/heralding.h"
 
@@ -43,6 +44,7 @@ struct heralding {
     size_t told_n, out;
     bool bye;     /* nothing more will come */
     json_t *last; /* values of the last message, for an abort of our own */
+    json_t *over; /* values of `end` without a verdict, from when all was undone; NULL: not yet */
 };
 
 struct errand { /* one notice on its way */
@@ -292,6 +294,10 @@ static void orphaned(struct heralding *h)
     h->bye = true;
     if (!strcmp(last, "abort") || !strcmp(last, "end"))
         return;
+    if (h->over) {
+        tell_all(h, NOTICE_END, h->over);
+        return;
+    }
     AUTO_JSON *values = h->last ? json_deep_copy(h->last) : json_object();
     static const char why[] = "the runner died; its warden undoes what it did";
     json_object_set_new(values, "event", json_string("abort"));
@@ -312,6 +318,10 @@ static void take_message(struct heralding *h, const char *text, size_t n)
     AUTO_JSON *m = parsed;
     if (jsonx_bool(m, "bye", false)) {
         h->bye = true;
+        return;
+    }
+    if (json_object_get(m, "over")) {
+        h->over = json_incref(json_object_get(m, "over"));
         return;
     }
     json_t *values = json_object_get(m, "values");

@@ -7,7 +7,7 @@
 
 #include "sim/model/model.h"
 
-#define HERALD_MESSAGE_MAX 16384
+#define HERALD_MESSAGE_MAX 65536
 
 /* Says {ready} or {error, code} first. */
 void heralding_main(const struct scenario *s, int source_dirfd, int sock) __attribute__((noreturn));

@@ -44,6 +44,28 @@ void notice_target(const struct notice *n, struct buf *out)
     }
 }
 
+/* The verdict in words; without one (it was not computed) how the run ended, and why none is known. */
+static void end_sentence(const json_t *values, struct buf *out)
+{
+    const char *verdict = jsonx_str(values, "verdict", ""),
+               *code = jsonx_str(values, "exit_code", "");
+    const char *sentence = jsonx_str(values, "sentence", ""),
+               *reason = jsonx_str(values, "reason", "");
+    const char *report = jsonx_str(values, "report", "");
+    buf_adds(out, " is over: ");
+    if (*verdict)
+        for (const char *p = verdict; *p; p++)
+            buf_addc(out, *p == '_' ? ' ' : *p);
+    else
+        buf_adds(out, jsonx_str(values, "status", "?"));
+    if (*code)
+        buf_printf(out, " (exit code %s)", code);
+    if (*sentence || *reason)
+        buf_printf(out, ". %s", *sentence ? sentence : reason);
+    if (*report)
+        buf_printf(out, " Report: %s", report);
+}
+
 void notice_sentence(const json_t *values, struct buf *out)
 {
     const char *event = jsonx_str(values, "event", ""), *reason = jsonx_str(values, "reason", "");
@@ -58,7 +80,7 @@ void notice_sentence(const json_t *values, struct buf *out)
                    jsonx_str(values, "action", "?"), *targets ? " of " : "", targets,
                    jsonx_str(values, "step", "?"));
     else if (!strcmp(event, "end"))
-        buf_printf(out, " is over: %s", jsonx_str(values, "status", "?"));
+        end_sentence(values, out);
     else
         buf_printf(out, " is stopped: %s", *reason ? reason : "no reason was given");
 }

@@ -22,7 +22,7 @@ static void sentences_say_what_happens(void **state)
         {"start", "blackstart, drill ab12 of shop begins: The \"shop\" dies (operator ?)"},
         {"injection",
          "blackstart, drill ab12 of shop, trial 2: kill of web, db is in force (step lose)"},
-        {"end", "blackstart, drill ab12 of shop is over: completed"},
+        {"end", "blackstart, drill ab12 of shop is over: completed. Ctrl-C"},
         {"abort", "blackstart, drill ab12 of shop is stopped: Ctrl-C"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
@@ -30,6 +30,33 @@ static void sentences_say_what_happens(void **state)
         AUTO_BUF out = BUF_INIT;
         notice_sentence(v, &out);
         assert_string_equal(out.text, cells[i].words);
+    }
+}
+
+static void the_end_is_told_with_what_is_known_of_it(void **state)
+{
+    static const struct {
+        const char *known, *words;
+    } cells[] = {
+        {"{\"verdict\":\"not_met\",\"exit_code\":\"1\",\"sentence\":\"LIVE DRILL: too late.\","
+         "\"report\":\"/d/report.html\"}",
+         "not met (exit code 1). LIVE DRILL: too late. Report: /d/report.html"},
+        {"{\"status\":\"failed\",\"exit_code\":\"3\",\"reason\":\"no lab\"}",
+         "failed (exit code 3). no lab"},
+        {"{\"status\":\"completed\",\"reason\":\"it died\"}", "completed. it died"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
+        json_t *known = NULL;
+        AUTO_BUF out = BUF_INIT, words = BUF_INIT;
+        assert_int_equal(jsonx_parse(cells[i].known, strlen(cells[i].known), "cell", &known, NULL),
+                         0);
+        AUTO_JSON *v = known;
+        json_object_set_new(v, "event", json_string("end"));
+        json_object_set_new(v, "id", json_string("ab12"));
+        json_object_set_new(v, "scenario", json_string("shop"));
+        notice_sentence(v, &out);
+        buf_printf(&words, "blackstart, drill ab12 of shop is over: %s", cells[i].words);
+        assert_string_equal(out.text, words.text);
     }
 }
 
@@ -93,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentences_say_what_happens),
+        cmocka_unit_test(the_end_is_told_with_what_is_known_of_it),
         cmocka_unit_test(templates_stay_json_whatever_the_values),
         cmocka_unit_test(bodies_have_their_formats),
         cmocka_unit_test(targets_hold_no_secret),

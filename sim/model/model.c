@@ -99,9 +99,10 @@ const char *const notice_moment_words[] = {
     [NOTICE_ABORT] = "abort", [NOTICE_UNDONE] = "undone",       NULL};
 static_assert(ARRAY_SIZE(notice_moment_words) == NOTICE_UNDONE + 2, "a word for each moment");
 
-const char *const notice_words[] = {"event", "scenario", "title",   "id",     "trial",
-                                    "step",  "action",   "targets", "status", "reason",
-                                    "time",  "operator", "text",    NULL};
+const char *const notice_words[] = {"event",    "scenario", "title",   "id",      "trial",
+                                    "step",     "action",   "targets", "status",  "reason",
+                                    "time",     "operator", "text",    "verdict", "exit_code",
+                                    "sentence", "report",   "folder",  NULL};
 
 const struct objects *notices_at(const struct notices *n, enum notice_moment moment)
 {
