@@ -18,7 +18,7 @@ COLUMNS = ["applied", "verified", "undone", "undone-after-kill", "refused"]
 HEADS = ["applied", "verified", "undone", "undone after kill -9", "refused with a reason"]
 BEGIN, END = "<!-- shown.py: begin -->\n", "<!-- shown.py: end -->\n"
 # Nothing is to be undone.
-ONCE = {"restart", "sockets"}
+ONCE = {"restart", "run", "sockets"}
 LINE = re.compile(r"SHOWS ([\w-]+(?: \([\w, ]+\))?): ([\w -]+): ([\w -]+)")
 
 
@@ -35,6 +35,8 @@ def in_python(path):
     for node in ast.parse(path.read_text()).body:
         items = node.body if isinstance(node, ast.ClassDef) else [node]
         prefix = node.name + "." if isinstance(node, ast.ClassDef) else ""
+        if prefix:
+            yield node.name, ast.get_docstring(node)
         for f in items:
             if isinstance(f, ast.FunctionDef):
                 yield prefix + f.name, ast.get_docstring(f)

@@ -13,7 +13,8 @@
 
 #define COMPARE_OURS "blackstart" /* stands in every name of ours that has room for it */
 
-/* Addresses of IPv6 are checked for duplicates after their device came up: a second, or two. */
+/* Addresses of IPv6 are checked for duplicates after their device came up: a second, or two. What goes
+ * with a process of ours goes when the kernel has torn that down. */
 #define COMPARE_PATIENCE (4 * NSEC_SEC)
 #define COMPARE_AGAIN 100 /* ms */
 
@@ -122,6 +123,15 @@ static bool compare_place(const struct compare_place *p, json_t *left, json_t *o
     return same;
 }
 
+/* May anything of ours have been done in it? In this machine's only to interfaces of `here` hosts. */
+static bool compare_is_touched(const struct compare *c, const struct compare_place *p)
+{
+    bool touched = p->host != NULL;
+    for (size_t i = 0; c->attached && i < c->attached->n; i++)
+        touched = touched || c->attached->items[i].at.interface;
+    return touched;
+}
+
 /* True while an address in it is still being checked for duplicates. */
 static bool compare_settling(const struct compare_place *p)
 {
@@ -129,7 +139,8 @@ static bool compare_settling(const struct compare_place *p)
     AUTO_FREE struct rtnl_address *all = NULL;
     size_t n = 0;
     bool any = false;
-    if (nl_open_kernel(p->host->at.netns, p->host->host->name, &nl, NULL) < 0 ||
+    if (nl_open_kernel(p->host ? p->host->at.netns : -1,
+                       p->host ? p->host->host->name : "this machine", &nl, NULL) < 0 ||
         rtnl_addresses(nl, &all, &n, NULL) < 0)
         return false;
     for (size_t i = 0; i < n; i++)
@@ -137,25 +148,32 @@ static bool compare_settling(const struct compare_place *p)
     return any;
 }
 
-/* The network of a host that others made: as a whole, again while something in it is still settling. */
-static void compare_host_network(const struct compare_place *p, json_t *left, json_t *others)
+/* One network, again while something in it is still settling, and while something of ours is there: a
+ * TAP goes with the last process that has it open, and a process that was killed closes its packet
+ * sockets first, each of which takes a grace period. */
+static void compare_whole(const struct compare *c, const struct compare_place *p, json_t *left,
+                          json_t *others)
 {
     nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), COMPARE_PATIENCE);
+    bool touched = compare_is_touched(c, p);
     for (;;) {
         AUTO_JSON *now_left = json_array(), *now_others = json_array();
-        bool settling = compare_settling(p);
+        bool settling = touched && compare_settling(p);
         bool same = compare_place(p, now_left, now_others);
-        if (same || !settling || nsec_now(CLOCK_MONOTONIC) > until) {
+        if (same || (!settling && !json_array_size(now_left)) ||
+            nsec_now(CLOCK_MONOTONIC) > until) {
             json_array_extend(left, now_left);
             json_array_extend(others, now_others);
             break;
         }
-        (void)poll(NULL, 0, COMPARE_AGAIN); /* no one event tells of all that may still come back */
+        (void)poll(NULL, 0,
+                   COMPARE_AGAIN); /* no one event tells of all that may still come or go */
     }
 }
 
 /* One that we ended ourselves, and one that came in its place, are not compared with it. */
-static void compare_host(const struct compare_place *p, json_t *left, json_t *others)
+static void compare_host(const struct compare *c, const struct compare_place *p, json_t *left,
+                         json_t *others)
 {
     struct err gone = ERR_INIT;
     if (p->host->lives != p->life) {
@@ -164,7 +182,7 @@ static void compare_host(const struct compare_place *p, json_t *left, json_t *ot
         return;
     }
     if (p->before)
-        compare_host_network(p, left, others);
+        compare_whole(c, p, left, others);
     if (!p->host->ending && attached_is_there(p->host, &gone) < 0)
         json_array_append_new(others, jsonx_new_text(gone.text));
 }
@@ -173,9 +191,9 @@ void compare_network(const struct compare *c, json_t *left, json_t *others)
 {
     for (size_t i = 0; c && i < c->n; i++) {
         if (c->items[i].host)
-            compare_host(&c->items[i], left, others);
+            compare_host(c, &c->items[i], left, others);
         else if (c->items[i].before)
-            compare_place(&c->items[i], left, others);
+            compare_whole(c, &c->items[i], left, others);
     }
 }
 

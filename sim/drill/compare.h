@@ -23,7 +23,7 @@ void compare_not_here(struct compare *c);
 
 /* Adds texts: to `left` what bears our name, to `others` what somebody else changed meanwhile
  * (told, never touched). NULL: nothing is compared. What a device takes a moment for after it was set
- * up again gets that moment. */
+ * up again, and what goes with a process of ours that was killed, gets that moment. */
 void compare_network(const struct compare *c, json_t *left, json_t *others);
 /* Adds texts to `checked`: what compare_network() looked at. */
 void compare_network_words(const struct compare *c, json_t *checked);

@@ -51,6 +51,12 @@ def own_mounts():
         atexit.register(unmount, d)  # called before that rmdir
 
 
+def own_network():
+    """A fresh and empty one for this process and whatever it starts from now on, with the loopback up."""
+    _must(_libc.unshare(CLONE_NEWNET), "unshare")
+    run("ip", "link", "set", "lo", "up")
+
+
 def run(*argv, ok=True):
     p = subprocess.run(argv, capture_output=True, text=True)
     if ok and p.returncode != 0:
@@ -81,6 +87,15 @@ def _still(value):
     if isinstance(value, list):
         return [_still(v) for v in value]
     return value
+
+
+def descriptor_of(pid, fd):
+    """A copy of a descriptor of that process: pidfd_getfd(2)."""
+    process = os.pidfd_open(pid)
+    copy = _libc.syscall(438, process, fd, 0)
+    os.close(process)
+    _must(copy, "pidfd_getfd")
+    return copy
 
 
 class Inside:
@@ -152,7 +167,8 @@ def echo(netns):
 class Pair:
     """Two namespaces with a cable e0 - e0; all the furniture stands in the first."""
 
-    def __init__(self, base, dad=False, default=True):
+    def __init__(self, base, dad=False, default=True, here=False):
+        self.here = here  # the first is this process' own, made afresh, and has a name besides
         self.default = default  # the way to everybody leads over e0: then it is guarded
         self.dad = dad  # duplicates of IPv6 addresses are looked for, as usual: it takes a second
         self.edge, self.far = base + "-edge", base + "-far"
@@ -165,8 +181,12 @@ class Pair:
             raise
 
     def _build(self):
-        for n in (self.edge, self.far):
-            run("ip", "netns", "add", n)
+        if self.here:
+            own_network()
+            run("ip", "netns", "attach", self.edge, str(os.getpid()))
+        else:
+            run("ip", "netns", "add", self.edge)
+        run("ip", "netns", "add", self.far)
         run("ip", "-n", self.edge, "link", "add", "e0", "type", "veth", "peer", "name", "e0", "netns",
             self.far)
         for n, i in ((self.edge, 1), (self.far, 2)):

@@ -152,6 +152,7 @@ class Normal(Attached):
         self.assertIn("not built afresh between trials", plan.stdout)
 
     def test_a_command_runs_inside_with_the_machines_files(self):
+        """SHOWS run: netns: applied"""
         script = """
   - {id: look, at: 100ms, run: {host: edge, command: "ip -br link show e0; test -f scenario.yaml && echo here"}}
   - {id: slow, at: 100ms, run: {host: edge, command: "sleep 60", timeout: 200ms}}"""
@@ -429,6 +430,26 @@ class EngineDies(Attached):
         self.as_before()
         self.assertLess(min(round_trip(self.pair.connection) for _ in range(5)), 0.02)
         self.nothing_left(d)
+
+
+class EngineGoesSlowly(Attached):
+    def test_its_devices_are_waited_for(self):
+        """A TAP goes with the last descriptor of it, which on a busy machine takes its time: here another
+        process holds one for a while."""
+        d = self.in_force(script=Impaired.SCRIPT % ("", ""), down=False)
+        engine = test_network.engine_of(d)
+        taps = [int(fd) for fd in os.listdir("/proc/%d/fd" % engine)
+                if os.readlink("/proc/%d/fd/%s" % (engine, fd)).endswith("/net/tun")]
+        held = [foreign.descriptor_of(engine, fd) for fd in taps]  # none where frames come by cables
+        self.halt.kill()
+        time.sleep(0.5)
+        for fd in held:
+            os.close(fd)
+        d.finish()
+        self.nothing_left(d)
+        clean = d.events("clean")[-1]
+        self.assertEqual((clean["clean"], clean["left"], clean["others"]), (True, [], []))
+        self.as_before()
 
 
 def engine_dies(state, victims):

@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -13,7 +14,7 @@ import unittest
 
 import engines
 import harness
-from foreign import OtherBoot, journals, undo
+from foreign import Inside, OtherBoot, journals, undo
 from halt import Halt
 from harness import Drill, processes_of, wait_until
 
@@ -182,7 +183,8 @@ class Docker(Containers):
         SHOWS stop: container: applied verified undone
         SHOWS shutdown: container: applied verified undone
         SHOWS kill: container: applied verified
-        SHOWS restart: container: applied verified"""
+        SHOWS restart: container: applied verified
+        SHOWS run: container: applied"""
         gateway = self.e.address("db-1").rsplit(".", 1)[0] + ".1"
         me = self.e.id("db-1")
         d = self.drill(self.EACH % {"gateway": gateway}, horizon="10s").run()
@@ -286,6 +288,61 @@ class Docker(Containers):
         self.assertNotIn("stress-ng", self.names_inside())
         code, text = undo()
         self.assertEqual(code, 0, text)
+        self.nothing_left(d)
+
+    TAKEN = ("route: {host: db, to: %(subnet)s}", "http: {host: db, port: 80, status: 503}",
+             "dns: {host: db, nxdomain: true, names: [\"*.shop.test\"]}",
+             "address: {host: db, device: eth0, address: %(address)s}")
+
+    def taken(self, first, every, how=""):
+        into = ["nsenter", "--net=/proc/%d/ns/net" % self.e.pid("db-1"), "ip"]
+        routes = engines.run(*into, "-4", "route", "show", "scope", "link")
+        names = {"address": self.e.address("db-1"), "subnet": routes.split()[0]}
+        script = "".join("\n  - {id: %s, at: %dms, %s%s}" % (
+            a.split(":")[0], first + i * every, how, a % names) for i, a in enumerate(self.TAKEN))
+        return script, lambda: self.inner() + [engines.run(*into, "-4", *what.split())
+                                               for what in ("address show dev eth0", "route")]
+
+    def test_what_it_needs_is_taken_away_and_put_back(self):
+        """SHOWS address: container: applied verified undone
+        SHOWS route: container: applied verified undone
+        SHOWS http: container: applied verified undone
+        SHOWS dns: container: applied verified undone
+        SHOWS sockets: container: applied verified"""
+        script, state = self.taken(100, 400, "for: 200ms, ")
+        was = state()
+        with Inside(self.e.netns):
+            held = socket.create_connection((self.e.address("db-1"), 80), timeout=5)
+        self.addCleanup(held.close)
+        d = self.drill(script + """
+  - {id: sockets, at: 1700ms, sockets: {host: db, own_port: 80, opened: there}}""", horizon="2500ms").run()
+        steps = [a.split(":")[0] for a in self.TAKEN]
+        self.assertEqual([(e["step"], e["ok"]) for e in d.events("verify")],
+                         [(s, True) for s in steps + ["sockets"]], d.explain())
+        self.assertEqual([e["step"] for e in d.events("undo", ok=True)], steps + ["sockets"],
+                         d.explain())
+        self.each_was_felt(d, ["http", "address"])  # of the route only who asks from farther away
+        with self.assertRaises(ConnectionError):
+            held.sendall(b"GET /")
+            if not held.recv(100):
+                raise ConnectionError
+        self.assertEqual(state(), was)
+        self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
+        self.nothing_left(d)
+
+    def test_both_die_and_undo_puts_back_what_was_taken(self):
+        """SHOWS address: container: undone-after-kill
+        SHOWS route: container: undone-after-kill
+        SHOWS http: container: undone-after-kill
+        SHOWS dns: container: undone-after-kill"""
+        script, state = self.taken(100, 50)
+        was = state()
+        d = self.in_force(script, n=4, horizon="2s")
+        self.assertNotEqual(state(), was)
+        self.kill_all(d)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertEqual(state(), was)
         self.nothing_left(d)
 
     def test_the_machine_starts_again(self):

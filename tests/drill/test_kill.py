@@ -136,6 +136,8 @@ def warden_dies(state):
 
 
 def both_die(state):
+    """SHOWS partition: lab: undone-after-kill
+    SHOWS kill: lab: undone-after-kill"""
     def test(self):
         self.begin(state)
         self.kill_warden()

@@ -130,6 +130,7 @@ class KillWithTheKernels(test_kill.Killing):  # with netem, where the kernel has
 
 
 class KillWithOurEngine(KillWithTheKernels):
+    """SHOWS network: lab: undone-after-kill"""
     script = SLOW % ", engine: user" + test_kill.KILL.replace("300ms", "400ms")
 
 

@@ -298,8 +298,10 @@ class InItsNamespaces(Processes):
         run("ip", "netns", "add", self.netns)
         self.addCleanup(run, "ip", "netns", "del", self.netns)
         run("ip", "-n", self.netns, "link", "set", "lo", "up")
-        run("ip", "-n", self.netns, "link", "add", "d0", "type", "bridge")
-        run("ip", "-n", self.netns, "link", "set", "d0", "up")
+        run("ip", "-n", self.netns, "link", "add", "d0", "type", "veth", "peer", "name", "d1")
+        for more in ("link set d0 addrgenmode none", "link set d0 up", "link set d1 up", "address add 10.98.0.1/24 dev d0",
+                     "route add 10.97.0.0/16 via 10.98.0.9"):
+            run("ip", "-n", self.netns, *more.split())
         self.shop.end()
         self.shop = Shop(self.shop.name, self.netns)
         self.addCleanup(self.shop.end)
@@ -318,6 +320,62 @@ class InItsNamespaces(Processes):
         self.assertIn("theirs\n", output)
         self.assertIn("d0", output)
         self.assertIn("the network of host shop, before and after", d.events("clean")[-1]["checked"])
+        self.go_on()
+        self.nothing_left(d)
+
+    def ways(self, first, every, how=""):
+        """Each of these has nothing but a network to do with."""
+        return "".join("\n  - {id: %s, at: %dms, %s%s}" % (a.split(":")[0], first + i * every, how, a) for i, a in
+                       enumerate(("partition: {host: shop, peers: [10.98.0.9]}",
+                                  "network: {host: shop, device: d0, delay: 30ms, engine: user}",
+                                  "dns: {host: shop, nxdomain: true}",
+                                  "http: {host: shop, port: %d, status: 503}" % self.shop.port,
+                                  "route: {host: shop, to: 10.97.0.0/16}",
+                                  "address: {host: shop, address: 10.98.0.1}")))
+
+    def network(self):
+        ip = ["ip", "-n", self.netns]
+        return [run(*ip, "address", "show", "d0"), run(*ip, "route"), run(*ip, "-br", "link"),
+                run("ip", "netns", "exec", self.netns, "nft", "list", "ruleset")]
+
+    def test_their_network_is_hit_and_put_right(self):
+        """SHOWS partition: process: applied verified undone
+        SHOWS network: process: applied verified undone
+        SHOWS dns: process: applied verified undone
+        SHOWS http: process: applied verified undone
+        SHOWS route: process: applied verified undone
+        SHOWS address: process: applied verified undone"""
+        was = self.network()
+        d = self.drill(self.ways(50, 300, "for: 200ms, "), process="{name: %s}" % self.shop.name,
+                       horizon="2500ms").run()
+        steps = ["partition", "network", "dns", "http", "route", "address"]
+        self.assertEqual([(e["step"], e["ok"]) for e in d.events("verify")],
+                         [(s, True) for s in steps], d.explain())
+        self.assertEqual([e["step"] for e in d.events("undo", ok=True)], steps, d.explain())
+        self.assertEqual(self.network(), was)
+        self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
+        self.go_on()
+        self.nothing_left(d)
+
+    def test_both_die_and_their_network_is_put_right(self):
+        """SHOWS partition: process: undone-after-kill
+        SHOWS network: process: undone-after-kill
+        SHOWS dns: process: undone-after-kill
+        SHOWS http: process: undone-after-kill
+        SHOWS route: process: undone-after-kill
+        SHOWS address: process: undone-after-kill
+        SHOWS link: process: undone-after-kill"""
+        was = self.network()
+        script = self.ways(50, 50) + """
+  - {id: link, at: 350ms, link: {host: shop, device: d1, down: true}}"""
+        d = self.in_force(script, process="{name: %s}" % self.shop.name, horizon="2s")
+        for _ in range(6):
+            self.halt.at(lambda e, state: IN_FORCE.items() <= e.items())
+        self.kill_all(d)
+        self.assertNotEqual(self.network(), was)
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertEqual(self.network(), was)
         self.go_on()
         self.nothing_left(d)
 

@@ -14,7 +14,7 @@ import foreign
 import harness
 import test_attached
 from foreign import Inside, run, undo
-from harness import Drill, wait_until
+from harness import Drill, kill_both, wait_until
 
 ADDRESS = """
   - {id: gone, at: 200ms, %saddress: {host: edge, address: 10.99.0.1}}"""
@@ -148,15 +148,6 @@ horizon: 1500ms
 def lasting(scene, how):
     """Without an end of its own the fault is in force until everything is killed: that takes its time."""
     return scene if how else scene.replace("horizon: 1500ms", "horizon: 30s")
-
-
-def kill_both(d):
-    """The runner stands still meanwhile: it would undo when its warden dies."""
-    d.process.send_signal(signal.SIGSTOP)
-    warden = [p for p, name in harness.processes_of(d.token) if name == "blackstart-ward"][0]
-    os.kill(warden, signal.SIGKILL)
-    d.process.kill()
-    d.finish()
 
 
 def groups():

@@ -286,7 +286,7 @@ static void a_flapping_cable_follows_its_schedule(void **state)
     kit_close(&k);
 }
 
-/* SHOWS kill: lab: applied verified undone */
+/* SHOWS kill: lab: applied verified undone refused */
 static void kill_hits_every_match_and_starts_again(void **state)
 {
     static struct kit k;
@@ -379,6 +379,7 @@ static void restart_gives_new_processes(void **state)
     kit_close(&k);
 }
 
+/* SHOWS run: lab: applied */
 static void run_tells_start_end_and_exit_code(void **state)
 {
     static struct kit k;
@@ -456,7 +457,7 @@ static size_t frames_from(int fd, const struct inet_mac *mac)
     return n;
 }
 
-/* SHOWS node-kill: lab: applied verified undone */
+/* SHOWS node-kill: lab: applied verified undone refused */
 static void a_killed_node_says_no_farewell(void **state)
 {
     static struct kit k;
