@@ -101,7 +101,7 @@ int guest_undo(const json_t *record, bool *ret_ended, struct err *err)
     *ret_ended = false;
     if (pid <= 0 || !procs_read(pid, &first))
         return 0;
-    AUTO_FREE char *argv0 = first.argv0;
+    free(steal_ptr(first.argv0));
     if (first.start != (unsigned long long)jsonx_int(guest, "start", 0) ||
         !procs_is_alive(&first) || procs_inner_pid(&first) != 1)
         return 0;

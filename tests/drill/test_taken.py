@@ -3,6 +3,7 @@ end, and when runner and warden die. SHOWS lines are read by tests/shown.py.
 """
 import glob
 import os
+import re
 import resource
 import secrets
 import signal
@@ -477,8 +478,15 @@ class Squeezed(FrozenOthers):
 
     def test_to_its_end(self):
         """SHOWS pressure (cpu, memory): process: applied verified undone"""
+        for g in self.groups:
+            self.limit(g, "cpu.cfs_quota_us", 20000)
+            self.limit(g, "cpu.max", "20000 100000")
         d = self.drill("for: 1500ms, ").run()
         self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        if any(glob.glob(g + "/cpu.[cm][fa]*") for g in self.groups):  # the limit holds
+            self.assertIn("0.20 processors busy", d.events("verify")[0]["asked"])
+            used = re.search(r"([0-9.]+) used by stress-ng", d.events("verify")[0]["seen"])
+            self.assertLess(float(used.group(1)), 0.35)
         self.assertIn("stress-ng ended", d.events("undo")[0]["changes"][0])
         self.assertTrue(d.events("clean")[-1]["clean"], d.explain())
         self.all_gone(d)
