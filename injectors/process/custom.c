@@ -183,7 +183,8 @@ static int custom_start(struct inject_env *env, void *state, inject_event_fn *fn
 /* What a command said, as a part of a sentence: its last line. */
 static void last_line(const char *output, char ret[CUSTOM_SAID_MAX])
 {
-    size_t n = output ? strlen(output) : 0;
+    output = output ? output : "";
+    size_t n = strlen(output);
     while (n > 0 && output[n - 1] == '\n')
         n--;
     size_t from = n;

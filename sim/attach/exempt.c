@@ -64,7 +64,10 @@ static bool single_address(const char *text, struct inet_prefix *ret)
 
 void exempt_resolvers(const char *text, const char *path, struct exempts *ret)
 {
-    for (const char *line = text; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+    const char *next;
+    for (const char *line = text; line && *line; line = next) {
+        next = strchr(line, '\n');
+        next = next ? next + 1 : NULL;
         char address[64];
         struct exempt one = {0};
         if (sscanf(line, "nameserver %63s", address) != 1)
