@@ -369,7 +369,7 @@ static void try_pids(struct hostcap_try *t)
     }
 }
 
-/* Nobody enters it. */
+/* Children enter it, to whom it is nothing. */
 static void try_time(struct hostcap_try *t)
 {
     static const char offset[] = "boottime 1 0\n";
@@ -391,6 +391,6 @@ void hostcaps_try_inside(struct hostcap_try *t, bool userns)
         return;
     try_network(t);
     try_mounts(t);
+    try_time(&t[HOSTCAP_TIME_NS]); /* while /proc is ours */
     try_pids(t);
-    try_time(&t[HOSTCAP_TIME_NS]);
 }
