@@ -293,6 +293,11 @@ struct journal *journal_close(struct journal *j)
     return NULL;
 }
 
+static int done_open(void *data, uint64_t n, struct err *err)
+{
+    return journal_done_entry(data, n, err);
+}
+
 int journal_undo_open(struct journal *j, struct inject_env *env, const struct journal_world *world,
                       journal_report_fn *fn, void *data, size_t *ret_failed, struct err *err)
 {
@@ -302,15 +307,5 @@ int journal_undo_open(struct journal *j, struct inject_env *env, const struct jo
         return r;
     struct journal_run run = {
         .run = j->run, .boot = facts.boot, .facts = &facts, .env = env, .fn = fn, .data = data};
-    size_t failed = 0;
-    for (size_t i = json_array_size(j->pending); i-- > 0;) {
-        const json_t *entry = json_array_get(j->pending, i);
-        uint64_t n = (uint64_t)jsonx_int(entry, "entry", 0);
-        if (journal_undo_entry(&run, entry) == JOURNAL_FAILED)
-            failed++;
-        else if ((r = journal_done_entry(j, n, err)) < 0)
-            return r;
-    }
-    *ret_failed = failed;
-    return 0;
+    return journal_undo_entries(&run, j->pending, done_open, j, ret_failed, err);
 }

@@ -31,3 +31,10 @@ struct journal_run {
 };
 /* Decides whether this entry may still be touched, reverts it, reports. Marks nothing. */
 enum journal_outcome journal_undo_entry(const struct journal_run *run, const json_t *entry);
+/* Reverts entries (oldest first in the array), the newest first. Those that fail are tried again once
+ * others were undone after them: a record tells how it was when all was whole, so a route may need
+ * the address that an older fault took away. done: marks an entry by its number. *ret_left: how many
+ * could not be undone; each is reported once. */
+typedef int journal_done_fn(void *data, uint64_t n, struct err *err);
+int journal_undo_entries(const struct journal_run *run, const json_t *entries,
+                         journal_done_fn *done, void *data, size_t *ret_left, struct err *err);

@@ -157,6 +157,67 @@ enum journal_outcome journal_undo_entry(const struct journal_run *run, const jso
     return outcome;
 }
 
+/* Tells of all but failures, of which the text is kept. */
+struct deferring {
+    const struct journal_run *run;
+    struct buf why;
+};
+
+static void defer(const struct journal_undone *u, void *data)
+{
+    struct deferring *d = data;
+    if (u->outcome == JOURNAL_FAILED) {
+        buf_clear(&d->why);
+        buf_adds(&d->why, u->text);
+    } else if (d->run->fn) {
+        d->run->fn(u, d->run->data);
+    }
+}
+
+/* Once through all that are left, the newest first; *ret_again: one was undone after another had failed. */
+static int undo_once(const struct journal_run *run, json_t *todo, journal_done_fn *done, void *data,
+                     bool *ret_again, struct err *err)
+{
+    struct deferring d = {.run = run, .why = BUF_INIT};
+    struct journal_run quiet = *run;
+    bool failed = false, again = false;
+    int r = 0;
+    quiet.fn = defer;
+    quiet.data = &d;
+    for (size_t i = json_array_size(todo); i-- > 0 && r == 0;) {
+        json_t *entry = json_array_get(todo, i);
+        if (journal_undo_entry(&quiet, entry) == JOURNAL_FAILED) {
+            json_object_set_new(entry, "failed", jsonx_new_text(buf_text(&d.why)));
+            failed = true;
+            continue;
+        }
+        again = again || failed;
+        r = done(data, (uint64_t)jsonx_int(entry, "entry", 0), err);
+        json_array_remove(todo, i);
+    }
+    buf_done(&d.why);
+    *ret_again = again;
+    return r;
+}
+
+int journal_undo_entries(const struct journal_run *run, const json_t *entries,
+                         journal_done_fn *done, void *data, size_t *ret_left, struct err *err)
+{
+    AUTO_JSON *todo = json_deep_copy(entries);
+    bool again = true;
+    while (again && json_array_size(todo)) {
+        int r = undo_once(run, todo, done, data, &again, err);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = json_array_size(todo); i-- > 0;) {
+        const json_t *entry = json_array_get(todo, i);
+        report(run, entry, JOURNAL_FAILED, jsonx_str(entry, "failed", "?"), NULL);
+    }
+    *ret_left = json_array_size(todo);
+    return 0;
+}
+
 /* --- A file -------------------------------------------------------------------------------------
  */
 
@@ -419,11 +480,11 @@ struct undoing {
     size_t failed;
 };
 
-static int write_done(int fd, int64_t n, struct err *err)
+static int write_done(void *data, uint64_t n, struct err *err)
 {
     char line[64];
-    int len = snprintf(line, sizeof line, "{\"done\":%lld}\n", (long long)n);
-    return file_write_all(fd, line, (size_t)len, err);
+    int len = snprintf(line, sizeof line, "{\"done\":%llu}\n", (unsigned long long)n);
+    return file_write_all(*(int *)data, line, (size_t)len, err);
 }
 
 static void report_unreadable(const struct undoing *u, const struct journal_run *run,
@@ -441,21 +502,9 @@ static void report_unreadable(const struct undoing *u, const struct journal_run 
 static int undo_content(int fd, const struct journal_run *run, const struct journal_content *c,
                         size_t *ret_left, struct err *err)
 {
-    size_t left = 0;
     if (c->torn > 0 && ftruncate(fd, (off_t)c->whole) < 0) /* it would swallow the next line */
         return err_errno(err, errno, "cutting a torn line of a journal");
-    for (size_t i = json_array_size(c->entries); i-- > 0;) {
-        const json_t *entry = json_array_get(c->entries, i);
-        if (journal_undo_entry(run, entry) == JOURNAL_FAILED) {
-            left++;
-            continue;
-        }
-        int r = write_done(fd, jsonx_int(entry, "entry", -1), err);
-        if (r < 0)
-            return r;
-    }
-    *ret_left = left;
-    return 0;
+    return journal_undo_entries(run, c->entries, write_done, &fd, ret_left, err);
 }
 
 static int undo_file(int dirfd, const char *name, void *data, struct err *err)
