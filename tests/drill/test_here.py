@@ -66,12 +66,12 @@ class Here(test_attached.Attached):
         self.nothing_left(d)
 
     def test_the_runner_dies(self):
-        d = self.halted(*STEPS)
+        d = self.halted("slow", "own", "gone")
         self.halt.kill()
         d.finish()
         self.nothing_left(d)
         self.as_before()
-        self.assertEqual(len(d.events("undo", cause="warden", ok=True)), len(STEPS))
+        self.assertEqual(len(d.events("undo", cause="warden", ok=True)), 3)
         clean = d.events("clean")[-1]
         self.assertEqual((clean["clean"], clean["left"], clean["others"]), (True, [], []))
 
