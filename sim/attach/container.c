@@ -94,9 +94,16 @@ static bool is_another_host(const struct attached_choice *by, const char *id)
     return false;
 }
 
+/* One that only does not run at present is still the one. */
+static bool is_still_had(struct cengine *e, const char *id)
+{
+    AUTO_CONTAINER c = {0};
+    return *id && cengine_inspect(e, id, &c, NULL) == 0;
+}
+
 /* The index of the one it is already, else of one drawn from the stream of the host. */
-static int draw(const struct attached_choice *by, const struct cengine_list *l, size_t *ret,
-                char **ret_how, struct err *err)
+static int draw(struct cengine *e, const struct attached_choice *by, const struct cengine_list *l,
+                size_t *ret, char **ret_how, struct err *err)
 {
     AUTO_BUF how = BUF_INIT;
     AUTO_FREE size_t *left = calloc(l->n, sizeof *left);
@@ -116,6 +123,9 @@ static int draw(const struct attached_choice *by, const struct cengine_list *l, 
         buf_printf(&how, "%s%s", n ? ", " : "", l->items[i].name);
         left[n++] = i;
     }
+    if (is_still_had(e, was))
+        return err_set(err, ENOENT, "container %s does not run",
+                       jsonx_str(by->host->at.own, "container", "?"));
     if (!n)
         return err_set(err, EINVAL,
                        "each of the %zu containers that run as that is another host "
@@ -131,7 +141,7 @@ static int draw(const struct attached_choice *by, const struct cengine_list *l, 
 }
 
 /* Takes it out of the list. */
-static int choose(const struct cengine *e, const struct wanted *w, const struct attached_choice *by,
+static int choose(struct cengine *e, const struct wanted *w, const struct attached_choice *by,
                   struct cengine_list *l, struct cengine_container *ret, char **ret_how,
                   struct err *err)
 {
@@ -143,7 +153,7 @@ static int choose(const struct cengine *e, const struct wanted *w, const struct 
                        cengine_socket(e), buf_text(&what));
     if (l->n > 1 && !w->any)
         return say_several(w, l, err);
-    int r = w->any && by ? draw(by, l, &i, ret_how, err) : 0;
+    int r = w->any && by ? draw(e, by, l, &i, ret_how, err) : 0;
     if (r < 0)
         return r;
     if (l->items[i].pid == 0)

@@ -516,6 +516,16 @@ class Named(Containers):
             self.assertIn("the container %s (" % found[1], d.stdout)
             self.assertEqual(drawn.setdefault(seed, found[1]), found[1])
         self.assertEqual(set(drawn.values()), {"shop-web-1", "shop-web-2"})
+        # While it is down it is not another one.
+        d = self.drill(SHUTDOWN % ("for: 300ms, ", "db"), host=web + ", any: true" + at + ", follow: true",
+                       horizon="5s", options=("--yes", "--seed", "1")).run()
+        self.assertTrue(d.events("undo", step="down")[0]["ok"], d.explain())
+        self.assertTrue(d.events("inject")[0]["ok"], d.explain() + json.dumps(d.events("inject") + d.events("undo")))
+        for n in (1, 2):
+            self.assertEqual(self.e.state("shop-web-%d" % n), "running")
+        self.assertIn(drawn[1], json.dumps(d.events("plan")[0]))
+        other = ({"shop-web-1", "shop-web-2"} - {drawn[1]}).pop()
+        self.assertNotIn("container " + other, json.dumps(d.events("inject") + d.events("undo")))
 
     def test_what_cannot_be_meant_is_said(self):
         """SHOWS freeze: container: refused"""
