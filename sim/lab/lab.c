@@ -26,15 +26,16 @@
 int lab_note_id(struct lab *lab, int netns_fd, struct err *err)
 {
     struct netns_id id;
+    uint64_t cookie = 0;
     int r = netns_identity(netns_fd, &id, err);
-    if (r < 0)
+    if (r < 0 || (r = netns_cookie(netns_fd, &cookie, err)) < 0)
         return r;
     char **more = reallocarray(lab->ids, lab->ids_n + 1, sizeof *more);
     if (!more)
         return err_errno(err, ENOMEM, "cannot note a namespace");
     lab->ids = more;
     struct buf b = BUF_INIT;
-    buf_printf(&b, "%" PRIu64 ":%" PRIu64, (uint64_t)id.dev, (uint64_t)id.ino);
+    buf_printf(&b, "%" PRIu64 ":%" PRIu64 ":%" PRIu64, (uint64_t)id.dev, (uint64_t)id.ino, cookie);
     lab->ids[lab->ids_n++] = buf_steal(&b);
     return 0;
 }

@@ -175,6 +175,19 @@ static void nothing_is_left_after_the_end(void **state)
     kit_ok(lab_leftovers(all, 3, &left, &err), &err);
     assert_true(json_array_size(left) >= 4);
     json_decref(left);
+    /* A namespace of others that took the number of one of ours has another cookie. */
+    char forged[3][96];
+    const char *others[3];
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(forged[i], sizeof forged[i], "%.*s:%llu", (int)(strrchr(all[i], ':') - all[i]),
+                 all[i], strtoull(strrchr(all[i], ':') + 1, NULL, 10) + 1000000);
+        others[i] = forged[i];
+    }
+    if (strtoull(strrchr(all[0], ':') + 1, NULL, 10)) { /* this kernel knows cookies */
+        kit_ok(lab_leftovers(others, 3, &left, &err), &err);
+        assert_int_equal(json_array_size(left), 0);
+        json_decref(left);
+    }
     k.lab = lab_free(k.lab);
     assert_int_equal(strangers(known, 2), 0);
     kit_ok(lab_leftovers(all, 3, &left, &err), &err);
