@@ -202,7 +202,9 @@ static void note_continued(const char *host, const struct match_set *who, json_t
     json_array_append_new(changes, json_string(buf_text(&text)));
 }
 
-/* On a host that others made: by number and start, with or without a lab. */
+/* On a host that others made: by number and start, with or without a lab. To all of them, whatever their
+ * state reads: a process that was sent SIGSTOP stops only when it runs next, and whoever was killed in
+ * between leaves one that looks as if it went on (SIGCONT takes back a pending SIGSTOP, signal(7)). */
 static int go_on_there(const json_t *attached, const json_t *entry, json_t *changes,
                        struct span *at, struct err *err)
 {
@@ -216,7 +218,7 @@ static int go_on_there(const json_t *attached, const json_t *entry, json_t *chan
     if (!who)
         abort();
     for (size_t i = 0; i < alive.n; i++)
-        if (alive.items[i].state == 'T')
+        if (procs_is_alive(&alive.items[i]))
             who[hit.n++] = &alive.items[i];
     r = hit.n ? hit_processes(who, SIGCONT, STOP_CONFIRM, &hit, err) : 0;
     if (r < 0 || hit.n == 0)
