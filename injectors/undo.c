@@ -175,7 +175,7 @@ static void defer(const struct journal_undone *u, void *data)
 }
 
 /* Once through all that are left, the newest first; *ret_again: one was undone after another had failed. */
-static int undo_once(const struct journal_run *run, json_t *todo, journal_done_fn *done, void *data,
+static int undo_once(const struct journal_run *run, json_t *left, journal_done_fn *done, void *data,
                      bool *ret_again, struct err *err)
 {
     struct deferring d = {.run = run, .why = BUF_INIT};
@@ -184,8 +184,8 @@ static int undo_once(const struct journal_run *run, json_t *todo, journal_done_f
     int r = 0;
     quiet.fn = defer;
     quiet.data = &d;
-    for (size_t i = json_array_size(todo); i-- > 0 && r == 0;) {
-        json_t *entry = json_array_get(todo, i);
+    for (size_t i = json_array_size(left); i-- > 0 && r == 0;) {
+        json_t *entry = json_array_get(left, i);
         if (journal_undo_entry(&quiet, entry) == JOURNAL_FAILED) {
             json_object_set_new(entry, "failed", jsonx_new_text(buf_text(&d.why)));
             failed = true;
@@ -193,7 +193,7 @@ static int undo_once(const struct journal_run *run, json_t *todo, journal_done_f
         }
         again = again || failed;
         r = done(data, (uint64_t)jsonx_int(entry, "entry", 0), err);
-        json_array_remove(todo, i);
+        json_array_remove(left, i);
     }
     buf_done(&d.why);
     *ret_again = again;
@@ -203,18 +203,18 @@ static int undo_once(const struct journal_run *run, json_t *todo, journal_done_f
 int journal_undo_entries(const struct journal_run *run, const json_t *entries,
                          journal_done_fn *done, void *data, size_t *ret_left, struct err *err)
 {
-    AUTO_JSON *todo = json_deep_copy(entries);
+    AUTO_JSON *left = json_deep_copy(entries);
     bool again = true;
-    while (again && json_array_size(todo)) {
-        int r = undo_once(run, todo, done, data, &again, err);
+    while (again && json_array_size(left)) {
+        int r = undo_once(run, left, done, data, &again, err);
         if (r < 0)
             return r;
     }
-    for (size_t i = json_array_size(todo); i-- > 0;) {
-        const json_t *entry = json_array_get(todo, i);
+    for (size_t i = json_array_size(left); i-- > 0;) {
+        const json_t *entry = json_array_get(left, i);
         report(run, entry, JOURNAL_FAILED, jsonx_str(entry, "failed", "?"), NULL);
     }
-    *ret_left = json_array_size(todo);
+    *ret_left = json_array_size(left);
     return 0;
 }
 
