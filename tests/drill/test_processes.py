@@ -10,7 +10,6 @@ import shlex
 import signal
 import socket
 import subprocess
-import sys
 import unittest
 
 import foreign
@@ -33,6 +32,9 @@ while True:
     c.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\nok")
     c.close()
 """
+# Under a name that is not its own, an interpreter looks for its library beside the working directory:
+# only the system's own finds the right one there.
+PYTHON = "/usr/bin/python3"
 OWN_FILES = "mount -t tmpfs test /mnt && echo theirs >/mnt/whose && exec \"$@\""
 SCENE = """
 blackstart: 1
@@ -83,7 +85,7 @@ class Shop:
         self.begin()
 
     def begin(self):
-        shell = "exec -a %s %s \"$@\"" % (self.name, sys.executable)
+        shell = "exec -a %s %s \"$@\"" % (self.name, PYTHON)
         self.process = subprocess.Popen(self.inside + ["bash", "-c", shell, "-"] + self.argv,
                                         start_new_session=True)
         wait_until(lambda: len(self.pids()) == 3)
@@ -93,7 +95,7 @@ class Shop:
         """As its operator would start it again; it goes into the background."""
         words = " ".join(shlex.quote(a) for a in self.argv)
         return "env -u BLACKSTART_TEST_TOKEN bash -c %s - %s &" % (
-            shlex.quote("exec -a %s %s \"$@\"" % (self.name, sys.executable)), words)
+            shlex.quote("exec -a %s %s \"$@\"" % (self.name, PYTHON)), words)
 
     def pids(self):
         found = []
