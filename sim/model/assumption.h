@@ -29,7 +29,7 @@ struct crew {
 };
 
 /* Somebody who is paged. */
-struct role {
+struct responder {
     char *name;
     struct place place;
     struct strv people, deputies;
@@ -136,7 +136,7 @@ struct variant_set { /* `variants`: NAME: {PATH: VALUE, …}: the same scenario,
 struct assumptions {
     struct objects components; /* struct component */
     struct objects crews;      /* struct crew */
-    struct objects roles;      /* struct role */
+    struct objects roles;      /* struct responder */
     struct objects services;   /* struct service_model */
     struct objects freezes;    /* struct freeze */
     struct objects variants;   /* struct variant_set */
