@@ -12,14 +12,24 @@ static uint64_t rng_mix(uint64_t z)
     return z ^ (z >> 31);
 }
 
-struct rng rng_stream(uint64_t seed, const char *name, uint64_t a, uint64_t b)
+uint64_t rng_named(uint64_t seed, const char *name)
 {
     uint64_t k = rng_mix(seed + 0x9e3779b97f4a7c15ULL);
     for (const unsigned char *c = (const unsigned char *)name; *c; c++)
         k = rng_mix(k ^ *c) + 0x9e3779b97f4a7c15ULL;
-    k = rng_mix(k ^ rng_mix(a + 1));
+    return k;
+}
+
+struct rng rng_stream_at(uint64_t named, uint64_t a, uint64_t b)
+{
+    uint64_t k = rng_mix(named ^ rng_mix(a + 1));
     k = rng_mix(k ^ rng_mix(b + 0x5851f42d4c957f2dULL));
     return (struct rng){.key = k};
+}
+
+struct rng rng_stream(uint64_t seed, const char *name, uint64_t a, uint64_t b)
+{
+    return rng_stream_at(rng_named(seed, name), a, b);
 }
 
 uint64_t rng_next(struct rng *r)

@@ -12,6 +12,10 @@ struct rng {
 
 /* The stream for a seed, a name and up to two numbers (for example "phase:checkout", trial, 0). */
 struct rng rng_stream(uint64_t seed, const char *name, uint64_t a, uint64_t b);
+/* The same in two steps, for those who draw from the streams of one name again and again:
+ * rng_stream(seed, name, a, b) is rng_stream_at(rng_named(seed, name), a, b). */
+uint64_t rng_named(uint64_t seed, const char *name);
+struct rng rng_stream_at(uint64_t named, uint64_t a, uint64_t b);
 uint64_t rng_next(struct rng *r);
 /* Uniform in [0, n), unbiased; n > 0. */
 uint64_t rng_below(struct rng *r, uint64_t n);

@@ -2,6 +2,7 @@
 #include "sim/drill/live.h"
 
 #include "sim/base/buf.h"
+#include "sim/judge/threshold.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,7 @@ struct live_probe {
 struct live_threshold {
     const struct alarm *alarm;
     const struct probe *probe;
-    int64_t consecutive, count;
-    bool firing;
+    struct threshold state;
 };
 
 struct live {
@@ -38,21 +38,18 @@ static void live_threshold_feed(struct live *l, const struct live_probe *p,
 {
     for (size_t i = 0; i < l->n_thresholds; i++) {
         struct live_threshold *t = &l->thresholds[i];
-        if (t->probe != p->probe || e->obs.verdict == JUDGE_UNKNOWN)
+        struct span at;
+        if (t->probe != p->probe)
             continue;
-        struct span at = {e->obs.end, e->at > e->obs.end ? e->at : e->obs.end};
-        if (e->obs.verdict == JUDGE_GOOD) {
-            t->count = 0;
-            if (t->firing)
-                l->handlers.alarm(t->alarm, false, at, NULL, l->handlers.data);
-            t->firing = false;
-        } else if (++t->count == t->consecutive) {
-            t->firing = true;
-            char detail[120];
-            snprintf(detail, sizeof detail, "%lld bad answers of %s in a row",
-                     (long long)t->consecutive, p->probe->name);
-            l->handlers.alarm(t->alarm, true, at, detail, l->handlers.data);
-        }
+        enum threshold_change change = threshold_feed(&t->state, e, &at);
+        if (change == THRESHOLD_CLEAR)
+            l->handlers.alarm(t->alarm, false, at, NULL, l->handlers.data);
+        if (change != THRESHOLD_ONSET)
+            continue;
+        char detail[120];
+        snprintf(detail, sizeof detail, "%lld bad answers of %s in a row",
+                 (long long)t->state.consecutive, p->probe->name);
+        l->handlers.alarm(t->alarm, true, at, detail, l->handlers.data);
     }
 }
 
@@ -98,8 +95,10 @@ struct live *live_new(const struct scenario *s, const struct live_handlers *hand
         if (strcmp(a->kind->name, "threshold"))
             continue;
         const struct threshold_params *tp = a->params;
-        l->thresholds[l->n_thresholds++] = (struct live_threshold){
-            .alarm = a, .probe = scenario_probe(s, tp->probe), .consecutive = tp->consecutive};
+        l->thresholds[l->n_thresholds++] =
+            (struct live_threshold){.alarm = a,
+                                    .probe = scenario_probe(s, tp->probe),
+                                    .state = {.consecutive = tp->consecutive}};
     }
     return l;
 }
@@ -186,7 +185,7 @@ void live_arm(struct live *l)
     for (size_t i = 0; i < l->n_probes; i++)
         judge_reset(l->probes[i].judge);
     for (size_t i = 0; i < l->n_thresholds; i++)
-        l->thresholds[i].count = 0;
+        threshold_reset(&l->thresholds[i].state);
 }
 
 nsec live_good_since(const struct live *l)

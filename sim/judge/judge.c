@@ -53,10 +53,18 @@ struct judge *judge_new(const struct judge_config *config, judge_fn *fn, void *d
     j->config = *config;
     j->fn = fn;
     j->data = data;
+    judge_restart(j, config->since);
+    return j;
+}
+
+void judge_restart(struct judge *j, nsec since)
+{
+    judge_reset(j);
+    j->config.since = since;
+    j->pending_n = 0;
+    j->next = j->good = 0;
     j->decided_at = j->first_start = j->last_good = j->good_since = j->good_end = NSEC_UNSET;
     j->last_bad = j->run_from = j->run_end = NSEC_UNSET;
-    j->impact = j->restored = SPAN_UNSET;
-    return j;
 }
 
 struct judge *judge_free(struct judge *j)
@@ -175,6 +183,13 @@ void judge_feed(struct judge *j, const struct judge_obs *obs)
 {
     if (obs->n < j->next)
         return;
+    if (j->pending_n == 0 && obs->n == j->next) { /* nothing is waited for */
+        struct judge_obs now = *obs;
+        j->next = now.n + 1;
+        judge_decide(j, &now);
+        judge_advance(j, false);
+        return;
+    }
     size_t i = j->pending_n;
     while (i > 0 && j->pending[i - 1].n > obs->n)
         i--;
@@ -190,6 +205,58 @@ void judge_feed(struct judge *j, const struct judge_obs *obs)
     j->pending[i] = *obs;
     j->pending_n++;
     judge_advance(j, false);
+}
+
+/* How many observations like the last one, the next of which starts at `start`, would change nothing. */
+static uint64_t judge_idle(const struct judge *j, enum judge_verdict verdict, nsec start,
+                           nsec every, uint64_t count)
+{
+    if (verdict == JUDGE_BAD)
+        return j->down && !j->recovering && j->good == 0 ? count : 0;
+    if (verdict != JUDGE_GOOD)
+        return 0;
+    if (!j->down)
+        return j->run == 0 && j->good > 0 ? count : 0;
+    nsec over = nsec_add(j->restored.hi, j->config.stable);
+    if (!j->recovering || start >= over)
+        return 0;
+    uint64_t before = (uint64_t)((over - start - 1) / every) + 1;
+    return before < count ? before : count;
+}
+
+void judge_feed_run(struct judge *j, const struct judge_obs *first, uint64_t count, nsec every,
+                    uint64_t singly)
+{
+    struct judge_obs o = *first;
+    for (uint64_t i = 0; i < count;) {
+        judge_feed(j, &o);
+        i++;
+        o.n++;
+        o.scheduled += every;
+        o.start += every;
+        o.end += every;
+        uint64_t idle = i < singly || i >= count || j->pending_n
+                            ? 0
+                            : judge_idle(j, o.verdict, o.start, every, count - i);
+        if (!idle)
+            continue;
+        nsec last = (nsec)(idle - 1) * every;
+        if (o.verdict == JUDGE_GOOD) {
+            j->good += idle;
+            j->last_good = o.start + last;
+        } else {
+            j->last_bad = o.start + last;
+        }
+        if (o.end + last > j->decided_at)
+            j->decided_at = o.end + last;
+        j->next += idle;
+        i += idle;
+        last += every;
+        o.n += idle;
+        o.scheduled += last;
+        o.start += last;
+        o.end += last;
+    }
 }
 
 void judge_since(struct judge *j, nsec since)

@@ -8,6 +8,7 @@
 
 #include "sim/base/rng.h"
 #include "sim/judge/judge.h"
+#include "sim/judge/threshold.h"
 
 #define MS NSEC_MSEC
 #define EVERY (100 * MS)
@@ -306,6 +307,72 @@ static void the_truth_lies_in_the_intervals(void **state)
     }
 }
 
+/* Everything but the decisions that changed nothing, and the thresholds that hear them. */
+struct heard {
+    struct judge_event e[400];
+    size_t n;
+    struct threshold threshold;
+    struct span onsets[100];
+    size_t onsets_n;
+};
+
+static void hear(const struct judge_event *e, void *data)
+{
+    struct heard *h = data;
+    struct span at;
+    if (e->kind != JUDGE_DECIDED)
+        h->e[h->n++] = *e;
+    else if (threshold_feed(&h->threshold, e, &at) != THRESHOLD_SAME)
+        h->onsets[h->onsets_n++] = at;
+}
+
+static void runs_of_like_answers_may_be_skipped(void **state)
+{
+    for (uint64_t trial = 0; trial < 4000; trial++) {
+        struct rng r = rng_stream(11, "skipped", trial, 0);
+        struct judge_config c = {.every = EVERY,
+                                 .down_after = 1 + (int64_t)rng_below(&r, 4),
+                                 .up_after = 1 + (int64_t)rng_below(&r, 5),
+                                 .stable = (nsec)rng_below(&r, 20) * EVERY / 2,
+                                 .since = (nsec)rng_below(&r, 40) * EVERY};
+        int64_t consecutive = 1 + (int64_t)rng_below(&r, 8);
+        struct heard one = {.threshold = {.consecutive = consecutive}}, all = one;
+        CLEANUP(judge_free_p) struct judge *a = judge_new(&c, hear, &one);
+        CLEANUP(judge_free_p) struct judge *b = judge_new(&c, hear, &all);
+        uint64_t n = 0;
+        for (int k = 0; k < 12; k++) {
+            uint64_t count = rng_below(&r, k % 3 ? 6 : 90);
+            struct judge_obs o = {.n = n,
+                                  .start = (nsec)n * EVERY,
+                                  .scheduled = (nsec)n * EVERY,
+                                  .verdict = (enum judge_verdict)rng_below(&r, 3)};
+            o.end = o.start + (o.verdict == JUDGE_BAD ? (nsec)rng_below(&r, 3 * EVERY) : 0);
+            judge_feed_run(a, &o, count, EVERY, (uint64_t)consecutive);
+            for (uint64_t i = 0; i < count; i++) {
+                judge_feed(b, &o);
+                o.n++;
+                o.start += EVERY;
+                o.scheduled += EVERY;
+                o.end += EVERY;
+            }
+            n += count;
+            assert_int_equal(judge_is_down(a), judge_is_down(b));
+            assert_int_equal(judge_is_recovering(a), judge_is_recovering(b));
+            assert_int_equal(judge_good_since(a), judge_good_since(b));
+        }
+        assert_int_equal(one.n, all.n);
+        for (size_t i = 0; i < one.n; i++) {
+            assert_int_equal(one.e[i].kind, all.e[i].kind);
+            assert_int_equal(one.e[i].at, all.e[i].at);
+            assert_memory_equal(&one.e[i].impact, &all.e[i].impact, sizeof(struct span));
+            assert_memory_equal(&one.e[i].restored, &all.e[i].restored, sizeof(struct span));
+            assert_int_equal(one.e[i].obs.n, all.e[i].obs.n);
+        }
+        assert_int_equal(one.onsets_n, all.onsets_n);
+        assert_memory_equal(one.onsets, all.onsets, one.onsets_n * sizeof *one.onsets);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +393,7 @@ int main(void)
         cmocka_unit_test(a_service_never_seen_good_is_dated_from_the_first_look),
         cmocka_unit_test(a_reset_forgets_what_came_before_it),
         cmocka_unit_test(the_truth_lies_in_the_intervals),
+        cmocka_unit_test(runs_of_like_answers_may_be_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
