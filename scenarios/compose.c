@@ -246,8 +246,9 @@ struct variables {
     struct variable *items;
     const char **names;
     size_t n;
-    bool wrong;   /* something was said: unused ones may be meant by it */
-    size_t grown; /* bytes that were put in, of all scalars together */
+    struct strv paths; /* of `sets` those that name no variable but a place of the file */
+    bool wrong;        /* something was said: unused ones may be meant by it */
+    size_t grown;      /* bytes that were put in, of all scalars together */
 };
 
 #define VARIABLES_MAX 200
@@ -315,10 +316,23 @@ static void variables_declare(struct variables *v, const struct node *vars)
     }
 }
 
-static void variables_set(struct variables *v, const struct strv *sets)
+/* A place of the file: below another key, or a key that stands there. */
+static bool names_a_place(const struct node *root, const char *name)
+{
+    static const char *const never[] = {"blackstart", "include", "vars"};
+    size_t first = strcspn(name, ".");
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        if (strlen(never[i]) == first && !strncmp(name, never[i], first))
+            return false;
+    return name[first] || node_get(root, name);
+}
+
+static void variables_set(struct variables *v, const struct node *root, const struct strv *sets)
 {
     const struct place at = {.file = "--set"};
     char quoted[DIAG_QUOTE_MAX], hint[DIAG_QUOTE_MAX + 24];
+    if (sets)
+        v->paths.items = arena_alloc(v->arena, sets->n * sizeof *v->paths.items);
     for (size_t i = 0; sets && i < sets->n; i++) {
         const char *text = sets->items[i], *equals = strchr(text, '=');
         if (!equals) {
@@ -327,8 +341,12 @@ static void variables_set(struct variables *v, const struct strv *sets)
         }
         size_t n = (size_t)(equals - text);
         struct variable *var = variable_find(v, text, n);
+        char *name = arena_strndup(v->arena, text, n);
+        if (!var && names_a_place(root, name)) {
+            v->paths.items[v->paths.n++] = sets->items[i];
+            continue;
+        }
         if (!var) {
-            const char *name = arena_strndup(v->arena, text, n);
             diags_error(v->diags, at, "the scenario declares no variable '%s'%s",
                         diag_quote(name, quoted), diag_nearest(name, v->names, v->n, hint));
             continue;
@@ -430,7 +448,12 @@ static struct node *compose_variables(struct composer *c, struct node *root,
         return NULL;
     if (vars)
         variables_declare(&v, vars);
-    variables_set(&v, sets);
+    variables_set(&v, root, sets);
+    for (size_t i = 0; i < v.paths.n; i++) {
+        const char *text = v.paths.items[i], *equals = strchr(text, '=');
+        tree_set(c->arena, root, arena_strndup(c->arena, text, (size_t)(equals - text)), equals + 1,
+                 &c->used, c->diags);
+    }
     for (size_t i = 0; i < root->n; i++)
         if (root->entries[i].value != vars)
             variables_apply(&v, root->entries[i].value);

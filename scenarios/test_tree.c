@@ -167,6 +167,58 @@ static void set_overrides_only_what_is_declared(void **state)
     assert_string_equal(said(&t), "--set: error: 'rto' is set twice\n");
 }
 
+static void a_path_is_set(void **state)
+{
+    static const char yaml[] =
+        "vars: {v: 3s}\nmodel: &m\n  shop:\n    restore:\n      - failover: {uniform: [1s, 3s], "
+        "works: 98%}\n      - dns: {ttl: 30s}\ncopy: *m\nhosts: {web.1: {a: 1}, web: {b: 2}}\n"
+        "script:\n  - {id: lose, at: 5s}\n  - {at: \"${v}\"}\nhorizon: 60s\n";
+    LOADED l = load(yaml,
+                    (const char *[]){"model.shop.restore.failover.works=99%",
+                                     "model.shop.restore.dns={ttl: 5s}", "script.lose.at=${v}",
+                                     "script.2.at=7s", "hosts.web.1.a=9", "hosts.web.c=8",
+                                     "horizon=2m", "demonstrate.reliability=99%", "v=4s"},
+                    9);
+    assert_string_equal(said(&l), "");
+    const struct node *restore = node_get(node_get(node_get(l.root, "model"), "shop"), "restore");
+    const struct node *failover = node_get(restore->items[0], "failover");
+    assert_string_equal(node_get(failover, "works")->text, "99%");
+    assert_int_equal(node_get(failover, "uniform")->n, 2);
+    assert_string_equal(node_get(node_get(restore->items[1], "dns"), "ttl")->text, "5s");
+    /* an alias of what was changed is as it was */
+    const struct node *copy = node_get(node_get(node_get(l.root, "copy"), "shop"), "restore");
+    assert_string_equal(node_get(node_get(copy->items[0], "failover"), "works")->text, "98%");
+    const struct node *script = node_get(l.root, "script"), *hosts = node_get(l.root, "hosts");
+    assert_string_equal(node_get(script->items[0], "at")->text, "4s");
+    assert_string_equal(node_get(script->items[1], "at")->text, "7s");
+    assert_string_equal(node_get(node_get(hosts, "web.1"), "a")->text, "9");
+    assert_string_equal(node_get(node_get(hosts, "web"), "c")->text, "8");
+    assert_string_equal(node_get(l.root, "horizon")->text, "2m");
+    assert_string_equal(node_get(node_get(l.root, "demonstrate"), "reliability")->text, "99%");
+}
+
+static void a_path_that_leads_nowhere(void **state)
+{
+    static const struct {
+        const char *set, *says;
+    } cases[] = {
+        {"a.c.x=1",
+         "--set a.c.x: error: 'a.c' is '1', so it has no 'x': set it as a whole, written "
+         "out as a mapping\n"},
+        {"b.three=1", "--set b.three: error: 'b' is a list of 2, with nothing called 'three'\n"},
+        {"b.0=1", "--set b.0: error: 'b' is a list of 2, with nothing called '0'\n"},
+        {"a..c=1", "--set: error: 'a..c' is no path like model.checkout.restore.failover.works\n"},
+        {"nix=1", "--set: error: the scenario declares no variable 'nix'\n"},
+        {"vars.x=1", "--set: error: the scenario declares no variable 'vars.x'\n"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        LOADED l = load("a: {c: 1}\nb: [one, two]\n", (const char *[]){cases[i].set}, 1);
+        assert_string_equal(said(&l), cases[i].says);
+    }
+    LOADED bad = load("a: {c: 1}\n", (const char *[]){"a.c=[1"}, 1);
+    assert_non_null(strstr(said(&bad), "--set a.c:2:1: error: this is not YAML"));
+}
+
 static void variables_are_limited(void **state)
 {
     AUTO_BUF yaml = BUF_INIT;
@@ -250,6 +302,8 @@ int main(void)
         cmocka_unit_test(anchors_are_followed),
         cmocka_unit_test(variables_are_put_into_values),
         cmocka_unit_test(set_overrides_only_what_is_declared),
+        cmocka_unit_test(a_path_is_set),
+        cmocka_unit_test(a_path_that_leads_nowhere),
         cmocka_unit_test(variables_are_limited),
         cmocka_unit_test(includes_go_eight_deep),
         cmocka_unit_test(messages_are_clean_and_few),

@@ -49,14 +49,20 @@ struct tree_budget {
 struct node *tree_parse(struct arena *arena, const char *text, size_t n, const char *file,
                         struct tree_budget *used, struct diags *diags);
 
-/* Reads a scenario with everything it includes; `sets`: NAME=VALUE (may be NULL), which override
- * variables that the files declare. Returns NULL when something was said to `diags` that leaves
+/* Reads a scenario with everything it includes; `sets`: NAME=VALUE (may be NULL): other values of
+ * variables that the files declare, and, where NAME is no variable but a path, of the file (tree_set()). Returns NULL when something was said to `diags` that leaves
  * nothing to go on with; other errors are said and the rest is returned. */
 struct node *tree_load(struct arena *arena, const char *path, const struct strv *sets,
                        struct diags *diags);
 /* The same from memory; `name` stands for the file in messages; including is an error. */
 struct node *tree_load_text(struct arena *arena, const char *text, size_t n, const char *name,
                             const struct strv *sets, struct diags *diags);
+
+/* Another value (YAML) at PATH of a mapping: "model.checkout.restore.failover.works" goes down by keys, in
+ * lists by the name of an element or its number from 1; what is missing is made. Errors are said with
+ * "--set PATH" as their place. */
+void tree_set(struct arena *arena, struct node *root, const char *path, const char *value,
+              struct tree_budget *used, struct diags *diags);
 
 /* The value of a key of a mapping; NULL when there is none (or `map` is no mapping). */
 struct node *node_get(const struct node *map, const char *key);
