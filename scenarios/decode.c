@@ -1,12 +1,9 @@
 /* One function for each type of field, one for records; what a scenario may contain is not here but
  * in the tables.
  */
-#include "scenarios/decode.h"
-
-#include "sim/base/units.h"
+#include "scenarios/decode_impl.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +16,14 @@ void decode_done(struct decode *d)
 {
     free(d->refs);
     free(d->files);
+    free(d->ranges);
+    free(d->values);
     d->refs = NULL;
     d->files = NULL;
+    d->ranges = NULL;
+    d->values = NULL;
     d->n_refs = d->refs_room = d->n_files = d->files_room = 0;
+    d->n_ranges = d->ranges_room = d->n_values = d->values_room = 0;
 }
 
 const char *decode_type_words(const struct field *f)
@@ -33,6 +35,8 @@ const char *decode_type_words(const struct field *f)
         [FIELD_INTEGER] = "a whole number",
         [FIELD_DURATION] = "a duration like 250ms or 1m30s",
         [FIELD_PERCENT] = "a percentage like 5%",
+        [FIELD_DURATIONS] = "a list of durations",
+        [FIELD_NUMBER] = "a number like 2.5",
         [FIELD_RATE] = "a rate like 10mbit",
         [FIELD_SIZE] = "a size like 64kB",
         [FIELD_PORTS] = "a port, a range of ports like 8000-8010, or a list of them",
@@ -45,6 +49,7 @@ const char *decode_type_words(const struct field *f)
         [FIELD_OBJECT] = "a mapping",
         [FIELD_OBJECTS] = "a list",
         [FIELD_MAP] = "a mapping from names to what they are",
+        [FIELD_SERIES] = "a list like [{fetch: 3s}, {build: 1m}]",
         [FIELD_GROUPS] = "a list of lists like [[a], [b, c]]",
     };
     return f->flags & FIELD_COMMAND ? "a command" : words[f->type];
@@ -54,18 +59,6 @@ const char *decode_type_words(const struct field *f)
 static void *member_at(void *obj, size_t offset)
 {
     return (char *)obj + offset;
-}
-
-static void say_type(struct decode *d, const struct field *f, const struct node *node)
-{
-    char what[DIAG_QUOTE_MAX + 8];
-    diags_error(d->diags, node->place, "'%s' must be %s, not %s", f->key, decode_type_words(f),
-                node_what(node, what));
-}
-
-static bool is_value(const struct node *node)
-{
-    return node->kind == NODE_SCALAR && !node_is_null(node);
 }
 
 /* --- Texts --- */
@@ -152,6 +145,20 @@ static void decode_add_ref(struct decode *d, const struct field *f, const struct
         (struct decode_ref){.name = node->text, .ref = f->ref, .place = node->place};
 }
 
+void decode_add_values(struct decode *d, const struct node *node, struct durations *ret)
+{
+    if (d->n_values == d->values_room) {
+        d->values_room = d->values_room ? d->values_room * 2 : 8;
+        struct decode_values *more = realloc(d->values, d->values_room * sizeof *more);
+        if (!more)
+            abort();
+        d->values = more;
+    }
+    decode_add_file(d, node->text, node->place);
+    /* the tree is the arena's, and so ours to change */
+    d->values[d->n_values++] = (struct decode_values){(struct node *)(uintptr_t)node, ret};
+}
+
 static bool decode_command_ok(struct decode *d, const struct field *f, const struct node *node)
 {
     char quoted[DIAG_QUOTE_MAX];
@@ -188,9 +195,9 @@ static bool decode_text_ok(struct decode *d, const struct field *f, const struct
 
 static bool decode_is_text(struct decode *d, const struct field *f, const struct node *node)
 {
-    if (is_value(node))
+    if (decode_is_value(node))
         return decode_text_ok(d, f, node);
-    say_type(d, f, node);
+    decode_say_type(d, f, node);
     return false;
 }
 
@@ -251,142 +258,6 @@ static void decode_word(struct decode *d, const struct field *f, const struct no
                 diag_quote(node->text, quoted), diag_nearest(node->text, f->words, n, hint));
 }
 
-/* --- Numbers --- */
-
-static void decode_bool(struct decode *d, const struct field *f, const struct node *node, bool *ret)
-{
-    static const char *const words[] = {"false", "False", "FALSE", "true", "True", "TRUE"};
-    for (size_t i = 0; is_value(node) && node->plain && i < ARRAY_SIZE(words); i++)
-        if (!strcmp(node->text, words[i])) {
-            *ret = i >= 3;
-            return;
-        }
-    say_type(d, f, node);
-}
-
-static bool decode_in_range(struct decode *d, const struct field *f, const struct node *node,
-                            int64_t v)
-{
-    char quoted[DIAG_QUOTE_MAX], bound[FIELD_NUMBER_MAX];
-    if ((!f->min && !f->max) || (v >= f->min && v <= f->max))
-        return true;
-    field_number_text(f, v < f->min ? f->min : f->max, bound);
-    diags_error(d->diags, node->place, "'%s' must be at %s %s, not %s", f->key,
-                v < f->min ? "least" : "most", bound, diag_quote(node->text, quoted));
-    return false;
-}
-
-static void decode_integer(struct decode *d, const struct field *f, const struct node *node,
-                           int64_t *ret)
-{
-    struct err err = ERR_INIT;
-    int64_t v = 0;
-    if (!is_value(node))
-        say_type(d, f, node);
-    else if (units_integer(node->text, &v, &err) < 0)
-        diags_error(d->diags, node->place, "'%s': %s", f->key, err.text);
-    else if (!node->plain)
-        diags_error(d->diags, node->place, "'%s' must be a number: remove the quotes", f->key);
-    else if (decode_in_range(d, f, node, v))
-        *ret = v;
-}
-
-/* A number with a unit: durations, rates, sizes. */
-static void decode_amount(struct decode *d, const struct field *f, const struct node *node,
-                          int64_t *ret)
-{
-    struct err err = ERR_INIT;
-    int64_t v = 0;
-    if (!is_value(node)) {
-        say_type(d, f, node);
-        return;
-    }
-    int r = f->type == FIELD_DURATION ? units_duration(node->text, &v, &err)
-            : f->type == FIELD_RATE   ? units_rate(node->text, &v, &err)
-                                      : units_size(node->text, &v, &err);
-    if (r < 0)
-        diags_error(d->diags, node->place, "'%s': %s", f->key, err.text);
-    else if (decode_in_range(d, f, node, v))
-        *ret = v;
-}
-
-static void decode_percent(struct decode *d, const struct field *f, const struct node *node,
-                           double *ret)
-{
-    struct err err = ERR_INIT;
-    double v = 0;
-    if (!is_value(node))
-        say_type(d, f, node);
-    else if (units_percent(node->text, &v, &err) < 0)
-        diags_error(d->diags, node->place, "'%s': %s", f->key, err.text);
-    else
-        *ret = v;
-}
-
-/* --- Ports --- */
-
-/* Reads digits; returns what follows them, or NULL. */
-static const char *decode_port(const char *p, long *ret)
-{
-    long v = 0;
-    size_t n = strspn(p, "0123456789");
-    if (!n || n > 5)
-        return NULL;
-    for (size_t i = 0; i < n; i++)
-        v = v * 10 + (p[i] - '0');
-    *ret = v;
-    return p + n;
-}
-
-static bool decode_port_range(struct decode *d, const struct field *f, const struct node *node,
-                              struct port_range *ret)
-{
-    char quoted[DIAG_QUOTE_MAX];
-    long lo = 0, hi = 0;
-    if (!is_value(node)) {
-        say_type(d, f, node);
-        return false;
-    }
-    const char *p = decode_port(node->text, &lo);
-    hi = lo;
-    if (p && *p == '-')
-        p = decode_port(p + 1, &hi);
-    diag_quote(node->text, quoted);
-    if (!p || *p)
-        diags_error(d->diags, node->place, "'%s' must be %s, not '%s'", f->key,
-                    decode_type_words(f), quoted);
-    else if (lo < 1 || hi > 65535 || lo > 65535)
-        diags_error(d->diags, node->place, "'%s': ports go from 1 to 65535, not '%s'", f->key,
-                    quoted);
-    else if (lo > hi)
-        diags_error(d->diags, node->place, "'%s': the range '%s' ends before it begins", f->key,
-                    quoted);
-    else
-        return *ret = (struct port_range){(uint16_t)lo, (uint16_t)hi}, true;
-    return false;
-}
-
-static void decode_ports(struct decode *d, const struct field *f, const struct node *node,
-                         struct port_ranges *ret)
-{
-    bool list = node->kind == NODE_LIST;
-    size_t n = list ? node->n : 1;
-    struct port_ranges v = {.items = arena_alloc(d->arena, (n + 1) * sizeof *v.items)};
-    if (f->max && n > (size_t)f->max) {
-        diags_error(d->diags, node->place, "'%s' takes at most %" PRId64 " ports and ranges",
-                    f->key, f->max);
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const struct node *item = list ? node->items[i] : node;
-        if (!item->bad)
-            v.n += decode_port_range(d, f, item, &v.items[v.n]);
-    }
-    if (!n)
-        diags_error(d->diags, node->place, "'%s' must not be empty", f->key);
-    *ret = v;
-}
-
 /* --- Mappings from words to values --- */
 
 /* {env: NAME} or {file: PATH}: a value that is not to be written anywhere. */
@@ -395,7 +266,8 @@ static void decode_secret(struct decode *d, const struct field *f, const struct 
 {
     const struct entry *e = node->n == 1 ? &node->entries[0] : NULL;
     bool env = e && !strcmp(e->key->text, "env");
-    if (!e || (!env && strcmp(e->key->text, "file")) || !is_value(e->value) || !*e->value->text) {
+    if (!e || (!env && strcmp(e->key->text, "file")) || !decode_is_value(e->value) ||
+        !*e->value->text) {
         diags_error(d->diags, node->place, "a value of '%s' is a text, {env: NAME} or {file: PATH}",
                     f->key);
         return;
@@ -409,7 +281,7 @@ static void decode_pairs(struct decode *d, const struct field *f, const struct n
 {
     char what[DIAG_QUOTE_MAX + 8], quoted[DIAG_QUOTE_MAX];
     if (node->kind != NODE_MAP) {
-        say_type(d, f, node);
+        decode_say_type(d, f, node);
         return;
     }
     struct pairs v = {.items = arena_alloc(d->arena, (node->n + 1) * sizeof *v.items)};
@@ -422,7 +294,7 @@ static void decode_pairs(struct decode *d, const struct field *f, const struct n
             diags_error(d->diags, key->place, "an empty word in '%s'", f->key);
         else if (value->kind == NODE_MAP && (f->flags & FIELD_SECRETS))
             decode_secret(d, f, value, &p);
-        else if (!is_value(value))
+        else if (!decode_is_value(value))
             diags_error(d->diags, value->place, "'%s' must be a text, not %s",
                         diag_quote(key->text, quoted), node_what(value, what));
         else
@@ -462,7 +334,7 @@ static void decode_groups(struct decode *d, const struct field *f, const struct 
                           struct objects *ret)
 {
     if (node->kind != NODE_LIST) {
-        say_type(d, f, node);
+        decode_say_type(d, f, node);
         return;
     }
     struct objects v = {.items = arena_alloc(d->arena, (node->n + 1) * sizeof(void *))};
@@ -481,12 +353,32 @@ static void decode_groups(struct decode *d, const struct field *f, const struct 
     *ret = v;
 }
 
+/* An entry whose key is the name of an object. */
+static void decode_named(struct decode *d, const struct field *f, const struct entry *e,
+                         struct objects *v)
+{
+    const struct node *key = e->key;
+    char quoted[DIAG_QUOTE_MAX];
+    if (!text_is_name(key->text)) {
+        diags_error(d->diags, key->place,
+                    "'%s' cannot be the name of a %s (a letter, then up to 62 letters, digits, "
+                    "'_', '-' or '.')",
+                    diag_quote(key->text, quoted), f->record->name);
+        return;
+    }
+    void *obj = decode_object(d, f->record, e->value, key->place);
+    if (f->ref != REF_NONE)
+        decode_add_ref(d, f, key);
+    if (f->record->name_offset != SIZE_MAX)
+        *(char **)member_at(obj, f->record->name_offset) = key->text;
+    v->items[v->n++] = obj;
+}
+
 static void decode_map(struct decode *d, const struct field *f, const struct node *node,
                        struct objects *ret)
 {
-    char quoted[DIAG_QUOTE_MAX];
     if (node->kind != NODE_MAP) {
-        say_type(d, f, node);
+        decode_say_type(d, f, node);
         return;
     }
     if (node->n > DECODE_MAP_MAX) {
@@ -494,21 +386,31 @@ static void decode_map(struct decode *d, const struct field *f, const struct nod
         return;
     }
     struct objects v = {.items = arena_alloc(d->arena, (node->n + 1) * sizeof(void *))};
+    for (size_t i = 0; i < node->n && !diags_is_full(d->diags); i++)
+        decode_named(d, f, &node->entries[i], &v);
+    say_if_empty(d, f, node, node->n);
+    *ret = v;
+}
+
+static void decode_series(struct decode *d, const struct field *f, const struct node *node,
+                          struct objects *ret)
+{
+    if (node->kind != NODE_LIST) {
+        decode_say_type(d, f, node);
+        return;
+    }
+    struct objects v = {.items = arena_alloc(d->arena, (node->n + 1) * sizeof(void *))};
     for (size_t i = 0; i < node->n && !diags_is_full(d->diags); i++) {
-        const struct node *key = node->entries[i].key;
-        if (!text_is_name(key->text)) {
-            diags_error(d->diags, key->place,
-                        "'%s' cannot be the name of a %s (a letter, then up to 62 letters, digits, "
-                        "'_', '-' or '.')",
-                        diag_quote(key->text, quoted), f->record->name);
-            continue;
-        }
-        void *obj = decode_object(d, f->record, node->entries[i].value, key->place);
-        if (f->ref != REF_NONE)
-            decode_add_ref(d, f, key);
-        if (f->record->name_offset != SIZE_MAX)
-            *(char **)member_at(obj, f->record->name_offset) = key->text;
-        v.items[v.n++] = obj;
+        const struct node *item = node->items[i];
+        if (item->kind != NODE_MAP || item->n != 1)
+            diags_error(d->diags, item->place,
+                        "each item of '%s' is one name with what it is, as in {fetch: 3s}%s",
+                        f->key,
+                        item->kind == NODE_MAP && item->n ? ": the keys of one belong "
+                                                            "below its name, indented further"
+                                                          : "");
+        else
+            decode_named(d, f, &item->entries[0], &v);
     }
     say_if_empty(d, f, node, node->n);
     *ret = v;
@@ -548,8 +450,12 @@ static void decode_field(struct decode *d, const struct field *f, const struct n
     case FIELD_PORTS:
         decode_ports(d, f, node, member);
         break;
+    case FIELD_DURATIONS:
+        decode_durations(d, f, node, member);
+        break;
     case FIELD_PERCENT:
-        decode_percent(d, f, node, member);
+    case FIELD_NUMBER:
+        decode_fraction(d, f, node, member);
         break;
     case FIELD_WORD:
         decode_word(d, f, node, member);
@@ -576,6 +482,9 @@ static void decode_field(struct decode *d, const struct field *f, const struct n
         break;
     case FIELD_MAP:
         decode_map(d, f, node, member);
+        break;
+    case FIELD_SERIES:
+        decode_series(d, f, node, member);
         break;
     case FIELD_GROUPS:
         decode_groups(d, f, node, member);
@@ -755,14 +664,17 @@ static const char *ref_what(enum field_ref ref)
         [REF_ALARM] = "alarm",
         [REF_STEP] = "step",
         [REF_ROLE_OR_ALARM] = "alarm or role of alarms",
+        [REF_COMPONENT] = "component or host",
+        [REF_CREW] = "crew",
+        [REF_RESPONDER] = "role in 'roles'",
     };
     return words[ref];
 }
 
 void decode_resolve(struct decode *d, decode_names_fn *names, void *data)
 {
-    const char *const *known[REF_ROLE_OR_ALARM + 1] = {NULL};
-    size_t n_known[REF_ROLE_OR_ALARM + 1] = {0};
+    const char *const *known[REF_LAST + 1] = {NULL};
+    size_t n_known[REF_LAST + 1] = {0};
 
     for (size_t i = 0; i < d->n_refs && !diags_is_full(d->diags); i++) {
         const struct decode_ref *r = &d->refs[i];

@@ -22,12 +22,25 @@ struct decode_file { /* a path that must be readable */
     struct place place;
 };
 
+struct decode_range { /* {between: [A, B]} */
+    const struct node *node;
+    enum field_type type; /* FIELD_DURATION, _PERCENT or _NUMBER */
+    double low, high;
+};
+
+struct decode_values { /* a file of durations */
+    struct node *node; /* becomes the list of its values, so that what is written as run has them */
+    struct durations *ret;
+};
+
 struct decode {
     struct arena *arena;
     struct diags *diags;
     struct decode_ref *refs;
     struct decode_file *files;
-    size_t n_refs, refs_room, n_files, files_room;
+    struct decode_range *ranges;
+    struct decode_values *values;
+    size_t n_refs, refs_room, n_files, files_room, n_ranges, ranges_room, n_values, values_room;
 };
 
 void decode_done(struct decode *d); /* frees what it collected; the arena is the caller's */
@@ -36,6 +49,9 @@ void decode_done(struct decode *d); /* frees what it collected; the arena is the
  * itself), for what is missing in it. */
 void decode_record(struct decode *d, const struct record *record, const struct node *node,
                    struct place at, void *obj);
+
+/* Reads the files of durations; NULL: there is no folder to read from. */
+void decode_read_values(struct decode *d, const char *folder);
 
 /* The names that exist of a kind; they are borrowed until decode_resolve() returns. */
 typedef const char *const *decode_names_fn(enum field_ref ref, size_t *ret_n, void *data);

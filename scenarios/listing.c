@@ -53,7 +53,7 @@ static int listing_find(enum listing_kind kind, const char *name, const struct v
 void listing_bounds(const struct field *f, struct buf *out)
 {
     char lo[FIELD_NUMBER_MAX], hi[FIELD_NUMBER_MAX];
-    if ((!f->min && !f->max) || f->type == FIELD_PORTS)
+    if ((!f->min && !f->max) || f->type == FIELD_PORTS || f->type == FIELD_DURATIONS)
         return;
     buf_printf(out, ", %s", field_number_text(f, f->min, lo));
     if (f->min != f->max)
@@ -68,8 +68,10 @@ const char *listing_scalar(const struct field *f)
         [FIELD_INTEGER] = "whole number",
         [FIELD_DURATION] = "duration",
         [FIELD_PERCENT] = "percentage",
+        [FIELD_NUMBER] = "number",
         [FIELD_RATE] = "rate",
         [FIELD_SIZE] = "size",
+        [FIELD_DURATIONS] = "list of durations",
         [FIELD_PORTS] = "port or range, one or a list",
         [FIELD_PEERS] = "host, address or prefix, one or a list",
         [FIELD_TEXTS] = "text, one or a list",
@@ -82,9 +84,18 @@ const char *listing_scalar(const struct field *f)
 static const char *ref_words(enum field_ref ref)
 {
     static const char *const words[] = {
-        [REF_NONE] = "name",   [REF_SERVICE] = "service", [REF_NETWORK] = "network",
-        [REF_HOST] = "host",   [REF_GROUP] = "group",     [REF_PROBE] = "probe",
-        [REF_ALARM] = "alarm", [REF_STEP] = "step",       [REF_ROLE_OR_ALARM] = "alarm or role",
+        [REF_NONE] = "name",
+        [REF_SERVICE] = "service",
+        [REF_NETWORK] = "network",
+        [REF_HOST] = "host",
+        [REF_GROUP] = "group",
+        [REF_PROBE] = "probe",
+        [REF_ALARM] = "alarm",
+        [REF_STEP] = "step",
+        [REF_ROLE_OR_ALARM] = "alarm or role",
+        [REF_COMPONENT] = "component or host",
+        [REF_CREW] = "crew",
+        [REF_RESPONDER] = "role in `roles`",
     };
     return words[ref];
 }
@@ -113,6 +124,9 @@ static void type_text(const struct field *f, struct buf *out)
     case FIELD_MAP:
         buf_printf(out, "mapping from names to %ss", record);
         break;
+    case FIELD_SERIES:
+        buf_printf(out, "list of names with a %s each", record);
+        break;
     case FIELD_GROUPS:
         buf_printf(out, "list of lists of %ss", record);
         break;
@@ -128,6 +142,8 @@ static void type_text(const struct field *f, struct buf *out)
     case FIELD_INTEGER:
     case FIELD_DURATION:
     case FIELD_PERCENT:
+    case FIELD_DURATIONS:
+    case FIELD_NUMBER:
     case FIELD_RATE:
     case FIELD_SIZE:
     case FIELD_PORTS:

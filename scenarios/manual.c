@@ -51,6 +51,10 @@ static void type_cell(const struct field *f, struct buf *out)
         buf_adds(out, "names: ");
         record_name(out, f->record);
         return;
+    case FIELD_SERIES:
+        buf_adds(out, "list of names: ");
+        record_name(out, f->record);
+        return;
     case FIELD_GROUPS:
         buf_adds(out, "lists of lists: ");
         record_name(out, f->record);
@@ -73,6 +77,8 @@ static void type_cell(const struct field *f, struct buf *out)
     case FIELD_INTEGER:
     case FIELD_DURATION:
     case FIELD_PERCENT:
+    case FIELD_NUMBER:
+    case FIELD_DURATIONS:
     case FIELD_RATE:
     case FIELD_SIZE:
     case FIELD_PORTS:

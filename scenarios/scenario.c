@@ -23,6 +23,21 @@ static const char *const *names_of(const struct scenario *s, const struct object
 }
 static_assert(offsetof(struct step, id) == 0, "names_of() reads the first member");
 
+/* Every host is a component. */
+static const char *const *names_components(const struct scenario *s, size_t *ret_n)
+{
+    size_t n_hosts, n;
+    const char *const *hosts = names_of(s, &s->hosts, &n_hosts);
+    const char *const *components = names_of(s, &s->assumed.components, &n);
+    const char **names = arena_alloc(s->arena, (n + n_hosts + 1) * sizeof *names);
+    if (n)
+        memcpy(names, components, n * sizeof *names);
+    if (n_hosts)
+        memcpy(names + n, hosts, n_hosts * sizeof *names);
+    *ret_n = n + n_hosts;
+    return names;
+}
+
 static const char *const *names_roles_and_alarms(const struct scenario *s, size_t *ret_n)
 {
     size_t n, roles = 0;
@@ -57,6 +72,12 @@ static const char *const *names_lookup(enum field_ref ref, size_t *ret_n, void *
         return names_of(s, &s->script, ret_n);
     case REF_ROLE_OR_ALARM:
         return names_roles_and_alarms(s, ret_n);
+    case REF_COMPONENT:
+        return names_components(s, ret_n);
+    case REF_CREW:
+        return names_of(s, &s->assumed.crews, ret_n);
+    case REF_RESPONDER:
+        return names_of(s, &s->assumed.roles, ret_n);
     case REF_NONE:
         break;
     }
@@ -106,6 +127,7 @@ static int load_tree(struct arena *arena, struct node *root, const char *file, e
     s->arena = arena;
     s->file = arena_strdup(arena, file);
     s->tree = root;
+    s->assumptions = &s->assumed;
     load_vars(s, root);
     check_resolve(s, diags);
     decode_resolve(&d, names_lookup, s);

@@ -128,6 +128,45 @@ static json_t *ports_schema(const struct field *f)
     return either(port_schema(), j);
 }
 
+/* {between: [A, B]} instead of a value. */
+static json_t *or_range(const struct field *f, json_t *value)
+{
+    if (!(f->flags & FIELD_UNCERTAIN))
+        return value;
+    json_t *ends = json_pack("{s:s, s:O, s:i, s:i}", "type", "array", "items", value, "minItems", 2,
+                             "maxItems", 2);
+    return either(value,
+                  json_pack("{s:s, s:{s:o}, s:[s], s:b}", "type", "object", "properties", "between",
+                            ends, "required", "between", "additionalProperties", 0));
+}
+
+static json_t *durations_schema(const struct field *f)
+{
+    json_t *j = json_pack("{s:s, s:o}", "type", "array", "items",
+                          or_range(f, or_variable(pattern_schema(DURATION_PATTERN))));
+    json_object_set_new(j, "minItems", json_integer(f->min));
+    json_object_set_new(j, "maxItems", json_integer(f->max));
+    return f->flags & FIELD_FILE ? either(j, pattern_schema("^.")) : j;
+}
+
+/* A plain number; bounds that are not 0 hold. */
+static json_t *number_schema(const struct field *f)
+{
+    json_t *j = json_pack("{s:s, s:i}", "type", "number", "minimum", f->min);
+    if (f->max)
+        json_object_set_new(j, "maximum", json_integer(f->max));
+    return or_variable(j);
+}
+
+/* [{fetch: 3s}, {build: 1m}] */
+static json_t *series_schema(struct schema *c, const struct field *f)
+{
+    json_t *item = json_pack("{s:s, s:{s:s}, s:o, s:i, s:i}", "type", "object", "propertyNames",
+                             "pattern", NAME_PATTERN, "additionalProperties",
+                             schema_ref(c, f->record), "minProperties", 1, "maxProperties", 1);
+    return array_schema(f, item);
+}
+
 static json_t *type_schema(struct schema *c, const struct field *f)
 {
     switch (f->type) {
@@ -142,9 +181,13 @@ static json_t *type_schema(struct schema *c, const struct field *f)
     case FIELD_INTEGER:
         return integer_schema(f);
     case FIELD_DURATION:
-        return or_variable(pattern_schema(DURATION_PATTERN));
+        return or_range(f, or_variable(pattern_schema(DURATION_PATTERN)));
+    case FIELD_DURATIONS:
+        return durations_schema(f);
     case FIELD_PERCENT:
-        return or_variable(pattern_schema(PERCENT_PATTERN));
+        return or_range(f, or_variable(pattern_schema(PERCENT_PATTERN)));
+    case FIELD_NUMBER:
+        return or_range(f, number_schema(f));
     case FIELD_RATE:
         return or_variable(pattern_schema(RATE_PATTERN));
     case FIELD_SIZE:
@@ -166,6 +209,8 @@ static json_t *type_schema(struct schema *c, const struct field *f)
         return either(array_schema(f, schema_ref(c, f->record)), schema_ref(c, f->record));
     case FIELD_MAP:
         return map_schema(c, f);
+    case FIELD_SERIES:
+        return series_schema(c, f);
     case FIELD_GROUPS:
         return groups_schema(c, f);
     }

@@ -111,6 +111,16 @@ int units_percent(const char *text, double *ret, struct err *err)
     return 0;
 }
 
+int units_decimal(const char *text, double *ret, struct err *err)
+{
+    int64_t whole, frac, scale;
+    const char *q = units_number(text, &whole, &frac, &scale);
+    if (!q || *q)
+        return err_set(err, EINVAL, "'%s' is not a number like 12 or 2.5", text);
+    *ret = (double)whole + (double)frac / (double)scale;
+    return 0;
+}
+
 struct units_word {
     const char *name;
     int64_t unit;

@@ -15,6 +15,9 @@ int units_duration(const char *text, nsec *ret, struct err *err);
 /* "5%", "0.1%": ret is the fraction in [0, 1]. */
 int units_percent(const char *text, double *ret, struct err *err);
 
+/* "2.5", "12000": not negative. */
+int units_decimal(const char *text, double *ret, struct err *err);
+
 /* B kB MB GB (10^3), KiB MiB GiB (2^10), with an optional minus sign: ret in bytes. */
 int units_size(const char *text, int64_t *ret, struct err *err);
 

@@ -82,7 +82,8 @@ static void walk_object(const struct record *r, const void *object, const struct
             walk_texts(f, m, w);
         else if (f->type == FIELD_OBJECT)
             walk_object(f->record, *(void *const *)m, w);
-        else if (f->type == FIELD_OBJECTS || f->type == FIELD_MAP || f->type == FIELD_GROUPS)
+        else if (f->type == FIELD_OBJECTS || f->type == FIELD_MAP || f->type == FIELD_GROUPS ||
+                 f->type == FIELD_SERIES)
             walk_objects(f, m, w);
     }
 }

@@ -41,6 +41,11 @@ struct pairs {
     size_t n;
 };
 
+struct durations {
+    nsec *items;
+    size_t n;
+};
+
 struct port_range {
     uint16_t lo, hi; /* 1 to 65535 */
 };
@@ -57,20 +62,25 @@ enum field_type {
     FIELD_INTEGER,  /* int64_t, within [min, max] */
     FIELD_DURATION, /* nsec, within [min, max]; NSEC_UNSET when absent without a default */
     FIELD_PERCENT,  /* double in [0, 1] */
+    FIELD_NUMBER,   /* double, within [min, max]; 0 when absent */
     FIELD_RATE,     /* int64_t, bits per second, within [min, max]; 0 when absent */
     FIELD_SIZE,     /* int64_t, bytes, within [min, max] */
     FIELD_PORTS,    /* struct port_ranges: a port, a range like 8000-8010, or a list of them */
     FIELD_PEERS,    /* struct strv: names of hosts (as REF_HOST), addresses, prefixes */
-    FIELD_WORD,    /* int: index in `words` (NULL-terminated); -1 when absent with the default "" */
-    FIELD_TEXTS,   /* struct strv; a list of texts, or one text */
-    FIELD_REF,     /* char *; the name of a `ref` */
-    FIELD_REFS,    /* struct strv of such names, or one name */
-    FIELD_PAIRS,   /* struct pairs */
-    FIELD_OBJECT,  /* TYPE * of `record`; NULL when absent */
-    FIELD_OBJECTS, /* struct objects: a list of `record`, or a single one */
-    FIELD_MAP,     /* struct objects: a mapping from names to `record`; the key goes into the member
+    FIELD_WORD,  /* int: index in `words` (NULL-terminated); -1 when absent with the default "" */
+    FIELD_TEXTS, /* struct strv; a list of texts, or one text */
+    FIELD_DURATIONS, /* struct durations: a list of `min` to `max` of them; with FIELD_FILE also the
+                      * path of a file with one on each line */
+    FIELD_REF,       /* char *; the name of a `ref` */
+    FIELD_REFS,      /* struct strv of such names, or one name */
+    FIELD_PAIRS,     /* struct pairs */
+    FIELD_OBJECT,    /* TYPE * of `record`; NULL when absent */
+    FIELD_OBJECTS,   /* struct objects: a list of `record`, or a single one */
+    FIELD_MAP,    /* struct objects: a mapping from names to `record`; the key goes into the member
                     * named by record->name_offset, and is the name of a `ref` if that is given */
-    FIELD_GROUPS,  /* struct objects of struct objects of `record`: a list of lists ([[a], [b, c]])
+    FIELD_SERIES, /* struct objects: a list whose items are mappings with one key each, a name, as in
+                    * [{fetch: 3s}, {build: 1m}]; the name goes into record->name_offset */
+    FIELD_GROUPS, /* struct objects of struct objects of `record`: a list of lists ([[a], [b, c]])
                     */
 };
 
@@ -83,8 +93,12 @@ enum field_ref {
     REF_PROBE,
     REF_ALARM,
     REF_STEP,
-    REF_ROLE_OR_ALARM
+    REF_ROLE_OR_ALARM,
+    REF_COMPONENT, /* of `components`, or a host */
+    REF_CREW,
+    REF_RESPONDER, /* of `roles` */
 };
+#define REF_LAST REF_RESPONDER
 
 #define FIELD_REQUIRED 1u
 #define FIELD_NON_EMPTY 2u  /* of lists, mappings and texts */
@@ -94,6 +108,9 @@ enum field_ref {
 #define FIELD_FILE 32u      /* of texts: a path below the scenario's folder that can be read */
 #define FIELD_ELSEWHERE 64u /* dealt with before decoding (include:); has no member */
 #define FIELD_ONE_OF 128u   /* of a record's fields with this flag exactly one is given */
+/* Of FIELD_DURATION, _DURATIONS, _PERCENT and _NUMBER: {between: [A, B]} may stand for a value that is
+ * not known better; the member gets the middle, and the range is kept (struct uncertain). */
+#define FIELD_UNCERTAIN 256u
 
 struct field {
     const char *key;

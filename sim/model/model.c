@@ -9,6 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+int scenario_can_run(const struct scenario *s, struct err *err)
+{
+    for (size_t i = 0; i < s->script.n; i++) {
+        const struct step *step = s->script.items[i];
+        if (!strcmp(step->action->name, "outage"))
+            return err_set(
+                err, ENOTSUP,
+                "%s:%d:%d: the step '%s' is an outage that is only assumed, which can be "
+                "forecast but not rehearsed: use `blackstart forecast`, or a fault",
+                step->place.file, step->place.line, step->place.col, step->id);
+    }
+    if (!s->hosts.n || !s->probes.n)
+        return err_set(err, ENOTSUP,
+                       "%s has no %s, so it can be forecast but not rehearsed: use `blackstart "
+                       "forecast`, or write where things happen and how they are measured",
+                       s->file, s->hosts.n ? "probes" : "hosts");
+    return 0;
+}
+
 const char *const role_words[] = {
     [ROLE_PAGE] = "page",
     [ROLE_MONITOR] = "monitor",

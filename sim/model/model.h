@@ -8,6 +8,7 @@
 
 #include "sim/base/arena.h"
 #include "sim/base/err.h"
+#include "sim/model/assumption.h"
 #include "sim/model/field.h"
 #include "sim/model/impaired.h"
 
@@ -19,8 +20,14 @@ extern const char *const rto_clock_words[];
 extern const char *const expectation_words[]; /* "unset" first */
 
 struct need {
-    char *service;
-    int kind; /* 0 hard, 1 soft */
+    char *service; /* NULL: any so many of several */
+    int kind;      /* 0 hard, 1 soft */
+    int64_t any;   /* so many of `of` */
+    struct strv of;
+};
+
+struct costs {
+    double per_hour, per_incident; /* of being down, in one currency */
 };
 
 struct detect {
@@ -53,6 +60,8 @@ struct service {
     char *down_when;       /* "any", "all" or a number as text */
     struct down_when *down_when_given;
     int heal_counts;         /* counts_as_restored: 0 recovery, 1 heal */
+    double sla;              /* share of the time that it is up by contract; 0: none */
+    struct costs *costs;     /* NULL: not given */
     enum expectation expect; /* resolved from expect: and the default */
 };
 
@@ -283,7 +292,9 @@ struct scenario {
     struct demonstrate *demonstrate; /* NULL: no claim */
     int phase;                       /* 0 random, 1 fixed */
     int64_t replace_void;
-    nsec max_duration; /* of a whole run; NSEC_UNSET: no bound */
+    nsec max_duration;                     /* of a whole run; NSEC_UNSET: no bound */
+    struct assumptions assumed;            /* as decoded; read it through: */
+    const struct assumptions *assumptions; /* &assumed; never NULL */
 };
 
 struct scenario *scenario_free(struct scenario *s);
@@ -308,6 +319,8 @@ bool maintenance_concerns(const struct maintenance *m, const struct alarm *a);
 /* The window that suppresses it at an instant from the script's zero; NULL: none. */
 const struct maintenance *scenario_maintenance(const struct scenario *s, const struct alarm *a,
                                                nsec since_zero);
+/* Whether it can be rehearsed and not only forecast; -ENOTSUP: why not. */
+int scenario_can_run(const struct scenario *s, struct err *err);
 /* True when the script has a fault (not only `run` actions). */
 bool scenario_has_fault(const struct scenario *s);
 /* How finely a probe can see an outage before anything was measured: down_after × every +

@@ -51,6 +51,11 @@ static void dump_field(const struct field *f, const void *obj, unsigned depth, s
     case FIELD_SIZE:
         buf_printf(out, "%" PRId64, *(const int64_t *)m);
         break;
+    case FIELD_DURATIONS:
+        for (size_t i = 0; i < ((const struct durations *)m)->n; i++)
+            buf_printf(out, "[%" PRId64 "]", ((const struct durations *)m)->items[i]);
+        break;
+    case FIELD_NUMBER:
     case FIELD_PERCENT:
         buf_printf(out, "%.17g", *(const double *)m);
         break;
@@ -77,6 +82,7 @@ static void dump_field(const struct field *f, const void *obj, unsigned depth, s
         return;
     case FIELD_OBJECTS:
     case FIELD_MAP:
+    case FIELD_SERIES:
         dump_list(f, m, depth, out);
         return;
     case FIELD_GROUPS:
