@@ -25,7 +25,7 @@ enum verdict {
     VERDICT_NOT_MET,
 };
 enum share { SHARE_NOT_APPLICABLE, SHARE_WITHIN, SHARE_MISSED, SHARE_OPEN, SHARE_VOID };
-enum outcome { OUTCOME_VOID, OUTCOME_UNAFFECTED, OUTCOME_RESTORED, OUTCOME_CENSORED };
+enum trial_outcome { OUTCOME_VOID, OUTCOME_UNAFFECTED, OUTCOME_RESTORED, OUTCOME_CENSORED };
 enum detection {
     DETECTION_NOT_APPLICABLE,
     DETECTION_DETECTED,
@@ -160,7 +160,7 @@ struct kept {
 /* One service in one trial. */
 struct service_seen {
     const struct service *service;
-    enum outcome outcome;
+    enum trial_outcome outcome;
     enum detection detection;
     const struct alarm_seen *detected_by;
     struct span ttd, ttd_impact, ttd_fault; /* ttd: by the clock of detect_within */

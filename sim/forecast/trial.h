@@ -24,6 +24,7 @@
 #include "sim/base/err.h"
 #include "sim/forecast/outcome.h"
 #include "sim/model/model.h"
+#include <jansson.h>
 
 struct system;
 /* Ready for trials; errors as sentences with the place in the scenario: an action that has no effect a

@@ -170,6 +170,31 @@ static int record_check_line(const char *name, const json_t *o, const struct rec
     return 0;
 }
 
+/* One whole line with its newline: parsed, checked against the chain, and the head moves on. */
+static int record_take(const char *name, const char *line, size_t n, struct record_head *head,
+                       json_t **ret, struct err *err)
+{
+    char what[64];
+    AUTO_JSON *o = NULL;
+    snprintf(what, sizeof what, "%s (line %lld)", name, (long long)head->seq + 2);
+    int rc = jsonx_parse(line, n - 1, what, &o, err);
+    if (rc == 0)
+        rc = record_check_line(name, o, head, err);
+    if (rc < 0)
+        return rc;
+    head->seq++;
+    digest_sha256(line, n, head->hash);
+    *ret = steal_ptr(o);
+    return 0;
+}
+
+static struct record_head record_no_head(void)
+{
+    struct record_head head = {.seq = -1};
+    memcpy(head.hash, record_zeros, sizeof record_zeros);
+    return head;
+}
+
 int record_read(int dirfd, const char *name, json_t **ret_events, struct record_head *ret_head,
                 size_t *ret_torn, struct err *err)
 {
@@ -179,31 +204,57 @@ int record_read(int dirfd, const char *name, json_t **ret_events, struct record_
     if (rc < 0)
         return rc;
     AUTO_JSON *events = json_array();
-    struct record_head head = {.seq = -1};
-    memcpy(head.hash, record_zeros, sizeof record_zeros);
+    struct record_head head = record_no_head();
     while (pos < n) {
         const char *line = text + pos, *end = memchr(line, '\n', n - pos);
         if (!end)
             break; /* torn: the writer died in the middle */
-        size_t len = (size_t)(end - line);
-        char what[64];
-        snprintf(what, sizeof what, "%s (line %lld)", name, (long long)head.seq + 2);
-        json_t *o = NULL;
-        rc = jsonx_parse(line, len, what, &o, err);
+        size_t len = (size_t)(end - line) + 1;
+        json_t *o;
+        rc = record_take(name, line, len, &head, &o, err);
         if (rc < 0)
             return rc;
         json_array_append_new(events, o);
-        rc = record_check_line(name, o, &head, err);
-        if (rc < 0)
-            return rc;
-        head.seq++;
-        digest_sha256(line, len + 1, head.hash);
-        pos += len + 1;
+        pos += len;
     }
     if (head.seq < 0)
         return err_set(err, EBADMSG, "%s is empty: nothing was recorded", name);
     *ret_torn = n - pos;
     *ret_head = head;
     *ret_events = steal_ptr(events);
+    return 0;
+}
+
+int record_scan(int dirfd, const char *name, record_line_fn *fn, void *data,
+                struct record_head *ret_head, size_t *ret_torn, struct err *err)
+{
+    AUTO_CLOSE int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+    AUTO_FCLOSE FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+    AUTO_FREE char *line = NULL;
+    size_t room = 0, torn = 0;
+    ssize_t n;
+    struct record_head head = record_no_head();
+    if (!f)
+        return err_errno(err, errno, "cannot open %s", name);
+    (void)steal_fd(&fd);
+    while ((n = getline(&line, &room, f)) > 0) {
+        AUTO_JSON *o = NULL;
+        if (line[n - 1] != '\n') {
+            torn = (size_t)n;
+            break;
+        }
+        int rc = record_take(name, line, (size_t)n, &head, &o, err);
+        if (rc == 0)
+            rc = fn(o, line, (size_t)n, data, err);
+        if (rc < 0)
+            return rc;
+    }
+    if (ferror(f))
+        return err_errno(err, errno, "cannot read %s", name);
+    if (head.seq < 0)
+        return err_set(err, EBADMSG, "%s is empty: nothing was recorded", name);
+    if (ret_torn)
+        *ret_torn = torn;
+    *ret_head = head;
     return 0;
 }

@@ -13,6 +13,10 @@
  * All instants below are ns since run start; [lo,hi] is what is known of one (null: for ever).
  *
  * kind         members (besides seq, t, kind, prev; `trial` from 1 wherever it is about a trial)
+ * In a forecast (mode "forecast") run-start has mode, scenario, seed, trials, block (trials of a block), clock:
+ * "virtual" and, in a part of one, shard:[K,N]; run-end has status and reason; t of the events of a trial is
+ * virtual time from its beginning, of other lines 0. Nothing else of the machine or the hour stands in it.
+ *
  * run-start    record:1, blackstart:"0.1.0", id, mode:"live", scenario:{name,title,digest},
  *              attempt:{n,earlier:[{dir,status,verdict}]}, seed:"<decimal>", trials, operator,
  *              wall:"<ISO>", wall_ns, clock:"CLOCK_MONOTONIC", command:[argv…],
@@ -50,6 +54,7 @@
  * stop         reason, detail              (Ctrl-C, stop_if, max-duration, lost warden)
  * clean        trial?, clean:bool, checked:[text…], left:[text…], others:[text…]
  * trial-end    trial, outcome:"completed|void|aborted", reason?
+ * outcomes     a block of trials of a forecast: sim/forecast/block.h
  * run-end      status:"completed|aborted|failed", reason?, wall, wall_offset_ns (drift against the
  *              anchor), by:"runner|warden|undo"
  */
@@ -89,3 +94,9 @@ int record_sync(struct record *r, struct err *err); /* fdatasync */
  * line is reported by ret_torn (bytes), not an error; anything else that does not fit is. */
 int record_read(int dirfd, const char *name, json_t **ret_events, struct record_head *ret_head,
                 size_t *ret_torn, struct err *err);
+/* The same line by line, in little memory. `line`: as it stands in the file, with its newline; what fn
+ * returns below 0 ends the reading. ret_torn may be NULL. */
+typedef int record_line_fn(const json_t *event, const char *line, size_t n, void *data,
+                           struct err *err);
+int record_scan(int dirfd, const char *name, record_line_fn *fn, void *data,
+                struct record_head *ret_head, size_t *ret_torn, struct err *err);

@@ -30,12 +30,12 @@ MAY = {
     "injectors": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach sim/lab "
     "sim/proxy",
     "scenarios": "sim/base sim/model sim/attach sim/watch injectors",
-    "reports": "sim/base sim/loop sim/model sim/judge sim/record scenarios",
-    "sim/forecast": "sim/base sim/model sim/judge",
+    "sim/forecast": "sim/base sim/model sim/judge sim/record",
+    "reports": "sim/base sim/loop sim/model sim/judge sim/record sim/forecast scenarios",
     "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/impair sim/attach "
     "sim/lab sim/http sim/watch injectors scenarios",
     "sim/cli": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/attach sim/lab "
-    "sim/http sim/watch injectors scenarios reports sim/drill",
+    "sim/http sim/watch injectors scenarios reports sim/forecast sim/drill",
 }
 # Libraries that one room alone sees; those marked 1 are seen by one file alone.
 LIBRARIES = {
