@@ -304,30 +304,39 @@ static void say_no_output(const struct host *h, const char *output, struct place
                 diag_nearest(output, names, n, hint));
 }
 
+/* The role and the service of an alarm on our own probes, and the role of all others. */
+static void check_own(const struct scenario *s, const struct alarm *a, struct diags *diags)
+{
+    bool own = alarm_is_own(a);
+    struct place role_at = check_place(s, "alarms", a->name, "role", NULL);
+    if (own && a->role != ROLE_OWN)
+        diags_error(diags, role_at, "the role of a %s is always own", a->kind->name);
+    if (!own && a->role == ROLE_OWN)
+        diags_error(
+            diags, role_at,
+            "only an alarm on our own probes (threshold, ratio, burn_rate) has the role own: "
+            "this one is page, monitor or automation");
+    if (!a->service && own)
+        diags_error(diags, a->place, "the probe of this %s has no service", a->kind->name);
+    else if (!a->service)
+        diags_error(diags, a->place, "this alarm needs 'service'");
+    if (!own || !a->service)
+        return;
+    const struct own_params *o = a->params;
+    const struct probe *p = scenario_probe(s, o->probes.items[0]);
+    if (p->service && strcmp(p->service, a->service))
+        diags_error(diags, check_place(s, "alarms", a->name, "service", NULL),
+                    "the probe of this %s measures %s, not %s", a->kind->name, p->service,
+                    a->service);
+}
+
 static void check_alarm(const struct scenario *s, const struct alarm *a, struct diags *diags)
 {
-    bool threshold = !strcmp(a->kind->name, "threshold");
-    struct place role_at = check_place(s, "alarms", a->name, "role", NULL);
     size_t before = diags->n_errors;
 
     if (role_index(a->name) >= 0)
         diags_error(diags, a->place, "an alarm cannot be named '%s': that is a role", a->name);
-    if (threshold && a->role != ROLE_OWN)
-        diags_error(diags, role_at, "the role of a threshold is always own");
-    if (!threshold && a->role == ROLE_OWN)
-        diags_error(diags, role_at,
-                    "only a threshold has the role own: this one is page, monitor or automation");
-    if (!a->service)
-        diags_error(diags, a->place,
-                    threshold ? "the probe of this threshold has no service"
-                              : "this alarm needs 'service'");
-    if (threshold && a->service) {
-        const struct threshold_params *t = a->params;
-        const struct probe *p = scenario_probe(s, t->probe);
-        if (p->service && strcmp(p->service, a->service))
-            diags_error(diags, check_place(s, "alarms", a->name, "service", NULL),
-                        "the probe of this threshold measures %s, not %s", p->service, a->service);
-    }
+    check_own(s, a, diags);
     /* a log of captured output: the parameters are sim/watch's, the tree has them too */
     const struct node *log = node_get(node_get(node_get(s->tree, "alarms"), a->name), "log");
     const struct node *host = node_get(log, "host"), *output = node_get(log, "output");

@@ -44,12 +44,12 @@ static void resolve_alarms(struct scenario *s, struct diags *diags)
 {
     for (size_t i = 0; i < s->alarms.n; i++) {
         struct alarm *a = s->alarms.items[i];
-        bool threshold = a->kind && !strcmp(a->kind->name, "threshold");
-        if (threshold && a->role < 0)
+        bool own = alarm_is_own(a);
+        if (own && a->role < 0)
             a->role = ROLE_OWN;
-        if (threshold && a->params && !a->service) {
-            const struct threshold_params *t = a->params;
-            const struct probe *p = scenario_probe(s, t->probe);
+        if (own && a->params && !a->service) {
+            const struct own_params *o = a->params;
+            const struct probe *p = o->probes.n ? scenario_probe(s, o->probes.items[0]) : NULL;
             if (p)
                 a->service = p->service;
         }

@@ -97,7 +97,7 @@ static const struct field alarm_fields[] = {
      .type = FIELD_REF,
      .ref = REF_SERVICE,
      .offset = offsetof(struct alarm, service),
-     .help = "The service it is about; a threshold takes its probe's.",
+     .help = "The service it is about; an alarm on our own probes takes theirs.",
      .example = "checkout"},
     {.key = "role",
      .type = FIELD_WORD,
@@ -105,8 +105,8 @@ static const struct field alarm_fields[] = {
      .dflt = "",
      .offset = offsetof(struct alarm, role),
      .help = "Who notices: `page` a person is called, `monitor` it is shown, `automation` the "
-             "system itself reacts, `own` blackstart's own probes. Must be written; a threshold "
-             "is always `own`, and nothing else is."},
+             "system itself reacts, `own` blackstart's own probes. Must be written; an "
+             "alarm on our own probes is always `own`, and nothing else is."},
     {.key = "where",
      .type = FIELD_PAIRS,
      .flags = FIELD_NON_EMPTY,

@@ -98,10 +98,10 @@ const struct variant *const watch_probe_kinds[] = {&tcp_variant, NULL};
 
 static const struct field threshold_fields[] = {
     {.key = "probe",
-     .type = FIELD_REF,
+     .type = FIELD_REFS,
      .ref = REF_PROBE,
      .flags = FIELD_REQUIRED,
-     .offset = offsetof(struct threshold_params, probe)},
+     .offset = offsetof(struct threshold_params, own.probes)},
     {.key = "consecutive",
      .type = FIELD_INTEGER,
      .min = 1,

@@ -2,7 +2,7 @@
 #include "sim/drill/live.h"
 
 #include "sim/base/buf.h"
-#include "sim/judge/threshold.h"
+#include "sim/judge/quorum.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +18,11 @@ struct live_probe {
     size_t got_room;
 };
 
-struct live_threshold {
+struct live_threshold { /* of one probe of an alarm */
     const struct alarm *alarm;
     const struct probe *probe;
     struct threshold state;
+    struct quorum *quorum; /* of the alarm */
 };
 
 struct live {
@@ -31,7 +32,26 @@ struct live {
     size_t n_probes;
     struct live_threshold *thresholds;
     size_t n_thresholds;
+    struct quorum *quorums; /* by alarm */
 };
+
+/* What was seen at the probe that made the alarm fire. */
+static void live_threshold_words(const struct live_threshold *t, char *buf, size_t size)
+{
+    char window[NSEC_TEXT_MAX];
+    const struct own_params *own = t->alarm->params;
+    int n;
+    if (t->state.consecutive)
+        n = snprintf(buf, size, "%lld bad answers of %s in a row", (long long)t->state.consecutive,
+                     t->probe->name);
+    else
+        n = snprintf(buf, size, "%.3g%% of the answers of %s in %s bad",
+                     100 * window_ratio(t->state.windows[0]), t->probe->name,
+                     nsec_text(window_length(t->state.windows[0]), window));
+    if (own->at_least > 1 && n > 0 && (size_t)n < size)
+        snprintf(buf + n, size - (size_t)n, ", the %lldth of %zu probes", (long long)own->at_least,
+                 own->probes.n);
+}
 
 static void live_threshold_feed(struct live *l, const struct live_probe *p,
                                 const struct judge_event *e)
@@ -41,14 +61,13 @@ static void live_threshold_feed(struct live *l, const struct live_probe *p,
         struct span at;
         if (t->probe != p->probe)
             continue;
-        enum threshold_change change = threshold_feed(&t->state, e, &at);
+        enum threshold_change change = quorum_feed(t->quorum, threshold_feed(&t->state, e, &at));
         if (change == THRESHOLD_CLEAR)
             l->handlers.alarm(t->alarm, false, at, NULL, l->handlers.data);
         if (change != THRESHOLD_ONSET)
             continue;
-        char detail[120];
-        snprintf(detail, sizeof detail, "%lld bad answers of %s in a row",
-                 (long long)t->state.consecutive, p->probe->name);
+        char detail[200];
+        live_threshold_words(t, detail, sizeof detail);
         l->handlers.alarm(t->alarm, true, at, detail, l->handlers.data);
     }
 }
@@ -67,6 +86,22 @@ static void live_judged(const struct judge_event *e, void *data)
     }
 }
 
+/* A threshold at each probe of an alarm on our own probes. */
+static void live_watch(struct live *l, const struct alarm *a, struct quorum *quorum)
+{
+    const struct own_params *own = a->params;
+    quorum->at_least = own->at_least;
+    l->thresholds =
+        reallocarray(l->thresholds, l->n_thresholds + own->probes.n + 1, sizeof *l->thresholds);
+    if (!l->thresholds)
+        abort();
+    for (size_t i = 0; i < own->probes.n; i++) {
+        const struct probe *p = scenario_probe(l->scenario, own->probes.items[i]);
+        l->thresholds[l->n_thresholds++] = (struct live_threshold){
+            .alarm = a, .probe = p, .state = threshold_of_alarm(a, p->every), .quorum = quorum};
+    }
+}
+
 struct live *live_new(const struct scenario *s, const struct live_handlers *handlers)
 {
     struct live *l = calloc(1, sizeof *l);
@@ -76,8 +111,8 @@ struct live *live_new(const struct scenario *s, const struct live_handlers *hand
     l->handlers = *handlers;
     l->n_probes = s->probes.n;
     l->probes = calloc(s->probes.n + 1, sizeof *l->probes);
-    l->thresholds = calloc(s->alarms.n + 1, sizeof *l->thresholds);
-    if (!l->probes || !l->thresholds)
+    l->quorums = calloc(s->alarms.n + 1, sizeof *l->quorums);
+    if (!l->probes || !l->quorums)
         abort();
     for (size_t i = 0; i < s->probes.n; i++) {
         const struct probe *p = s->probes.items[i];
@@ -92,13 +127,8 @@ struct live *live_new(const struct scenario *s, const struct live_handlers *hand
     }
     for (size_t i = 0; i < s->alarms.n; i++) {
         const struct alarm *a = s->alarms.items[i];
-        if (strcmp(a->kind->name, "threshold"))
-            continue;
-        const struct threshold_params *tp = a->params;
-        l->thresholds[l->n_thresholds++] =
-            (struct live_threshold){.alarm = a,
-                                    .probe = scenario_probe(s, tp->probe),
-                                    .state = {.consecutive = tp->consecutive}};
+        if (alarm_is_own(a))
+            live_watch(l, a, &l->quorums[i]);
     }
     return l;
 }
@@ -111,8 +141,11 @@ struct live *live_free(struct live *l)
         judge_free(l->probes[i].judge);
         free(l->probes[i].got);
     }
+    for (size_t i = 0; i < l->n_thresholds; i++)
+        threshold_done(&l->thresholds[i].state);
     free(l->probes);
     free(l->thresholds);
+    free(l->quorums);
     free(l);
     return NULL;
 }

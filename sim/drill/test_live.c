@@ -10,7 +10,9 @@ struct world {
     struct probe probes[2];
     struct alarm alarm;
     struct threshold_params threshold;
+    struct ratio_params ratio;
     struct variant tcp, kind;
+    char *probe_names[2];
     void *service_items[1], *probe_items[2], *alarm_items[1];
     struct live *live;
     int onsets, clears, downs, ups;
@@ -51,7 +53,11 @@ static int setup(void **state)
                                       .kind = &w->tcp};
         w->probe_items[i] = &w->probes[i];
     }
-    w->threshold = (struct threshold_params){.probe = NAME("p0"), .consecutive = 3};
+    w->probe_names[0] = NAME("p0");
+    w->probe_names[1] = NAME("p1");
+    struct own_params own = {.probes = {w->probe_names, 1}, .at_least = 1};
+    w->threshold = (struct threshold_params){.own = own, .consecutive = 3};
+    w->ratio = (struct ratio_params){.own = own, .window = 1000, .above = 0.25};
     w->alarm = (struct alarm){.name = NAME("own"),
                               .service = NAME("web"),
                               .role = ROLE_OWN,
@@ -102,6 +108,53 @@ static void a_threshold_fires_once_and_clears(void **state)
     feed(w, 0, 6, false);
     assert_int_equal(w->onsets, 1);
     feed(w, 0, 7, true);
+    assert_int_equal(w->clears, 1);
+}
+
+/* The same world, with its alarm otherwise. */
+static void again(struct world *w, const char *kind, void *params)
+{
+    w->live = live_free(w->live);
+    w->kind.name = kind;
+    w->alarm.params = params;
+    struct live_handlers h = {.alarm = on_alarm, .probe = on_probe, .data = w};
+    w->live = live_new(&w->scenario, &h);
+}
+
+static void two_probes_at_once_fire(void **state)
+{
+    struct world *w = *state;
+    w->threshold.own = (struct own_params){.probes = {w->probe_names, 2}, .at_least = 2};
+    again(w, "threshold", &w->threshold);
+    for (uint64_t n = 0; n < 5; n++)
+        feed(w, 0, n, false);
+    assert_int_equal(w->onsets, 0);
+    for (uint64_t n = 0; n < 3; n++)
+        feed(w, 1, n, false);
+    assert_int_equal(w->onsets, 1);
+    assert_int_equal(w->at.lo, 1210);
+    feed(w, 0, 5, true);
+    assert_int_equal(w->clears, 1);
+    feed(w, 1, 3, true);
+    assert_int_equal(w->clears, 1);
+}
+
+/* Of ten answers in the window more than a quarter. */
+static void a_ratio_fires_and_clears(void **state)
+{
+    struct world *w = *state;
+    again(w, "ratio", &w->ratio);
+    for (uint64_t n = 0; n < 3; n++) {
+        assert_int_equal(w->onsets, 0);
+        feed(w, 0, 2 * n, false);
+        feed(w, 0, 2 * n + 1, true);
+    }
+    assert_int_equal(w->onsets, 1);
+    assert_int_equal(w->at.lo, 1410);
+    for (uint64_t n = 6; n < 10; n++)
+        feed(w, 0, n, true);
+    assert_int_equal(w->clears, 0);
+    feed(w, 0, 10, true); /* the first one is out of it */
     assert_int_equal(w->clears, 1);
 }
 
@@ -177,6 +230,8 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_threshold_fires_once_and_clears),
+        T(two_probes_at_once_fire),
+        T(a_ratio_fires_and_clears),
         T(an_overlapping_late_answer_counts_in_the_order_of_starts),
         T(steady_needs_every_probe),
         T(a_service_is_down_when_enough_probes_are),

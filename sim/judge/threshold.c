@@ -1,6 +1,8 @@
 /* So many bad answers in a row, or too many in windows. */
 #include "sim/judge/threshold.h"
 
+#include <string.h>
+
 struct threshold threshold_of_windows(const struct threshold_window *windows, size_t n, nsec every)
 {
     struct threshold t = {0};
@@ -9,6 +11,23 @@ struct threshold threshold_of_windows(const struct threshold_window *windows, si
         t.above[i] = windows[i].above;
     }
     return t;
+}
+
+struct threshold threshold_of_alarm(const struct alarm *a, nsec every)
+{
+    if (!strcmp(a->kind->name, "ratio")) {
+        const struct ratio_params *p = a->params;
+        struct threshold_window w = {p->window, p->above};
+        return threshold_of_windows(&w, 1, every);
+    }
+    if (!strcmp(a->kind->name, "burn_rate")) {
+        const struct burn_rate_params *p = a->params;
+        double above = threshold_of_burn(p->slo, p->factor);
+        struct threshold_window w[] = {{p->longer, above}, {p->shorter, above}};
+        return threshold_of_windows(w, 2, every);
+    }
+    const struct threshold_params *p = a->params;
+    return (struct threshold){.consecutive = p->consecutive};
 }
 
 void threshold_done(struct threshold *t)

@@ -11,6 +11,7 @@
 
 #include "sim/judge/judge.h"
 #include "sim/judge/window.h"
+#include "sim/model/model.h"
 
 enum { THRESHOLD_WINDOWS = 2 };
 
@@ -30,6 +31,8 @@ enum threshold_change { THRESHOLD_SAME, THRESHOLD_ONSET, THRESHOLD_CLEAR };
 
 /* By windows over a probe that asks each `every`; n <= THRESHOLD_WINDOWS. (One by count needs no making.) */
 struct threshold threshold_of_windows(const struct threshold_window *windows, size_t n, nsec every);
+/* Of an alarm on our own probes (alarm_is_own()), for a probe that asks each `every`. */
+struct threshold threshold_of_alarm(const struct alarm *a, nsec every);
 void threshold_done(struct threshold *t);
 /* `e`: JUDGE_DECIDED. ret_at, unless nothing changed: from the end of that observation to when it could
  * be decided. */

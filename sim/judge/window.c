@@ -88,6 +88,11 @@ void window_add(struct window *w, nsec at, bool bad)
     }
 }
 
+nsec window_length(const struct window *w)
+{
+    return w->length;
+}
+
 double window_ratio(const struct window *w)
 {
     if (!w->bad)

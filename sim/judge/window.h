@@ -27,5 +27,6 @@ DEFINE_CLEANUP(struct window, window_free);
 void window_add(struct window *w, nsec at, bool bad);
 /* The share of bad ones in (at - length, at] at the latest `at`; 0 before the first. */
 double window_ratio(const struct window *w);
+nsec window_length(const struct window *w);
 /* Forgets all answers. */
 void window_reset(struct window *w);

@@ -215,6 +215,15 @@ bool alarm_is_momentary(const struct alarm *a)
     return false;
 }
 
+bool alarm_is_own(const struct alarm *a)
+{
+    static const char *const kinds[] = {"burn_rate", "ratio", "threshold"};
+    for (size_t i = 0; a->kind && i < ARRAY_SIZE(kinds); i++)
+        if (!strcmp(a->kind->name, kinds[i]))
+            return true;
+    return false;
+}
+
 bool maintenance_concerns(const struct maintenance *m, const struct alarm *a)
 {
     if (m->alarm)

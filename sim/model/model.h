@@ -314,6 +314,9 @@ size_t step_attached(const struct scenario *s, const struct step *step, const st
 /* True for alarms that tell of a moment (a line of a log, a packet), not of a state: they are never
  * still firing later. */
 bool alarm_is_momentary(const struct alarm *a);
+/* True when it is computed from our own probes: threshold, ratio, burn_rate. Its params begin with struct
+ * own_params. */
+bool alarm_is_own(const struct alarm *a);
 /* Whether a window is about this alarm. */
 bool maintenance_concerns(const struct maintenance *m, const struct alarm *a);
 /* The window that suppresses it at an instant from the script's zero; NULL: none. */
@@ -343,7 +346,22 @@ struct target {   /* a host named, or chosen at run time */
 };
 extern const struct record target_record; /* shorthand: host */
 
+/* Alarms on our own probes; sim/judge/threshold.h says when they fire. */
+struct own_params { /* what all of them begin with */
+    struct strv probes;
+    int64_t at_least; /* so many of them beyond the threshold at once */
+};
 struct threshold_params {
-    char *probe;
+    struct own_params own;
     int64_t consecutive;
+};
+struct ratio_params {
+    struct own_params own;
+    nsec window;
+    double above;
+};
+struct burn_rate_params {
+    struct own_params own;
+    double slo, factor;
+    nsec longer, shorter; /* `long`, `short` */
 };

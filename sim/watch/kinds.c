@@ -429,34 +429,6 @@ static const struct record packets_record = {
     .variant_place_offset = NOWHERE,
 };
 
-static const struct field threshold_fields[] = {
-    {.key = "probe",
-     .type = FIELD_REF,
-     .flags = FIELD_REQUIRED,
-     .ref = REF_PROBE,
-     .offset = offsetof(struct threshold_params, probe),
-     .help = "The probe that is counted.",
-     .example = "checkout-page"},
-    {.key = "consecutive",
-     .type = FIELD_INTEGER,
-     .flags = FIELD_REQUIRED,
-     .offset = offsetof(struct threshold_params, consecutive),
-     .min = 1,
-     .max = 1000000,
-     .help = "It fires at the end of this many bad answers in a row.",
-     .example = "3"},
-    {0},
-};
-static const struct record threshold_record = {
-    .name = "threshold",
-    .summary = "So many bad answers of one of our own probes in a row.",
-    .size = sizeof(struct threshold_params),
-    .fields = threshold_fields,
-    .name_offset = NOWHERE,
-    .place_offset = NOWHERE,
-    .variant_place_offset = NOWHERE,
-};
-
 const struct alarm *kinds_alarm_with(const struct scenario *s, const void *params)
 {
     for (size_t i = 0; i < s->alarms.n; i++)
@@ -498,21 +470,6 @@ static const struct variant packets_alarm = {
     .params = &packets_record,
     .impl = &alarm_packets,
 };
-static const char *no_host(const void *params)
-{
-    (void)params;
-    return NULL;
-}
-/* The drill's judge sees to it. */
-static const struct alarm_kind threshold_kind = {.host = no_host};
-static const struct variant threshold_alarm = {
-    .name = "threshold",
-    .summary = "so many bad answers of one of our own probes in a row",
-    .detail = "Measures the arithmetic of a monitoring rule on our own probe, not anybody's pager: "
-              "its role is always own.",
-    .params = &threshold_record,
-    .impl = &threshold_kind,
-};
 const struct variant *const watch_alarm_kinds[] = {
-    &exec_alarm,       &journal_alarm,   &log_alarm,     &packets_alarm,
-    &kinds_prometheus, &threshold_alarm, &kinds_webhook, NULL};
+    &kinds_burn_rate,  &exec_alarm,  &journal_alarm,   &log_alarm,     &packets_alarm,
+    &kinds_prometheus, &kinds_ratio, &kinds_threshold, &kinds_webhook, NULL};

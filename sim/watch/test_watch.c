@@ -170,6 +170,16 @@ static void what_tables_cannot_say_is_checked(void **state)
     packets.filter = T("arp and or");
     alarm_check("packets", &packets, "'arp and or' is not a filter of packets: ");
     alarm_check("threshold", &(struct threshold_params){0}, NULL);
+    alarm_check("threshold", &(struct threshold_params){.own = {.at_least = 1}},
+                "'at_least' is 1, and it is about 0 probes");
+    alarm_check("ratio", &(struct ratio_params){.above = 1},
+                "no share of bad answers is above 100%");
+    struct burn_rate_params burn = {.slo = 0.9, .factor = 14.4, .longer = 3600, .shorter = 300};
+    alarm_check("burn_rate", &burn, "no share of bad answers is above 144%");
+    burn.slo = 0.999;
+    alarm_check("burn_rate", &burn, NULL);
+    burn.shorter = 3600;
+    alarm_check("burn_rate", &burn, "'short' must be shorter than 'long'");
     alarm_check("exec", &(struct check_params){0}, NULL);
 }
 

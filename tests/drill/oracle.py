@@ -67,9 +67,12 @@ class Scenario:
                 "fault": action not in HARMLESS, "scheduled": "when" not in step}
         self.has_fault = any(s["fault"] for s in self.steps.values())
         for name, a in self.alarms.items():
-            if "threshold" in a:
+            kind = next((k for k in ("threshold", "ratio", "burn_rate") if k in a), None)
+            if kind:
                 a["role"] = "own"
-                a.setdefault("service", self.probes[a["threshold"]["probe"]]["service"])
+                probes = a[kind]["probe"]
+                first = probes if isinstance(probes, str) else probes[0]
+                a.setdefault("service", self.probes[first]["service"])
         self.demonstrate = y.get("demonstrate")
         self.expect_named = dict(y.get("expect") or {})
         for name, s in self.services.items():
