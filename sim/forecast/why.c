@@ -175,14 +175,16 @@ static void sums_free(struct work *w)
 static struct why_effect effect_of(const struct work *w, size_t s, const struct sample *x)
 {
     size_t missed = 0, only_before = 0, only_now = 0;
+    bool differs = false;
     for (size_t i = 0; i < w->why->trials; i++) {
+        differs = differs || counted(w->q, sample_at(&w->a, i, s)) != counted(w->q, sample_at(x, i, s));
         bool before = sample_missed(sample_at(&w->a, i, s), w->q->targets[s]),
              now = sample_missed(sample_at(x, i, s), w->q->targets[s]);
         missed += now;
         only_before += before && !now;
         only_now += now && !before;
     }
-    return (struct why_effect){.asked = true,
+    return (struct why_effect){.differs = differs,
                                .missed = estimate_share(missed, w->why->trials),
                                .change = estimate_paired(w->why->trials, only_before, only_now)};
 }

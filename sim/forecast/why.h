@@ -29,7 +29,7 @@ struct why_request {
 };
 
 struct why_effect { /* P(missed), other things equal */
-    bool asked;     /* false: it makes no sense of this quantity */
+    bool differs;   /* false: no trial came out otherwise; such a change makes no sense of this quantity */
     struct estimate missed, change;
 };
 struct why_part { /* one quantity, or the least ones together, for one service */
