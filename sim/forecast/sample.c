@@ -3,33 +3,37 @@
 
 #include "sim/base/cleanup.h"
 
+#include "sim/forecast/pool.h"
+
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define BATCH 64 /* trials that a thread takes at a time */
-#define THREADS_MAX 256
+#define BATCH 256 /* trials that a thread takes at a time */
 
-struct crew_work { /* what the threads of one call share */
+struct piece { /* BATCH trials */
+    size_t n;
+    struct outcome *outcomes;
+    struct sample_path *paths; /* NULL without `paths` */
+};
+struct seat { /* one thread's */
     const struct sample_request *q;
-    struct sample *s;
-    atomic_size_t next;
-    atomic_bool failed;
+    void *worker;
+    struct outcome *all;
+    nsec *times;
 };
-struct hand { /* one thread */
-    struct crew_work *work;
-    pthread_t thread;
-    struct sample_path *paths; /* its own sums */
-    int rc;
-    struct err err;
+struct work {
+    const struct sample_request *q;
+    struct sample s;
+    bool stopped;
 };
 
-bool sample_missed(const struct outcome *o, nsec target)
+bool sample_missed(const struct outcome *o, const struct service *promise)
 {
-    if (!nsec_is_set(target))
+    if (!promise || !nsec_is_set(promise->rto))
         return false;
-    return o->kind == OUTCOME_IS_CENSORED ||
-           (o->kind == OUTCOME_IS_RESTORED && (!nsec_is_set(o->ttr) || o->ttr > target));
+    enum outcome_share share = outcome_judge(promise, OUTCOME_RTO, o);
+    return share == OUTCOME_MISSED || share == OUTCOME_OPEN;
 }
 
 static void *zeroed(size_t n, size_t size)
@@ -42,22 +46,21 @@ static void *zeroed(size_t n, size_t size)
 
 static struct sample_path *paths_new(const struct sample_request *q)
 {
+    size_t n = q->player->quantities_n, one = sizeof(sample_time) + 2 * sizeof(uint64_t);
     struct sample_path *p = zeroed(q->services_n, sizeof *p);
-    for (size_t i = 0; i < q->services_n; i++) {
-        p[i].in_affected = zeroed(q->player->quantities_n, sizeof *p[i].in_affected);
-        p[i].in_missed = zeroed(q->player->quantities_n, sizeof *p[i].in_missed);
-        p[i].time = zeroed(q->player->quantities_n, sizeof *p[i].time);
+    char *at = zeroed(q->services_n * n, one); /* paths_free() frees it by the first `time` */
+    for (size_t i = 0; i < q->services_n; i++, at += n * one) {
+        p[i].time = (void *)at;
+        p[i].in_affected = (void *)(at + n * sizeof(sample_time));
+        p[i].in_missed = p[i].in_affected + n;
     }
     return p;
 }
 
-static void paths_free(struct sample_path *p, size_t n)
+static void paths_free(struct sample_path *p)
 {
-    for (size_t i = 0; p && i < n; i++) {
-        free(p[i].in_affected);
-        free(p[i].in_missed);
-        free(p[i].time);
-    }
+    if (p)
+        free(p->time);
     free(p);
 }
 
@@ -81,7 +84,7 @@ static void path_take(const struct sample_request *q, const void *worker, size_t
 {
     if (o->kind != OUTCOME_IS_RESTORED && o->kind != OUTCOME_IS_CENSORED)
         return;
-    bool missed = sample_missed(o, q->targets ? q->targets[at] : NSEC_UNSET),
+    bool missed = sample_missed(o, q->promises ? q->promises[at] : NULL),
          ended = o->kind == OUTCOME_IS_RESTORED && nsec_is_set(o->ttr) && o->ttr > 0;
     p->affected++;
     p->missed += missed;
@@ -97,88 +100,127 @@ static void path_take(const struct sample_request *q, const void *worker, size_t
     }
 }
 
-static int hand_play(struct hand *h, void *worker, struct outcome *all, nsec *times)
+static void *seat_begin(void *data)
 {
-    const struct sample_request *q = h->work->q;
-    for (;;) {
-        size_t from = atomic_fetch_add(&h->work->next, BATCH);
-        if (from >= q->n || atomic_load(&h->work->failed))
-            return 0;
-        if (q->stop && atomic_load(q->stop))
-            return err_set(&h->err, EINTR, "stopped before it was done");
-        for (size_t i = from; i < q->n && i < from + BATCH; i++) {
-            int r = q->player->play(worker, q->seed, q->first + i, q->whatif, all, &h->err);
-            if (r < 0)
-                return r;
-            for (size_t k = 0; k < q->services_n; k++) {
-                h->work->s->outcomes[i * q->services_n + k] = all[q->services[k]];
-                if (h->paths)
-                    path_take(q, worker, k, &all[q->services[k]], times, &h->paths[k]);
-            }
-        }
+    struct work *w = data;
+    const struct player *p = w->q->player;
+    struct seat *s = zeroed(1, sizeof *s);
+    *s = (struct seat){.q = w->q,
+                       .worker = p->begin(p->data),
+                       .all = zeroed(p->services_n, sizeof *s->all),
+                       .times = zeroed(p->quantities_n, sizeof *s->times)};
+    return s;
+}
+
+static void seat_end(void *worker)
+{
+    struct seat *s = worker;
+    s->q->player->end(s->worker);
+    free(s->all);
+    free(s->times);
+    free(s);
+}
+
+static void paths_clear(struct sample_path *p, size_t services, size_t quantities)
+{
+    for (size_t i = 0; i < services; i++) {
+        p[i].affected = p[i].missed = 0;
+        p[i].total_time = 0;
+        memset(p[i].in_affected, 0, quantities * sizeof *p[i].in_affected);
+        memset(p[i].in_missed, 0, quantities * sizeof *p[i].in_missed);
+        memset(p[i].time, 0, quantities * sizeof *p[i].time);
     }
 }
 
-static void *hand_work(void *data)
+static int piece_compute(void *worker, uint64_t number, void **slot, const bool *stop,
+                         struct err *err)
 {
-    struct hand *h = data;
-    const struct player *p = h->work->q->player;
-    AUTO_FREE struct outcome *all = zeroed(p->services_n, sizeof *all);
-    AUTO_FREE nsec *times = zeroed(p->quantities_n, sizeof *times);
-    void *worker = p->begin(p->data);
-    h->rc = hand_play(h, worker, all, times);
-    if (h->rc < 0)
-        atomic_store(&h->work->failed, true);
-    p->end(worker);
-    return NULL;
+    struct seat *seat = worker;
+    const struct sample_request *q = seat->q;
+    size_t from = (size_t)number * BATCH, services = q->services_n;
+    struct piece *p = *slot;
+    if (!p) {
+        *slot = p = zeroed(1, sizeof *p);
+        p->outcomes = zeroed(BATCH * services, sizeof *p->outcomes);
+        p->paths = q->paths ? paths_new(q) : NULL;
+    } else if (p->paths) {
+        paths_clear(p->paths, services, q->player->quantities_n);
+    }
+    p->n = q->n - from < BATCH ? q->n - from : BATCH;
+    for (size_t i = 0; i < p->n && !__atomic_load_n(stop, __ATOMIC_RELAXED); i++) {
+        int r =
+            q->player->play(seat->worker, q->seed, q->first + from + i, q->whatif, seat->all, err);
+        if (r < 0)
+            return r;
+        for (size_t k = 0; k < services; k++) {
+            p->outcomes[i * services + k] = seat->all[q->services[k]];
+            if (p->paths)
+                path_take(q, seat->worker, k, &seat->all[q->services[k]], seat->times,
+                          &p->paths[k]);
+        }
+    }
+    return 0;
 }
 
-/* Runs all hands, the first in this thread; a thread that cannot be had is done without. */
-static void hands_run(struct hand *hands, size_t n)
+static void piece_free(void *slot)
 {
-    size_t started = 1;
-    for (; started < n; started++)
-        if (pthread_create(&hands[started].thread, NULL, hand_work, &hands[started]) != 0)
-            break;
-    hand_work(&hands[0]);
-    for (size_t i = 1; i < started; i++)
-        pthread_join(hands[i].thread, NULL);
+    struct piece *p = slot;
+    if (!p)
+        return;
+    free(p->outcomes);
+    paths_free(p->paths);
+    free(p);
+}
+
+static int piece_deliver(uint64_t number, void *slot, void *data, struct err *err)
+{
+    struct work *w = data;
+    struct piece *p = slot;
+    memcpy(w->s.outcomes + (size_t)number * BATCH * w->s.services_n, p->outcomes,
+           p->n * w->s.services_n * sizeof *p->outcomes);
+    if (p->paths)
+        paths_add(w->s.paths, p->paths, w->s.services_n, w->s.quantities_n);
+    return 0;
+}
+
+static bool work_tick(uint64_t delivered, void *data)
+{
+    struct work *w = data;
+    w->stopped = w->stopped || (w->q->stop && w->q->stop(w->q->stop_data));
+    return w->stopped;
 }
 
 int sample_play(const struct sample_request *q, struct sample *ret, struct err *err)
 {
-    size_t threads = q->threads ? q->threads : 1;
-    if (threads > THREADS_MAX)
-        threads = THREADS_MAX;
-    struct sample s = {
-        .n = q->n, .services_n = q->services_n, .quantities_n = q->player->quantities_n};
-    s.outcomes = zeroed(q->n * q->services_n, sizeof *s.outcomes);
-    struct crew_work work = {.q = q, .s = &s};
-    AUTO_FREE struct hand *hands = zeroed(threads, sizeof *hands);
-    for (size_t i = 0; i < threads; i++)
-        hands[i] = (struct hand){.work = &work, .paths = q->paths ? paths_new(q) : NULL};
-    hands_run(hands, threads);
-    if (q->paths)
-        s.paths = paths_new(q);
-    int rc = 0;
-    for (size_t i = 0; i < threads; i++) {
-        if (s.paths)
-            paths_add(s.paths, hands[i].paths, s.services_n, s.quantities_n);
-        paths_free(hands[i].paths, s.services_n);
-        if (rc == 0 && hands[i].rc < 0)
-            rc = err_set(err, -hands[i].rc, "%s", hands[i].err.text);
+    struct work w = {
+        .q = q,
+        .s = {.n = q->n, .services_n = q->services_n, .quantities_n = q->player->quantities_n}};
+    w.s.outcomes = zeroed(q->n * q->services_n, sizeof *w.s.outcomes);
+    w.s.paths = q->paths ? paths_new(q) : NULL;
+    const struct pool_job job = {.end = (q->n + BATCH - 1) / BATCH,
+                                 .threads = q->threads ? q->threads : 1,
+                                 .data = &w,
+                                 .begin = seat_begin,
+                                 .end_worker = seat_end,
+                                 .compute = piece_compute,
+                                 .free_slot = piece_free,
+                                 .deliver = piece_deliver,
+                                 .tick = work_tick};
+    uint64_t delivered = 0;
+    int r = pool_run(&job, &delivered, err);
+    if (r == 0 && w.stopped)
+        r = err_set(err, EINTR, "stopped before it was done");
+    if (r < 0) {
+        sample_done(&w.s);
+        return r;
     }
-    if (rc < 0) {
-        sample_done(&s);
-        return rc;
-    }
-    *ret = s;
+    *ret = w.s;
     return 0;
 }
 
 void sample_done(struct sample *s)
 {
     free(s->outcomes);
-    paths_free(s->paths, s->services_n);
+    paths_free(s->paths);
     *s = (struct sample){0};
 }

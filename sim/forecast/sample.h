@@ -12,8 +12,6 @@
 
 #include "sim/forecast/trial.h"
 
-#include <stdatomic.h>
-
 struct player {
     const struct quantity *quantities;
     size_t quantities_n, services_n;
@@ -35,9 +33,9 @@ struct sample_request {
     size_t n;
     const struct whatif *whatif;
     bool paths; /* what lay on the critical paths too */
-    const nsec
-        *targets; /* with `paths`: by kept service; a longer ttr is a miss; NSEC_UNSET: none */
-    const atomic_bool *stop; /* set: -EINTR; may be NULL */
+    const struct service *const *promises; /* with `paths`: of the kept services; NULL: no misses */
+    bool (*stop)(void *data);              /* asked now and then; true: -EINTR; may be NULL */
+    void *stop_data;
 };
 
 __extension__ typedef unsigned __int128 sample_time; /* ns, many of them */
@@ -62,5 +60,5 @@ static inline const struct outcome *sample_at(const struct sample *s, size_t tri
     return &s->outcomes[trial * s->services_n + service];
 }
 
-/* Was the target missed? Not within it for sure: censored ones are missed. Unset target: never. */
-bool sample_missed(const struct outcome *o, nsec target);
+/* Whether the RTO was not kept (also where its clock never started); NULL, or without one: never. */
+bool sample_missed(const struct outcome *o, const struct service *promise);

@@ -87,11 +87,12 @@ static struct why luck_of(const struct world *w, nsec target, uint64_t seed, siz
 {
     const struct player p = player_of(w);
     const size_t service = 0;
+    const struct service promise = {.rto = target}, *promises[] = {&promise};
     struct err err = ERR_INIT;
     struct why why = {0};
     struct why_request q = {.player = &p,
                             .services = &service,
-                            .targets = &target,
+                            .promises = promises,
                             .services_n = 1,
                             .horizon = 1000 * NSEC_SEC,
                             .threads = threads,

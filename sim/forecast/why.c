@@ -62,8 +62,9 @@ static int play(const struct work *w, uint64_t seed, bool paths, bool whatif, st
                                .n = w->why->trials,
                                .whatif = whatif ? &what : NULL,
                                .paths = paths,
-                               .targets = w->q->targets,
-                               .stop = w->q->stop};
+                               .promises = w->q->promises,
+                               .stop = w->q->stop,
+                               .stop_data = w->q->stop_data};
     return sample_play(&q, ret, err);
 }
 
@@ -136,8 +137,8 @@ static void sums_whole(struct work *w)
             const struct outcome *a = sample_at(&w->a, i, s), *b = sample_at(&w->b, i, s);
             sobol_add_whole(&u->ttr[i / w->each], seconds(counted(w->q, a), shift),
                             seconds(counted(w->q, b), shift));
-            sobol_add_whole(&u->miss[i / w->each], sample_missed(a, w->q->targets[s]),
-                            sample_missed(b, w->q->targets[s]));
+            sobol_add_whole(&u->miss[i / w->each], sample_missed(a, w->q->promises[s]),
+                            sample_missed(b, w->q->promises[s]));
         }
     }
 }
@@ -146,7 +147,8 @@ static void sums_part(struct work *w, size_t part, const struct sample *ab)
 {
     for (size_t s = 0; s < w->q->services_n; s++) {
         struct sums *u = &w->sums[s];
-        nsec target = w->q->targets[s], shift = counted(w->q, sample_at(&w->a, 0, s));
+        const struct service *target = w->q->promises[s];
+        nsec shift = counted(w->q, sample_at(&w->a, 0, s));
         for (size_t i = 0; i < w->why->trials; i++) {
             size_t at = i / w->each * w->why->parts_n + part;
             const struct outcome *a = sample_at(&w->a, i, s), *b = sample_at(&w->b, i, s),
@@ -177,9 +179,10 @@ static struct why_effect effect_of(const struct work *w, size_t s, const struct 
     size_t missed = 0, only_before = 0, only_now = 0;
     bool differs = false;
     for (size_t i = 0; i < w->why->trials; i++) {
-        differs = differs || counted(w->q, sample_at(&w->a, i, s)) != counted(w->q, sample_at(x, i, s));
-        bool before = sample_missed(sample_at(&w->a, i, s), w->q->targets[s]),
-             now = sample_missed(sample_at(x, i, s), w->q->targets[s]);
+        differs =
+            differs || counted(w->q, sample_at(&w->a, i, s)) != counted(w->q, sample_at(x, i, s));
+        bool before = sample_missed(sample_at(&w->a, i, s), w->q->promises[s]),
+             now = sample_missed(sample_at(x, i, s), w->q->promises[s]);
         missed += now;
         only_before += before && !now;
         only_now += now && !before;
@@ -252,7 +255,7 @@ static void services_finish(struct work *w)
         struct sums *u = &w->sums[s];
         size_t missed = 0;
         for (size_t i = 0; i < w->why->trials; i++)
-            missed += sample_missed(sample_at(&w->a, i, s), w->q->targets[s]);
+            missed += sample_missed(sample_at(&w->a, i, s), w->q->promises[s]);
         v->missed = estimate_share(missed, w->why->trials);
         v->affected = w->a.paths[s].affected;
         v->rest_ttr = v->rest_miss = ESTIMATE_NONE;

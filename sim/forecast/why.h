@@ -18,18 +18,20 @@
 
 struct why_request {
     const struct player *player;
-    const size_t *services; /* that are judged */
-    const nsec *targets;    /* their RTO; NSEC_UNSET: none */
+    const size_t *services;                /* that are judged */
+    const struct service *const *promises; /* of these, with their RTO */
     size_t services_n;
     nsec horizon; /* the longest that is observed */
     size_t threads;
     uint64_t seed;
     size_t trials; /* of each kind; a multiple of ESTIMATE_REPLICATES is taken, at least 20 each */
-    const atomic_bool *stop;
+    bool (*stop)(void *data); /* as in sample.h */
+    void *stop_data;
 };
 
 struct why_effect { /* P(missed), other things equal */
-    bool differs;   /* false: no trial came out otherwise; such a change makes no sense of this quantity */
+    bool
+        differs; /* false: no trial came out otherwise; such a change makes no sense of this quantity */
     struct estimate missed, change;
 };
 struct why_part { /* one quantity, or the least ones together, for one service */
