@@ -32,7 +32,8 @@ static void reach(struct histogram *h, size_t n)
 {
     if (n <= h->n)
         return;
-    n = (n / PER_DOUBLING + 1) * PER_DOUBLING;
+    /* the least multiple: the same for the same values, in whatever order they came */
+    n = (n + PER_DOUBLING - 1) / PER_DOUBLING * PER_DOUBLING;
     uint64_t *bins = reallocarray(h->bins, n, sizeof *bins);
     if (!bins)
         abort();
