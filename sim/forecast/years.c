@@ -513,22 +513,36 @@ bool years_step(struct years *y)
     return true;
 }
 
-static void begin_parts(struct years *y, uint64_t seed, uint64_t mission)
+/* Where the streams of the names begin. */
+static void set_seed(struct years *y, uint64_t seed)
+{
+    if (y->seeded && y->seed == seed)
+        return;
+    y->seeded = true;
+    y->seed = seed;
+    for (size_t i = 0; i < y->c->components_n; i++)
+        y->parts[i].named = rng_named(seed, y->c->components[i].name);
+    for (size_t s = 0; s < y->c->services_n; s++)
+        y->duties[s].named = rng_named(seed, y->c->services[s].name);
+}
+
+static void begin_parts(struct years *y, uint64_t mission)
 {
     for (size_t i = 0; i < y->c->components_n; i++) {
         const struct catalogue_component *c = &y->c->components[i];
         struct part *p = &y->parts[i];
         *p = (struct part){
             .life = p->life,
+            .named = p->named,
             .services_up = (uint32_t)(y->c->serves.start[i + 1] - y->c->serves.start[i]),
-            .repairs = rng_stream(seed, c->name, mission, STREAM_REPAIRS),
+            .repairs = rng_stream_at(p->named, mission, STREAM_REPAIRS),
         };
         if (c->fails && !y->by_hazard) {
-            p->fails = rng_stream(seed, c->name, mission, STREAM_FAILS);
+            p->fails = rng_stream_at(p->named, mission, STREAM_FAILS);
             p->left = draw(c->fails, &p->fails);
         }
         if (nsec_is_set(c->maintained_first)) {
-            p->maintain = rng_stream(seed, c->name, mission, STREAM_MAINTENANCE);
+            p->maintain = rng_stream_at(p->named, mission, STREAM_MAINTENANCE);
             put(y, c->maintained_first, EVENT_MAINTAIN, 0, i);
         }
         update_ageing(y, i);
@@ -538,6 +552,7 @@ static void begin_parts(struct years *y, uint64_t seed, uint64_t mission)
 void years_begin(struct years *y, nsec from, nsec end, uint64_t seed, uint64_t mission,
                  struct tally *t)
 {
+    set_seed(y, seed);
     queue_clear(&y->queue);
     y->now = 0;
     y->from = from;
@@ -551,16 +566,16 @@ void years_begin(struct years *y, nsec from, nsec end, uint64_t seed, uint64_t m
     for (size_t i = 0; i < y->c->needs_n; i++)
         y->needs_up[i] = y->c->needs[i]->of.n;
     for (size_t s = 0; s < y->c->services_n; s++) {
-        const char *name = y->c->services[s].name;
-        y->duties[s] =
-            (struct duty){.up = true,
-                          .units_up = y->c->services[s].of.n,
-                          .last_switch = NSEC_UNSET,
-                          .first = NSEC_INF,
-                          .takeovers = rng_stream(seed, name, mission, STREAM_TAKEOVERS),
-                          .failbacks = rng_stream(seed, name, mission, STREAM_FAILBACKS)};
+        uint64_t named = y->duties[s].named;
+        y->duties[s] = (struct duty){.up = true,
+                                     .named = named,
+                                     .units_up = y->c->services[s].of.n,
+                                     .last_switch = NSEC_UNSET,
+                                     .first = NSEC_INF,
+                                     .takeovers = rng_stream_at(named, mission, STREAM_TAKEOVERS),
+                                     .failbacks = rng_stream_at(named, mission, STREAM_FAILBACKS)};
     }
-    begin_parts(y, seed, mission);
+    begin_parts(y, mission);
     put(y, nsec_add(from, TALLY_YEAR), EVENT_YEAR, 0, 0);
 }
 

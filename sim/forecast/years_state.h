@@ -19,6 +19,7 @@ struct part { /* a component */
     nsec left;            /* until it fails, of the time that ages it; while it does not age */
     nsec due;             /* while it ages */
     size_t alive;         /* place in years.alive */
+    uint64_t named;       /* rng_named() */
     struct rng fails, repairs, maintain;
 };
 
@@ -33,12 +34,15 @@ struct duty { /* a service */
     size_t blamed;
     nsec mission_down, year_down;
     uint64_t incidents, year_incidents, years_met;
+    uint64_t named;
     struct rng takeovers, failbacks;
 };
 
 struct years {
     const struct catalogue *c;
     struct queue queue;
+    uint64_t seed;
+    bool seeded;
     struct part *parts;
     struct duty *duties;
     size_t *needs_up; /* per need */
