@@ -120,7 +120,7 @@ static void set_alive(struct years *y, size_t i, bool alive)
 static void update_ageing(struct years *y, size_t i)
 {
     const struct catalogue_component *c = &y->c->components[i];
-    if (!c->fails)
+    if (!c->fails || (y->relevant && !y->relevant[i]))
         return;
     struct part *p = &y->parts[i];
     bool serves = y->c->serves.start[i + 1] > y->c->serves.start[i];
@@ -576,7 +576,8 @@ void years_begin(struct years *y, nsec from, nsec end, uint64_t seed, uint64_t m
                                      .failbacks = rng_stream_at(named, mission, STREAM_FAILBACKS)};
     }
     begin_parts(y, mission);
-    put(y, nsec_add(from, TALLY_YEAR), EVENT_YEAR, 0, 0);
+    if (!y->by_hazard)
+        put(y, nsec_add(from, TALLY_YEAR), EVENT_YEAR, 0, 0);
 }
 
 void years_end(struct years *y)

@@ -60,6 +60,7 @@ struct years {
     void *data;
     /* Components break by years_rare.c instead of by the queue: those that can, in no order. */
     bool by_hazard;
+    const bool *relevant; /* per component; NULL: all are */
     size_t *alive, alive_n;
     size_t services_down, parts_out; /* how many */
 };
