@@ -16,6 +16,7 @@
     X(link)                                                                                        \
     X(network)                                                                                     \
     X(node_kill)                                                                                   \
+    X(outage)                                                                                      \
     X(partition)                                                                                   \
     X(pressure)                                                                                    \
     X(restart)                                                                                     \

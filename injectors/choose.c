@@ -187,6 +187,12 @@ static int choose_leader(struct inject_env *env, const struct target *t, const c
                          size_t *ret_n, char **ret_how, struct err *err)
 {
     size_t n = 0;
+    if (env->leads) {
+        ret_hosts[0] = known_host(env, env->leads(t, env->leads_data));
+        *ret_n = 1;
+        *ret_how = NULL;
+        return ret_hosts[0] ? 0 : err_set(err, ENOENT, "nobody of the candidates leads");
+    }
     AUTO_BUF said = BUF_INIT, how = BUF_INIT;
     AUTO_FREE const char **names = calloc(t->of.n + 1, sizeof *names);
     AUTO_FREE struct lab_node **nodes = calloc(t->of.n + 1, sizeof(struct lab_node *));

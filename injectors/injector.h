@@ -22,6 +22,7 @@
 #include "sim/kernel/hostcaps.h"
 #include "sim/lab/lab.h"
 #include "sim/loop/loop.h"
+#include "sim/model/effect.h"
 #include "sim/model/model.h"
 #include <jansson.h>
 
@@ -33,6 +34,9 @@ struct inject_env {
     struct rng *rng;    /* this trial's and step's stream: target choice is seeded */
     const char *run_id; /* part of every name we give to the kernel */
     bool decide;        /* verify: it is now or never (the fault is about to be undone) */
+    /* In a forecast, where nobody can be asked: who leads, of the candidates; NULL: not a forecast. */
+    const char *(*leads)(const struct target *t, void *data);
+    void *leads_data;
     /* inject_amend(); NULL: nobody keeps it */
     int (*amend)(struct inject_env *env, struct err *err);
 };
@@ -133,6 +137,12 @@ struct injector {
     int (*revert)(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                   struct err *err);
     void (*done)(void *state);
+    /* What it does while it is in force, for a forecast: added to ret. Needs scenario, rng (as in a run,
+     * so that the same seed means the same targets) and leads alone. EFFECT_NOTHING where a request that
+     * begins then meets nothing of it; -ENOTSUP with a sentence where that cannot be known. NULL: a
+     * forecast does not know what it does. */
+    int (*effect)(struct inject_env *env, const struct step *step, struct effects *ret,
+                  struct err *err);
 };
 
 /* All actions a step may take, alphabetical, NULL-terminated; variant->impl is a struct injector.

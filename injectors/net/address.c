@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/net/ports.h"
 #include "injectors/net/withdraw.h"
@@ -157,6 +158,14 @@ static const struct record address_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+static int address_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                          struct err *err)
+{
+    const struct address_params *p = step->params;
+    struct effect one = {.kind = EFFECT_CUT};
+    return effects_at(env, p->host, &one, ret, err);
+}
+
 static const struct injector address_injector = {
     .name = "address",
     .is_fault = true,
@@ -171,6 +180,7 @@ static const struct injector address_injector = {
     .verify = address_verify,
     .revert = withdraw_revert,
     .done = address_done,
+    .effect = address_effect,
 };
 
 const struct variant inject_address = {

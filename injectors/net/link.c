@@ -14,6 +14,7 @@
 #include <linux/if.h> /* IFF_LOWER_UP; after <net/if.h>, which it then does not define again */
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/net/link_device.h"
 #include "injectors/net/ports.h"
@@ -536,6 +537,22 @@ static const struct record link_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+static int link_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                       struct err *err)
+{
+    const struct link_params *p = step->params;
+    struct effect one = {.kind = EFFECT_CUT};
+    if (p->flap) {
+        one.on = p->flap->down;
+        one.off = p->flap->up;
+    }
+    AUTO_TARGETS got = {0};
+    int r = targets_choose(env, p->host, &got, err);
+    for (size_t i = 0; r == 0 && i < got.n; i++)
+        r = effects_on_network(env, got.hosts[i], p->network, &one, ret, err);
+    return r;
+}
+
 static const struct injector link_injector = {
     .name = "link",
     .is_fault = true,
@@ -550,6 +567,7 @@ static const struct injector link_injector = {
     .verify = link_verify,
     .revert = link_revert,
     .done = link_done,
+    .effect = link_effect,
 };
 
 const struct variant inject_link = {

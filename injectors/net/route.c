@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/net/withdraw.h"
 #include "injectors/params.h"
@@ -163,6 +164,24 @@ static const struct record route_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+static int route_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                        struct err *err)
+{
+    const struct route_params *p = step->params;
+    struct effect one = {.kind = EFFECT_CUT};
+    if (strcmp(p->to, "default") == 0 || strcmp(p->to, "::/0") == 0)
+        return effects_at(env, p->host, &one, ret, err);
+    AUTO_TARGETS got = {0};
+    int r = targets_choose(env, p->host, &got, err);
+    for (size_t i = 0; r == 0 && i < got.n; i++)
+        if (!effects_towards(env, got.hosts[i], p->to, &one, ret))
+            r = err_set(err, ENOTSUP,
+                        "no host has an address within %s: a forecast does not know whom %s does "
+                        "not reach without that route",
+                        p->to, got.hosts[i]);
+    return r;
+}
+
 static const struct injector route_injector = {
     .name = "route",
     .is_fault = true,
@@ -177,6 +196,7 @@ static const struct injector route_injector = {
     .verify = route_verify,
     .revert = withdraw_revert,
     .done = route_done,
+    .effect = route_effect,
 };
 
 const struct variant inject_route = {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
@@ -476,6 +477,15 @@ static const struct inject_means sockets_means[] = {
     {NULL, {NULL}},
 };
 
+/* Who opens a connection meets nothing of it, and every request of a forecast opens one. */
+static int sockets_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                          struct err *err)
+{
+    const struct sockets_params *p = step->params;
+    struct effect one = {.kind = EFFECT_NOTHING};
+    return effects_at(env, p->host, &one, ret, err);
+}
+
 static const struct injector sockets_injector = {
     .name = "sockets",
     .is_fault = true,
@@ -490,6 +500,7 @@ static const struct injector sockets_injector = {
     .verify = sockets_verify,
     .revert = sockets_revert,
     .done = sockets_done,
+    .effect = sockets_effect,
 };
 
 const struct variant inject_sockets = {

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/pause.h"
@@ -416,6 +417,14 @@ static const struct inject_means freeze_means[] = {
     {NULL, {NULL}},
 };
 
+static int freeze_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                         struct err *err)
+{
+    const struct freeze_params *p = step->params;
+    struct effect one = {.kind = EFFECT_DOWN};
+    return effects_at(env, p->whom.host, &one, ret, err);
+}
+
 static const struct injector freeze_injector = {
     .name = "freeze",
     .is_fault = true,
@@ -432,6 +441,7 @@ static const struct injector freeze_injector = {
     .verify = freeze_verify,
     .revert = freeze_revert,
     .done = freeze_done,
+    .effect = freeze_effect,
 };
 
 const struct variant inject_freeze = {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
@@ -316,6 +317,19 @@ static const struct record kill_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+static int kill_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                       struct err *err)
+{
+    const struct kill_params *p = step->params;
+    if (!ends_processes(kill_signals[p->signal]))
+        return err_set(err, ENOTSUP,
+                       "a forecast does not know what SIG%s does to the processes of the step %s: "
+                       "say it with an `outage`, in a scenario for forecasts",
+                       kill_signal_words[p->signal], step->id);
+    struct effect one = {.kind = EFFECT_DOWN, .refused = true};
+    return effects_at(env, p->whom.host, &one, ret, err);
+}
+
 static const struct injector kill_injector = {
     .name = "kill",
     .is_fault = true,
@@ -329,6 +343,7 @@ static const struct injector kill_injector = {
     .verify = kill_verify,
     .revert = kill_revert,
     .done = kill_done,
+    .effect = kill_effect,
 };
 
 const struct variant inject_kill = {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
@@ -180,6 +181,14 @@ static const struct record node_kill_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+static int node_kill_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                            struct err *err)
+{
+    const struct node_kill_params *p = step->params;
+    struct effect one = {.kind = EFFECT_DOWN};
+    return effects_at(env, p->host, &one, ret, err);
+}
+
 static const struct injector node_kill_injector = {
     .name = "node-kill",
     .is_fault = true,
@@ -192,6 +201,7 @@ static const struct injector node_kill_injector = {
     .verify = node_kill_verify,
     .revert = node_kill_revert,
     .done = node_kill_done,
+    .effect = node_kill_effect,
 };
 
 const struct variant inject_node_kill = {

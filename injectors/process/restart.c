@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/restart_container.h"
@@ -410,6 +411,14 @@ static const struct record restart_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+static int restart_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                          struct err *err)
+{
+    const struct restart_params *p = step->params;
+    struct effect one = {.kind = EFFECT_DOWN, .refused = true, .repaired = true};
+    return effects_at(env, p->whom.host, &one, ret, err);
+}
+
 static const struct injector restart_injector = {
     .name = "restart",
     .is_fault = true,
@@ -422,6 +431,7 @@ static const struct injector restart_injector = {
     .verify = restart_verify,
     .revert = restart_revert,
     .done = restart_done,
+    .effect = restart_effect,
 };
 
 const struct variant inject_restart = {

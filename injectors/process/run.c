@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
@@ -270,6 +271,15 @@ static const struct record run_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+/* What people and automations bring about stands in the model: how long restoring takes. */
+static int run_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                      struct err *err)
+{
+    const struct run_params *p = step->params;
+    struct effect one = {.kind = EFFECT_NOTHING};
+    return effects_at(env, p->host, &one, ret, err);
+}
+
 static const struct injector run_injector = {
     .name = "run",
     .attaches = ATTACH_COMMANDS,
@@ -279,6 +289,7 @@ static const struct injector run_injector = {
     .prepare = run_prepare,
     .start = run_start,
     .done = run_done,
+    .effect = run_effect,
 };
 
 const struct variant inject_run = {

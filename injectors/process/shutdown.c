@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/contained.h"
@@ -411,6 +412,14 @@ static const struct record shutdown_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+static int shutdown_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                           struct err *err)
+{
+    const struct shutdown_params *p = step->params;
+    struct effect one = {.kind = EFFECT_DOWN, .refused = true};
+    return effects_at(env, p->host, &one, ret, err);
+}
+
 static const struct injector shutdown_injector = {
     .name = "shutdown",
     .is_fault = true,
@@ -426,6 +435,7 @@ static const struct injector shutdown_injector = {
     .verify = shutdown_verify,
     .revert = shutdown_revert,
     .done = shutdown_done,
+    .effect = shutdown_effect,
 };
 
 const struct variant inject_shutdown = {

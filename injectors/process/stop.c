@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
@@ -280,6 +281,14 @@ static const struct record stop_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+static int stop_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                       struct err *err)
+{
+    const struct stop_params *p = step->params;
+    struct effect one = {.kind = EFFECT_DOWN};
+    return effects_at(env, p->whom.host, &one, ret, err);
+}
+
 static const struct injector stop_injector = {
     .name = "stop",
     .is_fault = true,
@@ -294,6 +303,7 @@ static const struct injector stop_injector = {
     .verify = stop_verify,
     .revert = stop_revert,
     .done = stop_done,
+    .effect = stop_effect,
 };
 
 const struct variant inject_stop = {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/proxy/way.h"
 
 #define ANSWER_WITHIN (3 * NSEC_SEC)
@@ -206,6 +207,18 @@ static const struct field dns_fields[] = {
 static const struct record dns_record =
     WAY_RECORD(dns_params, "dns", "A host's queries for names go wrong.", dns_fields);
 
+static int dns_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                      struct err *err)
+{
+    const struct dns_params *p = step->params;
+    struct effect one = {.kind = EFFECT_BAD, .refused = !p->drop, .share = p->share};
+    if (nsec_is_set(p->delay)) {
+        one.kind = EFFECT_SLOW;
+        one.delay = p->delay;
+    }
+    return effects_at(env, p->host, &one, ret, err);
+}
+
 static const struct injector dns_injector = {
     .name = "dns",
     .is_fault = true,
@@ -221,6 +234,7 @@ static const struct injector dns_injector = {
     .verify = way_verify,
     .revert = way_revert,
     .done = way_done,
+    .effect = dns_effect,
 };
 
 const struct variant inject_dns = {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/proxy/way.h"
 
 #define ANSWER_WITHIN (3 * NSEC_SEC)
@@ -136,6 +137,18 @@ static const struct field http_fields[] = {
 static const struct record http_record =
     WAY_RECORD(http_params, "http", "Requests to a server go wrong.", http_fields);
 
+static int http_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                       struct err *err)
+{
+    const struct http_params *p = step->params;
+    struct effect one = {.kind = EFFECT_BAD, .refused = true, .share = p->share};
+    if (nsec_is_set(p->delay)) {
+        one.kind = EFFECT_SLOW;
+        one.delay = p->delay;
+    }
+    return effects_at(env, p->host, &one, ret, err);
+}
+
 static const struct injector http_injector = {
     .name = "http",
     .is_fault = true,
@@ -151,6 +164,7 @@ static const struct injector http_injector = {
     .verify = way_verify,
     .revert = way_revert,
     .done = way_done,
+    .effect = http_effect,
 };
 
 const struct variant inject_http = {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/proxy/way.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
@@ -127,6 +128,14 @@ static const struct field tls_fields[] = {
 static const struct record tls_record =
     WAY_RECORD(tls_params, "tls", "A server shows a bad certificate.", tls_fields);
 
+static int tls_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                      struct err *err)
+{
+    const struct tls_params *p = step->params;
+    struct effect one = {.kind = EFFECT_BAD, .refused = true, .share = 1};
+    return effects_at(env, p->host, &one, ret, err);
+}
+
 static const struct injector tls_injector = {
     .name = "tls",
     .is_fault = true,
@@ -142,6 +151,7 @@ static const struct injector tls_injector = {
     .verify = way_verify,
     .revert = way_revert,
     .done = way_done,
+    .effect = tls_effect,
 };
 
 const struct variant inject_tls = {

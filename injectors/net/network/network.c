@@ -579,6 +579,7 @@ static const struct injector network_injector = {
     .verify = network_verify,
     .revert = network_revert,
     .done = network_done,
+    .effect = network_effect,
 };
 
 const struct variant inject_network = {

@@ -9,9 +9,11 @@
  * these, however long loading took.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "injectors/actions.h"
+#include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/net/partition/barrier.h"
 #include "injectors/net/partition/connections.h"
@@ -529,6 +531,41 @@ static const struct inject_means partition_means[] = {
     {NULL, {NULL}},
 };
 
+static int partition_effect(struct inject_env *env, const struct step *step, struct effects *ret,
+                            struct err *err)
+{
+    const struct partition_params *p = step->params;
+    struct effect one = {.kind = EFFECT_CUT, .refused = p->kind == CUT_REJECT};
+    if (p->ports.n || (p->protocol > 0 && scope_of(p).protocol != IPPROTO_TCP))
+        return effects_too_narrow(step, p->ports.n ? "the ports" : "the packets", err);
+    for (size_t i = 0; p->host && i < p->peers.n; i++) {
+        one.component = p->host;
+        one.peer = p->peers.items[i];
+        effects_add(ret, &one);
+    }
+    if (p->host)
+        return 0;
+    AUTO_SHAPE shape = SHAPE_INIT;
+    int r = shape_find(env, p, &shape, err);
+    for (size_t i = 0; r == 0 && shape.around && i < shape.n; i++) {
+        one.component = shape.hosts[i];
+        for (size_t k = 0; k < env->scenario->hosts.n; k++) {
+            one.peer = ((const struct host *)env->scenario->hosts.items[k])->name;
+            bool inside = false;
+            for (size_t m = 0; m < shape.n; m++)
+                inside |= strcmp(shape.hosts[m], one.peer) == 0;
+            if (!inside)
+                effects_add(ret, &one);
+        }
+    }
+    for (size_t i = 0; r == 0 && !shape.around && i < shape.ways.n; i++) {
+        one.component = shape.hosts[shape.ways.ways[i].from];
+        one.peer = shape.hosts[shape.ways.ways[i].to];
+        effects_add(ret, &one);
+    }
+    return r;
+}
+
 static const struct injector partition_injector = {
     .name = "partition",
     .is_fault = true,
@@ -544,6 +581,7 @@ static const struct injector partition_injector = {
     .verify = partition_verify,
     .revert = partition_revert,
     .done = partition_done,
+    .effect = partition_effect,
 };
 
 const struct variant inject_partition = {
