@@ -1,6 +1,7 @@
 /* Trials into a record. See simulate.h. */
 #include "sim/forecast/simulate.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,7 +255,14 @@ int simulate(const struct simulate_options *o, uint64_t *ret_done, struct err *e
     choose_paths(&sim);
     struct err why = ERR_INIT;
     int rc = run(&sim, &why);
-    if (rc < 0) {
+    bool last = o->shard == o->shards, stopped = false;
+    if (rc == 0 && sim.done == sim.shard_trials && last && o->analyse) {
+        rc = o->analyse(o->record, o->data, &why);
+        stopped = rc == -EINTR;
+    }
+    if (stopped) {
+        rc = end(&sim, "aborted", "stopped by the operator before all was analysed", err);
+    } else if (rc < 0) {
         (void)end(&sim, "failed", why.text, NULL);
         if (err)
             *err = why;

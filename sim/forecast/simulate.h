@@ -3,7 +3,7 @@
  * The record is a function of the scenario, the seed, the number of trials and this version alone: no
  * wall clock, no machine, no number of threads stands in it; `t` is virtual time of a trial. First comes
  * run-start, then the first trials event by event, then all trials as blocks (block.h) in their order,
- * then run-end. A shard's record has the blocks of its own trials, and the events where it has the first
+ * what was found out about them (analysis.h), then run-end. A shard's record has the blocks of its own trials, and the events where it has the first
  * trials; those of all shards, one after the other, are the record of the whole (join.h).
  *
  * Everything is borrowed.
@@ -23,6 +23,9 @@ struct simulate_options {
     struct record *record;
     /* About every tenth of a second; true: stop. */
     bool (*tick)(uint64_t done, uint64_t of, void *data);
+    /* Writes what else was found out (analysis.h), once all trials are in the record; in the last shard.
+     * -EINTR: stopped. NULL: nothing. */
+    int (*analyse)(struct record *record, void *data, struct err *err);
     void *data;
 };
 

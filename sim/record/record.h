@@ -55,6 +55,7 @@
  * clean        trial?, clean:bool, checked:[text…], left:[text…], others:[text…]
  * trial-end    trial, outcome:"completed|void|aborted", reason?
  * outcomes     a block of trials of a forecast: sim/forecast/block.h
+ * analysis     what was found out about a forecast: sim/forecast/analysis.h
  * run-end      status:"completed|aborted|failed", reason?, wall, wall_offset_ns (drift against the
  *              anchor), by:"runner|warden|undo"
  */
