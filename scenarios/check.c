@@ -228,10 +228,6 @@ static void check_service(const struct scenario *s, const struct service *servic
     size_t probes = check_probes_of(s, service, &resolution);
     char a[NSEC_TEXT_MAX], b[NSEC_TEXT_MAX];
 
-    for (size_t i = 0; i < service->needs.n; i++)
-        if (!strcmp(((const struct need *)service->needs.items[i])->service, service->name))
-            diags_error(diags, check_place(s, "services", service->name, "needs", NULL),
-                        "%s cannot need itself", service->name);
     if (nsec_is_set(service->rto) && nsec_is_set(service->mtpd) && service->rto > service->mtpd)
         diags_error(diags, check_place(s, "services", service->name, "rto", NULL),
                     "the rto of %s (%s) is longer than its mtpd (%s)", service->name,
@@ -239,7 +235,7 @@ static void check_service(const struct scenario *s, const struct service *servic
     check_expectation(s, service, probes, diags);
     if (!probes) {
         /* a catalogue in a file of its own may hold services that are not rehearsed here */
-        if (service_promises(service) && service->place.file == s->tree->place.file)
+        if (s->hosts.n && service_promises(service) && service->place.file == s->tree->place.file)
             diags_error(diags, service->place, "%s makes promises but no probe measures it",
                         service->name);
         return;
@@ -273,6 +269,8 @@ static void check_probe(const struct scenario *s, const struct probe *p, struct 
         diags_error(diags, p->place,
                     "a control probe measures no service: remove 'service' or "
                     "'control'");
+    if (s->hosts.n && !p->host)
+        diags_error(diags, p->place, "this probe needs 'host': where it runs");
     if (!p->control && !p->service)
         diags_error(diags, p->place, "this probe needs 'service' (or 'control: true')");
     if (nsec_is_set(p->slow_after) && p->slow_after >= p->timeout)
@@ -309,7 +307,7 @@ static void check_own(const struct scenario *s, const struct alarm *a, struct di
 {
     bool own = alarm_is_own(a);
     struct place role_at = check_place(s, "alarms", a->name, "role", NULL);
-    if (own && a->role != ROLE_OWN)
+    if (own && a->role != ROLE_OWN && s->hosts.n) /* without hosts its probes are somebody's */
         diags_error(diags, role_at, "the role of a %s is always own", a->kind->name);
     if (!own && a->role == ROLE_OWN)
         diags_error(
@@ -461,5 +459,6 @@ void check_scenario(const struct scenario *s, struct diags *diags)
     check_rails(s, diags);
     check_hooks(s, diags);
     check_loads(s, diags);
+    check_forecast(s, diags);
     check_trials(s, s->trials, diags);
 }

@@ -10,6 +10,11 @@
 
 /* Sets the members that model.h calls resolved, from defaults and other members. */
 void check_resolve(struct scenario *s, struct diags *diags);
+/* There are hosts and probes, unless it is only forecast; false: there are not, and it was said. */
+bool check_places_exist(const struct scenario *s, struct diags *diags);
+/* The same for what a forecast assumes (distributions, ranges); only of a scenario without errors so
+ * far. */
+void check_resolve_assumed(struct scenario *s, const struct decode *d, struct diags *diags);
 /* Everything else; only of a scenario without errors so far. */
 void check_scenario(const struct scenario *s, struct diags *diags);
 /* The files that were named can be read and lie in the scenario's folder. */
@@ -22,6 +27,8 @@ void check_trials(const struct scenario *s, int64_t trials, struct diags *diags)
 void check_networks(const struct scenario *s, struct diags *diags); /* and hosts' addresses */
 /* Background load comes from where it may. */
 void check_loads(const struct scenario *s, struct diags *diags);
+/* What a forecast assumes can be. */
+void check_forecast(const struct scenario *s, struct diags *diags);
 void check_hooks(const struct scenario *s, struct diags *diags);
 void check_script(const struct scenario *s, struct diags *diags);
 

@@ -181,6 +181,34 @@ static void resolve_expect(struct scenario *s, struct diags *diags)
     }
 }
 
+/* Only what nobody wants to run does without hosts and probes. */
+static bool is_only_forecast(const struct scenario *s)
+{
+    bool outage = false;
+    for (size_t i = 0; i < s->script.n; i++) {
+        const struct step *step = s->script.items[i];
+        outage = outage || (step->action && !strcmp(step->action->name, "outage"));
+    }
+    return !s->hosts.n && (outage || s->assumed.services.n || s->assumed.components.n);
+}
+
+bool check_places_exist(const struct scenario *s, struct diags *diags)
+{
+    static const char *const keys[] = {"hosts", "probes"};
+    const size_t n[] = {s->hosts.n, s->probes.n};
+    bool all = true;
+    if (is_only_forecast(s))
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (n[i])
+            continue;
+        all = false;
+        if (!node_get(s->tree, keys[i]))
+            diags_error(diags, s->tree->place, "this scenario needs '%s'", keys[i]);
+    }
+    return all;
+}
+
 void check_resolve(struct scenario *s, struct diags *diags)
 {
     if (!s->title)

@@ -680,8 +680,8 @@ void decode_resolve(struct decode *d, decode_names_fn *names, void *data)
         const struct decode_ref *r = &d->refs[i];
         if (!known[r->ref])
             known[r->ref] = names(r->ref, &n_known[r->ref], data);
-        if ((r->ref == REF_HOST || r->ref == REF_PROBE) && !n_known[r->ref])
-            continue; /* that there are none was said */
+        if ((r->ref == REF_HOST || r->ref == REF_PROBE) && !n_known[r->ref] && d->places_miss)
+            continue;
         bool found = false;
         for (size_t k = 0; k < n_known[r->ref] && !found; k++)
             found = !strcmp(known[r->ref][k], r->name);

@@ -40,6 +40,8 @@ struct decode {
     struct decode_file *files;
     struct decode_range *ranges;
     struct decode_values *values;
+    bool
+        places_miss; /* that there are no hosts or no probes was said: names of them are not looked up */
     size_t n_refs, refs_room, n_files, files_room, n_ranges, ranges_room, n_values, values_room;
 };
 

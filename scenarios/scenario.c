@@ -116,6 +116,14 @@ static void load_vars(struct scenario *s, const struct node *root)
 
 enum load_how { LOAD_FILE, LOAD_TEXT, LOAD_AS_RUN };
 
+/* Durations that stand in files of their own. */
+static void read_values(struct decode *d, const char *file, enum load_how how)
+{
+    const char *slash = strrchr(file, '/');
+    AUTO_FREE char *folder = slash ? strndup(file, (size_t)(slash - file)) : strdup(".");
+    decode_read_values(d, how == LOAD_FILE ? folder : NULL);
+}
+
 static int load_tree(struct arena *arena, struct node *root, const char *file, enum load_how how,
                      struct diags *diags, struct scenario **ret)
 {
@@ -129,10 +137,15 @@ static int load_tree(struct arena *arena, struct node *root, const char *file, e
     s->tree = root;
     s->assumptions = &s->assumed;
     load_vars(s, root);
+    d.places_miss = !check_places_exist(s, diags);
     check_resolve(s, diags);
     decode_resolve(&d, names_lookup, s);
     if (how == LOAD_FILE)
         check_files(s, &d, diags);
+    if (!diags->n_errors)
+        read_values(&d, file, how);
+    if (!diags->n_errors)
+        check_resolve_assumed(s, &d, diags);
     decode_done(&d);
     if (!diags->n_errors && how != LOAD_AS_RUN)
         check_scenario(s, diags);

@@ -24,7 +24,7 @@
     }
 
 static const struct field normal_fields[] = {
-    PARAMETER("mean", distribution_normal, mean, "Its mean.", "20s"),
+    PARAMETER("mean", distribution_normal, mean, "The mean of all of them.", "20s"),
     PARAMETER("sd", distribution_normal, sd, "Its standard deviation; at most the mean.", "4s"),
     {0},
 };
@@ -46,7 +46,7 @@ const struct record distribution_lognormal_record =
     }
 
 static const struct field gamma_fields[] = {
-    PARAMETER("mean", distribution_gamma, mean, "Its mean.", "10m"),
+    PARAMETER("mean", distribution_gamma, mean, "The mean of all of them.", "10m"),
     SHAPE(distribution_gamma, "How many waiting times add up to it; at least 0.1."),
     {0},
 };

@@ -134,10 +134,12 @@ struct distribution_part {
          .type = FIELD_DURATION,                                                                   \
          .max = DISTRIBUTION_MAX,                                                                  \
          .offset = offsetof(T, M.least),                                                           \
-         .help = "Never shorter: what would be is drawn again."},                                  \
+         .help = "Never shorter: what would be is drawn again.",                                   \
+         .example = "10s"},                                                                        \
     {                                                                                              \
         .key = "most", .type = FIELD_DURATION, .max = DISTRIBUTION_MAX,                            \
-        .offset = offsetof(T, M.most), .help = "Never longer: what would be is drawn again."       \
+        .offset = offsetof(T, M.most), .help = "Never longer: what would be is drawn again.",      \
+        .example = "2h"                                                                            \
     }
 #define DISTRIBUTION_VALUES_MAX 10000
 

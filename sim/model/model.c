@@ -20,6 +20,15 @@ int scenario_can_run(const struct scenario *s, struct err *err)
                 "forecast but not rehearsed: use `blackstart forecast`, or a fault",
                 step->place.file, step->place.line, step->place.col, step->id);
     }
+    for (size_t i = 0; i < s->alarms.n; i++) {
+        const struct alarm *a = s->alarms.items[i];
+        if (alarm_is_assumed(a))
+            return err_set(
+                err, ENOTSUP,
+                "%s:%d:%d: the alarm '%s' is only assumed, so nothing would raise it: use "
+                "`blackstart forecast`, or say what it is (log, webhook, packets, ...)",
+                a->place.file, a->place.line, a->place.col, a->name);
+    }
     if (!s->hosts.n || !s->probes.n)
         return err_set(err, ENOTSUP,
                        "%s has no %s, so it can be forecast but not rehearsed: use `blackstart "
@@ -204,6 +213,11 @@ size_t step_attached(const struct scenario *s, const struct step *step, const st
     if (step->action && step->action->params && step->params)
         field_hosts(step->action->params, step->params, add_attached, &w);
     return w.n;
+}
+
+bool alarm_is_assumed(const struct alarm *a)
+{
+    return a->kind && !strcmp(a->kind->name, "assumed");
 }
 
 bool alarm_is_momentary(const struct alarm *a)

@@ -311,6 +311,8 @@ const struct alarm *scenario_alarm(const struct scenario *s, const char *name);
 /* The attached hosts that a step would change: not peers. Borrowed; up to max. */
 size_t step_attached(const struct scenario *s, const struct step *step, const struct host **ret,
                      size_t max);
+/* True for alarms that nothing raises: a forecast takes them as they are described. */
+bool alarm_is_assumed(const struct alarm *a);
 /* True for alarms that tell of a moment (a line of a log, a packet), not of a state: they are never
  * still firing later. */
 bool alarm_is_momentary(const struct alarm *a);

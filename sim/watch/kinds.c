@@ -470,6 +470,14 @@ static const struct variant packets_alarm = {
     .params = &packets_record,
     .impl = &alarm_packets,
 };
-const struct variant *const watch_alarm_kinds[] = {
-    &kinds_burn_rate,  &exec_alarm,  &journal_alarm,   &log_alarm,     &packets_alarm,
-    &kinds_prometheus, &kinds_ratio, &kinds_threshold, &kinds_webhook, NULL};
+const struct variant *const watch_alarm_kinds[] = {&kinds_assumed,
+                                                   &kinds_burn_rate,
+                                                   &exec_alarm,
+                                                   &journal_alarm,
+                                                   &log_alarm,
+                                                   &packets_alarm,
+                                                   &kinds_prometheus,
+                                                   &kinds_ratio,
+                                                   &kinds_threshold,
+                                                   &kinds_webhook,
+                                                   NULL};

@@ -130,6 +130,8 @@ extern const struct alarm_kind alarm_exec, alarm_journal, alarm_log, alarm_packe
     alarm_prometheus, alarm_webhook;
 /* Their lines in the tables of `alarms:` (kinds_alerts.c). */
 extern const struct variant kinds_prometheus, kinds_webhook;
+/* (kinds_assumed.c) */
+extern const struct variant kinds_assumed;
 /* Of our own probes (kinds_own.c). */
 extern const struct variant kinds_burn_rate, kinds_ratio, kinds_threshold;
 extern const struct record kinds_tls;

@@ -22,7 +22,7 @@ except ImportError as e:
 STRUCTURAL = {
     "version-missing", "version-newer", "version-text", "key-misspelt", "key-unknown",
     "key-of-a-later-version", "key-misspelt-in-service", "key-unknown-in-action", "name-missing",
-    "name-with-space", "host-name-with-slash", "hosts-missing", "hosts-empty", "horizon-missing",
+    "name-with-space", "host-name-with-slash", "hosts-empty", "horizon-missing",
     "attached-and-lab", "process-and-netns", "value-missing", "list-for-mapping", "service-is-a-word", "host-without-a-kind",
     "include-mapping", "variable-list", "duration-without-unit", "duration-unknown-unit",
     "duration-negative", "duration-is-a-list", "percent-without-sign", "integer-with-fraction",

@@ -1,0 +1,549 @@
+/* What a forecast assumes can be: everything named is there, every way back ends, and nothing waits for
+ * itself.
+ */
+#include "scenarios/check.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Rings --- */
+
+/* A graph of n things, by index; next() adds the successors of i by `add`. */
+struct graph {
+    size_t n;
+    void (*next)(const struct graph *g, size_t i, void (*add)(size_t to, void *data), void *data);
+    const void *of;
+};
+struct ring_walk {
+    const struct graph *g;
+    unsigned char *seen; /* 0 not yet, 1 on the way, 2 done */
+    size_t ring;         /* a member of a ring, or n */
+};
+
+static void ring_visit(size_t i, void *data)
+{
+    struct ring_walk *w = data;
+    if (w->ring < w->g->n || i >= w->g->n || w->seen[i] == 2)
+        return;
+    if (w->seen[i] == 1) {
+        w->ring = i;
+        return;
+    }
+    w->seen[i] = 1;
+    w->g->next(w->g, i, ring_visit, w);
+    w->seen[i] = 2;
+}
+
+/* A member of a ring that can be reached from `from`; n: none. */
+static size_t ring_from(const struct graph *g, size_t from)
+{
+    AUTO_FREE unsigned char *seen = calloc(g->n + 1, 1);
+    if (!seen)
+        abort();
+    struct ring_walk w = {g, seen, g->n};
+    ring_visit(from, &w);
+    return w.ring;
+}
+
+/* The first member, in their order, of each ring is given to `say`; one of them is enough. */
+static void rings_say(const struct graph *g, void (*say)(size_t i, void *data), void *data)
+{
+    for (size_t i = 0; i < g->n; i++)
+        if (ring_from(g, i) == i) {
+            say(i, data);
+            return;
+        }
+}
+
+struct saying {
+    const struct scenario *s;
+    const struct service_model *model;
+    struct diags *diags;
+};
+
+/* --- Needs --- */
+
+static size_t service_index(const struct scenario *s, const char *name)
+{
+    for (size_t i = 0; i < s->services.n; i++)
+        if (!strcmp(((const struct service *)s->services.items[i])->name, name))
+            return i;
+    return s->services.n;
+}
+
+static void needs_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
+                       void *data)
+{
+    const struct scenario *s = g->of;
+    const struct service *service = s->services.items[i];
+    for (size_t k = 0; k < service->needs.n; k++) {
+        const struct need *need = service->needs.items[k];
+        if (need->kind)
+            continue; /* a soft one hands nothing on */
+        if (need->service)
+            add(service_index(s, need->service), data);
+        for (size_t m = 0; m < need->of.n; m++)
+            add(service_index(s, need->of.items[m]), data);
+    }
+}
+
+static void say_needs(size_t i, void *data)
+{
+    const struct saying *c = data;
+    const struct service *service = c->s->services.items[i];
+    diags_error(
+        c->diags, check_place(c->s, "services", service->name, "needs", NULL),
+        "%s needs services that need it: none of them could ever come up; make one of these "
+        "needs `kind: soft`, or leave it out",
+        service->name);
+}
+
+static void check_needs(const struct scenario *s, struct diags *diags)
+{
+    const struct graph g = {s->services.n, needs_next, s};
+    for (size_t i = 0; i < s->services.n; i++) {
+        const struct service *service = s->services.items[i];
+        struct place at = check_place(s, "services", service->name, "needs", NULL);
+        for (size_t k = 0; k < service->needs.n; k++) {
+            const struct need *need = service->needs.items[k];
+            if (!need->service == !need->of.n)
+                diags_error(diags, at, "a need is one 'service', or 'any' so many 'of' several");
+            else if (need->of.n && !need->any)
+                diags_error(diags, at, "'of' several services 'any' says how many are enough");
+            else if (!need->of.n && need->any)
+                diags_error(diags, at, "'any' belongs to 'of': several services to choose from");
+            else if (need->any > (int64_t)need->of.n)
+                diags_error(diags, at,
+                            "%s needs %" PRId64 " of %zu services: there are not so many",
+                            service->name, need->any, need->of.n);
+            if (need->service ? !strcmp(need->service, service->name)
+                              : strv_has(&need->of, service->name))
+                diags_error(diags, at, "%s cannot need itself", service->name);
+        }
+    }
+    struct saying c = {s, NULL, diags};
+    if (!diags->n_errors)
+        rings_say(&g, say_needs, &c);
+}
+
+/* --- Components --- */
+
+static size_t component_index(const struct scenario *s, const char *name)
+{
+    const struct objects *v = &s->assumptions->components;
+    for (size_t i = 0; i < v->n; i++)
+        if (!strcmp(((const struct component *)v->items[i])->name, name))
+            return i;
+    return v->n; /* a host without an entry stands in nothing */
+}
+
+static void components_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
+                            void *data)
+{
+    const struct scenario *s = g->of;
+    const struct component *c = s->assumptions->components.items[i];
+    for (size_t k = 0; k < c->in.n; k++)
+        add(component_index(s, c->in.items[k]), data);
+}
+
+static void say_component(size_t i, void *data)
+{
+    const struct saying *c = data;
+    const struct component *component = c->s->assumptions->components.items[i];
+    diags_error(c->diags, check_place(c->s, "components", component->name, "in", NULL),
+                "%s stands in itself: 'in' names what is larger", component->name);
+}
+
+static void check_components(const struct scenario *s, struct diags *diags)
+{
+    const struct objects *v = &s->assumptions->components;
+    const struct graph g = {v->n, components_next, s};
+    for (size_t i = 0; i < v->n; i++) {
+        const struct component *c = v->items[i];
+        if (c->crew && !c->repair)
+            diags_error(diags, check_place(s, "components", c->name, "crew", NULL),
+                        "%s has a crew and no 'repair': how long does it take them?", c->name);
+        if (c->ages_while_down && !c->fails)
+            diags_error(diags, check_place(s, "components", c->name, "ages_while_down", NULL),
+                        "%s never fails by itself: 'ages_while_down' belongs to 'fails'", c->name);
+    }
+    struct saying c = {s, NULL, diags};
+    rings_say(&g, say_component, &c);
+}
+
+/* --- People --- */
+
+static size_t responder_index(const struct scenario *s, const char *name)
+{
+    const struct objects *v = &s->assumptions->roles;
+    for (size_t i = 0; i < v->n; i++)
+        if (!strcmp(((const struct responder *)v->items[i])->name, name))
+            return i;
+    return v->n;
+}
+
+/* True when somebody answers, now or after escalating. */
+static bool somebody_answers(const struct scenario *s, const struct responder *r)
+{
+    for (size_t steps = 0; steps <= s->assumptions->roles.n; steps++) {
+        if (r->responds > 0)
+            return true;
+        if (!nsec_is_set(r->escalate_after) || !r->escalate_to)
+            return false;
+        r = s->assumptions->roles.items[responder_index(s, r->escalate_to)];
+    }
+    return false;
+}
+
+static void check_responder(const struct scenario *s, const struct responder *r,
+                            struct diags *diags)
+{
+    if (!somebody_answers(s, r))
+        diags_error(diags, check_place(s, "roles", r->name, "responds", NULL),
+                    "nobody ever answers a page of %s: 'responds' is 0 %%%s", r->name,
+                    nsec_is_set(r->escalate_after) ? " wherever it is escalated to"
+                                                   : " and it is not escalated");
+    if (r->escalate_to && !strcmp(r->escalate_to, r->name))
+        diags_error(diags, check_place(s, "roles", r->name, "escalate", "to", NULL),
+                    "%s escalates to itself: leave out 'to' to page the same once more", r->name);
+    if (nsec_is_set(r->from) && r->from == r->to)
+        diags_error(diags, check_place(s, "roles", r->name, "hours", NULL),
+                    "these hours end when they begin: leave them out for the whole day");
+    for (size_t i = 0; i < r->deputies.n; i++)
+        if (strv_has(&r->people, r->deputies.items[i]))
+            diags_error(diags, check_place(s, "roles", r->name, "deputies", NULL),
+                        "%s cannot be a deputy of themselves", r->deputies.items[i]);
+}
+
+/* --- Stages --- */
+
+static size_t stage_index(const struct service_model *m, const char *name)
+{
+    for (size_t i = 0; i < m->restore.n; i++)
+        if (!strcmp(((const struct stage *)m->restore.items[i])->name, name))
+            return i;
+    return m->restore.n;
+}
+
+/* The mapping below a stage's name. */
+static const struct node *stage_node(const struct scenario *s, const struct service_model *m,
+                                     size_t i)
+{
+    const struct node *list = node_get(node_get(node_get(s->tree, "model"), m->service), "restore");
+    return list && list->kind == NODE_LIST && i < list->n ? list->items[i]->entries[0].value : NULL;
+}
+
+static struct place stage_place(const struct scenario *s, const struct service_model *m, size_t i,
+                                const char *key)
+{
+    const struct node *node = node_get(stage_node(s, m, i), key);
+    return node ? node->place : ((const struct stage *)m->restore.items[i])->place;
+}
+
+static void say_no_stage(const struct scenario *s, const struct service_model *m, size_t i,
+                         const char *key, const char *name, struct diags *diags)
+{
+    const char *names[64];
+    char quoted[DIAG_QUOTE_MAX], hint[DIAG_QUOTE_MAX + 24];
+    size_t n = 0;
+    for (; n < m->restore.n && n < ARRAY_SIZE(names); n++)
+        names[n] = ((const struct stage *)m->restore.items[n])->name;
+    diags_error(diags, stage_place(s, m, i, key), "%s has no stage '%s'%s", m->service,
+                diag_quote(name, quoted), diag_nearest(name, names, n, hint));
+}
+
+/* `takes`, `ttl` and `drain` exclude each other. */
+static void check_stage_length(const struct scenario *s, const struct service_model *m, size_t i,
+                               struct diags *diags)
+{
+    const struct stage *stage = m->restore.items[i];
+    int n = (stage->takes != NULL) + nsec_is_set(stage->ttl) + stage->drain;
+    if (n != 1)
+        diags_error(diags, stage->place,
+                    n ? "the stage '%s' takes a time, waits for a ttl, or drains: one of them"
+                      : "how long does the stage '%s' take? A duration, a distribution, 'ttl' or "
+                        "'drain'",
+                    stage->name);
+    if (!nsec_is_set(stage->ttl) && node_get(stage_node(s, m, i), "clients"))
+        diags_error(diags, stage_place(s, m, i, "clients"),
+                    "'clients' belongs to 'ttl': the share of them that has asked anew");
+    if (stage->clients <= 0)
+        diags_error(diags, stage_place(s, m, i, "clients"),
+                    "'clients' is 0 %%: nobody needs to have asked anew; leave the stage out");
+    if (stage->drain && m->load <= 0)
+        diags_error(diags, stage_place(s, m, i, "drain"),
+                    "the backlog of %s cannot be known without its 'load'", m->service);
+}
+
+static void check_stage_people(const struct scenario *s, const struct service_model *m, size_t i,
+                               struct diags *diags)
+{
+    const struct stage *stage = m->restore.items[i];
+    const struct responder *r = stage->by ? assumed_responder(s->assumptions, stage->by) : NULL;
+    if (stage->approvals && !stage->by) {
+        diags_error(diags, stage_place(s, m, i, "approvals"),
+                    "'approvals' belongs to 'by': other people of that role");
+        return;
+    }
+    int64_t others = r ? (int64_t)(r->people.n + r->deputies.n) - 1 : 0;
+    if (r && stage->approvals > others)
+        diags_error(diags, stage_place(s, m, i, "approvals"),
+                    "the stage '%s' needs %" PRId64 " other people of %s, who %s %" PRId64
+                    " besides the one who acts",
+                    stage->name, stage->approvals, r->name, others == 1 ? "is" : "are", others);
+}
+
+static void check_stage_else(const struct scenario *s, const struct service_model *m, size_t i,
+                             struct diags *diags)
+{
+    const struct stage *stage = m->restore.items[i];
+    if (stage->works <= 0)
+        diags_error(diags, stage_place(s, m, i, "works"),
+                    "the stage '%s' never works: leave it out", stage->name);
+    if (!stage->otherwise)
+        return;
+    size_t to = stage_index(m, stage->otherwise);
+    if (to == m->restore.n)
+        say_no_stage(s, m, i, "else", stage->otherwise, diags);
+    else if (!((const struct stage *)m->restore.items[to])->fallback)
+        diags_error(diags, stage_place(s, m, i, "else"),
+                    "the stage '%s' is taken in any case: write `only: fallback` in it, or name "
+                    "another one",
+                    stage->otherwise);
+    else if (stage->works >= 1)
+        diags_error(diags, stage_place(s, m, i, "else"),
+                    "'else' is never taken: the stage '%s' always works; how often does it, as in "
+                    "`works: 98%%`?",
+                    stage->name);
+}
+
+static bool fallback_is_named(const struct service_model *m, const char *name)
+{
+    for (size_t i = 0; i < m->restore.n; i++) {
+        const struct stage *stage = m->restore.items[i];
+        if (stage->otherwise && !strcmp(stage->otherwise, name))
+            return true;
+    }
+    return false;
+}
+
+static void check_stage_order(const struct scenario *s, const struct service_model *m, size_t i,
+                              struct diags *diags)
+{
+    const struct stage *stage = m->restore.items[i];
+    if (stage->after.n && stage->given_start >= 0)
+        diags_error(diags, stage_place(s, m, i, "at"),
+                    "'at' stands instead of 'after': give one of them");
+    if (stage->fallback && stage->given_start >= 0)
+        diags_error(diags, stage_place(s, m, i, "at"),
+                    "a fallback begins when it is taken: remove 'at'");
+    for (size_t k = 0; k < stage->after.n; k++) {
+        size_t first = stage_index(m, stage->after.items[k]);
+        if (first == m->restore.n)
+            say_no_stage(s, m, i, "after", stage->after.items[k], diags);
+        else if (!stage->fallback && ((const struct stage *)m->restore.items[first])->fallback)
+            diags_error(diags, stage_place(s, m, i, "after"),
+                        "the stage '%s' can never be reached when '%s', a fallback, is not taken: "
+                        "name the stage whose 'else' it is, which ends when its fallback does",
+                        stage->name, stage->after.items[k]);
+    }
+    if (stage->fallback && !fallback_is_named(m, stage->name))
+        diags_error(diags, stage->place,
+                    "the fallback '%s' can never be reached: no 'else' names it", stage->name);
+}
+
+static void stages_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
+                        void *data)
+{
+    const struct service_model *m = g->of;
+    const struct stage *stage = m->restore.items[i];
+    for (size_t k = 0; k < stage->after.n; k++)
+        add(stage_index(m, stage->after.items[k]), data);
+    if (stage->after.n || stage->fallback || stage->start != STAGE_AFTER)
+        return;
+    for (size_t k = i; k-- > 0;) /* else the one before it that is no fallback */
+        if (!((const struct stage *)m->restore.items[k])->fallback) {
+            add(k, data);
+            return;
+        }
+}
+
+static void else_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
+                      void *data)
+{
+    const struct service_model *m = g->of;
+    const struct stage *stage = m->restore.items[i];
+    if (stage->otherwise)
+        add(stage_index(m, stage->otherwise), data);
+}
+
+static void say_stages(size_t i, void *data)
+{
+    const struct saying *c = data;
+    const struct stage *stage = c->model->restore.items[i];
+    diags_error(c->diags, stage_place(c->s, c->model, i, "after"),
+                "the stage '%s' waits for stages that wait for it", stage->name);
+}
+
+static void say_else(size_t i, void *data)
+{
+    const struct saying *c = data;
+    const struct stage *stage = c->model->restore.items[i];
+    diags_error(c->diags, stage_place(c->s, c->model, i, "else"),
+                "the stage '%s' falls back in a circle: the last fallback has no 'else'",
+                stage->name);
+}
+
+static void check_stages(const struct scenario *s, const struct service_model *m,
+                         struct diags *diags)
+{
+    for (size_t i = 0; i < m->restore.n; i++) {
+        const struct stage *stage = m->restore.items[i];
+        size_t first = stage_index(m, stage->name);
+        if (first != i) {
+            const struct stage *other = m->restore.items[first];
+            diags_error(diags, stage->place, "a stage '%s' stands already at line %d, column %d",
+                        stage->name, other->place.line, other->place.col);
+            continue;
+        }
+        check_stage_length(s, m, i, diags);
+        check_stage_people(s, m, i, diags);
+        check_stage_else(s, m, i, diags);
+        check_stage_order(s, m, i, diags);
+    }
+    struct saying c = {s, m, diags};
+    const struct graph order = {m->restore.n, stages_next, m}, other = {m->restore.n, else_next, m};
+    rings_say(&order, say_stages, &c);
+    rings_say(&other, say_else, &c);
+}
+
+/* --- Services --- */
+
+static struct place model_place(const struct scenario *s, const struct service_model *m,
+                                const char *key, const char *inner)
+{
+    return inner ? check_place(s, "model", m->service, key, inner, NULL)
+                 : check_place(s, "model", m->service, key, NULL);
+}
+
+static void check_redundancy(const struct scenario *s, const struct service_model *m,
+                             struct diags *diags)
+{
+    const struct redundancy *r = m->redundancy;
+    for (size_t i = 0; i < r->of.n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (!strcmp(r->of.items[i], r->of.items[k]))
+                diags_error(diags, model_place(s, m, "redundancy", "of"),
+                            "%s is named twice among the units of %s", r->of.items[i], m->service);
+    if (r->mode < 0)
+        diags_error(diags, model_place(s, m, "redundancy", NULL),
+                    "%s has %zu units: 'mode' says whether they are active-active, active-passive "
+                    "or a quorum",
+                    m->service, r->of.n);
+    else if (r->mode == ACTIVE_ACTIVE && !r->need)
+        diags_error(diags, model_place(s, m, "redundancy", NULL),
+                    "'need' says how many of the %zu units of %s must work", r->of.n, m->service);
+    if (r->need > (int64_t)r->of.n)
+        diags_error(diags, model_place(s, m, "redundancy", "need"),
+                    "%s needs %" PRId64 " units and has %zu", m->service, r->need, r->of.n);
+    if (r->mode == QUORUM && r->need <= (int64_t)r->of.n / 2)
+        diags_error(diags, model_place(s, m, "redundancy", "need"),
+                    "%" PRId64 " of %zu is no quorum: two halves could both have one; at least %zu",
+                    r->need, r->of.n, r->of.n / 2 + 1);
+    if (r->takeout && r->mode != ACTIVE_ACTIVE)
+        diags_error(diags, model_place(s, m, "redundancy", "takeout"),
+                    "'takeout' belongs to active-active units");
+    if (r->warm_up && r->mode != ACTIVE_PASSIVE)
+        diags_error(diags, model_place(s, m, "redundancy", "warm_up"),
+                    "'warm_up' belongs to active-passive units");
+    if (m->failback && (r->mode != ACTIVE_PASSIVE || r->of.n < 2))
+        diags_error(diags, model_place(s, m, "failback", NULL),
+                    "'failback' belongs to active-passive units: only there is one preferred");
+}
+
+static void check_alarm_model(const struct scenario *s, const struct service_model *m,
+                              const struct alarm_model *a, struct diags *diags)
+{
+    const struct alarm *alarm = scenario_alarm(s, a->alarm);
+    size_t n = 0;
+    if (strcmp(alarm->service, m->service) != 0)
+        diags_error(diags, a->place, "the alarm '%s' is not about %s but about %s", a->alarm,
+                    m->service, alarm->service);
+    if (alarm_is_own(alarm))
+        diags_error(diags, a->place,
+                    "'%s' is a %s, which a forecast computes: nothing is assumed about it",
+                    a->alarm, alarm->kind->name);
+    for (size_t i = 0; i < m->alarms.n; i++)
+        n += !strcmp(((const struct alarm_model *)m->alarms.items[i])->alarm, a->alarm);
+    if (n > 1 && !alarm_is_assumed(alarm))
+        diags_error(diags, a->place, "the alarm '%s' is described twice", a->alarm);
+    else if (n > 1 && a->place.line != alarm->place.line)
+        diags_error(diags, a->place, "the alarm '%s' says itself what is assumed of it", a->alarm);
+    if (a->fires <= 0)
+        diags_error(diags, a->place, "the alarm '%s' never comes: leave it out", a->alarm);
+}
+
+static void check_model(const struct scenario *s, const struct service_model *m,
+                        struct diags *diags)
+{
+    if (m->redundancy)
+        check_redundancy(s, m, diags);
+    else if (m->failback)
+        diags_error(diags, model_place(s, m, "failback", NULL),
+                    "'failback' goes back to a preferred unit: 'redundancy' says which there are");
+    if (m->failback_outage && !m->failback)
+        diags_error(diags, model_place(s, m, "failback_outage", NULL),
+                    "'failback_outage' belongs to 'failback'");
+    if (m->from.n && m->restore.n)
+        diags_error(diags, model_place(s, m, "from", NULL),
+                    "'from' stands instead of 'restore': give one of them");
+    if (m->load >= 1)
+        diags_error(diags, model_place(s, m, "load", NULL),
+                    "%s is asked all that it can do, so that no backlog is ever worked off: its "
+                    "load must be below 100 %%",
+                    m->service);
+    check_stages(s, m, diags);
+    for (size_t i = 0; i < m->alarms.n; i++)
+        check_alarm_model(s, m, m->alarms.items[i], diags);
+}
+
+/* --- All of it --- */
+
+static void check_variants(const struct scenario *s, struct diags *diags)
+{
+    static const char *const never[] = {"blackstart", "include", "vars", "variants", "name"};
+    const struct objects *v = &s->assumptions->variants;
+    for (size_t i = 0; i < v->n; i++) {
+        const struct variant_set *variant = v->items[i];
+        for (size_t k = 0; k < variant->set.n; k++) {
+            const struct pair *p = &variant->set.items[k];
+            size_t n = strcspn(p->key, ".");
+            char quoted[DIAG_QUOTE_MAX];
+            for (size_t w = 0; w < ARRAY_SIZE(never); w++)
+                if (strlen(never[w]) == n && !strncmp(never[w], p->key, n))
+                    diags_error(diags, p->place, "a variant cannot set '%s'",
+                                diag_quote(p->key, quoted));
+        }
+    }
+}
+
+void check_forecast(const struct scenario *s, struct diags *diags)
+{
+    const struct assumptions *a = s->assumptions;
+    char at[NSEC_TEXT_MAX], h[NSEC_TEXT_MAX];
+    check_needs(s, diags);
+    check_components(s, diags);
+    for (size_t i = 0; i < a->roles.n; i++)
+        check_responder(s, a->roles.items[i], diags);
+    for (size_t i = 0; i < a->services.n; i++)
+        check_model(s, a->services.items[i], diags);
+    for (size_t i = 0; i < a->freezes.n; i++) {
+        const struct freeze *f = a->freezes.items[i];
+        if (f->from >= s->horizon)
+            diags_error(diags, f->place,
+                        "this freeze begins at %s, after all is over (the horizon is %s)",
+                        nsec_text(f->from, at), nsec_text(s->horizon, h));
+    }
+    check_variants(s, diags);
+}
