@@ -19,6 +19,8 @@ struct people_world {
     struct stage stages[8];
     struct responder responders[4];
     struct freeze freeze_list[2];
+    struct distribution distributions[12];
+    size_t distributions_n;
     char *names[16];
     size_t names_n;
     void *stage_items[8], *responder_items[4], *freeze_items[2];
@@ -41,13 +43,26 @@ static inline struct people_world people_world(void)
     return w;
 }
 
+/* Kept: a literal does not outlive the function it stands in. */
+static inline const struct distribution *people_keep(struct people_world *w,
+                                                     const struct distribution *d)
+{
+    if (!d)
+        return NULL;
+    w->distributions[w->distributions_n] = *d;
+    return &w->distributions[w->distributions_n++];
+}
+
 /* What is changed in the returned is what is to be otherwise. */
 static inline struct stage *people_stage(struct people_world *w, const char *name,
                                          const struct distribution *takes)
 {
     struct stage *s = &w->stages[w->model.restore.n];
-    *s = (struct stage){
-        .name = TEXT(name), .takes = takes, .ttl = NSEC_UNSET, .clients = 1, .works = 1};
+    *s = (struct stage){.name = TEXT(name),
+                        .takes = people_keep(w, takes),
+                        .ttl = NSEC_UNSET,
+                        .clients = 1,
+                        .works = 1};
     w->stage_items[w->model.restore.n++] = s;
     w->model.restore.items = w->stage_items;
     return s;
@@ -69,7 +84,7 @@ static inline struct responder *people_responder(struct people_world *w, const c
 {
     struct responder *r = &w->responders[w->responders_all.n];
     *r = (struct responder){.name = TEXT(name),
-                            .acknowledges = acknowledges,
+                            .acknowledges = people_keep(w, acknowledges),
                             .responds = 1,
                             .escalate_after = NSEC_UNSET,
                             .from = NSEC_UNSET,
@@ -98,7 +113,7 @@ static inline struct rng people_stream(size_t quantity, bool *ret_no_time, bool 
     const struct people_world *w = data;
     *ret_no_time = w->no_time == (int)quantity;
     *ret_sure = w->sure == (int)quantity;
-    return rng_stream(w->seed, "quantity", w->trial, quantity);
+    return rng_stream_at(w->seed, w->trial, quantity);
 }
 
 static inline void people_run(struct people_world *w)
