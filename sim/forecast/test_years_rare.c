@@ -76,8 +76,8 @@ static const struct known all[] = {
      (3 * 1e-4 + 0.125) / 2e-8 / YEAR_HOURS},
     {"1 of 3", one_of_three, 100000, U *U *U, U *U *U * 3 / 8 * YEAR_HOURS, 0},
     {"2 of 4, unequal", two_of_four, 100000, 3 * U *U *(1 - U) * V + U *U *U *(1 - V) + U *U *U *V,
-     0, 0},
-    {"one crew", one_crew, 15000, 2 * 8e-4 * 8e-4 / (1 + 2 * 8e-4 + 2 * 8e-4 * 8e-4), 0, 0},
+     0, 0, true},
+    {"one crew", one_crew, 30000, 2 * 8e-4 * 8e-4 / (1 + 2 * 8e-4 + 2 * 8e-4 * 8e-4), 0, 0},
     {"constant repair", constant_repair, 6000, U *U *U, U *U *U * 3 / 8 * YEAR_HOURS, 0},
 };
 
