@@ -8,6 +8,9 @@ corpus), beginning with the word in capitals:
 
 Read from all of tests/ and from test_*.c beside the code, written as a table into tests/README.md between
 its two marks; with --check nothing is written, and a table that does not agree is an error (exit code 1).
+
+Either way it is complete: each fault has a row for each kind of target, and a row shows either that it is
+refused there, and nothing else, or everything.
 """
 import ast
 import pathlib
@@ -17,8 +20,12 @@ import sys
 COLUMNS = ["applied", "verified", "undone", "undone-after-kill", "refused"]
 HEADS = ["applied", "verified", "undone", "undone after kill -9", "refused with a reason"]
 BEGIN, END = "<!-- shown.py: begin -->\n", "<!-- shown.py: end -->\n"
+KINDS = ["container", "here", "lab", "netns", "process", "unit"]
 # Nothing is to be undone.
 ONCE = {"restart", "run", "sockets"}
+# It is no fault: nothing is promised of what a command does.
+PLAIN = {"run"}
+INJECTOR = re.compile(r"static const struct injector \w+ = \{\s*\.name = \"([\w-]+)\"")
 LINE = re.compile(r"SHOWS ([\w-]+(?: \([\w, ]+\))?): ([\w -]+): ([\w -]+)")
 
 
@@ -70,6 +77,28 @@ def collect(source):
     return found
 
 
+def needed(fault):
+    """The columns that its rows fill where it is not refused."""
+    return [c for c in COLUMNS if not (fault in ONCE and c.startswith("undone")) and
+            not (fault in PLAIN and c == "verified")]
+
+
+def gaps(source, found):
+    faults = {name for p in source.glob("injectors/**/*.c") if not p.name.startswith("test_")
+              for name in INJECTOR.findall(p.read_text())}
+    rows = {}
+    for fault, kind in found:
+        rows.setdefault((fault.split()[0], kind), []).append(fault)
+    for fault in sorted(faults):
+        for kind in KINDS:
+            if (fault, kind) not in rows:
+                yield "%s: %s: nothing is shown" % (fault, kind)
+            for row in rows.get((fault, kind), ()):
+                missing = [c for c in needed(fault) if c not in found[row, kind]]
+                if missing and set(found[row, kind]) != {"refused"}:
+                    yield "%s: %s: not shown: %s" % (row, kind, ", ".join(missing))
+
+
 def table(found):
     """Each row names its own tests, so that two changes seldom meet in one line."""
     lines = ["| fault | target | " + " | ".join(HEADS) + " | shown by |",
@@ -80,11 +109,11 @@ def table(found):
         cells = []
         for c in COLUMNS:
             some = sorted(letter[t] for t in found[fault, kind].get(c, ()))
-            none = "–" if fault in ONCE and c.startswith("undone") else ""
+            none = "" if c in needed(fault) and set(found[fault, kind]) != {"refused"} else "–"
             cells.append(" ".join(some) or none)
         by = "; ".join("%s: %s" % (letter[t], t.replace("tests/", "", 1)) for t in tests)
         lines.append("| `%s` | %s | %s | %s |" % (fault, kind, " | ".join(cells), by))
-    lines += ["", "(–: there is nothing to undo.)"]
+    lines += ["", "(–: there is nothing to show: it is refused there, or nothing is to be undone.)"]
     return "\n".join(lines) + "\n"
 
 
@@ -94,12 +123,16 @@ def main(source, check):
     if BEGIN not in text or END not in text:
         raise SystemExit("%s:1: has lost the marks of shown.py" % path)
     head, rest = text.split(BEGIN, 1)
-    now = head + BEGIN + table(collect(source)) + END + rest.split(END, 1)[1]
+    found = collect(source)
+    now = head + BEGIN + table(found) + END + rest.split(END, 1)[1]
     if not check:
         path.write_text(now)
     elif now != text:
         raise SystemExit("tests/README.md:1: its table of faults is not what the tests say they show; "
                          "write it anew: python3 tests/shown.py .")
+    wanting = list(gaps(source, found))
+    if wanting:
+        raise SystemExit("".join("tests/README.md:1: a gap in its table of faults: %s\n" % g for g in wanting))
 
 
 if __name__ == "__main__":

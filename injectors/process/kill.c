@@ -2,7 +2,8 @@
  * the kernel holds for it (a virtual address stays configured: to lose a host, use node-kill).
  *
  * What was hit is kept by pid and start time; that is what verify asks after. Undone (when asked)
- * by starting again the commands that were hit and no longer run.
+ * by starting again the commands that were hit and no longer run; a container by its engine and a unit by
+ * systemd, where that ended it as a whole (what starts a part of it again is its own affair).
  */
 #include <assert.h>
 #include <errno.h>
@@ -13,7 +14,9 @@
 #include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
+#include "injectors/process/contained.h"
 #include "injectors/process/targets.h"
+#include "injectors/process/unit_power.h"
 #include "sim/base/jsonx.h"
 
 static const char *const kill_signal_words[] = {"KILL", "TERM", "INT",  "HUP",  "QUIT",
@@ -59,9 +62,13 @@ static int kill_plan(const struct inject_env *env, const struct step *step, json
                      struct err *err)
 {
     const struct kill_params *p = step->params;
+    const struct host *h = targets_attached(env->scenario, p->whom.host);
     AUTO_BUF text = BUF_INIT;
     targets_plan(&p->whom, kill_signal_words[p->signal], &text);
-    if (nsec_is_set(step->lasting) || step->until)
+    if (h && (h->container || h->compose || h->unit))
+        buf_printf(&text, "; undone by starting the %s again, if that ended it",
+                   h->unit ? "unit" : "same container");
+    else if (nsec_is_set(step->lasting) || step->until)
         buf_adds(&text, "; undone by starting again the commands that it ended");
     json_array_append_new(texts, json_string(buf_text(&text)));
     return 0;
@@ -74,6 +81,24 @@ static void kill_done(void *state)
         return;
     targets_done(&st->targets);
     free(st);
+}
+
+/* What undoing needs of one host; *managed stays true when somebody manages it who knows it for longer
+ * than its processes live. */
+static json_t *undo_record(struct inject_env *env, const char *host, const struct match_set *hit,
+                           bool *managed)
+{
+    struct lab_node *n = lab_node(env->lab, host);
+    json_t *record = targets_record(env, host), *container = contained_record(n);
+    const char *unit = lab_node_host(n)->unit;
+    json_object_set_new(record, "units", match_units(hit));
+    json_object_set_new(record, "start", targets_commands(env, host));
+    if (container)
+        json_object_set_new(record, "container", container);
+    if (unit)
+        json_object_set_new(record, "unit", json_string(unit));
+    *managed = *managed && (container || unit);
+    return record;
 }
 
 static int kill_prepare(struct inject_env *env, const struct step *step, void **ret_state,
@@ -89,16 +114,13 @@ static int kill_prepare(struct inject_env *env, const struct step *step, void **
     if (!st)
         return err_errno(err, ENOMEM, "preparing kill");
     json_t *hosts = json_array();
-    for (size_t i = 0; i < found.n; i++) {
-        json_t *record = targets_record(env, found.hosts[i]);
-        json_object_set_new(record, "units", match_units(&found.sets[i]));
-        json_object_set_new(record, "start", targets_commands(env, found.hosts[i]));
-        json_array_append_new(hosts, record);
-    }
+    bool managed = true;
+    for (size_t i = 0; i < found.n; i++)
+        json_array_append_new(hosts, undo_record(env, found.hosts[i], &found.sets[i], &managed));
     *st = (struct kill_state){.params = p, .targets = found, .at = SPAN_UNSET};
     found = (struct targets){0};
     *ret_state = st;
-    *ret_undo = json_pack("{s:o}", "hosts", hosts);
+    *ret_undo = json_pack("{s:o,s:b}", "hosts", hosts, "persistent", managed);
     return 0;
 }
 
@@ -248,6 +270,22 @@ static int kill_verify(struct inject_env *env, void *state, struct inject_proof 
     return 0;
 }
 
+/* On a host that others made, by whoever manages it. What was removed meanwhile is left at that. */
+static int start_there(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
+                       struct err *err)
+{
+    const json_t *container = json_object_get(entry, "container");
+    struct span by = {.lo = nsec_now(CLOCK_MONOTONIC)};
+    if (!container && !unit_power_has(entry))
+        return targets_start(n, entry, changes, at, err);
+    int r = container ? contained_start(container, changes, at, err)
+                      : unit_power_start_again(entry, changes, err);
+    by.hi = nsec_now(CLOCK_MONOTONIC);
+    if (r == 0)
+        targets_cover(at, by);
+    return r == INJECT_GONE ? 0 : r;
+}
+
 /* Starts those units of one host that do not run. */
 static int start_again(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
                        struct err *err)
@@ -255,7 +293,7 @@ static int start_again(struct lab_node *n, const json_t *entry, json_t *changes,
     size_t i;
     json_t *unit;
     if (json_object_get(entry, "attached"))
-        return targets_start(n, entry, changes, at, err);
+        return start_there(n, entry, changes, at, err);
     json_array_foreach (json_object_get(entry, "units"), i, unit) {
         const char *names[] = {json_string_value(unit), NULL};
         struct match_rule rule = {.unit = names[0]};
@@ -352,7 +390,8 @@ const struct variant inject_kill = {
     .detail = "The host stays up: addresses that a killed server had configured stay with it; to "
               "lose a host as a power cut does, use node-kill. A command with `restart: always` is "
               "started again by the host. With `for:` or `until:` the commands that were hit are "
-              "started again afterwards. Nothing that matches: the target had gone, the trial is "
+              "started again afterwards, and so is a container or a unit that ended by it. "
+              "Nothing that matches: the target had gone, the trial is "
               "void.",
     .params = &kill_record,
     .impl = &kill_injector,

@@ -203,9 +203,7 @@ static void note_continued(const char *host, const struct match_set *who, json_t
     json_array_append_new(changes, json_string(buf_text(&text)));
 }
 
-/* On a host that others made: by number and start, with or without a lab. To all of them, whatever their
- * state reads: a process that was sent SIGSTOP stops only when it runs next, and whoever was killed in
- * between leaves one that looks as if it went on (SIGCONT takes back a pending SIGSTOP, signal(7)). */
+/* On a host that others made: by number and start, with or without a lab. */
 static int go_on_there(const json_t *attached, const json_t *entry, json_t *changes,
                        struct span *at, struct err *err)
 {
@@ -231,7 +229,9 @@ static int go_on_there(const json_t *attached, const json_t *entry, json_t *chan
     return 0;
 }
 
-/* SIGCONT to those that are still stopped. */
+/* SIGCONT to all of them, whatever their state reads: a process that was sent SIGSTOP stops only when it
+ * runs next, and whoever was killed, or gave up waiting, in between leaves one that looks as if it went on
+ * (SIGCONT takes back a pending SIGSTOP, signal(7)). */
 static int go_on(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
                  struct err *err)
 {
@@ -244,11 +244,11 @@ static int go_on(struct lab_node *n, const json_t *entry, json_t *changes, struc
     int r = match_alive_of(n, procs, &alive, err);
     if (r < 0)
         return r;
-    AUTO_MATCH stopped = {.procs = only(&alive, true)};
-    if (match_count(&stopped) == 0)
+    if (match_count(&alive) == 0)
         return 0;
-    r = match_signal_these(n, stopped.procs, SIGCONT, STOP_CONFIRM, &hit, &by, err);
-    if (r < 0)
+    AUTO_MATCH stopped = {.procs = only(&alive, true)};
+    r = match_signal_these(n, alive.procs, SIGCONT, STOP_CONFIRM, &hit, &by, err);
+    if (r < 0 || match_count(&stopped) == 0)
         return r;
     targets_cover(at, by);
     note_continued(lab_node_name(n), &stopped, changes);

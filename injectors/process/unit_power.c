@@ -208,13 +208,11 @@ static int await_start(struct manager *m, const char *unit, struct err *err)
     }
 }
 
-int unit_power_revert(const json_t *undo, struct inject_result *ret, struct err *err)
+int unit_power_start_again(const json_t *record, json_t *changes, struct err *err)
 {
-    const char *unit = jsonx_str(undo, "unit", ""), *host = jsonx_str(undo, "host", "?");
+    const char *unit = jsonx_str(record, "unit", ""), *host = jsonx_str(record, "host", "?");
     CLEANUP(manager_free_p) struct manager *m = NULL;
     AUTO_MANAGER_SERVICE now = MANAGER_SERVICE_INIT;
-    AUTO_JSON *changes = json_array();
-    struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
     int r = manager_open(&m, err);
     if (r == 0)
         r = manager_service(m, unit, &now, err);
@@ -224,14 +222,24 @@ int unit_power_revert(const json_t *undo, struct inject_result *ret, struct err 
         err_set(err, ESRCH, "host %s: systemd has no unit %s any more (%s)", host, unit, now.load);
         return INJECT_GONE;
     }
-    if (!is_active(&now) || now.busy) { /* busy: our stop may still be under way */
-        r = manager_job(m, MANAGER_START, unit, err);
-        if (r == 0)
-            r = await_start(m, unit, err);
-        if (r < 0)
-            return r;
-        json_array_append_new(changes, json_sprintf("host %s: unit %s started again", host, unit));
-    }
+    if (is_active(&now) && !now.busy) /* busy: our stop may still be under way */
+        return 0;
+    r = manager_job(m, MANAGER_START, unit, err);
+    if (r == 0)
+        r = await_start(m, unit, err);
+    if (r < 0)
+        return r;
+    json_array_append_new(changes, json_sprintf("host %s: unit %s started again", host, unit));
+    return 0;
+}
+
+int unit_power_revert(const json_t *undo, struct inject_result *ret, struct err *err)
+{
+    AUTO_JSON *changes = json_array();
+    struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
+    int r = unit_power_start_again(undo, changes, err);
+    if (r != 0)
+        return r;
     at.hi = nsec_now(CLOCK_MONOTONIC);
     *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
     return 0;

@@ -26,3 +26,6 @@ void unit_power_done(struct unit_power *u);
 /* Is this the undo record of one? */
 bool unit_power_has(const json_t *undo);
 int unit_power_revert(const json_t *undo, struct inject_result *ret, struct err *err);
+/* Starts the unit of {unit, host}, unless it runs; `changes` is told. 0, INJECT_GONE (there is no such unit
+ * any more) or -errno. */
+int unit_power_start_again(const json_t *record, json_t *changes, struct err *err);

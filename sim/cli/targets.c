@@ -87,7 +87,7 @@ int targets_guarded(const struct scenario *s, const struct attached *a)
     size_t i;
     json_t *sentence;
     int code = 0;
-    if (guard_scenario(s, a, GUARD_MARK, &refused, &err) < 0)
+    if (refuse_unoffered(s, a, &err) < 0 || guard_scenario(s, a, GUARD_MARK, &refused, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     json_array_foreach (refused, i, sentence)
         code = say_error(EXIT_CANNOT_RUN, "%s", json_string_value(sentence));
@@ -99,8 +99,7 @@ int targets_agreed(const struct command *self, const struct scenario *s, uint64_
 {
     struct err err = ERR_INIT;
     AUTO_BUF what = BUF_INIT;
-    if (attached_open(s, seed, ret, &err) < 0 || refuse_unoffered(s, *ret, &err) < 0 ||
-        exempt_find(*ret, &err) < 0)
+    if (attached_open(s, seed, ret, &err) < 0 || exempt_find(*ret, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     guard_listeners(s, *ret);
     int code = targets_guarded(s, *ret);

@@ -42,7 +42,7 @@ def busybox_root(folder):
     for name in ("bin", "etc", "proc", "sys", "dev", "tmp", "www", "run"):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
     shutil.copy(BUSYBOX, os.path.join(folder, "bin", "busybox"))
-    for name in ("sh", "httpd", "sleep", "cat", "nc", "ip", "kill", "ps", "echo", "touch"):
+    for name in ("sh", "httpd", "sleep", "cat", "nc", "ip", "kill", "ping", "ps", "echo", "touch"):
         os.symlink("busybox", os.path.join(folder, "bin", name))
     with open(os.path.join(folder, "www", "index.html"), "w") as f:
         f.write("all is well\n")

@@ -25,6 +25,18 @@ def ptrace(request, pid, data=0):
         raise OSError(code, "ptrace: " + os.strerror(code))
 
 
+IN_FORCE = {"kind": "inject", "ok": True}
+
+
+def halted(drill, n=1, wanted=None):
+    """A drill that has been started, halted right after n faults came into force (or where wanted() says,
+    see Halt.at())."""
+    halt = Halt(drill.process, os.path.join(drill.out, "record.ndjson"))
+    for _ in range(n):
+        halt.at(wanted or (lambda e, state: IN_FORCE.items() <= e.items()))
+    return halt
+
+
 class Halt:
     """Traces from now on; `path`: the record, which may not be there yet."""
 

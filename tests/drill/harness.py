@@ -279,13 +279,24 @@ def processes_of(token):
     return found
 
 
-def kill_both(d):
-    """The runner stands still meanwhile: it would undo when its warden dies."""
-    d.process.send_signal(signal.SIGSTOP)
-    warden = [p for p, name in processes_of(d.token) if name == "blackstart-ward"][0]
-    os.kill(warden, signal.SIGKILL)
-    d.process.kill()
+def warden(d):
+    """Its number."""
+    return wait_until(lambda: [p for p, name in processes_of(d.token) if name == "blackstart-ward"])[0]
+
+
+def kill_both(d, halt=None):
+    """The runner stands still meanwhile: it would undo when its warden dies. Of one that is halted
+    everything that goes with them is waited for, too."""
+    if not halt:
+        d.process.send_signal(signal.SIGSTOP)
+    os.kill(warden(d), signal.SIGKILL)
+    if not halt:
+        d.process.kill()
+        d.finish()
+        return
+    halt.kill()
     d.finish()
+    wait_until(lambda: not processes_of(d.token))
 
 
 def offspring(pid):
@@ -319,6 +330,11 @@ def wait_until(fn, timeout=20):
             return v
         select.select([], [], [], 0.02)
     return fn()
+
+
+def on_a_disk(folder):
+    return subprocess.run(["stat", "-f", "-c", "%T", folder], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.strip() not in ("tmpfs", "ramfs", "overlayfs")
 
 
 class TapResult(unittest.TestResult):

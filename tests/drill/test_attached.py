@@ -13,8 +13,8 @@ import foreign
 import harness
 import test_network
 from foreign import Inside, OtherBoot, Pair, journals, round_trip, run, undo
-from halt import Halt
-from harness import Drill, processes_of, stat_of, wait_until
+from halt import IN_FORCE, Halt, halted
+from harness import Drill, kill_both, processes_of, stat_of, wait_until, warden
 
 SCENE = """
 blackstart: 1
@@ -39,7 +39,6 @@ trials: %(trials)d
 """
 LINK = """
   - {id: cable, at: 200ms, %slink: {host: edge, device: e0, down: true}}"""
-IN_FORCE = {"kind": "inject", "ok": True}
 
 
 def alive(pid):
@@ -78,15 +77,10 @@ class Attached(unittest.TestCase):
         """A drill whose fault is in force; its runner stands still."""
         kwargs.setdefault("script", LINK % "")
         d = self.drill(**kwargs).start()
-        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
-        self.halt.at(lambda e, state: IN_FORCE.items() <= e.items())
+        self.halt = halted(d)
         self.assertEqual(self.pair.is_down(), down)
         self.assertEqual(len(journals()), 1)
         return d
-
-    def warden(self, d):
-        return wait_until(lambda: [p for p, name in processes_of(d.token)
-                                   if name == "blackstart-ward"])[0]
 
     def passes_again(self):
         """Nobody is left, and nothing was undone: where eBPF decides, packets pass by themselves."""
@@ -99,12 +93,7 @@ class Attached(unittest.TestCase):
         self.assertLess(min(round_trip(self.pair.connection) for _ in range(5)), 0.02)
 
     def kill_all(self, d, down=True):
-        """The warden first: it must not come to undo."""
-        warden = self.warden(d)
-        os.kill(warden, signal.SIGKILL)
-        self.halt.kill()
-        d.finish()
-        wait_until(lambda: not processes_of(d.token))
+        kill_both(d, self.halt)
         self.assertEqual(self.pair.is_down(), down)
 
 
@@ -396,9 +385,9 @@ class EngineDies(Attached):
         d = self.drill(self.SCRIPT).start()
         self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
         self.halt.at(self.INSTANTS[state])
-        warden = self.warden(d)
+        its_warden = warden(d)
         if "warden" in victims:
-            os.kill(warden, signal.SIGKILL)
+            os.kill(its_warden, signal.SIGKILL)
         test_network.kill_engine(d)
         if "runner" in victims:
             self.halt.kill()
@@ -609,8 +598,8 @@ class Dying(Attached):
 
     def test_the_warden_dies(self):
         d = self.in_force()
-        warden = self.warden(d)
-        os.kill(warden, signal.SIGKILL)
+        its_warden = warden(d)
+        os.kill(its_warden, signal.SIGKILL)
         self.halt.go()
         d.finish()
         self.assertEqual(d.code, 5, d.explain())
@@ -682,8 +671,8 @@ class Dying(Attached):
         d = self.drill().start()
         self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
         self.halt.at(lambda e, state: e["kind"] == "state" and state == "inject")
-        warden = self.warden(d)
-        os.kill(warden, signal.SIGKILL)
+        its_warden = warden(d)
+        os.kill(its_warden, signal.SIGKILL)
         self.halt.kill()
         d.finish()
         wait_until(lambda: not processes_of(d.token))
@@ -801,11 +790,11 @@ class AtRandom(Attached):
         try:
             halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
             halt.at(lambda e, state: state == "arm")
-            warden = self.warden(d)
+            its_warden = warden(d)
             ended = not halt.calls(calls)
             state = halt.state
             if not ended and victims != "runner":
-                os.kill(warden, signal.SIGKILL)
+                os.kill(its_warden, signal.SIGKILL)
             if not ended and victims == "warden":
                 halt.go()
             elif not ended:

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -15,8 +16,8 @@ import unittest
 import engines
 import harness
 from foreign import Inside, OtherBoot, journals, undo
-from halt import Halt
-from harness import Drill, processes_of, wait_until
+from halt import halted
+from harness import Drill, kill_both, processes_of, wait_until, warden
 
 SCENE = """
 blackstart: 1
@@ -50,7 +51,7 @@ ALL = """
   - {id: cut, at: 100ms, partition: {host: db, peers: [10.99.99.99]}}
   - {id: hung, at: 150ms, stop: {host: db, process: httpd}}""" + FREEZE % "" + (
       SHUTDOWN % ("", "cache")).replace("200ms", "250ms")
-IN_FORCE = {"kind": "inject", "ok": True}
+PEER = os.path.join(harness.SOURCE, "tests", "lab", "proxy_peer.py")
 LONG = "CONTAINER_LONG" in os.environ
 KILLS = int(os.environ.get("CONTAINER_KILLS", "3"))
 
@@ -134,22 +135,9 @@ class Containers(unittest.TestCase):
     def in_force(self, script, n=1, **kwargs):
         """A drill of which n faults are in force; its runner stands still."""
         d = self.drill(script, **kwargs).start()
-        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
-        for _ in range(n):
-            self.halt.at(lambda e, state: IN_FORCE.items() <= e.items())
+        self.halt = halted(d, n)
         self.assertEqual(len(journals()), 1)
         return d
-
-    def warden(self, d):
-        return wait_until(lambda: [p for p, name in processes_of(d.token)
-                                   if name == "blackstart-ward"])[0]
-
-    def kill_all(self, d):
-        """The warden first: it must not come to undo."""
-        os.kill(self.warden(d), signal.SIGKILL)
-        self.halt.kill()
-        d.finish()
-        wait_until(lambda: not processes_of(d.token))
 
     def go_on(self, d):
         self.halt.go()
@@ -173,7 +161,12 @@ class Docker(Containers):
   - {id: down, at: 1700ms, for: 150ms, shutdown: {host: db}}
   - {id: again, when: {step: down}, after: 1200ms, restart: {host: db}}
   - {id: once-more, when: {step: again}, after: 300ms, for: 150ms, freeze: {host: db}}
-  - {id: hanging, when: {step: once-more}, after: 600ms, for: 150ms, shutdown: {host: db, signal: QUIT, timeout: 500ms}}"""
+  - {id: hanging, when: {step: once-more}, after: 600ms, for: 150ms, shutdown: {host: db, signal: QUIT, timeout: 500ms}}
+  - {id: ended, when: {step: hanging}, after: 1300ms, for: 150ms, kill: {host: db}}"""
+    # Whoever asks for the page finds none.
+    OWN = """
+  - {id: own, at: %s, %scustom: {host: db, command: "mv /www/index.html /www/away",
+     undo: "test -e /www/index.html || mv /www/away /www/index.html", verify: "test -e /www/away"}}"""
 
     def test_each_fault_bites_and_is_undone(self):
         """SHOWS network: container: applied verified undone
@@ -182,21 +175,23 @@ class Docker(Containers):
         SHOWS freeze: container: applied verified undone
         SHOWS stop: container: applied verified undone
         SHOWS shutdown: container: applied verified undone
-        SHOWS kill: container: applied verified
+        SHOWS kill: container: applied verified undone
         SHOWS restart: container: applied verified
+        SHOWS custom: container: applied verified undone
         SHOWS run: container: applied"""
         gateway = self.e.address("db-1").rsplit(".", 1)[0] + ".1"
         me = self.e.id("db-1")
-        d = self.drill(self.EACH % {"gateway": gateway}, horizon="10s").run()
+        script = self.EACH % {"gateway": gateway} + self.OWN % ("620ms", "for: 150ms, ")
+        d = self.drill(script, horizon="10s").run()
         self.assertIn(d.code, (0, 1, 4), d.explain())
         trial, = d.result["trials"]
         self.assertEqual(trial["outcome"], "completed", d.explain())
         verified = {e["step"]: e["ok"] for e in d.events("verify")}
-        lasting = ["slow", "cable", "cut", "paused", "hung", "down", "once-more", "hanging"]
+        lasting = ["slow", "cable", "own", "cut", "paused", "hung", "down", "once-more", "hanging", "ended"]
         self.assertEqual(verified, dict.fromkeys(lasting + ["again", "killed"], True))
         self.assertEqual([e["step"] for e in d.events("undo", ok=True)], lasting + ["killed"])
         self.assertEqual(d.events("fault-gone"), [])
-        looked = d.events("action", event="end")[0]
+        looked, = d.events("action", event="end", step="looked")
         self.assertEqual(looked["output"].split(), ["index.html", me[:12]])
         self.each_was_felt(d, lasting)
         self.assertEqual((self.e.id("db-1"), self.e.state("db-1")), (me, "running"))
@@ -248,16 +243,45 @@ class Docker(Containers):
         SHOWS partition: container: undone-after-kill
         SHOWS stop: container: undone-after-kill"""
         d, was = self.all_in_force()
-        self.kill_all(d)
+        kill_both(d, self.halt)
         self.assertEqual((self.e.state("db-1"), self.e.state("cache-1")), ("paused", "exited"))
         code, text = undo()
         self.assertEqual(code, 0, text)
         self.assertEqual(self.inner(), was)
         self.nothing_left(d)
 
+    def test_both_die_after_a_kill_and_undo_starts_it_again(self):
+        """SHOWS kill: container: undone-after-kill
+        SHOWS custom: container: undone-after-kill"""
+        d = self.in_force(Docker.OWN % ("50ms", "") + """
+  - {id: ended, at: 100ms, kill: {host: cache}}""", n=2)
+        kill_both(d, self.halt)
+        page = ("exec", "db-1", "cat", "/www/index.html")
+        wait_until(lambda: self.e.state("cache-1") == "exited")
+        self.assertEqual((self.e.state("cache-1"), self.e.client(*page, ok=False)), ("exited", ""))
+        code, text = undo()
+        self.assertEqual(code, 0, text)
+        self.assertRegex(text, "host cache: container cache-1 .* started again by ")
+        self.assertEqual((self.e.state("cache-1"), self.e.client(*page)), ("running", "all is well"))
+        self.nothing_left(d)
+
+    SHORT = ["short", "full", "shut"]
+
     def squeezed(self, how=""):
-        return """
-  - {id: short, at: 200ms, %spressure: {host: db, cpu: {workers: 1, load: 30%%}, memory: {size: 32MB}}}""" % how
+        io = ", io: {path: /tmp, size: 8MB}" if harness.on_a_disk(self.e.folder) else ""
+        return "".join("\n  - {id: %s, at: %dms, %spressure: {host: db, %s}}" % (n, 200 + 50 * i, how, what)
+                       for i, (n, what) in enumerate(zip(self.SHORT, (
+                           "cpu: {workers: 1, load: 30%}, memory: {size: 32MB}" + io,
+                           "disk: {path: /dev/shm, leave: 40MB}", "files: {leave: 2, process: httpd}"))))
+
+    def room(self):
+        """Of its own file system in memory, and of its server's descriptors."""
+        pid = self.e.pid("db-1")
+        server, = [p for p in harness.pids() if self.e.id("db-1") in self.group_of(p)
+                   and harness.stat_of(p)[0] == "httpd"]
+        root = "/proc/%d/root" % pid
+        return (os.statvfs(root + "/dev/shm").f_bavail, resource.prlimit(server, resource.RLIMIT_NOFILE),
+                os.listdir(root + "/tmp"))
 
     def names_inside(self):
         return {harness.stat_of(pid)[0] for pid in harness.pids() if self.e.id("db-1") in self.group_of(pid)}
@@ -271,33 +295,57 @@ class Docker(Containers):
             return ""
 
     def test_it_runs_short_of_processor_time_and_memory(self):
-        """SHOWS pressure (cpu, memory): container: applied verified undone"""
+        """SHOWS pressure (cpu, memory): container: applied verified undone
+        SHOWS pressure (disk): container: applied verified undone
+        SHOWS pressure (files): container: applied verified undone
+        SHOWS pressure (io): container: applied verified undone"""
+        was = self.room()
         d = self.drill(self.squeezed("for: 1s, "), horizon="3s").run()
-        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
-        self.assertIn("stress-ng ended", d.events("undo")[0]["changes"][0])
+        self.assertEqual({e["step"]: e["ok"] for e in d.events("verify")}, dict.fromkeys(self.SHORT, True),
+                         d.explain())
+        self.assertEqual({e["step"] for e in d.events("undo", ok=True)}, set(self.SHORT), d.explain())
+        self.assertIn("stress-ng ended", d.events("undo", step="short")[0]["changes"][0])
         self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
+        self.assertEqual(self.room(), was)
         self.nothing_left(d)
 
     def test_what_squeezes_it_goes_with_it(self):
-        """SHOWS pressure (cpu, memory): container: undone-after-kill"""
-        d = self.in_force(self.squeezed(), horizon="20s")
+        """SHOWS pressure (cpu, memory): container: undone-after-kill
+        SHOWS pressure (disk): container: undone-after-kill
+        SHOWS pressure (files): container: undone-after-kill
+        SHOWS pressure (io): container: undone-after-kill"""
+        was = self.room()
+        d = self.in_force(self.squeezed(), n=3, horizon="20s")
         wait_until(lambda: "stress-ng" in self.names_inside())
         self.assertIn("stress-ng", self.names_inside())
-        self.kill_all(d)
+        kill_both(d, self.halt)
         wait_until(lambda: "stress-ng" not in self.names_inside())
         self.assertNotIn("stress-ng", self.names_inside())
+        for then, now in zip(was, self.room()):
+            self.assertTrue(now != then or now == [] and not harness.on_a_disk(self.e.folder), (then, now))
         code, text = undo()
         self.assertEqual(code, 0, text)
+        self.assertEqual(self.room(), was)
         self.nothing_left(d)
 
-    TAKEN = ("route: {host: db, to: %(subnet)s}", "http: {host: db, port: 80, status: 503}",
+    FAR = "10.77.0.1"  # an address of the engine's host, to which only the default route leads
+    TAKEN = ("route: {host: db, to: default}", "http: {host: db, port: 80, status: 503}",
              "dns: {host: db, nxdomain: true, names: [\"*.shop.test\"]}",
+             "tls: {host: db, port: 8443, certificate: expired}",
              "address: {host: db, device: eth0, address: %(address)s}")
+
+    def serve(self):
+        """One in its network who speaks TLS."""
+        server = subprocess.Popen(["nsenter", "--net=/proc/%d/ns/net" % self.e.pid("db-1"), "python3", PEER,
+                                   "tls-server", "8443"], cwd=self.e.folder)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        into = ["nsenter", "--net=/proc/%d/ns/net" % self.e.pid("db-1")]
+        wait_until(lambda: ":8443 " in engines.run(*into, "ss", "-Hltn"))
 
     def taken(self, first, every, how=""):
         into = ["nsenter", "--net=/proc/%d/ns/net" % self.e.pid("db-1"), "ip"]
-        routes = engines.run(*into, "-4", "route", "show", "scope", "link")
-        names = {"address": self.e.address("db-1"), "subnet": routes.split()[0]}
+        names = {"address": self.e.address("db-1")}
         script = "".join("\n  - {id: %s, at: %dms, %s%s}" % (
             a.split(":")[0], first + i * every, how, a % names) for i, a in enumerate(self.TAKEN))
         return script, lambda: self.inner() + [engines.run(*into, "-4", *what.split())
@@ -308,20 +356,30 @@ class Docker(Containers):
         SHOWS route: container: applied verified undone
         SHOWS http: container: applied verified undone
         SHOWS dns: container: applied verified undone
+        SHOWS tls: container: applied verified undone
         SHOWS sockets: container: applied verified"""
+        self.serve()
+        engines.run("ip", "-n", self.e.netns, "address", "add", self.FAR + "/32", "dev", "lo")
+        self.addCleanup(engines.run, "ip", "-n", self.e.netns, "address", "del", self.FAR + "/32", "dev", "lo")
         script, state = self.taken(100, 400, "for: 200ms, ")
         was = state()
         with Inside(self.e.netns):
             held = socket.create_connection((self.e.address("db-1"), 80), timeout=5)
         self.addCleanup(held.close)
+        ping = "ping -c 1 -W 1 " + self.FAR
+        script += "".join("""
+  - {id: %s, at: %s, run: {host: db, command: "%s"}}""" % (*when, ping) for when in (
+      ("before", "20ms"), ("without", "160ms"), ("again", "420ms")))
         d = self.drill(script + """
-  - {id: sockets, at: 1700ms, sockets: {host: db, own_port: 80, opened: there}}""", horizon="2500ms").run()
+  - {id: sockets, at: 2100ms, sockets: {host: db, own_port: 80, opened: there}}""", horizon="2800ms").run()
+        self.assertEqual({e["step"]: e["code"] == 0 for e in d.events("action", event="end")},
+                         {"before": True, "without": False, "again": True}, d.events("action"))
         steps = [a.split(":")[0] for a in self.TAKEN]
         self.assertEqual([(e["step"], e["ok"]) for e in d.events("verify")],
                          [(s, True) for s in steps + ["sockets"]], d.explain())
         self.assertEqual([e["step"] for e in d.events("undo", ok=True)], steps + ["sockets"],
                          d.explain())
-        self.each_was_felt(d, ["http", "address"])  # of the route only who asks from farther away
+        self.each_was_felt(d, ["http", "address"])
         with self.assertRaises(ConnectionError):
             held.sendall(b"GET /")
             if not held.recv(100):
@@ -334,12 +392,14 @@ class Docker(Containers):
         """SHOWS address: container: undone-after-kill
         SHOWS route: container: undone-after-kill
         SHOWS http: container: undone-after-kill
-        SHOWS dns: container: undone-after-kill"""
+        SHOWS dns: container: undone-after-kill
+        SHOWS tls: container: undone-after-kill"""
+        self.serve()
         script, state = self.taken(100, 50)
         was = state()
-        d = self.in_force(script, n=4, horizon="2s")
+        d = self.in_force(script, n=len(self.TAKEN), horizon="2s")
         self.assertNotEqual(state(), was)
-        self.kill_all(d)
+        kill_both(d, self.halt)
         code, text = undo()
         self.assertEqual(code, 0, text)
         self.assertEqual(state(), was)
@@ -348,7 +408,7 @@ class Docker(Containers):
     def test_the_machine_starts_again(self):
         """What its engines keep over that is undone all the same."""
         d = self.in_force(FREEZE % "" + SHUTDOWN % ("", "cache"), n=2)
-        self.kill_all(d)
+        kill_both(d, self.halt)
         with OtherBoot():
             code, text = undo()
         self.assertEqual(code, 0, text)
@@ -360,7 +420,7 @@ class Docker(Containers):
         d = self.in_force(FREEZE % "")
         self.replace()
         self.e.client("pause", "db-1")
-        self.kill_all(d)
+        kill_both(d, self.halt)
         code, text = undo()
         self.assertEqual(code, 0, text)
         self.assertIn("was removed", text)
@@ -468,7 +528,7 @@ class Restarted(Containers):
         self.setUp()
         d = self.in_force(SHUTDOWN % ("", "db"))
         self.e.stop()
-        self.kill_all(d)
+        kill_both(d, self.halt)
         self.e.start()
         code, text = undo()
         self.assertEqual(code, 0, text)
@@ -517,15 +577,20 @@ class Named(Containers):
             self.assertEqual(drawn.setdefault(seed, found[1]), found[1])
         self.assertEqual(set(drawn.values()), {"shop-web-1", "shop-web-2"})
         # While it is down it is not another one.
-        d = self.drill(SHUTDOWN % ("for: 300ms, ", "db"), host=web + ", any: true" + at + ", follow: true",
+        d = self.drill(SHUTDOWN % ("for: 900ms, ", "db") + """
+  - {id: look, when: {step: down}, after: 600ms, run: {host: db, command: cat /etc/hostname}}""",
+                       host=web + ", any: true" + at + ", follow: true",
                        horizon="5s", options=("--yes", "--seed", "1")).run()
         self.assertTrue(d.events("undo", step="down")[0]["ok"], d.explain())
-        self.assertTrue(d.events("inject")[0]["ok"], d.explain() + json.dumps(d.events("inject") + d.events("undo")))
+        self.assertTrue(d.events("inject")[0]["ok"], d.explain())
         for n in (1, 2):
             self.assertEqual(self.e.state("shop-web-%d" % n), "running")
         self.assertIn(drawn[1], json.dumps(d.events("plan")[0]))
         other = ({"shop-web-1", "shop-web-2"} - {drawn[1]}).pop()
-        self.assertNotIn("container " + other, json.dumps(d.events("inject") + d.events("undo")))
+        said = json.dumps([e for kind in ("inject", "undo", "lab", "action") for e in d.events(kind)])
+        for name in (other, self.e.id(other)[:12]):  # the latter is what it calls itself
+            self.assertNotIn(name, said)
+        self.assertEqual(len(d.events("action", event="end")), 1)
 
     def test_what_cannot_be_meant_is_said(self):
         """SHOWS freeze: container: refused"""
@@ -545,6 +610,14 @@ class Named(Containers):
 
     def test_one_in_the_machines_network_is_not_cut_off(self):
         """SHOWS link: container: refused
+        SHOWS network: container: refused
+        SHOWS partition: container: refused
+        SHOWS dns: container: refused
+        SHOWS http: container: refused
+        SHOWS tls: container: refused
+        SHOWS route: container: refused
+        SHOWS address: container: refused
+        SHOWS sockets: container: refused
         SHOWS freeze: container: applied verified undone"""
         self.e.container("near", "--network", "host", command=SERVE)
         host = "container: {name: near, engine: %s}, allow: true" % self.e.socket
@@ -552,11 +625,18 @@ class Named(Containers):
   - {id: hit, at: 100ms, for: 100ms, freeze: {host: db}}""", host=host, address="127.0.0.1").run()
         self.assertTrue(d.events("verify")[0]["ok"], d.explain())
         self.nothing_left(d)
-        d = self.drill("""
-  - {id: hit, at: 100ms, for: 100ms, link: {host: db, device: eth0, down: true}}""",
-                       host=host, address="127.0.0.1").run()
-        self.assertEqual(d.code, 3, d.explain())
-        self.assertIn("which has no network of its own", d.stderr)
+        for fault in ("link: {host: db, device: eth0, down: true}",
+                      "network: {host: db, device: eth0, delay: 5ms}",
+                      "partition: {host: db, peers: [10.98.0.9]}",
+                      "dns: {host: db, nxdomain: true}",
+                      "http: {host: db, port: 80, status: 503}",
+                      "tls: {host: db, port: 443, certificate: expired}",
+                      "route: {host: db, to: 10.97.0.0/16}",
+                      "address: {host: db, address: 10.98.0.1}",
+                      "sockets: {host: db, own_port: 80}"):
+            with self.subTest(fault):
+                self.assertIn("which has no network of its own",
+                              self.told(host, script="\n  - {at: 100ms, %s}" % fault, code=3))
 
 
 class Shop(unittest.TestCase):
@@ -613,11 +693,23 @@ class Podman(Containers):
     def test_each_fault_bites_and_is_undone(self):
         Docker.test_each_fault_bites_and_is_undone(self)
 
-    EACH, each_was_felt = Docker.EACH, Docker.each_was_felt
+    EACH, OWN, each_was_felt = Docker.EACH, Docker.OWN, Docker.each_was_felt
     inner, all_in_force = Docker.inner, Docker.all_in_force
+    SHORT, squeezed, room = Docker.SHORT, Docker.squeezed, Docker.room
+    group_of = staticmethod(Docker.group_of)
+    names_inside = Docker.names_inside
 
     def test_both_die_and_undo_puts_it_right(self):
         Docker.test_both_die_and_undo_puts_it_right(self)
+
+    def test_both_die_after_a_kill_and_undo_starts_it_again(self):
+        Docker.test_both_die_after_a_kill_and_undo_starts_it_again(self)
+
+    def test_it_runs_short_of_processor_time_and_memory(self):
+        Docker.test_it_runs_short_of_processor_time_and_memory(self)
+
+    def test_what_squeezes_it_goes_with_it(self):
+        Docker.test_what_squeezes_it_goes_with_it(self)
 
 
 if not LONG:  # these are for nightly

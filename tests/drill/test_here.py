@@ -7,7 +7,7 @@ import foreign
 import harness
 import test_attached
 from foreign import Pair, undo
-from halt import Halt
+from halt import halted
 from harness import Drill
 
 STEPS = {
@@ -32,13 +32,11 @@ class Here(test_attached.Attached):
     def scene(self, *args, **kwargs):
         return super().scene(*args, **kwargs).replace("netns: " + self.pair.edge, "here: {interface: e0}")
 
-    def halted(self, *names):
+    def in_force_all(self, *names):
         """A drill whose faults are all in force, as long as its runner stands still."""
         d = Drill(self.scene(script(*names, first=100, every=50), horizon="2s"), "--yes").start()
         self.addCleanup(d.remove)
-        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
-        for _ in names:
-            self.halt.at(lambda e, state: e["kind"] == "inject" and e["ok"])
+        self.halt = halted(d, len(names))
         self.assertNotEqual(self.pair.differences(), {})
         return d
 
@@ -66,7 +64,7 @@ class Here(test_attached.Attached):
         self.nothing_left(d)
 
     def test_the_runner_dies(self):
-        d = self.halted("slow", "own", "gone")
+        d = self.in_force_all("slow", "own", "gone")
         self.halt.kill()
         d.finish()
         self.nothing_left(d)
@@ -80,7 +78,7 @@ class Here(test_attached.Attached):
         SHOWS custom: here: undone-after-kill
         SHOWS address: here: undone-after-kill
         SHOWS link: here: undone-after-kill"""
-        d = self.halted(*STEPS)
+        d = self.in_force_all(*STEPS)
         self.kill_all(d)
         code, text = undo()  # what the cable takes along needs the address: it is tried again
         self.assertEqual(code, 0, text)

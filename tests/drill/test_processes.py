@@ -7,6 +7,7 @@ import os
 import random
 import select
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,9 +15,9 @@ import unittest
 
 import foreign
 import harness
-from foreign import OtherBoot, journals, run, undo
-from halt import Halt
-from harness import Drill, processes_of, stat_of, wait_until
+from foreign import Inside, OtherBoot, journals, run, undo
+from halt import IN_FORCE, Halt, halted
+from harness import Drill, kill_both, processes_of, stat_of, wait_until, warden
 
 SERVER = """
 import os, socket, sys
@@ -35,6 +36,7 @@ while True:
 # Under a name that is not its own, an interpreter looks for its library beside the working directory:
 # only the system's own finds the right one there.
 PYTHON = "/usr/bin/python3"
+PEER = os.path.join(harness.SOURCE, "tests", "lab", "proxy_peer.py")
 OWN_FILES = "mount -t tmpfs test /mnt && echo theirs >/mnt/whose && exec \"$@\""
 SCENE = """
 blackstart: 1
@@ -61,7 +63,6 @@ STOP = """
   - {id: hang, at: 50ms, %sstop: {host: shop%s}}"""
 KILL = """
   - {id: end, at: 50ms, %skill: {host: shop%s}}"""
-IN_FORCE = {"kind": "inject", "ok": True}
 
 
 def free_port():
@@ -164,11 +165,10 @@ class Processes(unittest.TestCase):
         self.assertEqual(processes_of(drill.token), [])
         self.assertEqual(journals(), [])
 
-    def in_force(self, script=STOP % ("", ""), **kwargs):
-        """A drill whose fault is in force; its runner stands still."""
+    def in_force(self, script=STOP % ("", ""), n=1, **kwargs):
+        """A drill of which n faults are in force; its runner stands still."""
         d = self.drill(script=script, **kwargs).start()
-        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
-        self.halt.at(lambda e, state: IN_FORCE.items() <= e.items())
+        self.halt = halted(d, n)
         return d
 
     def stopped(self, **kwargs):
@@ -176,17 +176,6 @@ class Processes(unittest.TestCase):
         self.assertEqual(self.shop.states(), {"T"})
         self.others_as_before()
         return d
-
-    def warden(self, d):
-        return wait_until(lambda: [p for p, name in processes_of(d.token)
-                                   if name == "blackstart-ward"])[0]
-
-    def kill_all(self, d):
-        """The warden first: it must not come to undo."""
-        os.kill(self.warden(d), signal.SIGKILL)
-        self.halt.kill()
-        d.finish()
-        wait_until(lambda: not processes_of(d.token))
 
 
 class Normal(Processes):
@@ -325,6 +314,24 @@ class InItsNamespaces(Processes):
         self.go_on()
         self.nothing_left(d)
 
+    OWN = ("ip rule add from 10.66.0.1 lookup 77 priority 600", "ip rule del priority 600 || true",
+           "ip rule show priority 600 | grep -q 10.66.0.1")
+    WAYS = ["partition", "network", "dns", "http", "tls", "custom", "route", "address"]
+
+    def serve(self):
+        """Others in its network: who speaks TLS at 8443, and who echoes at 8080."""
+        folder = harness.folder()
+        self.addCleanup(shutil.rmtree, folder)
+        server = subprocess.Popen(["ip", "netns", "exec", self.netns, "python3", PEER, "tls-server", "8443"],
+                                  cwd=folder)
+        echo = foreign.echo(self.netns)
+        self.addCleanup(echo.stdout.close)
+        for process in (server, echo):
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+        with Inside(self.netns):
+            wait_until(lambda: ":8443 " in run("ss", "-Hltn"))
+
     def ways(self, first, every, how=""):
         """Each of these has nothing but a network to do with."""
         return "".join("\n  - {id: %s, at: %dms, %s%s}" % (a.split(":")[0], first + i * every, how, a) for i, a in
@@ -332,12 +339,15 @@ class InItsNamespaces(Processes):
                                   "network: {host: shop, device: d0, delay: 30ms, engine: user}",
                                   "dns: {host: shop, nxdomain: true}",
                                   "http: {host: shop, port: %d, status: 503}" % self.shop.port,
+                                  "tls: {host: shop, port: 8443, certificate: expired}",
+                                  "custom: {host: shop, command: %s, undo: %s, verify: %s}" % tuple(
+                                      json.dumps(c) for c in self.OWN),
                                   "route: {host: shop, to: 10.97.0.0/16}",
                                   "address: {host: shop, address: 10.98.0.1}")))
 
     def network(self):
         ip = ["ip", "-n", self.netns]
-        return [run(*ip, "address", "show", "d0"), run(*ip, "route"), run(*ip, "-br", "link"),
+        return [run(*ip, "address", "show", "d0"), run(*ip, "route"), run(*ip, "-br", "link"), run(*ip, "rule"),
                 run("ip", "netns", "exec", self.netns, "nft", "list", "ruleset")]
 
     def test_their_network_is_hit_and_put_right(self):
@@ -346,14 +356,26 @@ class InItsNamespaces(Processes):
         SHOWS dns: process: applied verified undone
         SHOWS http: process: applied verified undone
         SHOWS route: process: applied verified undone
-        SHOWS address: process: applied verified undone"""
+        SHOWS address: process: applied verified undone
+        SHOWS tls: process: applied verified undone
+        SHOWS custom: process: applied verified undone
+        SHOWS sockets: process: applied verified"""
+        self.serve()
         was = self.network()
-        d = self.drill(self.ways(50, 300, "for: 200ms, "), process="{name: %s}" % self.shop.name,
-                       horizon="2500ms").run()
-        steps = ["partition", "network", "dns", "http", "route", "address"]
+        with Inside(self.netns):
+            held = socket.create_connection(("10.98.0.1", 8080), timeout=5)
+        self.addCleanup(held.close)
+        d = self.drill(self.ways(50, 300, "for: 200ms, ") + """
+  - {id: sockets, at: 2450ms, sockets: {host: shop, own_port: 8080, opened: there}}""",
+                       process="{name: %s}" % self.shop.name, horizon="3s").run()
+        self.assertTrue(os.path.exists(d.out), d.explain())
         self.assertEqual([(e["step"], e["ok"]) for e in d.events("verify")],
-                         [(s, True) for s in steps], d.explain())
-        self.assertEqual([e["step"] for e in d.events("undo", ok=True)], steps, d.explain())
+                         [(s, True) for s in self.WAYS + ["sockets"]], d.explain())
+        self.assertEqual([e["step"] for e in d.events("undo", ok=True)], self.WAYS + ["sockets"], d.explain())
+        with self.assertRaises(ConnectionError):
+            held.sendall(b"still there?")
+            if not held.recv(100):
+                raise ConnectionError
         self.assertEqual(self.network(), was)
         self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
         self.go_on()
@@ -366,14 +388,15 @@ class InItsNamespaces(Processes):
         SHOWS http: process: undone-after-kill
         SHOWS route: process: undone-after-kill
         SHOWS address: process: undone-after-kill
+        SHOWS tls: process: undone-after-kill
+        SHOWS custom: process: undone-after-kill
         SHOWS link: process: undone-after-kill"""
+        self.serve()
         was = self.network()
         script = self.ways(50, 50) + """
-  - {id: link, at: 350ms, link: {host: shop, device: d1, down: true}}"""
-        d = self.in_force(script, process="{name: %s}" % self.shop.name, horizon="2s")
-        for _ in range(6):
-            self.halt.at(lambda e, state: IN_FORCE.items() <= e.items())
-        self.kill_all(d)
+  - {id: link, at: 450ms, link: {host: shop, device: d1, down: true}}"""
+        d = self.in_force(script, n=len(self.WAYS) + 1, process="{name: %s}" % self.shop.name, horizon="2s")
+        kill_both(d, self.halt)
         self.assertNotEqual(self.network(), was)
         code, text = undo()
         self.assertEqual(code, 0, text)
@@ -478,10 +501,26 @@ class Asked(Processes):
                 self.refused("cannot be a target", process=process)
 
     def test_network_faults_in_the_machines_own_network(self):
-        """SHOWS link: process: refused"""
-        script = """
-  - {at: 50ms, link: {host: shop, device: lo0, down: true}}"""
-        self.refused("in this machine's own network", script=script)
+        """SHOWS link: process: refused
+        SHOWS network: process: refused
+        SHOWS partition: process: refused
+        SHOWS dns: process: refused
+        SHOWS http: process: refused
+        SHOWS tls: process: refused
+        SHOWS route: process: refused
+        SHOWS address: process: refused
+        SHOWS sockets: process: refused"""
+        for fault in ("link: {host: shop, device: lo0, down: true}",
+                      "network: {host: shop, device: e0, delay: 5ms}",
+                      "partition: {host: shop, peers: [10.98.0.9]}",
+                      "dns: {host: shop, nxdomain: true}",
+                      "http: {host: shop, port: 80, status: 503}",
+                      "tls: {host: shop, port: 443, certificate: expired}",
+                      "route: {host: shop, to: 10.97.0.0/16}",
+                      "address: {host: shop, address: 10.98.0.1}",
+                      "sockets: {host: shop, own_port: 80}"):
+            with self.subTest(fault):
+                self.refused("in this machine's own network", script="\n  - {at: 50ms, %s}" % fault)
 
     def test_two_at_once_on_one_of_them(self):
         d = self.stopped()
@@ -521,7 +560,7 @@ class Dying(Processes):
 
     def test_the_warden_dies(self):
         d = self.stopped()
-        os.kill(self.warden(d), signal.SIGKILL)
+        os.kill(warden(d), signal.SIGKILL)
         self.halt.go()
         d.finish()
         self.assertEqual(d.code, 5, d.explain())
@@ -531,7 +570,7 @@ class Dying(Processes):
     def test_both_die_and_undo_undoes_once(self):
         """SHOWS stop: process: undone-after-kill"""
         d = self.stopped()
-        self.kill_all(d)
+        kill_both(d, self.halt)
         self.assertEqual(self.shop.states(), {"T"})
         code, text = undo("--list")
         self.assertEqual(code, 0)
@@ -547,7 +586,7 @@ class Dying(Processes):
         more = ", start: %s" % json.dumps(self.shop.command())
         d = self.in_force(script=KILL % ("", ""), more=more)
         self.assertEqual(self.shop.pids(), [])
-        self.kill_all(d)
+        kill_both(d, self.halt)
         self.assertEqual(self.shop.pids(), [])
         code, text = undo()
         self.assertEqual(code, 0, text)
@@ -559,7 +598,7 @@ class Dying(Processes):
     def test_what_its_supervisor_started_is_not_started_twice(self):
         more = ", start: %s" % json.dumps(self.shop.command())
         d = self.in_force(script=KILL % ("", ""), more=more)
-        self.kill_all(d)
+        kill_both(d, self.halt)
         self.shop.process.wait()
         self.shop.begin()
         code, text = undo()
@@ -567,7 +606,7 @@ class Dying(Processes):
 
     def test_a_stranger_with_a_number_of_theirs_is_not_touched(self):
         d = self.stopped()
-        self.kill_all(d)
+        kill_both(d, self.halt)
         name, = journals()
         path = os.path.join(foreign.JOURNALS, name)
         with open(path) as f:
@@ -591,7 +630,7 @@ class Dying(Processes):
                 d = self.stopped()
                 self.shop.end()
                 if how == "undo":
-                    self.kill_all(d)
+                    kill_both(d, self.halt)
                     code, text = undo()
                     self.assertEqual(code, 0, text)
                 elif how == "warden":
@@ -610,7 +649,7 @@ class Dying(Processes):
 
     def test_after_another_start_of_the_machine_nothing_is_touched(self):
         d = self.stopped()
-        self.kill_all(d)
+        kill_both(d, self.halt)
         with OtherBoot():
             code, text = undo()
         self.assertEqual(code, 0, text)
@@ -627,10 +666,7 @@ class Dying(Processes):
         os.kill(self.shop.first[-1], signal.SIGSTOP)  # one that does not go
         d = self.drill(script, more=more, horizon="60s").start()
         wait_until(lambda: len(self.shop.pids()) == 1)
-        d.process.send_signal(signal.SIGSTOP)  # it would see that its warden has gone
-        os.kill(self.warden(d), signal.SIGKILL)
-        d.process.kill()
-        d.finish()
+        kill_both(d)
         wait_until(lambda: not processes_of(d.token))
         os.kill(self.shop.first[-1], signal.SIGKILL)
         wait_until(lambda: not self.shop.pids())
@@ -654,10 +690,9 @@ class Matrix(Processes):
 
     def dies(self, state, victims):
         d = self.drill(script=STOP % ("", "")).start()
-        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
-        self.halt.at(self.INSTANTS[state])
+        self.halt = halted(d, wanted=self.INSTANTS[state])
         if "warden" in victims:
-            os.kill(self.warden(d), signal.SIGKILL)
+            os.kill(warden(d), signal.SIGKILL)
         if "runner" in victims:
             self.halt.kill()
         else:
@@ -711,11 +746,11 @@ class AtRandom(Processes):
             halt.at({"arm": lambda e, state: state == "arm",
                      "zero": lambda e, state: state == "inject",
                      "inject": lambda e, state: e["kind"] == "inject"}[begin])
-            warden = self.warden(d)
+            its_warden = warden(d)
             ended = not halt.calls(calls)
             state = halt.state
             if not ended and victims != "runner":
-                os.kill(warden, signal.SIGKILL)
+                os.kill(its_warden, signal.SIGKILL)
             if not ended and victims == "warden":
                 halt.go()
             elif not ended:

@@ -163,6 +163,7 @@ script:
   - {id: page, at: 150ms, http: {host: web, port: 8080, status: 503}}
   - {id: cert, at: 200ms, tls: {host: web, port: 8443, certificate: expired}}
   - {id: late, at: 250ms, clock: {host: web, offset: +2h}}
+  - {id: fast, at: 270ms, clock: {host: client, rate: 120%}}
   - {id: power, at: 300ms, node-kill: {host: db}}
 settle: 100ms
 horizon: 30s
@@ -176,6 +177,7 @@ class InALab(unittest.TestCase):
         SHOWS http: lab: undone-after-kill
         SHOWS tls: lab: undone-after-kill
         SHOWS clock: lab: undone-after-kill
+        SHOWS clock (rate): lab: undone-after-kill
         SHOWS node-kill: lab: undone-after-kill"""
         if not glob.glob("/usr/lib/*/faketime/libfaketime*.so*"):
             self.skipTest("libfaketime is not installed")
@@ -184,7 +186,7 @@ class InALab(unittest.TestCase):
         shutil.copy(PEER, d.base)
         before = harness.machine()
         d.start()
-        steps = ["lie", "page", "cert", "late", "power"]
+        steps = ["lie", "page", "cert", "late", "fast", "power"]
         d.tail(lambda e: e["kind"] == "verify" and e["step"] == steps[-1])
         wait_until(lambda: len(d.events("verify")) == len(steps))
         self.assertEqual(sorted((e["step"], e["ok"]) for e in d.events("verify")),

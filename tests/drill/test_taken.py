@@ -397,11 +397,6 @@ def hierarchies():
     return found
 
 
-def on_a_disk(folder):
-    return subprocess.run(["stat", "-f", "-c", "%T", folder], stdout=subprocess.PIPE, text=True,
-                          check=True).stdout.strip() not in ("tmpfs", "ramfs", "overlayfs")
-
-
 class Squeezed(FrozenOthers):
     """A process that others have started, in a control group of its own."""
 
@@ -565,7 +560,7 @@ class Squeezed(FrozenOthers):
         self.assertEqual(os.listdir(self.folder), [])
 
     def need_a_disk(self):
-        if not on_a_disk(self.folder):
+        if not harness.on_a_disk(self.folder):
             self.skipTest(self.folder + " is not on a disk")
 
 

@@ -8,22 +8,6 @@
 #include "sim/base/arena.h"
 #include "tests/support/faultkit.h"
 
-static void two_hosts(struct kit *k)
-{
-    kit_open(k);
-    kit_host(k, "a", "10.0.0.1/24");
-    struct host *h = kit_host(k, "b", "10.0.0.2/24");
-    static char port[] = "80";
-    kit_unit(k, h, "web", "./server tcp 80");
-    kit_ready(k, h)->tcp = port;
-    kit_up(k, true);
-}
-
-static char *words(struct kit *k, const char *text)
-{
-    return arena_strdup(k->s->arena, text);
-}
-
 static struct step *press(struct kit *k, const char *id, struct pressure_params **ret)
 {
     struct step *s = fault_step(k, id, "pressure");
@@ -46,7 +30,7 @@ static void processors_and_memory_are_taken(void **state)
     struct pressure_cpu cpu = {.workers = 1, .load = 0.5};
     struct pressure_memory memory = {.size = 48 << 20};
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     /* One of this name that is not ours stays. */
     in_host(&k, "cp /bin/sleep ./stress-ng; ./stress-ng 1000 >/dev/null 2>&1 & sleep 0.1");
     struct step *s = press(&k, "short", &p);
@@ -70,7 +54,7 @@ static void memory_keeps_its_reserve(void **state)
     static struct kit k;
     struct pressure_params *p;
     struct pressure_memory memory = {.size = INT64_C(1) << 45};
-    two_hosts(&k);
+    fault_two_hosts(&k);
     struct step *s = press(&k, "short", &p);
     p->memory = &memory;
     fault_refused(&k, s, -ENOMEM, "would leave less than the reserve");
@@ -83,9 +67,9 @@ static void a_file_system_is_full(void **state)
     static struct kit k;
     struct pressure_params *p;
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     in_host(&k, "mkdir -p /tmp/small && mount -t tmpfs -o size=64m tmpfs /tmp/small");
-    struct pressure_disk disk = {.path = words(&k, "/tmp/small"), .leave = 1 << 20};
+    struct pressure_disk disk = {.path = fault_text(&k, "/tmp/small"), .leave = 1 << 20};
     struct step *s = press(&k, "full", &p);
     p->disk = &disk;
     assert_int_equal(in_host(&k, "head -c 2M /dev/zero >/tmp/small/x && rm /tmp/small/x"), 0);
@@ -97,7 +81,7 @@ static void a_file_system_is_full(void **state)
     assert_int_equal(in_host(&k, "head -c 2M /dev/zero >/tmp/small/x && rm /tmp/small/x"), 0);
     assert_int_equal(in_host(&k, "test -z \"$(ls -A /tmp/small)\""), 0);
 
-    disk = (struct pressure_disk){.path = words(&k, "/tmp/small"), .fill = 0.5};
+    disk = (struct pressure_disk){.path = fault_text(&k, "/tmp/small"), .fill = 0.5};
     fault_begin(&k, s, &f);
     assert_int_equal(in_host(&k, "test $(df --output=pcent /tmp/small | tr -dc 0-9) -eq 50"), 0);
     fault_end(&k, &f);
@@ -109,13 +93,13 @@ static void what_others_need_is_not_filled(void **state)
 {
     static struct kit k;
     struct pressure_params *p;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     /* The working directories of all hosts are one file system. */
-    struct pressure_disk disk = {.path = words(&k, "/run/b"), .leave = 1 << 20};
+    struct pressure_disk disk = {.path = fault_text(&k, "/run/b"), .leave = 1 << 20};
     struct step *s = press(&k, "full", &p);
     p->disk = &disk;
     fault_refused(&k, s, -ENOSPC, "must stay free");
-    disk.path = words(&k, "/nowhere");
+    disk.path = fault_text(&k, "/nowhere");
     fault_refused(&k, s, -ENOENT, "/nowhere");
     kit_close(&k);
 }
@@ -127,10 +111,10 @@ static void a_server_without_descriptors_takes_nobody(void **state)
     struct pressure_params *p;
     struct pressure_files files = {.leave = 0};
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     static const char get[] = "timeout 0.4 ./test_pressure server get 10.0.0.2 80";
     assert_int_equal(kit_run(&k, "a", get, NULL), 0);
-    files.process = words(&k, "test_pressure");
+    files.process = fault_text(&k, "test_pressure");
     struct step *s = press(&k, "few", &p);
     p->files = &files;
     fault_begin(&k, s, &f);
@@ -139,7 +123,7 @@ static void a_server_without_descriptors_takes_nobody(void **state)
     fault_holds(&k, &f);
     fault_end(&k, &f);
     assert_int_equal(kit_run(&k, "a", get, NULL), 0);
-    files.process = words(&k, "nobody");
+    files.process = fault_text(&k, "nobody");
     fault_refused(&k, s, -ESRCH, "no process nobody");
     kit_close(&k);
 }

@@ -22,22 +22,6 @@
 #include <fcntl.h>
 
 /* a and b on one network, b behind c too; a has a route to 10.9.0.0/24 through b. */
-static void two_hosts(struct kit *k)
-{
-    kit_open(k);
-    kit_host(k, "a", "10.0.0.1/24 fd00::1/64");
-    struct host *h = kit_host(k, "b", "10.0.0.2/24 fd00::2/64");
-    static char port[] = "80";
-    kit_unit(k, h, "web", "./server tcp 80");
-    kit_ready(k, h)->tcp = port;
-    kit_up(k, true);
-}
-
-static char *words(struct kit *k, const char *text)
-{
-    return arena_strdup(k->s->arena, text);
-}
-
 static void in_host(struct kit *k, const char *host, const char *command)
 {
     AUTO_FREE char *out = NULL;
@@ -105,7 +89,7 @@ static void connections_are_reset_and_the_peer_hears_it(void **state)
 {
     static struct kit k;
     struct sockets_params *p;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     int fd = talk(&k, 80);
     assert_true(lives(fd));
     struct fault f;
@@ -126,11 +110,11 @@ static void only_what_was_named_is_reset(void **state)
     static struct kit k;
     struct sockets_params *p;
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     int fd = talk(&k, 80);
     /* b did not open it; nothing of port 81; nobody at 10.0.0.9; not c's */
     struct port_range other = {81, 81};
-    char *stranger[] = {words(&k, "10.0.0.9")};
+    char *stranger[] = {fault_text(&k, "10.0.0.9")};
     for (int i = 0; i < 3; i++) {
         struct step *s = reset_of(&k, "b", &p);
         p->opened = i == 0 ? SOCKETS_BY_HOST : SOCKETS_EITHER;
@@ -144,7 +128,7 @@ static void only_what_was_named_is_reset(void **state)
         fault_end(&k, &f);
         assert_true(lives(fd));
     }
-    char *peer[] = {words(&k, "a")};
+    char *peer[] = {fault_text(&k, "a")};
     struct port_range web = {80, 80};
     struct step *s = reset_of(&k, "b", &p);
     p->opened = SOCKETS_BY_PEER;
@@ -162,7 +146,7 @@ static void again_and_again_until_it_is_ended(void **state)
     static struct kit k;
     struct sockets_params *p;
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     int first = talk(&k, 80);
     struct step *s = reset_of(&k, "b", &p);
     p->every = 20 * NSEC_MSEC;
@@ -189,7 +173,7 @@ static struct step *withdraw(struct kit *k, const char *host, const char *addres
     struct step *s = fault_step(k, "gone", "address");
     struct address_params *p = s->params;
     p->host = fault_target(k, host);
-    p->address = words(k, address);
+    p->address = fault_text(k, address);
     return s;
 }
 
@@ -204,7 +188,7 @@ static void an_address_comes_back_as_it_was(void **state)
 {
     static struct kit k;
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     in_host(&k, "b",
             "ip address add 10.0.0.100/24 dev eth0 label eth0:v metric 7 && "
             "ip address add 10.5.0.1/24 broadcast 10.5.0.77 dev eth0 && "
@@ -246,7 +230,7 @@ static void an_address_that_ages_has_aged(void **state)
 {
     static struct kit k;
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     in_host(&k, "b", "ip address add 10.6.0.1/24 dev eth0 valid_lft 1000 preferred_lft 900");
     fault_begin(&k, withdraw(&k, "b", "10.6.0.1"), &f);
     fault_end(&k, &f);
@@ -260,7 +244,7 @@ static void an_address_that_ages_has_aged(void **state)
 static void an_address_that_is_not_there_is_refused(void **state)
 {
     static struct kit k;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     fault_refused(&k, withdraw(&k, "b", "10.0.0.77"), -ESRCH,
                   "no device has the address 10.0.0.77");
     in_host(&k, "b",
@@ -275,7 +259,7 @@ static void one_that_somebody_put_back_is_seen(void **state)
     static struct kit k;
     struct fault f;
     struct err err = ERR_INIT;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     fault_begin(&k, withdraw(&k, "b", "10.0.0.2"), &f);
     in_host(&k, "b", "ip address add 10.0.0.2/24 dev eth0");
     kit_ok(f.injector->verify(&f.env, f.state, &f.proof, &err), &err);
@@ -291,8 +275,8 @@ static struct step *unroute(struct kit *k, const char *host, const char *to, con
     struct step *s = fault_step(k, "lost", "route");
     struct route_params *p = s->params;
     p->host = fault_target(k, host);
-    p->to = words(k, to);
-    p->via = via ? words(k, via) : NULL;
+    p->to = fault_text(k, to);
+    p->via = via ? fault_text(k, via) : NULL;
     return s;
 }
 
@@ -301,7 +285,7 @@ static void routes_come_back_as_they_were(void **state)
 {
     static struct kit k;
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     in_host(&k, "a",
             "ip route add default via 10.0.0.2 metric 9 proto static mtu 1400 && "
             "ip route add default via 10.0.0.2 metric 10 && "
@@ -343,7 +327,7 @@ static void a_route_beside_which_there_is_another_did_not_bite(void **state)
 {
     static struct kit k;
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     in_host(&k, "a", "ip route add default via 10.0.0.2 && ip route add 10.9.0.0/24 via 10.0.0.2");
     fault_try(&k, unroute(&k, "a", "10.9.0.0/24", NULL), &f);
     assert_false(f.proof.ok);
@@ -358,7 +342,7 @@ static struct step *freeze_of(struct kit *k, const char *host, const char *unit)
     struct step *s = fault_step(k, "still", "freeze");
     struct freeze_params *p = s->params;
     p->whom.host = fault_target(k, host);
-    p->whom.unit = unit ? words(k, unit) : NULL;
+    p->whom.unit = unit ? fault_text(k, unit) : NULL;
     return s;
 }
 
@@ -376,7 +360,7 @@ static void frozen_processes_answer_nothing_and_go_on(void **state)
 {
     static struct kit k;
     struct fault f;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     if (kit_is_rootless()) {
         fault_refused(&k, freeze_of(&k, "b", NULL), -EPERM, "use 'stop'");
         kit_close(&k);
@@ -405,7 +389,7 @@ static void one_that_others_thawed_is_seen(void **state)
     struct err err = ERR_INIT;
     if (kit_is_rootless())
         return;
-    two_hosts(&k);
+    fault_two_hosts(&k);
     fault_begin(&k, freeze_of(&k, "b", "web"), &f);
     ours.v1 = jsonx_bool(f.undo, "v1", false);
     snprintf(ours.dir, sizeof ours.dir, "%s", jsonx_str(f.undo, "group", ""));

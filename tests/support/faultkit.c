@@ -9,6 +9,42 @@
 #include "sim/kernel/nft.h"
 #include "sim/kernel/rtnl.h"
 
+static void serving(struct kit *k, const char *name, const char *addresses)
+{
+    static char port_80[] = "80";
+    struct host *h = kit_host(k, name, addresses);
+    kit_unit(k, h, "web", "./server tcp 80");
+    kit_ready(k, h)->tcp = port_80;
+}
+
+void fault_two_hosts(struct kit *k)
+{
+    kit_open(k);
+    kit_host(k, "a", "10.0.0.1/24 fd00::1/64");
+    serving(k, "b", "10.0.0.2/24 fd00::2/64");
+    kit_up(k, true);
+}
+
+void fault_three_hosts(struct kit *k)
+{
+    struct inet_prefix vip;
+    struct err err = ERR_INIT;
+    kit_open(k);
+    kit_host(k, "a", "10.0.0.1/24 fd00::1/64");
+    serving(k, "b", "10.0.0.2/24 fd00::2/64");
+    serving(k, "c", "10.0.0.3/24 fd00::3/64");
+    kit_up(k, true);
+    struct nl *nl = lab_node_nl(lab_node(k->lab, "b"));
+    inet_parse("10.0.0.100/24", &vip, NULL);
+    rtnl_address_add(nl, "eth0", &vip);
+    kit_ok(nl_flush(nl, &err), &err);
+}
+
+char *fault_text(struct kit *k, const char *text)
+{
+    return arena_strdup(k->s->arena, text);
+}
+
 struct step *fault_step(struct kit *k, const char *id, const char *action)
 {
     struct step *s = arena_alloc(k->s->arena, sizeof *s);
@@ -94,11 +130,17 @@ static void start_fault(struct kit *k, const struct step *s, struct fault *f)
     kit_ok(f->injector->supported(&f->env, s, &err), &err);
 }
 
-void fault_try(struct kit *k, const struct step *s, struct fault *f)
+void fault_prepare(struct kit *k, const struct step *s, struct fault *f)
 {
     struct err err = ERR_INIT;
     start_fault(k, s, f);
     kit_ok(f->injector->prepare(&f->env, s, &f->state, &f->undo, &err), &err);
+}
+
+void fault_try(struct kit *k, const struct step *s, struct fault *f)
+{
+    struct err err = ERR_INIT;
+    fault_prepare(k, s, f);
     if (f->injector->apply) {
         kit_ok(f->injector->apply(&f->env, f->state, &f->result, &err), &err);
     } else {

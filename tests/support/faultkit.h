@@ -1,7 +1,7 @@
 /* For tests that inject: steps made by hand, and a fault driven through its life as the drill does.
  *
- * Ownership: steps and targets belong to the kit's scenario; a fault from fault_begin() or
- * fault_try() must go through fault_end().
+ * Ownership: steps, targets and texts belong to the kit's scenario; a fault from fault_begin(),
+ * fault_try() or fault_prepare() must go through fault_end().
  */
 #pragma once
 
@@ -23,6 +23,12 @@ struct fault {
     char output[256];
 };
 
+/* A kit on one network, opened and up: a is 10.0.0.1, fd00::1; b, on .2, serves on port 80; so does c, on
+ * .3, of three, where b has the address 10.0.0.100 too. */
+void fault_two_hosts(struct kit *k);
+void fault_three_hosts(struct kit *k);
+char *fault_text(struct kit *k, const char *text); /* for parameters, which are not const */
+
 /* A step with this action and zeroed parameters of its kind. */
 struct step *fault_step(struct kit *k, const char *id, const char *action);
 struct target *fault_target(struct kit *k, const char *host);
@@ -32,6 +38,8 @@ void fault_add(struct kit *k, struct objects *list, void *item);
 void fault_targets(struct kit *k, struct objects *list, const char *hosts);
 void fault_group(struct kit *k, struct objects *groups, const char *hosts);
 
+/* supported and prepare: nothing is done yet. */
+void fault_prepare(struct kit *k, const struct step *s, struct fault *f);
 /* supported, prepare, apply or start to its end, verify until it is decided. */
 void fault_try(struct kit *k, const struct step *s, struct fault *f);
 void fault_begin(struct kit *k, const struct step *s, struct fault *f); /* and it did bite */

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -192,6 +194,21 @@ static _Noreturn void tree(void)
         pause();
 }
 
+/* Stands in a system call, in which it cannot be stopped, until its child ends, as in vfork(2): by
+ * SIGUSR1, which it ignores itself. */
+static int parent(void)
+{
+    signal(SIGUSR1, SIG_IGN);
+    if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, NULL, NULL, NULL, NULL) == 0) {
+        signal(SIGUSR1, SIG_DFL);
+        say("the child runs");
+        for (;;)
+            pause();
+    }
+    say("the parent goes on");
+    return 0;
+}
+
 int server_main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -207,6 +224,8 @@ int server_main(int argc, char **argv)
             pause();
     if (!strcmp(what, "tree"))
         tree();
+    if (!strcmp(what, "parent"))
+        return parent();
     if (!strcmp(what, "say") && argc > 4)
         return say_to(argv);
     if (!strcmp(what, "ticks") && argc > 3)
