@@ -25,10 +25,10 @@ building='gcc libc6-dev meson ninja-build pkg-config libjansson-dev libssl-dev l
 running='gnuplot-nox fonts-dejavu-core uidmap iproute2 libfaketime'
 first_drill='keepalived nginx-light'
 drills='haproxy redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsutils curl prometheus
-    prometheus-alertmanager postgresql stress-ng'
+    prometheus-alertmanager postgresql stress-ng wrk'
 testing='python3 python3-jsonschema python3-ruamel.yaml nftables iptables jq universal-ctags
     binutils clang-format openssl groff-base shellcheck procps systemd-journal-remote'
-containers='docker.io podman runc conmon containernetworking-plugins busybox-static'
+containers='docker.io docker-compose podman runc conmon containernetworking-plugins busybox-static'
 emulating='qemu-system-x86 kmod' # 83 MB on disk, the emulator's own packages among them
 # The services that come with these packages, by the package that brings them.
 services='keepalived:keepalived nginx-light:nginx haproxy:haproxy redis-server:redis-server

@@ -75,7 +75,8 @@ class OwnNetwork(Systemd):
         for words in ("address add 10.66.0.2/24 dev u0", "link set u0 addrgenmode none", "link set u0 up",
                       "route add 10.67.0.0/16 via 10.66.0.1"):
             run(*self.inside, *words.split())
-        wait_until(lambda: ":8443 " in run(*self.inside[:-1], "ss", "-Hltn"))
+        wait_until(lambda: ":8443 " in run(*self.inside[:-1], "ss", "-Hltn") and
+                   "LOWER_UP" in run(*self.inside, "link", "show", "u0"))
 
     def main(self):
         return int(self.shown("worker.service", "MainPID")["MainPID"])
@@ -110,7 +111,7 @@ class OwnNetwork(Systemd):
         with Inside("far"):
             held = socket.create_connection(("10.66.0.2", 8443), timeout=5)
         self.addCleanup(held.close)
-        d = self.drill(FROM_FAR % (script, "9s"), "--yes").run()
+        d = self.drill(FROM_FAR % (script, "11s"), "--yes").run()
         to_end(self, d, [*self.STEPS, "reset"])
         self.assertIn("u0", d.events("action", event="end")[-1]["output"])
         with self.assertRaises(ConnectionError):
@@ -150,19 +151,16 @@ class Squeezed(Systemd):
     """Short of everything, inside its own control group, whose limits hold."""
     STEPS = """
   - {id: short, at: 200ms, %(how)spressure: {host: worker, cpu: {workers: 1, load: 100%%}, memory: {size: 32MB}}}
-  - {id: full, at: 300ms, %(how)spressure: {host: worker, disk: {path: /run/room, leave: 270MB}}}
+  - {id: full, at: 300ms, %(how)spressure: {host: worker, disk: {path: /run/room, leave: 20MB}}}
   - {id: shut, at: 400ms, %(how)spressure: {host: worker, files: {leave: 3}}}"""
 
     def setUp(self):
-        os.makedirs("/run/room", exist_ok=True)
-        foreign.mount("room", "/run/room", "tmpfs", data="size=300m")
-        self.addCleanup(foreign.unmount, "/run/room")
-        self.unit("worker.service", more="MemoryMax=120M\nCPUQuota=30%")
+        self.unit("worker.service", more="MemoryMax=120M\nCPUQuota=30%\nTemporaryFileSystem=/run/room:size=32m")
 
     def state(self):
         pid = int(self.shown("worker.service", "MainPID")["MainPID"])
         with open(GROUP + "/cgroup.procs") as f:
-            return f.read(), os.statvfs("/run/room").f_bavail, resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            return f.read(), os.statvfs("/proc/%d/root/run/room" % pid).f_bavail, resource.prlimit(pid, resource.RLIMIT_NOFILE)
 
     def test_it_runs_short_within_its_limits(self):
         """SHOWS pressure (cpu, memory): unit: applied verified undone
@@ -290,11 +288,12 @@ class OverTheBus(Systemd):
         with open(os.path.join(UNITS, "dbus.socket"), "w") as f:
             f.write("[Unit]\nDefaultDependencies=no\n[Socket]\nListenStream=/run/dbus/system_bus_socket\n")
         self.unit("dbus.service", "/usr/bin/dbus-daemon --config-file=/run/bus.conf --address=systemd: --nofork"
-                  " --nopidfile --systemd-activation", start=False)
+                  "", start=False)
         run("systemctl", "start", "dbus.socket", "dbus.service")
         self.addCleanup(run, "systemctl", "stop", "dbus.socket", ok=False)
         self.unit("worker.service")
-        wait_until(lambda: "org.freedesktop.systemd1" in run("busctl", "--system", "list", ok=False))
+        wait_until(lambda: "org.freedesktop.systemd1" in run("busctl", "list", ok=False))
+        self.assertIn("org.freedesktop.systemd1", run("busctl", "list"))
         foreign.mount("/dev/null", "/run/systemd/private", flags=foreign.MS_BIND)
         self.addCleanup(foreign.unmount, "/run/systemd/private")
 
