@@ -29,7 +29,7 @@ drills='haproxy redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsut
 testing='python3 python3-jsonschema python3-ruamel.yaml nftables iptables jq universal-ctags
     binutils clang-format openssl groff-base shellcheck procps systemd-journal-remote'
 containers='docker.io docker-compose podman runc conmon containernetworking-plugins busybox-static'
-emulating='qemu-system-x86 kmod' # 83 MB on disk, the emulator's own packages among them
+emulating='qemu-system-x86 kmod dbus-daemon' # 83 MB on disk, the emulator's own packages among them
 # The services that come with these packages, by the package that brings them.
 services='keepalived:keepalived nginx-light:nginx haproxy:haproxy redis-server:redis-server
     redis-sentinel:redis-sentinel etcd-server:etcd prometheus:prometheus

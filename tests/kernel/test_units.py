@@ -76,7 +76,7 @@ class OwnNetwork(Systemd):
                       "route add 10.67.0.0/16 via 10.66.0.1"):
             run(*self.inside, *words.split())
         wait_until(lambda: ":8443 " in run(*self.inside[:-1], "ss", "-Hltn") and
-                   "LOWER_UP" in run(*self.inside, "link", "show", "u0"))
+                   "state UP" in run(*self.inside, "link", "show", "u0"))
 
     def main(self):
         return int(self.shown("worker.service", "MainPID")["MainPID"])
@@ -275,7 +275,7 @@ BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_type="method_call"/>
-<allow send_destination="*" eavesdrop="true"/></policy></busconfig>
+<allow send_destination="*"/><allow receive_sender="*"/></policy></busconfig>
 """
 
 
