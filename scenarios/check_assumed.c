@@ -20,8 +20,6 @@ static const struct node *node_at(const struct node *node, struct place at)
             found = node_at(node->items[i], at);
     if (node->kind != NODE_MAP)
         return found;
-    if (node->place.line == at.line && node->place.col == at.col && node->place.file == at.file)
-        return node;
     for (size_t i = 0; i < node->n && !found; i++) {
         const struct entry *e = &node->entries[i];
         if (e->key->place.line == at.line && e->key->place.col == at.col &&
@@ -29,7 +27,11 @@ static const struct node *node_at(const struct node *node, struct place at)
             return e->value;
         found = node_at(e->value, at);
     }
-    return found;
+    /* the first key of a mapping may stand where it begins, so the mapping itself comes last */
+    return !found && node->place.line == at.line && node->place.col == at.col &&
+                   node->place.file == at.file
+               ? node
+               : found;
 }
 
 struct walk {
@@ -201,6 +203,8 @@ static bool path_find(const struct node *node, const struct node *wanted, struct
         const struct node *child = node->kind == NODE_MAP ? node->entries[i].value : node->items[i];
         if (node->kind == NODE_MAP) {
             buf_printf(path, "%s%s", before ? "." : "", node->entries[i].key->text);
+        } else if (child == wanted) {
+            buf_printf(path, ".%zu", i + 1);
         } else {
             path_add_element(path, child, i);
             if (child->kind == NODE_MAP && child->n == 1) /* its key was the name */

@@ -289,7 +289,7 @@ static void check_stage_people(const struct scenario *s, const struct service_mo
     int64_t others = r ? (int64_t)(r->people.n + r->deputies.n) - 1 : 0;
     if (r && stage->approvals > others)
         diags_error(diags, stage_place(s, m, i, "approvals"),
-                    "the stage '%s' needs %" PRId64 " other people of %s, who %s %" PRId64
+                    "the stage '%s' needs %" PRId64 " other people of %s, and there %s %" PRId64
                     " besides the one who acts",
                     stage->name, stage->approvals, r->name, others == 1 ? "is" : "are", others);
 }

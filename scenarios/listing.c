@@ -95,7 +95,7 @@ static const char *ref_words(enum field_ref ref)
         [REF_ROLE_OR_ALARM] = "alarm or role",
         [REF_COMPONENT] = "component or host",
         [REF_CREW] = "crew",
-        [REF_RESPONDER] = "role in `roles`",
+        [REF_RESPONDER] = "role of people",
     };
     return words[ref];
 }

@@ -30,6 +30,8 @@ static int lab_run(const struct command *self, struct args *a)
     CLEANUP(scenario_free_p) struct scenario *s = path ? open_scenario(path, a) : NULL;
     if (!s)
         return EXIT_BAD_INPUT;
+    if (!s->hosts.n)
+        return say_error(EXIT_BAD_INPUT, "%s has no hosts: there is nothing to build", path);
     int code = here_check(s, NULL);
     if (code)
         return code;

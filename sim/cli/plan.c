@@ -26,6 +26,8 @@ static int plan_run(const struct command *self, struct args *a)
     CLEANUP(scenario_free_p) struct scenario *s = open_scenario(path, a);
     if (!s || !pick_trials(self, a, s, &trials))
         return EXIT_BAD_INPUT;
+    if (scenario_can_run(s, &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
     AUTO_JSON *plan = NULL;
     CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
     if (hostcaps_probe(&caps, &err) < 0 || plan_make(s, caps, seed, trials, &plan, &err) < 0)

@@ -332,6 +332,8 @@ static int run_run(const struct command *self, struct args *a)
     CLEANUP(scenario_free_p) struct scenario *s = open_scenario(path, a);
     if (!s || !pick_trials(self, a, s, &r.trials))
         return EXIT_BAD_INPUT;
+    if (scenario_can_run(s, &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
     r.scenario = s;
     if (nsec_is_set(s->max_duration) &&
         (!nsec_is_set(r.max_duration) || r.max_duration > s->max_duration))

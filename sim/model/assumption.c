@@ -56,7 +56,7 @@ const char *uncertain_text(const struct uncertain *c, double u, char buf[UNCERTA
     _Static_assert(UNCERTAIN_TEXT_MAX >= NSEC_TEXT_MAX, "a duration fits");
     if (c->type == FIELD_DURATION)
         return nsec_yaml((nsec)llround(v), buf);
-    snprintf(buf, UNCERTAIN_TEXT_MAX, c->type == FIELD_PERCENT ? "%.12f%%" : "%.12f",
+    snprintf(buf, UNCERTAIN_TEXT_MAX, c->type == FIELD_PERCENT ? "%.9f%%" : "%.9f",
              c->type == FIELD_PERCENT ? v * 100 : v);
     return buf;
 }

@@ -43,6 +43,9 @@ STRUCTURAL = {
     "network-no-host", "network-overhead-without-unit", "network-port-not-one",
     "network-port-too-large", "network-rate-unknown-unit", "network-rate-without-unit",
     "pressure-io-by-nobody",
+    "forecast-distribution-misspelt", "forecast-distribution-without-parameter",
+    "forecast-negative", "forecast-range-of-one", "forecast-stage-not-indented",
+    "forecast-stages-as-a-mapping", "forecast-uniform-of-three",
 }
 
 
