@@ -15,7 +15,7 @@
 #define ROWS_MAX 400
 
 /* One style for all plots: Okabe and Ito's colours, a shape for each state. */
-static const char plot_style[] =
+const char plots_style[] =
     "set encoding utf8\n"
     "set border 1 lw 0.8\n"
     "set xtics nomirror out\n"
@@ -128,8 +128,8 @@ static bool run(const char *script, struct plots *p, char **ret_raw)
     return true;
 }
 
-static void draw(struct plots *p, const char *script, const char *name, const char *title,
-                 const char *desc)
+void plots_draw(struct plots *p, const char *script, const char *name, const char *title,
+                const char *desc)
 {
     AUTO_FREE char *raw = NULL;
     if (p->missing || !run(script, p, &raw))
@@ -226,7 +226,7 @@ static void distribution(const struct result *r, struct plots *p, const struct s
     buf_printf(&script,
                "set terminal svg size 900,%d dynamic noenhanced font 'system-ui,Segoe UI,Roboto,"
                "Helvetica,Arial,sans-serif,13' lw 1\n%s",
-               height, plot_style);
+               height, plots_style);
     row_names(&labels, n, &script);
     buf_printf(&script, "set xrange [%.6f:%.6f]\nset xlabel 'seconds'\n", least * 1.05,
                most > 0 ? most : 1);
@@ -298,7 +298,7 @@ static void distribution(const struct result *r, struct plots *p, const struct s
     }
     if (curve)
         buf_adds(&desc, " The rising curve is the share of trials done by then.");
-    draw(p, buf_text(&script), buf_text(&name), buf_text(&title), buf_text(&desc));
+    plots_draw(p, buf_text(&script), buf_text(&name), buf_text(&title), buf_text(&desc));
 }
 
 /* When each service was down in each trial: all trials under each other. */
@@ -340,7 +340,7 @@ static void overview(const struct result *r, struct plots *p)
     buf_printf(&script,
                "set terminal svg size 900,%d dynamic noenhanced font 'system-ui,Segoe UI,Roboto,"
                "Helvetica,Arial,sans-serif,13' lw 1\n%s",
-               height_of(n), plot_style);
+               height_of(n), plots_style);
     row_names(&labels, n, &script);
     buf_printf(&script, "set xrange [0:%.6f]\nset xlabel 'seconds since the fault'\n",
                most > 0 ? most : 1);
@@ -357,9 +357,10 @@ static void overview(const struct result *r, struct plots *p)
         buf_clear(&script);
         buf_adds(&script, buf_text(&whole));
     }
-    draw(p, buf_text(&script), "trials", "When it was down, trial by trial",
-         "Each row is a trial, from the fault on: a bar is an outage, a triangle the onset of an "
-         "alarm that counts.");
+    plots_draw(
+        p, buf_text(&script), "trials", "When it was down, trial by trial",
+        "Each row is a trial, from the fault on: a bar is an outage, a triangle the onset of an "
+        "alarm that counts.");
 }
 
 void plots_make(const struct result *r, struct plots *ret)

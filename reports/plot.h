@@ -30,3 +30,9 @@ void plots_done(struct plots *p);
 /* The filter, for tests: `prefix` makes ids unique. False when `raw` holds no SVG. */
 bool plot_filter(const char *raw, const char *prefix, const char *title, const char *desc,
                  struct buf *out);
+
+/* For who draws other plots: the style that stands before each script, and one more plot, or the reason why
+ * there is none. */
+extern const char plots_style[];
+void plots_draw(struct plots *p, const char *script, const char *name, const char *title,
+                const char *desc);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "reports/anonymous.h"
+#include "reports/forecast.h"
 #include "reports/html.h"
 #include "reports/junit.h"
 #include "reports/markdown.h"
@@ -23,8 +24,8 @@
 #define SCENARIO_MAX ((size_t)16 << 20)
 
 /* The scenario as it was run; refused when it is not the one whose digest the record holds. */
-static int load_scenario(const struct report_request *q, const json_t *events,
-                         struct scenario **ret, struct err *err)
+static int load_scenario(const struct report_request *q, const json_t *start, struct scenario **ret,
+                         struct err *err)
 {
     AUTO_FREE char *text = NULL;
     size_t n;
@@ -33,7 +34,7 @@ static int load_scenario(const struct report_request *q, const json_t *events,
         return rc;
     char digest[DIGEST_HEX];
     digest_sha256(text, n, digest);
-    const json_t *scenario = json_object_get(json_array_get(events, 0), "scenario");
+    const json_t *scenario = json_object_get(start, "scenario");
     const char *run = jsonx_str(scenario, "digest", NULL);
     if (run && strcmp(run, digest) != 0)
         return err_set(err, EBADMSG,
@@ -53,6 +54,111 @@ static int load_scenario(const struct report_request *q, const json_t *events,
     }
     return 0;
 }
+
+/* The first line of the record; NULL when there is none that can be read: who reads it all says why. */
+static json_t *first_line(int dirfd)
+{
+    AUTO_CLOSE int fd = openat(dirfd, "record.ndjson", O_RDONLY | O_CLOEXEC);
+    AUTO_FCLOSE FILE *f = fd < 0 ? NULL : fdopen(steal_fd(&fd), "r");
+    AUTO_FREE char *line = NULL;
+    size_t room = 0;
+    ssize_t n = f ? getline(&line, &room, f) : -1;
+    json_t *o = NULL;
+    if (n > 0)
+        (void)jsonx_parse(line, (size_t)n, "record.ndjson", &o, NULL);
+    return o;
+}
+
+/* ---- of a forecast ---- */
+
+static void forecast_result(const struct forecast *f, struct buf *out)
+{
+    AUTO_JSON *j = forecast_json(f);
+    jsonx_dump_pretty(j, out);
+}
+
+typedef void forecast_writer(const struct forecast *f, struct buf *out);
+
+static int forecast_one(int dirfd, const char *name, forecast_writer *fn, const struct forecast *f,
+                        struct err *err)
+{
+    AUTO_BUF text = BUF_INIT;
+    if (!name)
+        return 0;
+    fn(f, &text);
+    return file_replace(dirfd, name, buf_text(&text), text.len, err);
+}
+
+static int write_plots(int dirfd, const struct plots *plots, struct err *err)
+{
+    int rc = plots->n ? file_make_dirs(dirfd, "plots", 0777, err) : 0;
+    for (size_t i = 0; i < plots->n && rc == 0; i++) {
+        AUTO_BUF name = BUF_INIT;
+        buf_printf(&name, "plots/%s.svg", plots->items[i].name);
+        rc = file_replace(dirfd, buf_text(&name), plots->items[i].svg, strlen(plots->items[i].svg),
+                          err);
+    }
+    return rc;
+}
+
+static int forecast_page(int dirfd, const char *name, const struct forecast *f, bool plots_too,
+                         struct err *err)
+{
+    struct plots plots;
+    AUTO_BUF text = BUF_INIT;
+    forecast_plots(f, &plots);
+    forecast_html(f, &plots, &text);
+    int rc = file_replace(dirfd, name, buf_text(&text), text.len, err);
+    if (rc == 0 && plots_too)
+        rc = write_plots(dirfd, &plots, err);
+    plots_done(&plots);
+    return rc;
+}
+
+static int forecast_files(const struct report_request *q, const struct forecast *f, struct err *err)
+{
+    bool single = q->html || q->md || q->junit || q->metrics;
+    int at = single ? AT_FDCWD : q->dirfd;
+    int rc = single ? 0 : forecast_one(at, "result.json", forecast_result, f, err);
+    if (rc == 0)
+        rc = forecast_one(at, single ? q->md : "report.md", forecast_markdown, f, err);
+    if (rc == 0)
+        rc = forecast_one(at, single ? q->junit : "junit.xml", forecast_junit, f, err);
+    if (rc == 0)
+        rc = forecast_one(at, single ? q->metrics : "metrics.prom", forecast_metrics, f, err);
+    if (rc == 0 && (!single || q->html))
+        rc = forecast_page(at, single ? q->html : "report.html", f, !single, err);
+    return rc;
+}
+
+static int write_forecast(const struct report_request *q, const json_t *start,
+                          struct report_outcome *ret, struct err *err)
+{
+    CLEANUP(scenario_free_p) struct scenario *scenario = NULL;
+    CLEANUP(forecast_free_p) struct forecast *f = NULL;
+    if (q->anonymous)
+        return err_set(
+            err, EINVAL,
+            "a forecast was made by nobody and nowhere: there is nothing to rename in it");
+    int rc = load_scenario(q, start, &scenario, err);
+    if (rc == 0)
+        rc = forecast_read(q->dirfd, scenario, &f, err);
+    if (rc == 0)
+        rc = forecast_files(q, f, err);
+    if (rc < 0)
+        return rc;
+    AUTO_BUF sentence = BUF_INIT;
+    AUTO_BUF terminal = BUF_INIT;
+    forecast_sentences(f, &sentence);
+    forecast_terminal(f, &terminal);
+    *ret = (struct report_outcome){.exit_code = forecast_exit_code(f),
+                                   .verdict = verdict_words[f->verdict],
+                                   .sentence = buf_steal(&sentence),
+                                   .terminal = buf_steal(&terminal)};
+    return 0;
+}
+
+/* ---- of a drill ---- */
 
 typedef void writer(const struct result *r, struct buf *out);
 
@@ -84,14 +190,8 @@ static int write_page_and_plots(int dirfd, const struct result *r, struct err *e
     struct plots plots;
     plots_make(r, &plots);
     int rc = write_page(dirfd, "report.html", r, &plots, err);
-    if (rc == 0 && plots.n)
-        rc = file_make_dirs(dirfd, "plots", 0777, err);
-    for (size_t i = 0; i < plots.n && rc == 0; i++) {
-        AUTO_BUF name = BUF_INIT;
-        buf_printf(&name, "plots/%s.svg", plots.items[i].name);
-        rc = file_replace(dirfd, buf_text(&name), plots.items[i].svg, strlen(plots.items[i].svg),
-                          err);
-    }
+    if (rc == 0)
+        rc = write_plots(dirfd, &plots, err);
     plots_done(&plots);
     return rc;
 }
@@ -146,14 +246,16 @@ static int write_single(const struct report_request *q, const struct result *r, 
 
 int report_write(const struct report_request *q, struct report_outcome *ret, struct err *err)
 {
-    AUTO_JSON *events = NULL;
+    AUTO_JSON *events = NULL, *start = first_line(q->dirfd);
     struct record_head head;
     size_t torn = 0;
+    if (strcmp(jsonx_str(start, "mode", ""), "forecast") == 0)
+        return write_forecast(q, start, ret, err);
     int rc = record_read(q->dirfd, "record.ndjson", &events, &head, &torn, err);
     if (rc < 0)
         return rc;
     CLEANUP(scenario_free_p) struct scenario *scenario = NULL;
-    rc = load_scenario(q, events, &scenario, err);
+    rc = load_scenario(q, json_array_get(events, 0), &scenario, err);
     if (rc < 0)
         return rc;
     if (q->anonymous)

@@ -312,6 +312,17 @@ static void sentence_end(nsec t, struct buf *out)
     buf_adds(out, t < NSEC_SEC ? " ms" : " s");
 }
 
+void sentence_time(nsec t, struct buf *out)
+{
+    nsec size = t < 0 ? -t : t;
+    if (size >= 600 * NSEC_SEC) {
+        long_time(t, 0, out);
+        return;
+    }
+    number(t, size, 0, out);
+    buf_adds(out, size < NSEC_SEC ? " ms" : " s");
+}
+
 static void detect_sentence(const struct result *r, const struct objective *o,
                             const struct trial *t, const struct service_seen *s, struct buf *out)
 {

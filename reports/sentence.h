@@ -12,6 +12,8 @@
 /* "3.2 s (3.1–3.3)", "475 ms (399–551)", "more than 58 s", "at most 230 ms" (for [0, x]). The
  * bounds are rounded outwards. */
 void sentence_span(struct span s, struct buf *out);
+/* "3.2 s", "475 ms", "1 h 20 min": rounded to the nearest; not for what has no end. */
+void sentence_time(nsec t, struct buf *out);
 /* "10 s", "1.2345 s", "1 h 30 min 5 s": a promise exactly as it was given. */
 const char *sentence_target(nsec t, char text[static NSEC_TEXT_MAX]);
 /* "met", "not met", "not demonstrated", … */

@@ -7,11 +7,10 @@
 #include "reports/escape.h"
 #include "reports/sentence.h"
 
-#define COLUMNS 80
+#define COLUMNS TERMINAL_COLUMNS
 enum { SERVICE, PROMISE, WORST, WITHIN, VERDICT, CELLS };
 
-/* Columns that a text takes: characters of UTF-8, each one wide. */
-static size_t width(const char *s)
+size_t terminal_width(const char *s)
 {
     size_t n = 0;
     for (; *s; s++)
@@ -19,10 +18,9 @@ static size_t width(const char *s)
     return n;
 }
 
-/* Appends at most `room` columns, blanks up to `room` when `pad`; a cut shows as "…". */
-static void put(const char *s, size_t room, bool pad, struct buf *out)
+void terminal_put(const char *s, size_t room, bool pad, struct buf *out)
 {
-    size_t w = width(s), n = 0;
+    size_t w = terminal_width(s), n = 0;
     bool cut = w > room;
     for (; *s; s++) {
         bool first = ((unsigned char)*s & 0xc0) != 0x80;
@@ -39,15 +37,14 @@ static void put(const char *s, size_t room, bool pad, struct buf *out)
         buf_addc(out, ' ');
 }
 
-/* Words broken into lines of at most 80 columns. */
-static void wrap(const char *s, struct buf *out)
+void terminal_wrap(const char *s, struct buf *out)
 {
     size_t col = 0;
     while (*s) {
         size_t n = strcspn(s, " ");
         AUTO_BUF word = BUF_INIT;
         buf_add(&word, s, n);
-        size_t w = width(buf_text(&word));
+        size_t w = terminal_width(buf_text(&word));
         if (col && col + 1 + w > COLUMNS) {
             buf_addc(out, '\n');
             col = 0;
@@ -89,12 +86,12 @@ static void table(const struct result *r, struct buf *out)
                                              "verdict"};
     size_t rooms[CELLS];
     for (size_t c = 0; c < CELLS; c++)
-        rooms[c] = width(heads[c]);
+        rooms[c] = terminal_width(heads[c]);
     for (size_t i = 0; i < r->objectives_n; i++) {
         struct buf cells[CELLS] = {BUF_INIT};
         cells_of(r, &r->objectives[i], cells);
         for (size_t c = 0; c < CELLS; c++) {
-            size_t w = width(buf_text(&cells[c]));
+            size_t w = terminal_width(buf_text(&cells[c]));
             rooms[c] = w > rooms[c] ? w : rooms[c];
             buf_done(&cells[c]);
         }
@@ -106,14 +103,14 @@ static void table(const struct result *r, struct buf *out)
         rooms[PROMISE] =
             rest + rooms[SERVICE] < COLUMNS - 10 ? COLUMNS - rest - rooms[SERVICE] : 10;
     for (size_t c = 0; c < CELLS; c++) {
-        put(heads[c], rooms[c], c + 1 < CELLS, out);
+        terminal_put(heads[c], rooms[c], c + 1 < CELLS, out);
         buf_adds(out, c + 1 < CELLS ? "  " : "\n");
     }
     for (size_t i = 0; i < r->objectives_n; i++) {
         struct buf cells[CELLS] = {BUF_INIT};
         cells_of(r, &r->objectives[i], cells);
         for (size_t c = 0; c < CELLS; c++) {
-            put(buf_text(&cells[c]), rooms[c], c + 1 < CELLS, out);
+            terminal_put(buf_text(&cells[c]), rooms[c], c + 1 < CELLS, out);
             buf_adds(out, c + 1 < CELLS ? "  " : "\n");
             buf_done(&cells[c]);
         }
@@ -130,7 +127,7 @@ void terminal_write(const struct result *r, struct buf *out)
     AUTO_BUF right = BUF_INIT;
     buf_printf(&right, "%s, %" PRId64 " %s", sentence_mode(r), r->planned,
                r->planned == 1 ? "trial" : "trials");
-    put(buf_text(&line), COLUMNS - 2 - width(buf_text(&right)), true, &text);
+    terminal_put(buf_text(&line), COLUMNS - 2 - terminal_width(buf_text(&right)), true, &text);
     buf_printf(&text, "  %s\n\n", buf_text(&right));
     if (r->objectives_n)
         table(r, &text);
@@ -138,7 +135,7 @@ void terminal_write(const struct result *r, struct buf *out)
     AUTO_BUF safe = BUF_INIT;
     sentence_run(r, &sentence);
     escape_terminal(buf_text(&sentence), &safe);
-    wrap(buf_text(&safe), &text);
+    terminal_wrap(buf_text(&safe), &text);
     size_t worth = 0;
     for (size_t i = 0; i < r->findings_n; i++)
         worth += r->findings[i].weight != WEIGHT_NOTE;

@@ -61,6 +61,8 @@ int say_result(int code, const char *text, size_t n);
 /* Loads and checks FILE with --set, --trials; says every error and warning. NULL: exit with
  * EXIT_BAD_INPUT. */
 struct scenario *open_scenario(const char *path, const struct args *a);
+/* The same without --trials: what they mean is the caller's. */
+struct scenario *open_scenario_as_it_is(const char *path, const struct args *a);
 /* The one positional argument, or a usage message and NULL. */
 const char *only_file(const struct command *c, const struct args *a);
 /* --seed, or a fresh one; false after a message. */

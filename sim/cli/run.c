@@ -12,6 +12,7 @@
 #include "sim/base/units.h"
 #include "sim/cli/here.h"
 #include "sim/cli/targets.h"
+#include "sim/cli/tell.h"
 #include "sim/drill/control.h"
 #include "sim/drill/drill.h"
 #include "sim/drill/folder.h"
@@ -103,20 +104,6 @@ static void run_after_death(void *data)
         report_outcome_done(&out);
 }
 
-static int run_copy(const struct run *r, const char *option, const char *name)
-{
-    const char *to = args_get(r->args, option);
-    AUTO_FREE char *text = NULL;
-    size_t n;
-    struct err err = ERR_INIT;
-    if (!to)
-        return 0;
-    if (file_read(r->folder.dirfd, name, (size_t)1 << 30, &text, &n, &err) < 0 ||
-        file_replace(AT_FDCWD, to, text, n, &err) < 0)
-        return say_error(EXIT_ABORTED, "--%s: %s", option, err.text);
-    return 0;
-}
-
 /* ---- telling others of the end ---- */
 
 static void run_know(struct run *r, const char *word, const char *text)
@@ -176,28 +163,7 @@ static int run_report(struct run *r)
     run_know(r, "verdict", out.verdict);
     run_know(r, "sentence", out.sentence);
     run_know_page(r);
-    int code = out.exit_code;
-    int copied = run_copy(r, "junit", "junit.xml");
-    if (!copied)
-        copied = run_copy(r, "metrics", "metrics.prom");
-    if (copied && (code == EXIT_MET || code == EXIT_NOT_SHOWN || code == EXIT_NOT_MET))
-        code = copied;
-    if (args_has(r->args, "json")) {
-        AUTO_FREE char *text = NULL;
-        size_t n;
-        if (file_read(r->folder.dirfd, "result.json", (size_t)1 << 30, &text, &n, &err) < 0)
-            code = say_error(EXIT_ABORTED, "%s", err.text);
-        else
-            code = say_result(code, text, n);
-    } else {
-        AUTO_BUF text = BUF_INIT;
-        buf_adds(&text, args_has(r->args, "quiet") ? out.sentence : out.terminal);
-        if (text.len && text.text[text.len - 1] != '\n')
-            buf_addc(&text, '\n');
-        if (!args_has(r->args, "quiet"))
-            buf_printf(&text, "\nreport: %s/report.html\n", r->folder.path);
-        code = say_result(code, buf_text(&text), text.len);
-    }
+    int code = tell_report(r->args, r->folder.dirfd, r->folder.path, &out);
     report_outcome_done(&out);
     return code;
 }

@@ -95,7 +95,7 @@ static bool sets_are_text(const struct strv *sets)
     return true;
 }
 
-struct scenario *open_scenario(const char *path, const struct args *a)
+static struct scenario *open_with_trials(const char *path, const struct args *a, const char *trials)
 {
     AUTO_DIAGS diags = DIAGS_INIT;
     AUTO_BUF text = BUF_INIT;
@@ -103,7 +103,6 @@ struct scenario *open_scenario(const char *path, const struct args *a)
     if (!sets_are_text(args_all(a, "set")))
         return NULL;
     int rc = scenario_load(path, args_all(a, "set"), &diags, &s);
-    const char *trials = args_get(a, "trials");
     int64_t n;
     if (rc == 0 && trials && units_integer(trials, &n, NULL) == 0 && n > 0)
         rc = scenario_set_trials(s, n, &diags);
@@ -114,6 +113,16 @@ struct scenario *open_scenario(const char *path, const struct args *a)
     if (rc < 0)
         s = scenario_free(s);
     return s;
+}
+
+struct scenario *open_scenario(const char *path, const struct args *a)
+{
+    return open_with_trials(path, a, args_get(a, "trials"));
+}
+
+struct scenario *open_scenario_as_it_is(const char *path, const struct args *a)
+{
+    return open_with_trials(path, a, NULL);
 }
 
 const char *only_file(const struct command *c, const struct args *a)

@@ -268,7 +268,7 @@ static int drill_trials(struct drill *d, struct drill_outcome *out, struct err *
                                       .again = again,
                                       .logs_dirfd = d->logs_dirfd};
             struct trial_result r = {0};
-            int rc = trial_run(&spec, &d->trial, &r, err);
+            int rc = trial_perform(&spec, &d->trial, &r, err);
             if (rc < 0)
                 return rc;
             d->clean = d->clean && r.clean;

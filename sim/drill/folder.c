@@ -199,45 +199,66 @@ static int folder_is_ours(int fd, const char *path, struct err *err)
                    path, (unsigned)st.st_uid);
 }
 
-int folder_open(const char *path, const struct scenario *s, int source_dirfd, const char *yaml,
+/* The path that was given, or one that nobody has. */
+static void folder_name(const char *path, const char *parent, const char *name, const char *id,
+                        struct buf *out)
+{
+    if (path) {
+        buf_adds(out, path);
+        while (out->len > 1 && out->text[out->len - 1] == '/')
+            out->text[--out->len] = '\0';
+        return;
+    }
+    time_t now = nsec_now(CLOCK_REALTIME) / NSEC_SEC;
+    struct tm tm;
+    char stamp[32];
+    gmtime_r(&now, &tm);
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
+    buf_printf(out, "%s/%s-%s-%s", parent, stamp, name, id);
+}
+
+int folder_make(const char *path, const char *parent, const char *name, const char *yaml,
                 struct folder *ret, struct err *err)
 {
     struct folder f = {.dirfd = -1};
-    AUTO_BUF name = BUF_INIT;
+    AUTO_BUF where = BUF_INIT;
     folder_new_id(f.id);
-    if (path) {
-        buf_adds(&name, path);
-        while (name.len > 1 && name.text[name.len - 1] == '/')
-            name.text[--name.len] = '\0';
-    } else {
-        time_t now = nsec_now(CLOCK_REALTIME) / NSEC_SEC;
-        struct tm tm;
-        char stamp[32];
-        gmtime_r(&now, &tm);
-        strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
-        buf_printf(&name, "drills/%s-%s-%s", stamp, s->name, f.id);
-    }
-    int rc = file_make_dirs(AT_FDCWD, buf_text(&name), 0755, err);
+    folder_name(path, parent, name, f.id, &where);
+    int rc = file_make_dirs(AT_FDCWD, buf_text(&where), 0755, err);
     if (rc < 0)
         return rc;
-    AUTO_CLOSE int fd = open(buf_text(&name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO_CLOSE int fd = open(buf_text(&where), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return err_errno(err, errno, "cannot open %s", buf_text(&name));
-    if ((rc = folder_is_ours(fd, buf_text(&name), err)) < 0)
+        return err_errno(err, errno, "cannot open %s", buf_text(&where));
+    if ((rc = folder_is_ours(fd, buf_text(&where), err)) < 0)
         return rc;
     if (!folder_is_empty(fd))
         return err_set(err, EEXIST,
                        "the folder %s is not empty: each run needs a folder of its own",
-                       buf_text(&name));
+                       buf_text(&where));
     digest_sha256(yaml, strlen(yaml), f.digest);
     rc = file_replace(fd, "scenario.yaml", yaml, strlen(yaml), err);
-    if (rc == 0)
-        rc = folder_files(fd, s, source_dirfd, err);
     if (rc < 0)
         return rc;
-    f.attempt = folder_attempts(buf_text(&name), f.digest);
-    f.path = buf_steal(&name);
+    f.attempt = folder_attempts(buf_text(&where), f.digest);
+    f.path = buf_steal(&where);
     f.dirfd = steal_fd(&fd);
+    *ret = f;
+    return 0;
+}
+
+int folder_open(const char *path, const struct scenario *s, int source_dirfd, const char *yaml,
+                struct folder *ret, struct err *err)
+{
+    struct folder f;
+    int rc = folder_make(path, "drills", s->name, yaml, &f, err);
+    if (rc < 0)
+        return rc;
+    rc = folder_files(f.dirfd, s, source_dirfd, err);
+    if (rc < 0) {
+        folder_done(&f);
+        return rc;
+    }
     *ret = f;
     return 0;
 }

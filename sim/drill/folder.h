@@ -20,6 +20,9 @@ struct folder {
 /* Makes DIR (NULL: drills/<UTC time>-<name>-<id>), writes scenario.yaml (`yaml`) and copies of what
  * the hosts are started with into files/ with their SHA-256. A DIR that exists must be empty:
  * -EEXIST. */
+/* Without files/: `parent` instead of drills, `name` of the scenario. */
+int folder_make(const char *path, const char *parent, const char *name, const char *yaml,
+                struct folder *ret, struct err *err);
 int folder_open(const char *path, const struct scenario *s, int source_dirfd, const char *yaml,
                 struct folder *ret, struct err *err);
 void folder_done(struct folder *f);

@@ -698,8 +698,8 @@ static struct trial *trial_free(struct trial *t)
     return NULL;
 }
 
-int trial_run(const struct trial_spec *spec, struct trial **slot, struct trial_result *ret,
-              struct err *err)
+int trial_perform(const struct trial_spec *spec, struct trial **slot, struct trial_result *ret,
+                  struct err *err)
 {
     struct trial *t = calloc(1, sizeof *t);
     if (!t)

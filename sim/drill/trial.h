@@ -28,7 +28,7 @@
  * a stop (Ctrl-C, stop_if, guard rail) leads through UNDO and COMPARE; (3) a state is in the record
  * before anything is done in it; (4) probes run from SETTLE until the end of UNDO.
  *
- * Ownership: trial_run() makes and frees everything but a lab that is reused.
+ * Ownership: trial_perform() makes and frees everything but a lab that is reused.
  */
 #pragma once
 
@@ -54,7 +54,7 @@ struct trial_result {
     bool clean;
 };
 
-int trial_run(const struct trial_spec *spec, struct trial **slot, struct trial_result *ret,
+int trial_perform(const struct trial_spec *spec, struct trial **slot, struct trial_result *ret,
               struct err *err);
 
 /* While it runs (*slot is not NULL): */

@@ -103,6 +103,11 @@ static struct outcome plain(enum outcome_kind kind)
     return o;
 }
 
+struct outcome block_unhit(void)
+{
+    return plain(OUTCOME_IS_UNAFFECTED);
+}
+
 /* Value of a column as text; returns its length. */
 static size_t number(uint64_t v, char *to)
 {

@@ -40,6 +40,8 @@ DEFINE_CLEANUP(struct block, block_free);
 /* The members of the line: a new reference. */
 json_t *block_json(const struct block *b, const struct scenario *s, const char *const *quantities);
 
+/* What a service came to that a line leaves out. */
+struct outcome block_unhit(void);
 /* Reading: `fn` is called for each service that stands in the line, with its outcomes of all its
  * trials. -EBADMSG with a sentence for what is no such line. */
 typedef int block_service_fn(size_t service, const struct outcome *outcomes, size_t n, void *data,

@@ -192,25 +192,25 @@ static void widen(struct outcome_times *t, nsec least, nsec most)
     t->most = t->n == 0 || most > t->most ? most : t->most;
 }
 
-void outcome_times_add(struct outcome_times *t, nsec v)
+void outcome_times_add(struct outcome_times *t, nsec v, uint64_t times)
 {
     if (!nsec_is_set(v))
         return;
     if (v == NSEC_INF) {
-        t->never++;
+        t->never += times;
         return;
     }
     widen(t, v, v);
-    t->n++;
-    t->total += v;
+    t->n += times;
+    t->total += (outcome_total)v * (outcome_total)times;
     outcome_total coarse = v / 1024;
-    t->squares += coarse * coarse;
+    t->squares += coarse * coarse * (outcome_total)times;
     if (v <= 0) {
-        t->below++;
+        t->below += times;
         return;
     }
     size_t power, step = step_of(v, &power);
-    steps_of(&t->steps, power)[step]++;
+    steps_of(&t->steps, power)[step] += (uint32_t)times;
 }
 
 void outcome_times_merge(struct outcome_times *t, const struct outcome_times *from)
@@ -305,29 +305,35 @@ double outcome_times_deviation(const struct outcome_times *t)
 
 /* ---- one service ---- */
 
-void outcome_sums_add(struct outcome_sums *s, const struct service *service,
-                      const struct outcome *o)
+void outcome_sums_add_times(struct outcome_sums *s, const struct service *service,
+                            const struct outcome *o, uint64_t n)
 {
-    s->trials++;
-    s->kinds[o->kind]++;
+    s->trials += n;
+    s->kinds[o->kind] += n;
     if (o->kind != OUTCOME_IS_VOID) {
         bool hit = o->kind != OUTCOME_IS_UNAFFECTED;
-        s->by[o->by]++;
-        s->episodes += o->episodes;
-        s->blips += o->blips;
-        s->false_alarms += o->false_alarms;
-        s->noticed_never += hit && o->ttd == NSEC_INF;
-        s->not_noticed += o->kind == OUTCOME_IS_RESTORED && o->ttd == NSEC_INF;
+        s->by[o->by] += n;
+        s->episodes += n * o->episodes;
+        s->blips += n * o->blips;
+        s->false_alarms += n * o->false_alarms;
+        s->noticed_never += hit && o->ttd == NSEC_INF ? n : 0;
+        s->not_noticed += o->kind == OUTCOME_IS_RESTORED && o->ttd == NSEC_INF ? n : 0;
         for (size_t i = 0; i < OUTCOME_TIMES; i++)
             if (hit || i == OUTCOME_TTD || i == OUTCOME_TTA || i == OUTCOME_LOSS)
-                outcome_times_add(&s->times[i], outcome_time(o, (enum outcome_time)i));
+                outcome_times_add(&s->times[i], outcome_time(o, (enum outcome_time)i), n);
     }
     for (size_t p = 0; p < OUTCOME_PROMISES; p++) {
         nsec target = outcome_target(service, (enum outcome_promise)p);
         bool timed = p != OUTCOME_EXPECT && p != OUTCOME_NO_OUTAGE && p != OUTCOME_NO_ALARM;
         if (!timed || nsec_is_set(target))
-            s->shares[p][outcome_judge(service, (enum outcome_promise)p, o)]++;
+            s->shares[p][outcome_judge(service, (enum outcome_promise)p, o)] += n;
     }
+}
+
+void outcome_sums_add(struct outcome_sums *s, const struct service *service,
+                      const struct outcome *o)
+{
+    outcome_sums_add_times(s, service, o, 1);
 }
 
 void outcome_sums_merge(struct outcome_sums *s, const struct outcome_sums *from)

@@ -118,10 +118,13 @@ struct outcome_sums {
 void outcome_sums_done(struct outcome_sums *s);
 void outcome_sums_add(struct outcome_sums *s, const struct service *service,
                       const struct outcome *o);
+/* The same n times. */
+void outcome_sums_add_times(struct outcome_sums *s, const struct service *service,
+                            const struct outcome *o, uint64_t n);
 /* Adds `from` to `s`. Associative and commutative. */
 void outcome_sums_merge(struct outcome_sums *s, const struct outcome_sums *from);
 
-void outcome_times_add(struct outcome_times *t, nsec v);
+void outcome_times_add(struct outcome_times *t, nsec v, uint64_t times);
 void outcome_times_merge(struct outcome_times *t, const struct outcome_times *from);
 void outcome_times_done(struct outcome_times *t);
 /* The smallest duration that at least the share q of all (those without an end too) does not exceed, to

@@ -2,8 +2,8 @@
 #include "tests/support/test.h"
 
 #include "sim/base/rng.h"
-#include "sim/forecast/test_standin.h"
 #include "sim/forecast/outcome.h"
+#include "sim/forecast/test_standin.h"
 
 static int by_size(const void *a, const void *b)
 {
@@ -18,7 +18,7 @@ static void quantiles_are_right_to_a_fifth_of_a_percent(void **state)
     struct rng r = rng_stream(1, "values", 0, 0);
     for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
         values[i] = (nsec)(1 + rng_below(&r, (uint64_t)1 << (i % 50))); /* all sizes */
-        outcome_times_add(&t, values[i]);
+        outcome_times_add(&t, values[i], 1);
     }
     qsort(values, ARRAY_SIZE(values), sizeof *values, by_size);
     for (int k = 1; k <= 100; k++) {
@@ -35,7 +35,7 @@ static void small_values_are_exact(void **state)
 {
     struct outcome_times t = {0};
     for (nsec v = 0; v < 512; v++)
-        outcome_times_add(&t, v);
+        outcome_times_add(&t, v, 1);
     assert_int_equal(outcome_times_quantile(&t, 0.5), 255);
     assert_int_equal(outcome_times_upto(&t, 300), 301);
     assert_int_equal(t.total, 511 * 256);
@@ -45,8 +45,8 @@ static void small_values_are_exact(void **state)
 static void the_greatest_values_have_a_step_too(void **state)
 {
     struct outcome_times t = {0};
-    outcome_times_add(&t, NSEC_INF - 1);
-    outcome_times_add(&t, NSEC_INF - 1);
+    outcome_times_add(&t, NSEC_INF - 1, 1);
+    outcome_times_add(&t, NSEC_INF - 1, 1);
     assert_int_equal(outcome_times_quantile(&t, 0.5), NSEC_INF - 1);
     assert_int_equal(t.never, 0);
     outcome_times_done(&t);
@@ -57,10 +57,10 @@ static void what_never_ends_is_no_average(void **state)
     struct outcome_times t = {0};
     assert_int_equal(outcome_times_quantile(&t, 0.5), NSEC_UNSET);
     for (int i = 0; i < 60; i++)
-        outcome_times_add(&t, 2 * NSEC_SEC);
+        outcome_times_add(&t, 2 * NSEC_SEC, 1);
     for (int i = 0; i < 40; i++)
-        outcome_times_add(&t, NSEC_INF);
-    outcome_times_add(&t, NSEC_UNSET);
+        outcome_times_add(&t, NSEC_INF, 1);
+    outcome_times_add(&t, NSEC_UNSET, 1);
     assert_int_equal(t.n, 60);
     assert_int_equal(t.never, 40);
     assert_int_equal(outcome_times_quantile(&t, 0.6), 2 * NSEC_SEC);

@@ -3,8 +3,8 @@
 
 #include "sim/base/file.h"
 #include "sim/forecast/block.h"
-#include "sim/forecast/test_standin.h"
 #include "sim/forecast/simulate.h"
+#include "sim/forecast/test_standin.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>

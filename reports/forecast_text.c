@@ -1,0 +1,287 @@
+/* A forecast on the terminal and in Markdown. */
+#include "reports/forecast.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "reports/escape.h"
+#include "reports/sentence.h"
+#include "reports/terminal.h"
+#include "sim/base/jsonx.h"
+
+/* A quantile in words: "3.4 s", "not in time", "–". */
+static void quantile(const struct outcome_times *t, double q, struct buf *out)
+{
+    nsec v = t ? outcome_times_quantile(t, q) : NSEC_UNSET;
+    if (!nsec_is_set(v))
+        buf_adds(out, "–");
+    else if (v == NSEC_INF)
+        buf_adds(out, "never");
+    else
+        sentence_time(v, out);
+}
+
+/* "97.3 %" of what was judged. */
+static void within(const struct forecast_objective *o, struct buf *out)
+{
+    if (o->planned == 0 || o->unmeasured)
+        buf_adds(out, "–");
+    else
+        forecast_percent(o->p, out);
+}
+
+/* ---- terminal ---- */
+
+enum { SERVICE, PROMISE, WITHIN, HALF, MOST, VERDICT, CELLS };
+
+static void cells_of(const struct forecast *f, const struct forecast_objective *o,
+                     struct buf cells[CELLS])
+{
+    AUTO_BUF promise = BUF_INIT;
+    const struct outcome_times *t = forecast_times(f, o);
+    escape_terminal(o->service->name, &cells[SERVICE]);
+    forecast_promise(o, &promise);
+    escape_terminal(buf_text(&promise), &cells[PROMISE]);
+    within(o, &cells[WITHIN]);
+    quantile(t, 0.5, &cells[HALF]);
+    quantile(t, 0.95, &cells[MOST]);
+    buf_adds(&cells[VERDICT], sentence_verdict(o->verdict));
+}
+
+static void row(struct buf cells[CELLS], const size_t rooms[CELLS], struct buf *out)
+{
+    for (size_t c = 0; c < CELLS; c++) {
+        bool number = c == WITHIN || c == HALF || c == MOST;
+        size_t w = terminal_width(buf_text(&cells[c]));
+        for (size_t k = w; number && k < rooms[c]; k++)
+            buf_addc(out, ' ');
+        terminal_put(buf_text(&cells[c]), rooms[c], !number && c + 1 < CELLS, out);
+        buf_adds(out, c + 1 < CELLS ? "  " : "\n");
+        buf_done(&cells[c]);
+    }
+}
+
+static void heads(struct buf cells[CELLS])
+{
+    static const char *const words[CELLS] = {"service", "promise", "within",
+                                             "half by", "95 % by", "forecast"};
+    for (size_t c = 0; c < CELLS; c++)
+        buf_adds(&cells[c], words[c]);
+}
+
+static void table(const struct forecast *f, struct buf *out)
+{
+    size_t rooms[CELLS] = {0};
+    for (size_t i = 0; i <= f->objectives_n; i++) {
+        struct buf cells[CELLS] = {BUF_INIT};
+        if (i == 0)
+            heads(cells);
+        else
+            cells_of(f, &f->objectives[i - 1], cells);
+        for (size_t c = 0; c < CELLS; c++) {
+            size_t w = terminal_width(buf_text(&cells[c]));
+            rooms[c] = w > rooms[c] ? w : rooms[c];
+            buf_done(&cells[c]);
+        }
+    }
+    size_t rest = 2 * (CELLS - 1) + rooms[WITHIN] + rooms[HALF] + rooms[MOST] + rooms[VERDICT];
+    rooms[SERVICE] = rooms[SERVICE] > 18 ? 18 : rooms[SERVICE];
+    rest += rooms[SERVICE];
+    if (rest + rooms[PROMISE] > TERMINAL_COLUMNS)
+        rooms[PROMISE] = rest < TERMINAL_COLUMNS - 10 ? TERMINAL_COLUMNS - rest : 10;
+    for (size_t i = 0; i <= f->objectives_n; i++) {
+        struct buf cells[CELLS] = {BUF_INIT};
+        if (i == 0)
+            heads(cells);
+        else
+            cells_of(f, &f->objectives[i - 1], cells);
+        row(cells, rooms, out);
+    }
+    buf_addc(out, '\n');
+}
+
+void forecast_terminal(const struct forecast *f, struct buf *out)
+{
+    AUTO_BUF line = BUF_INIT;
+    AUTO_BUF right = BUF_INIT;
+    AUTO_BUF sentence = BUF_INIT;
+    AUTO_BUF safe = BUF_INIT;
+    buf_printf(&line, "%s: ", f->scenario->name);
+    escape_terminal(f->scenario->title, &line);
+    buf_adds(&right, "FORECAST, ");
+    forecast_count(f->done, &right);
+    buf_adds(&right, f->done == 1 ? " trial" : " trials");
+    terminal_put(buf_text(&line), TERMINAL_COLUMNS - 2 - terminal_width(buf_text(&right)), true,
+                 out);
+    buf_printf(out, "  %s\n\n", buf_text(&right));
+    if (f->objectives_n)
+        table(f, out);
+    forecast_sentences(f, &sentence);
+    escape_terminal(buf_text(&sentence), &safe);
+    terminal_wrap(buf_text(&safe), out);
+    size_t worth = 0;
+    for (size_t i = 0; i < f->findings_n; i++)
+        worth += f->findings[i].weight != WEIGHT_NOTE;
+    if (worth)
+        buf_printf(out, "\n%zu %s in the report.\n", worth, worth == 1 ? "finding" : "findings");
+}
+
+/* ---- Markdown ---- */
+
+static void cell(const char *s, struct buf *out)
+{
+    buf_adds(out, " ");
+    escape_markdown(s, out);
+    buf_adds(out, " |");
+}
+
+static void quantile_cell(const struct outcome_times *t, double q, struct buf *out)
+{
+    AUTO_BUF text = BUF_INIT;
+    quantile(t, q, &text);
+    cell(buf_text(&text), out);
+}
+
+static void objectives(const struct forecast *f, struct buf *out)
+{
+    static const char *const marks[] = {"–", "✔", "◐", "?", "✘"};
+    buf_adds(out, "\n## Promises\n\n| | service | promise | within | interval, simulation error "
+                  "only | asked | half by | 95 % by | as a forecast |\n"
+                  "|---|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < f->objectives_n; i++) {
+        const struct forecast_objective *o = &f->objectives[i];
+        const struct outcome_times *t = forecast_times(f, o);
+        AUTO_BUF promise = BUF_INIT;
+        AUTO_BUF share = BUF_INIT;
+        AUTO_BUF interval = BUF_INIT;
+        buf_printf(out, "| %s |", marks[o->verdict]);
+        cell(o->service->name, out);
+        forecast_promise(o, &promise);
+        cell(buf_text(&promise), out);
+        within(o, &share);
+        cell(buf_text(&share), out);
+        if (o->planned && !o->unmeasured) {
+            forecast_interval(o, &interval);
+            buf_adds(&interval, " %");
+        }
+        cell(interval.len ? buf_text(&interval) : "–", out);
+        buf_printf(out, " %g %% |", 100 * o->asked);
+        quantile_cell(t, 0.5, out);
+        quantile_cell(t, 0.95, out);
+        cell(sentence_verdict(o->verdict), out);
+        buf_addc(out, '\n');
+    }
+    for (size_t i = 0; i < f->objectives_n; i++)
+        for (size_t k = 0; k < f->objectives[i].reasons_n; k++) {
+            const struct forecast_reason *why = &f->objectives[i].reasons[k];
+            AUTO_BUF promise = BUF_INIT;
+            forecast_promise(&f->objectives[i], &promise);
+            buf_adds(out, "\n- ");
+            escape_markdown(f->objectives[i].service->name, out);
+            buf_adds(out, ", ");
+            escape_markdown(buf_text(&promise), out);
+            buf_adds(out, ": ");
+            escape_markdown(why->text, out);
+            if (why->cure) {
+                buf_adds(out, ". What would help: ");
+                escape_markdown(why->cure, out);
+            }
+            buf_addc(out, '.');
+        }
+    buf_addc(out, '\n');
+}
+
+static void times_row(const char *what, const struct forecast_service *s,
+                      const struct outcome_times *t, struct buf *out)
+{
+    static const double quantiles[] = {0.05, 0.5, 0.9, 0.99};
+    AUTO_BUF count = BUF_INIT;
+    AUTO_BUF never = BUF_INIT;
+    if (t->n + t->never == 0)
+        return;
+    buf_printf(out, "| %s,", what);
+    cell(s->service->name, out);
+    forecast_count(t->n + t->never, &count);
+    cell(buf_text(&count), out);
+    forecast_count(t->never, &never);
+    cell(buf_text(&never), out);
+    for (size_t i = 0; i < ARRAY_SIZE(quantiles); i++)
+        quantile_cell(t, quantiles[i], out);
+    buf_addc(out, '\n');
+}
+
+static void distributions(const struct forecast *f, struct buf *out)
+{
+    static const char *const names[] = {"noticed after", "acknowledged after", "restored after",
+                                        "down for",      "back to normal in",  "data lost"};
+    buf_adds(out, "\n## How long\n\n| | trials | without an end | 5 % by | half by | 90 % by | "
+                  "99 % by |\n|---|---|---|---|---|---|---|\n");
+    for (size_t k = 0; k < f->services_n; k++)
+        for (size_t i = 0; i < OUTCOME_TIMES; i++)
+            times_row(names[i], &f->services[k], &f->services[k].sums.times[i], out);
+}
+
+static void stages(const struct forecast *f, struct buf *out)
+{
+    bool any = false;
+    for (size_t k = 0; k < f->services_n; k++) {
+        const struct forecast_service *s = &f->services[k];
+        for (size_t i = 0; i < s->stages_n; i++) {
+            AUTO_BUF name = BUF_INIT;
+            AUTO_BUF mean = BUF_INIT;
+            if (!any)
+                buf_adds(out, "\n## What restoring is made of\n\nMean over the trials in which the "
+                              "service was restored, along the critical path.\n\n| service | | "
+                              "mean | share |\n|---|---|---|---|\n");
+            any = true;
+            buf_adds(out, "|");
+            cell(s->service->name, out);
+            forecast_quantity(s->stages[i].quantity, &name);
+            cell(buf_text(&name), out);
+            sentence_time((nsec)(s->stages[i].mean * 1e9 + 0.5), &mean);
+            cell(buf_text(&mean), out);
+            buf_printf(out, " %.1f %% |\n", 100 * s->stages[i].share);
+        }
+    }
+}
+
+static void findings(const struct forecast *f, struct buf *out)
+{
+    if (!f->findings_n)
+        return;
+    buf_adds(out, "\n## Findings\n\n");
+    for (size_t i = 0; i < f->findings_n; i++) {
+        buf_printf(out, "- **%s**: ", weight_words[f->findings[i].weight]);
+        escape_markdown(f->findings[i].text, out);
+        buf_adds(out, ".\n");
+    }
+}
+
+void forecast_markdown(const struct forecast *f, struct buf *out)
+{
+    AUTO_BUF sentence = BUF_INIT;
+    buf_adds(out, "# FORECAST: ");
+    escape_markdown(f->scenario->title ? f->scenario->title : f->scenario->name, out);
+    buf_printf(out, "\n\n**%s as a forecast**, ", sentence_verdict(f->verdict));
+    forecast_count(f->done, out);
+    buf_adds(out, " simulated trials. A forecast is no test: nothing was broken, and nothing was "
+                  "measured.\n\n");
+    forecast_sentences(f, &sentence);
+    escape_markdown(buf_text(&sentence), out);
+    buf_addc(out, '\n');
+    if (f->objectives_n)
+        objectives(f, out);
+    distributions(f, out);
+    stages(f, out);
+    findings(f, out);
+    buf_adds(out, "\n## How to read this\n\nThe intervals tell of simulation error alone: more "
+                  "trials make them as narrow as one likes, and say nothing about whether the "
+                  "model is right. What holds a forecast against drills is `blackstart forecast "
+                  "--against`.\n\n");
+    buf_printf(out, "seed %s, scenario (SHA-256) `%s`, record (line %" PRId64 ") `%s`, blackstart ",
+               jsonx_str(f->start, "seed", "?"),
+               jsonx_str(json_object_get(f->start, "scenario"), "digest", "?"), f->head.seq,
+               f->head.hash);
+    escape_markdown(jsonx_str(f->start, "blackstart", "?"), out);
+    buf_addc(out, '\n');
+}
