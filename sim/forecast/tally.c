@@ -64,8 +64,8 @@ static void grow(struct tally *t)
     t->blames_room = room;
 }
 
-static struct tally_blame *blame_times(struct tally *t, size_t service, size_t component,
-                                       uint64_t incidents)
+struct tally_blame *tally_blame_times(struct tally *t, size_t service, size_t component,
+                                      uint64_t times)
 {
     if (2 * (t->blames_n + 1) > t->blames_room)
         grow(t);
@@ -76,13 +76,13 @@ static struct tally_blame *blame_times(struct tally *t, size_t service, size_t c
         b->service = (uint32_t)service;
         b->component = (uint32_t)component;
     }
-    b->incidents += incidents;
+    b->incidents += times;
     return b;
 }
 
 struct tally_blame *tally_blame(struct tally *t, size_t service, size_t component)
 {
-    return blame_times(t, service, component, 1);
+    return tally_blame_times(t, service, component, 1);
 }
 
 static void merge_service(struct tally_service *s, const struct tally_service *o)
@@ -116,7 +116,7 @@ void tally_merge(struct tally *t, const struct tally *other)
     for (size_t i = 0; i < other->blames_room; i++) {
         const struct tally_blame *b = &other->blames[i];
         if (b->incidents)
-            blame_times(t, b->service, b->component, b->incidents)->down += b->down;
+            tally_blame_times(t, b->service, b->component, b->incidents)->down += b->down;
     }
 }
 

@@ -62,6 +62,9 @@ void tally_merge(struct tally *t, const struct tally *other);
 void tally_moments_add(struct tally_moments *m, uint64_t value);
 /* An incident of a service that a component began; its entry is made when missing. */
 struct tally_blame *tally_blame(struct tally *t, size_t service, size_t component);
+/* So many at once; times >= 1. */
+struct tally_blame *tally_blame_times(struct tally *t, size_t service, size_t component,
+                                      uint64_t times);
 /* All of them, worst first (by time down, incidents, then numbers); malloc'd. */
 struct tally_blame *tally_blames(const struct tally *t, size_t *ret_n);
 

@@ -2,7 +2,10 @@
 #include "sim/forecast/test_years.h"
 
 #include "sim/base/buf.h"
+#include "sim/base/jsonx.h"
+#include "sim/forecast/tally_line.h"
 
+#include <errno.h>
 #include <string.h>
 
 static void note(void *data, nsec at, enum years_event what, size_t which)
@@ -299,51 +302,47 @@ static void what_cannot_be_is_refused(void **state)
     assert_null(c);
 }
 
-static bool same(const struct tally *a, const struct tally *b)
-{
-    const struct tally_service *x = &a->services[0], *y = &b->services[0];
-    return a->missions == b->missions && a->events == b->events && x->down == y->down &&
-           x->down_units.squares == y->down_units.squares &&
-           x->incident_lasted.n == y->incident_lasted.n &&
-           memcmp(x->incident_lasted.bins, y->incident_lasted.bins,
-                  x->incident_lasted.n * sizeof *x->incident_lasted.bins) == 0 &&
-           x->first_down.sum == y->first_down.sum;
-}
-
-static void any_number_of_threads_and_shards_adds_up_to_the_same(void **state)
+static void lines_of_the_record_add_up_to_what_was_counted(void **state)
 {
     struct kit k;
     static const struct distribution fails = EXPONENTIAL(500), repair = EXPONENTIAL(8);
-    pair(&k);
-    for (size_t i = 0; i < 2; i++) {
+    kit_init(&k, 3, 2); /* the second service is never down */
+    for (size_t i = 0; i < 3; i++) {
         k.components[i].fails = &fails;
         k.components[i].repair = &repair;
     }
+    k.services[0].of = FIRST(3);
+    k.services[0].need = 2;
+    k.services[0].sla = 0.9995;
+    k.services[0].cost_per_hour = 10;
     CLEANUP(catalogue_free_p) struct catalogue *c = kit_ready(&k);
-    struct years_many many = {
-        .span = {.length = TALLY_YEAR, .until = CATALOGUE_NONE}, .seed = 5, .n = 500};
-    struct tally one = tally_new(1);
-    years_many(c, &many, &one);
-    for (size_t threads = 2; threads <= 7; threads += 5) {
-        struct tally t = tally_new(1);
-        many.threads = threads;
-        years_many(c, &many, &t);
-        assert_true(same(&one, &t));
+    CLEANUP(years_free_p) struct years *y = years_new(c);
+    struct years_span span = {.length = TALLY_YEAR, .until = CATALOGUE_NONE};
+    struct tally all = tally_new(2), read = tally_new(2);
+    for (uint64_t i = 1; i <= 60; i++)
+        years_run(y, &span, 5, i, &all);
+    for (uint64_t from = 1; from <= 60; from += 20) {
+        struct tally t = tally_new(2);
+        for (uint64_t i = from; i < from + 20; i++)
+            years_run(y, &span, 5, i, &t);
+        AUTO_JSON *line = tally_line_json(&t, c, from);
+        uint64_t first, last;
+        struct err err = ERR_INIT;
+        if (tally_line_read(line, c, &read, &first, &last, &err) < 0)
+            fail_msg("%s", err.text);
+        assert_int_equal(first, from);
+        assert_int_equal(last, from + 19);
         tally_done(&t);
     }
-    struct tally sum = tally_new(1);
-    for (uint64_t shard = 5; shard-- > 0;) {
-        struct tally t = tally_new(1);
-        many.threads = 1;
-        many.first = 100 * shard;
-        many.n = 100;
-        years_many(c, &many, &t);
-        tally_merge(&sum, &t);
-        tally_done(&t);
-    }
-    assert_true(same(&one, &sum));
-    tally_done(&sum);
-    tally_done(&one);
+    AUTO_JSON *a = tally_line_json(&all, c, 1), *b = tally_line_json(&read, c, 1);
+    assert_true(json_equal(a, b));
+    assert_true(all.services[0].incidents.sum > 20);
+    assert_int_equal(read.services[1].year_down.count, 60);
+    json_object_set_new(b, "observed", json_string("-1"));
+    uint64_t first, last;
+    assert_int_equal(tally_line_read(b, c, &read, &first, &last, NULL), -EBADMSG);
+    tally_done(&all);
+    tally_done(&read);
 }
 
 static void histograms_know_quantiles_to_one_percent(void **state)
@@ -383,7 +382,7 @@ int main(void)
         cmocka_unit_test(maintenance_is_planned_and_left_out_when_broken),
         cmocka_unit_test(years_are_closed_and_priced_one_by_one),
         cmocka_unit_test(what_cannot_be_is_refused),
-        cmocka_unit_test(any_number_of_threads_and_shards_adds_up_to_the_same),
+        cmocka_unit_test(lines_of_the_record_add_up_to_what_was_counted),
         cmocka_unit_test(histograms_know_quantiles_to_one_percent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

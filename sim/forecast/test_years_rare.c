@@ -97,7 +97,7 @@ static void hold(size_t seeds, size_t enough)
         CLEANUP(catalogue_free_p) struct catalogue *c = kit_ready(&k);
         size_t u = 0, rate = 0, first = 0;
         for (uint64_t seed = 1; seed <= seeds; seed++) {
-            struct years_rare_plan plan = {.seed = seed, .cycles = w->cycles};
+            struct years_rare_plan plan = {.seed = seed, .cycles = w->cycles, .threads = 1};
             struct years_rare r;
             struct err err = ERR_INIT;
             if (years_rare(c, &plan, &r, &err) < 0)
@@ -129,7 +129,7 @@ static void threads_do_not_matter_and_neither_do_others(void **state)
     struct kit k;
     one_of_three(&k);
     CLEANUP(catalogue_free_p) struct catalogue *c = kit_ready(&k);
-    struct years_rare_plan plan = {.seed = 3, .cycles = 60000};
+    struct years_rare_plan plan = {.seed = 3, .cycles = 60000, .threads = 1};
     struct years_rare one, many;
     assert_int_equal(years_rare(c, &plan, &one, NULL), 0);
     plan.threads = 5;
@@ -149,7 +149,7 @@ static void what_it_cannot_do_is_refused(void **state)
     struct kit k;
     struct years_rare r;
     struct err err = ERR_INIT;
-    struct years_rare_plan plan = {.seed = 1, .cycles = 300};
+    struct years_rare_plan plan = {.seed = 1, .cycles = 300, .threads = 1};
     one_of_three(&k);
     CLEANUP(catalogue_free_p) struct catalogue *few = kit_ready(&k);
     assert_int_equal(years_rare(few, &plan, &r, &err), -ERANGE);

@@ -12,8 +12,6 @@
 #include "sim/forecast/catalogue.h"
 #include "sim/forecast/tally.h"
 
-#include <stdatomic.h>
-
 struct years_span {
     nsec length;  /* > 0: of what is counted; at most 200 years with the warm-up */
     nsec warm_up; /* >= 0: lived through before, and not counted */
@@ -44,14 +42,3 @@ void years_watch(struct years *y, years_event_fn *fn, void *data);
 /* Adds a mission to the tally, which has the catalogue's services. */
 void years_run(struct years *y, const struct years_span *span, uint64_t seed, uint64_t mission,
                struct tally *t);
-
-/* Missions first … first + n - 1 by so many threads. *stop (NULL: none) ends it early, with whole missions;
- * *done (NULL: none) counts them as they end. */
-struct years_many {
-    struct years_span span;
-    uint64_t seed, first, n;
-    size_t threads; /* 0: one */
-    const atomic_bool *stop;
-    atomic_ullong *done;
-};
-void years_many(const struct catalogue *c, const struct years_many *m, struct tally *t);

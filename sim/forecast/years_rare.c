@@ -1,14 +1,14 @@
 /* See years_rare.h. Weights are floating point, so each block of cycles is summed by itself and the blocks are
- * added up in their order. */
+ * added up in their order, whoever computed them. */
 #include "sim/forecast/years_rare.h"
 
 #include "sim/forecast/draw.h"
+#include "sim/forecast/pool.h"
 #include "sim/forecast/real.h"
 #include "sim/forecast/years_state.h"
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 
 #define FORCED 0.8 /* 0.9 knows no more, and is worse where repairs come in between */
@@ -73,9 +73,9 @@ static void *need_memory(size_t n, size_t size)
     return p;
 }
 
-static void find_relevant(const struct catalogue *c, size_t service, bool *component)
+static void find_relevant(const struct catalogue *c, size_t service, bool *component,
+                          bool *services)
 {
-    AUTO_FREE bool *services = need_memory(c->services_n, sizeof *services);
     AUTO_FREE size_t *todo = need_memory(c->components_n + c->services_n, sizeof *todo);
     struct reach r = {.c = c, .component = component, .service = services, .todo = todo};
     reach_service(&r, service);
@@ -165,15 +165,29 @@ static size_t pick(const struct years *y, double total, bool forced, struct rng 
     return i;
 }
 
-static bool all_in_order(const struct years *y)
+/* Whatever is broken concerns the service: nothing else breaks. */
+static bool all_in_order(const struct years *y, const bool *services)
 {
-    if (y->parts_out > 0 || y->services_down > 0)
+    if (y->parts_out > 0)
         return false;
     for (size_t s = 0; s < y->c->services_n; s++)
-        if (y->duties[s].active != 0 || y->duties[s].switching)
+        if (services[s] && (y->duties[s].active != 0 || y->duties[s].switching))
             return false;
     return true;
 }
+
+struct sums {                                                                  /* of a block */
+    double busy, busy_squares, until_down, until_down_squares;                 /* plain */
+    double down, down_squares, incidents, incidents_squares, hit, hit_squares; /* weighted */
+    uint64_t plain, forced, hits;
+};
+
+struct rare {
+    const struct catalogue *c;
+    const struct years_rare_plan *plan;
+    bool *relevant, *services; /* what concerns the service */
+    struct sums all;
+};
 
 struct cycle {
     double weight;
@@ -209,15 +223,16 @@ static nsec next_failure(const struct years *y, double total, bool forced, struc
     return (nsec)(time_of_chance(p * rng_unit(r)) / total);
 }
 
-static bool run_cycle(struct years *y, const struct years_rare_plan *plan, uint64_t number,
-                      bool forced, struct tally *scratch, struct cycle *ret)
+static bool run_cycle(struct years *y, const struct rare *of, uint64_t number, bool forced,
+                      struct tally *scratch, struct cycle *ret)
 {
+    const struct years_rare_plan *plan = of->plan;
     struct rng r = rng_stream(plan->seed, "rare", number, forced);
     const struct duty *d = &y->duties[plan->service];
     struct cycle c = {.weight = 1};
     years_begin(y, 0, NSEC_INF / 2, plan->seed, 2 * number + forced, scratch);
     years_break(y, pick(y, total_rate(y), forced, &r, &c.weight));
-    while (!all_in_order(y)) {
+    while (!all_in_order(y, of->services)) {
         bool hit = d->first != NSEC_INF;
         double total = total_rate(y);
         nsec t = next_failure(y, total, forced && !hit, &r, &c.weight);
@@ -241,22 +256,6 @@ static bool run_cycle(struct years *y, const struct years_rare_plan *plan, uint6
 
 /* -- many -- */
 
-struct sums {                                                                  /* of a block */
-    double busy, busy_squares, until_down, until_down_squares;                 /* plain */
-    double down, down_squares, incidents, incidents_squares, hit, hit_squares; /* weighted */
-    uint64_t plain, forced, hits;
-    bool endless;
-};
-
-struct shared {
-    const struct catalogue *c;
-    const struct years_rare_plan *plan;
-    const bool *relevant;
-    struct sums *blocks;
-    size_t blocks_n;
-    atomic_size_t taken;
-};
-
 static void add_cycle(struct sums *s, const struct cycle *c, bool forced)
 {
     if (!forced) {
@@ -279,50 +278,53 @@ static void add_cycle(struct sums *s, const struct cycle *c, bool forced)
     s->hit_squares += hit * hit;
 }
 
-static void run_block(struct shared *sh, struct years *y, struct tally *scratch, size_t block)
+struct worker {
+    struct rare *rare;
+    struct years *years;
+    struct tally scratch;
+};
+
+static void *worker_begin(void *data)
 {
-    struct sums *s = &sh->blocks[block];
-    uint64_t from = (uint64_t)block * BLOCK;
-    for (uint64_t i = from; i < from + BLOCK && i < sh->plan->cycles; i++)
+    struct worker *w = need_memory(1, sizeof *w);
+    w->rare = data;
+    w->years = years_new(w->rare->c);
+    w->scratch = tally_new(w->rare->c->services_n);
+    w->years->by_hazard = true;
+    w->years->relevant = w->rare->relevant;
+    return w;
+}
+
+static void worker_end(void *worker)
+{
+    struct worker *w = worker;
+    years_free(w->years);
+    tally_done(&w->scratch);
+    free(w);
+}
+
+static int worker_compute(void *worker, uint64_t block, void **slot, const bool *stop,
+                          struct err *err)
+{
+    struct worker *w = worker;
+    const struct years_rare_plan *plan = w->rare->plan;
+    struct sums *s = *slot ? *slot : need_memory(1, sizeof *s);
+    *slot = s;
+    *s = (struct sums){0};
+    uint64_t from = block * BLOCK;
+    for (uint64_t i = from; i < from + BLOCK && i < plan->cycles; i++)
         for (int forced = 1; forced >= (i % PLAIN == 0 ? 0 : 1); forced--) {
             struct cycle c;
-            if (!run_cycle(y, sh->plan, i, forced, scratch, &c)) {
-                s->endless = true;
-                return;
-            }
+            if (__atomic_load_n(stop, __ATOMIC_RELAXED))
+                return 0;
+            if (!run_cycle(w->years, w->rare, i, forced, &w->scratch, &c))
+                return err_set(err, ERANGE,
+                               "%s: something is always broken, so its incidents cannot be rare; "
+                               "forecast it without --rare",
+                               w->rare->c->services[plan->service].name);
             add_cycle(s, &c, forced);
-            if (sh->plan->done)
-                atomic_fetch_add_explicit(sh->plan->done, 1, memory_order_relaxed);
         }
-}
-
-static void *work(void *data)
-{
-    struct shared *sh = data;
-    const struct years_rare_plan *plan = sh->plan;
-    CLEANUP(years_free_p) struct years *y = years_new(sh->c);
-    struct tally scratch = tally_new(sh->c->services_n);
-    y->by_hazard = true;
-    y->relevant = sh->relevant;
-    size_t block;
-    while ((block = atomic_fetch_add(&sh->taken, 1)) < sh->blocks_n &&
-           !(plan->stop && atomic_load_explicit(plan->stop, memory_order_relaxed)))
-        run_block(sh, y, &scratch, block);
-    tally_done(&scratch);
-    return NULL;
-}
-
-static void run_blocks(struct shared *sh)
-{
-    size_t n = sh->plan->threads > 1 ? sh->plan->threads - 1 : 0;
-    AUTO_FREE pthread_t *threads = need_memory(n, sizeof *threads);
-    AUTO_FREE bool *runs = need_memory(n, sizeof *runs);
-    for (size_t i = 0; i < n; i++)
-        runs[i] = pthread_create(&threads[i], NULL, work, sh) == 0;
-    work(sh);
-    for (size_t i = 0; i < n; i++)
-        if (runs[i])
-            pthread_join(threads[i], NULL);
+    return 0;
 }
 
 static void add_sums(struct sums *to, const struct sums *s)
@@ -340,7 +342,19 @@ static void add_sums(struct sums *to, const struct sums *s)
     to->plain += s->plain;
     to->forced += s->forced;
     to->hits += s->hits;
-    to->endless |= s->endless;
+}
+
+static int deliver(uint64_t block, void *slot, void *data, struct err *err)
+{
+    struct rare *r = data;
+    add_sums(&r->all, slot);
+    return 0;
+}
+
+static bool tick(uint64_t delivered, void *data)
+{
+    const struct years_rare_plan *plan = ((struct rare *)data)->plan;
+    return plan->tick && plan->tick(delivered * BLOCK, plan->cycles, plan->data);
 }
 
 struct mean { /* and the square of its relative standard error */
@@ -390,35 +404,46 @@ static void conclude(const struct sums *s, double idle, struct years_rare *ret)
     ret->first_down.se /= year;
 }
 
+static int run(struct rare *r, struct err *err)
+{
+    uint64_t blocks = (r->plan->cycles + BLOCK - 1) / BLOCK, done;
+    struct pool_job job = {.end = blocks,
+                           .threads = r->plan->threads,
+                           .data = r,
+                           .begin = worker_begin,
+                           .end_worker = worker_end,
+                           .compute = worker_compute,
+                           .free_slot = free,
+                           .deliver = deliver,
+                           .tick = tick};
+    int rc = pool_run(&job, &done, err);
+    if (rc == 0 && done < blocks)
+        return err_set(err, EINTR, "stopped by the operator");
+    return rc;
+}
+
 int years_rare(const struct catalogue *c, const struct years_rare_plan *plan,
                struct years_rare *ret, struct err *err)
 {
     AUTO_FREE bool *relevant = need_memory(c->components_n, sizeof *relevant);
-    find_relevant(c, plan->service, relevant);
+    AUTO_FREE bool *services = need_memory(c->services_n, sizeof *services);
+    find_relevant(c, plan->service, relevant, services);
     const char *name = c->services[plan->service].name;
-    int r = check_relevant(c, relevant, err);
-    if (r < 0)
+    int rc = check_relevant(c, relevant, err);
+    if (rc < 0)
         return err_prefix(err, "%s", name);
-    struct shared sh = {.c = c, .plan = plan, .relevant = relevant};
-    sh.blocks_n = (size_t)((plan->cycles + BLOCK - 1) / BLOCK);
-    AUTO_FREE struct sums *blocks = need_memory(sh.blocks_n, sizeof *blocks);
-    sh.blocks = blocks;
-    run_blocks(&sh);
-    struct sums all = {0};
-    for (size_t i = 0; i < sh.blocks_n; i++)
-        add_sums(&all, &blocks[i]);
-    if (all.endless)
-        return err_set(err, ERANGE,
-                       "%s: something is always broken, so its incidents cannot be rare; forecast "
-                       "it without --rare",
-                       name);
-    double effective = all.hits ? all.down * all.down / all.down_squares : 0;
+    struct rare r = {.c = c, .plan = plan, .relevant = relevant, .services = services};
+    rc = run(&r, err);
+    if (rc < 0)
+        return rc;
+    const struct sums *all = &r.all;
+    double effective = all->hits ? all->down * all->down / all->down_squares : 0;
     if (!(effective >= YEARS_RARE_EFFECTIVE))
         return err_set(err, ERANGE,
                        "%s: %llu of %llu cycles with an incident are worth %.0f equally likely "
                        "ones, fewer than %d; ask for more --trials",
-                       name, (unsigned long long)all.hits, (unsigned long long)all.forced,
+                       name, (unsigned long long)all->hits, (unsigned long long)all->forced,
                        effective, YEARS_RARE_EFFECTIVE);
-    conclude(&all, idle_time(c, relevant), ret);
+    conclude(all, idle_time(c, relevant), ret);
     return 0;
 }

@@ -19,10 +19,11 @@
 
 struct years_rare_plan {
     size_t service;
-    uint64_t seed, cycles;   /* forced ones; an eighth as many plain ones beside them */
-    size_t threads;          /* 0: one */
-    const atomic_bool *stop; /* NULL, or: ends early, at the end of a block of cycles */
-    atomic_ullong *done;     /* NULL, or: cycles done, of either kind */
+    uint64_t seed, cycles; /* forced ones; an eighth as many plain ones beside them */
+    size_t threads;        /* >= 1 */
+    /* About every tenth of a second; true: stop. May be NULL. */
+    bool (*tick)(uint64_t done, uint64_t of, void *data);
+    void *data;
 };
 
 struct years_rare_value {
@@ -43,7 +44,7 @@ struct years_rare {
 /* Below that no figure is given. */
 #define YEARS_RARE_EFFECTIVE 1000
 
-/* Errors, with the name: what this cannot be used for (see above). An effective size below
- * YEARS_RARE_EFFECTIVE is an error as well (ERANGE), with what to do. */
+/* Errors, with the name: what this cannot be used for (EINVAL; see above); an effective size below
+ * YEARS_RARE_EFFECTIVE, with what to do, and what is always broken (ERANGE); stopped by tick (EINTR). */
 int years_rare(const struct catalogue *c, const struct years_rare_plan *plan,
                struct years_rare *ret, struct err *err);
