@@ -294,6 +294,26 @@ static void check_stage_people(const struct scenario *s, const struct service_mo
                     stage->name, stage->approvals, r->name, others == 1 ? "is" : "are", others);
 }
 
+/* The stage whose `else` leads to this fallback, or to one that it comes after; n: none does. */
+static size_t stage_branch(const struct service_model *m, size_t i, size_t depth)
+{
+    const struct stage *stage = m->restore.items[i];
+    size_t none = m->restore.n, of = none;
+    if (!stage->fallback || depth > none)
+        return none;
+    for (size_t k = 0; k < none; k++) {
+        const struct stage *other = m->restore.items[k];
+        if (other->otherwise && !strcmp(other->otherwise, stage->name))
+            return k;
+    }
+    for (size_t k = 0; k < stage->after.n && of == none; k++) {
+        size_t first = stage_index(m, stage->after.items[k]);
+        if (first < none)
+            of = stage_branch(m, first, depth + 1);
+    }
+    return of;
+}
+
 static void check_stage_else(const struct scenario *s, const struct service_model *m, size_t i,
                              struct diags *diags)
 {
@@ -316,16 +336,13 @@ static void check_stage_else(const struct scenario *s, const struct service_mode
                     "'else' is never taken: the stage '%s' always works; how often does it, as in "
                     "`works: 98%%`?",
                     stage->name);
-}
-
-static bool fallback_is_named(const struct service_model *m, const char *name)
-{
-    for (size_t i = 0; i < m->restore.n; i++) {
-        const struct stage *stage = m->restore.items[i];
-        if (stage->otherwise && !strcmp(stage->otherwise, name))
-            return true;
+    for (size_t k = 0; k < i; k++) {
+        const struct stage *other = m->restore.items[k];
+        if (other->otherwise && !strcmp(other->otherwise, stage->otherwise))
+            diags_error(diags, stage_place(s, m, i, "else"),
+                        "the stage '%s' is the fallback of '%s' already: give each its own",
+                        stage->otherwise, other->name);
     }
-    return false;
 }
 
 static void check_stage_order(const struct scenario *s, const struct service_model *m, size_t i,
@@ -348,15 +365,15 @@ static void check_stage_order(const struct scenario *s, const struct service_mod
                         "name the stage whose 'else' it is, which ends when its fallback does",
                         stage->name, stage->after.items[k]);
     }
-    if (stage->fallback && !fallback_is_named(m, stage->name))
+    if (stage->fallback && stage_branch(m, i, 0) == m->restore.n)
         diags_error(diags, stage->place,
                     "the fallback '%s' can never be reached: no 'else' names it", stage->name);
 }
 
-static void stages_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
-                        void *data)
+/* What must be over before it begins. */
+static void stages_before(const struct service_model *m, size_t i,
+                          void (*add)(size_t to, void *data), void *data)
 {
-    const struct service_model *m = g->of;
     const struct stage *stage = m->restore.items[i];
     for (size_t k = 0; k < stage->after.n; k++)
         add(stage_index(m, stage->after.items[k]), data);
@@ -367,6 +384,24 @@ static void stages_next(const struct graph *g, size_t i, void (*add)(size_t to, 
             add(k, data);
             return;
         }
+}
+
+/* What must be over before it is: what it begins after, for a fallback also what the stage begins after that
+ * it is the fallback of, and the stages of its own `else`. (Rings of nothing but `else` are else_next()'s.) */
+static void stages_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
+                        void *data)
+{
+    const struct service_model *m = g->of;
+    size_t of = i;
+    for (size_t depth = 0; of < g->n && depth <= g->n; depth++) {
+        stages_before(m, of, add, data);
+        of = stage_branch(m, of, 0);
+    }
+    for (size_t k = 0; k < g->n; k++) {
+        const struct stage *other = m->restore.items[k];
+        if (other->after.n && stage_branch(m, k, 0) == i)
+            add(k, data);
+    }
 }
 
 static void else_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),

@@ -291,7 +291,9 @@ static const struct field stage_fields[] = {
      .words = only_words,
      .dflt = "",
      .offset = offsetof(struct stage, given_only),
-     .help = "`fallback`: left out unless the `else` of another stage names it."},
+     .help =
+         "`fallback`: left out unless the `else` of another stage names it, or it comes `after` "
+         "one that is taken."},
     {.key = "after",
      .type = FIELD_TEXTS,
      .offset = offsetof(struct stage, after),

@@ -151,10 +151,10 @@ static int node_after(struct response *r, size_t i, struct err *err)
         }
         node->after |= bit(other);
     }
-    if (s->after.n || s->start != STAGE_AFTER || (s->fallback && node->of != NONE))
+    if (s->after.n || s->start != STAGE_AFTER || s->fallback)
         return 0;
     for (size_t k = i; k-- > 0;)
-        if (s->fallback || !r->nodes[k].stage->fallback) {
+        if (!r->nodes[k].stage->fallback) {
             node->after = bit(k);
             break;
         }
@@ -203,8 +203,7 @@ static int join_branches(struct response *r, struct err *err)
     }
     for (size_t i = 0; i < r->n; i++)
         if (r->nodes[i].stage->fallback && r->nodes[i].of == NONE) {
-            err_set(err, EINVAL,
-                    "stage %s is a fallback, and no stage's `else` leads to it: name it in one",
+            err_set(err, EINVAL, "stage %s is a fallback, and no stage's `else` leads to it",
                     r->nodes[i].stage->name);
             return wrong(&r->nodes[i].stage->place, err);
         }

@@ -9,7 +9,7 @@
  *
  * What a stage waits for, in this order: the stages before it (a stage that did not work is over when the
  * branch of its `else` is), a person of its role, approvals, the end of a freeze. Then it takes its time,
- * whether it works or not. Stages that are fallbacks and follow a fallback belong to its branch.
+ * whether it works or not. Fallbacks that come `after` a fallback belong to its branch.
  *
  * A role's people are paged together, the first answer counts. Who has not answered after `escalate_after`
  * is not waited for any longer: each deputy is paged in turn, for as long, then `escalate_to`'s people, and

@@ -77,7 +77,9 @@ static void what_fails_is_followed_by_its_else(void **state)
     struct stage *failover = people_stage(&w, "failover", CONSTANT(2));
     failover->otherwise = TEXT("by-hand");
     people_stage(&w, "by-hand", CONSTANT(60))->fallback = true;
-    people_stage(&w, "repair", CONSTANT(30))->fallback = true; /* of the same branch */
+    struct stage *repair = people_stage(&w, "repair", CONSTANT(30)); /* of the same branch */
+    repair->fallback = true;
+    repair->after = NAMES(&w, "by-hand");
     people_stage(&w, "dns", CONSTANT(5));
     w.in = (struct response_input){.impact = 0, .detected = NSEC_INF};
     run(&w);
