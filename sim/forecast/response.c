@@ -454,7 +454,9 @@ static void stage_over(struct run *run, size_t i, nsec at, size_t by)
 static nsec stage_ready(const struct run *run, size_t i, size_t *ret_before)
 {
     const struct node *node = &run->r->nodes[i];
-    nsec at = node->stage->start == STAGE_AT_DETECTION ? run->in->detected : run->in->impact;
+    nsec at = run->in->impact;
+    if (node->stage->start == STAGE_AT_DETECTION && run->in->detected > at)
+        at = run->in->detected;
     size_t before = NONE;
     if (node->of != NONE && run->stages[node->of].end >= at) {
         at = run->stages[node->of].end;

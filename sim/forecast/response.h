@@ -59,7 +59,7 @@ struct response_draws {
 
 struct response_input {
     nsec impact;
-    nsec detected;   /* the alarm that pages; NSEC_INF: none comes */
+    nsec detected;   /* the alarm that pages; before the impact: at once; NSEC_INF: none comes */
     nsec day_offset; /* time of day at 0, for roles with hours */
     nsec down_since; /* for the backlog */
     double

@@ -339,6 +339,92 @@ static void what_cannot_be_is_refused(void **state)
     refused(&w, "escalates to boss, which is no role");
 }
 
+/* The same by its definition, one stage from the other: when a stage is over. Fallbacks are named by the stage
+ * before them, or come after one. */
+struct defined {
+    const struct people_world *w;
+    int of[8]; /* whose branch; -1: none */
+};
+
+static nsec defined_over(const struct defined *d, int i);
+
+static nsec defined_end(const struct defined *d, int i)
+{
+    const struct stage *s = &d->w->stages[i];
+    nsec at = d->of[i] >= 0 ? defined_end(d, d->of[i]) : d->w->in.impact;
+    if (s->start == STAGE_AT_DETECTION && d->w->in.detected > at)
+        at = d->w->in.detected;
+    for (size_t k = 0; k < s->after.n; k++) {
+        nsec over = defined_over(d, s->after.items[k][0] - 'a');
+        at = over > at ? over : at;
+    }
+    return nsec_add(at, s->takes->a);
+}
+
+static nsec defined_over(const struct defined *d, int i)
+{
+    nsec last = -NSEC_INF;
+    if (d->w->stages[i].works >= 1)
+        return defined_end(d, i);
+    for (int k = 0; k < (int)d->w->model.restore.n; k++)
+        if (d->of[k] == i && defined_over(d, k) > last)
+            last = defined_over(d, k);
+    return last == -NSEC_INF ? NSEC_INF : last;
+}
+
+static void restored_is_what_the_definition_says(void **state)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    int never = 0, branches = 0;
+    for (uint64_t n = 0; n < 20000; n++) {
+        struct rng r = rng_stream(7, "worlds", n, 0);
+        struct people_world w = people_world();
+        struct defined d = {.w = &w, .of = {-1, -1, -1, -1, -1, -1, -1, -1}};
+        int stages = 1 + (int)rng_below(&r, 8);
+        for (int i = 0; i < stages; i++) {
+            struct stage *s = people_stage(&w, names[i], CONSTANT((double)rng_below(&r, 10)));
+            s->works = rng_below(&r, 4) != 0;
+            if (i && rng_below(&r, 3) == 0 && !w.stages[i - 1].otherwise) {
+                s->fallback = true; /* of the one before it, or after it in its branch */
+                if (d.of[i - 1] >= 0 && rng_below(&r, 2)) {
+                    s->after = NAMES(&w, names[i - 1]);
+                    d.of[i] = d.of[i - 1];
+                } else {
+                    w.stages[i - 1].otherwise = TEXT(names[i]);
+                    d.of[i] = i - 1;
+                }
+                continue;
+            }
+            s->start = rng_below(&r, 2) ? STAGE_AT_IMPACT : STAGE_AT_DETECTION;
+            int before = i ? (int)rng_below(&r, (uint64_t)i) : 0;
+            if (i && !w.stages[before].fallback) {
+                s->start = STAGE_AFTER;
+                s->after = NAMES(&w, names[before]);
+            }
+        }
+        w.in = (struct response_input){.impact = S(3), .detected = S(rng_below(&r, 20))};
+        run(&w);
+        nsec want = -NSEC_INF;
+        for (int i = 0; i < (int)w.model.restore.n; i++)
+            if (d.of[i] < 0 && defined_over(&d, i) > want)
+                want = defined_over(&d, i);
+        assert_int_equal(w.out.restored, want);
+        nsec path[16], sum = 0;
+        response_path(w.response, w.ran, w.calls, &w.out, path);
+        for (size_t i = 0; i < response_stages(w.response); i++) {
+            sum += path[i];
+            branches += w.ran[i].taken && w.stages[i].fallback;
+        }
+        if (want == NSEC_INF)
+            never++;
+        else /* the rest is what was waited for */
+            assert_true(sum == want - w.in.impact ||
+                        (w.in.detected > w.in.impact && sum == want - w.in.detected));
+        done(&w);
+    }
+    assert_true(never > 1000 && never < 19000 && branches > 1000);
+}
+
 static void no_stages_restore_nothing(void **state)
 {
     struct people_world w = people_world();
@@ -364,6 +450,7 @@ int main(void)
         cmocka_unit_test(changes_wait_for_the_end_of_a_freeze),
         cmocka_unit_test(caches_and_backlogs),
         cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test(restored_is_what_the_definition_says),
         cmocka_unit_test(no_stages_restore_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
