@@ -15,12 +15,7 @@
 
 bool detection_counts(const struct service *s, const struct alarm *a)
 {
-    if (!s->detect || s->detect->by.n == 0)
-        return strcmp(a->service, s->name) == 0 &&
-               (a->role == ROLE_PAGE || a->role == ROLE_MONITOR);
-    if (strv_has(&s->detect->by, a->name))
-        return true;
-    return strcmp(a->service, s->name) == 0 && strv_has(&s->detect->by, role_words[a->role]);
+    return service_is_told_by(s, a);
 }
 
 static void collect(struct result *r, const struct trial *t, struct alarm_seen *a)

@@ -53,10 +53,18 @@ struct whatif {
     const unsigned char *kind; /* enum whatif_kind of each quantity */
 };
 
+/* How long before the script's zero a trial begins: the probes' schedules. */
+nsec system_lead(const struct system *sys);
+
 struct trial;
 struct trial *trial_new(const struct system *sys);
 struct trial *trial_free(struct trial *t);
 DEFINE_CLEANUP(struct trial, trial_free);
+
+/* Where on the record's axis trials begin from now on (0 unless given): instants in events, `at` and those
+ * within, count from there; and where the last one that was told ended. */
+void trial_origin(struct trial *t, nsec origin);
+nsec trial_end(const struct trial *t);
 
 /* What happens, event by event, in the order of time: for the record of the first trials. The members
  * are those of record.h's kinds; `json` is the event without seq, t and prev, borrowed. */

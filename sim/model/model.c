@@ -220,6 +220,16 @@ bool alarm_is_assumed(const struct alarm *a)
     return a->kind && !strcmp(a->kind->name, "assumed");
 }
 
+bool service_is_told_by(const struct service *s, const struct alarm *a)
+{
+    bool own = strcmp(a->service, s->name) == 0;
+    if (!s->detect || s->detect->by.n == 0)
+        return own && (a->role == ROLE_PAGE || a->role == ROLE_MONITOR);
+    if (strv_has(&s->detect->by, a->name))
+        return true;
+    return own && strv_has(&s->detect->by, role_words[a->role]);
+}
+
 bool alarm_is_momentary(const struct alarm *a)
 {
     static const char *const kinds[] = {"journal", "log", "packets"};

@@ -313,6 +313,9 @@ size_t step_attached(const struct scenario *s, const struct step *step, const st
                      size_t max);
 /* True for alarms that nothing raises: a forecast takes them as they are described. */
 bool alarm_is_assumed(const struct alarm *a);
+/* True when this alarm may meet the service's detect_within; without such a promise: when its role is
+ * page or monitor. */
+bool service_is_told_by(const struct service *s, const struct alarm *a);
 /* True for alarms that tell of a moment (a line of a log, a packet), not of a state: they are never
  * still firing later. */
 bool alarm_is_momentary(const struct alarm *a);

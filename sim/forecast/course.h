@@ -1,0 +1,68 @@
+/* Inside of a trial: the course of one service, from the first request of its probes to the end of
+ * observation. For course.c (which units serve), course_watch.c (probes and alarms) and course_health.c
+ * (what requests meet) alone.
+ *
+ *   well ──trouble──▶ troubled ──its cause has gone, or the response is over──▶ well
+ *
+ * Trouble is what a service has of its own: a unit that it needs does not work as it should, too few units
+ * are left, no leader. What it needs may make it suffer too, but no response of its own begins with that.
+ * It *hurts* while requests fail, whatever the reason: then alarms come.
+ *
+ * Invariants: `now` never goes back; between `now` and the next change everything in here is constant, and
+ * requests that begin then meet the same; a request is asked in order of its start, and an alarm is heard
+ * when its deciding answer is.
+ */
+#pragma once
+
+#include "sim/forecast/trial_parts.h"
+
+struct course {
+    struct trial *t;
+    size_t service;
+    const struct system_service *sv;
+    struct result_of *r;
+    nsec now;
+    bool extended,
+        over; /* beyond the horizon, because it is recovering; nothing recovers any more */
+
+    /* units, a bit each */
+    uint64_t all, down, bad, handled, out, serving;
+    bool self_bad, self_handled; /* as a whole */
+    nsec out_at[SYSTEM_UNITS_MAX + 1];
+    uint32_t takeouts;
+    double extra_quick, extra_lost;
+    size_t active;
+    bool waiting; /* the response is over, and no unit is there to serve */
+    nsec warm_end, switched, failback_at, failback_end;
+    uint32_t switches;
+
+    /* trouble of its own */
+    bool troubled, waits; /* waits: for somebody to notice */
+    nsec impact, restored;
+    uint32_t troubles;
+    struct response_output out_put;
+
+    /* what requests meet */
+    bool hurts;
+    uint32_t pains;
+    nsec aware;      /* somebody who restores has been told; NSEC_INF: nobody */
+    nsec heard;      /* will be, or was just */
+    size_t *cursors; /* of the legs of what it needs */
+    size_t cursors_room;
+    struct answer *needs;
+};
+
+/* course_health.c */
+void health_units(struct course *c);      /* down, bad, self_bad at c->now */
+void health_look(struct course *c);       /* looks of the probes, legs for others, hurts */
+nsec health_next(const struct course *c); /* when an effect or a need changes next */
+
+/* course_watch.c */
+void watch_begin(struct course *c);
+/* Asks what begins before `until`; returns to where nothing but that has happened: `until`, or sooner when
+ * an alarm was heard that somebody waits for. */
+nsec watch_until(struct course *c, nsec until);
+bool watch_recovers(const struct course *c);
+void watch_pain(struct course *c, bool hurts); /* it began, or is over */
+void watch_due(struct course *c);              /* alarms that come by the clock */
+nsec watch_next(const struct course *c);

@@ -1,0 +1,416 @@
+/* Probes and alarms of a service on the virtual clock, judged by sim/judge as in a drill.
+ *
+ * While nobody waits for an alarm, runs of like answers are passed over (judge_feed_run()); the outcomes
+ * are the same. A request asks at its start; an error comes at once, silence lasts until the time-out.
+ */
+#include "sim/forecast/course.h"
+
+#include "sim/forecast/draw.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void periods_add(struct periods *p, const struct period *one)
+{
+    if (p->n == p->room) {
+        p->room = p->room ? 2 * p->room : 4;
+        p->items = reallocarray(p->items, p->room, sizeof *p->items);
+        if (!p->items)
+            abort();
+    }
+    p->items[p->n++] = *one;
+}
+
+/* ---- alarms ---- */
+
+static void tell_alarm(struct course *c, size_t k, const char *event, struct span at,
+                       const char *flag, const char *detail)
+{
+    struct trial *t = c->t;
+    if (!t->telling)
+        return;
+    json_t *e = json_pack("{s:s,s:s,s:o,s:s*}", "alarm", c->sv->alarms[k].alarm->name, "event",
+                          event, "at", tell_span(t, at.lo, at.hi), "detail", detail);
+    if (flag)
+        json_object_set_new(e, flag, json_true());
+    tell(t, at.hi, "alarm", e);
+}
+
+static const struct maintenance *window_of(const struct course *c, size_t k, nsec at)
+{
+    const struct scenario *s = c->t->sys->scenario;
+    return s->maintenance.n ? scenario_maintenance(s, c->sv->alarms[k].alarm, at) : NULL;
+}
+
+static void onset(struct course *c, size_t k, struct span at, const char *flag, const char *detail)
+{
+    const struct system_alarm *a = &c->sv->alarms[k];
+    struct siren *s = &c->r->sirens[k];
+    nsec fault = c->t->sys->fault_start;
+    s->firing = !a->momentary;
+    s->quiet = false;
+    if (window_of(c, k, at.hi)) {
+        s->quiet = s->firing;
+        tell_alarm(c, k, "onset", at, "suppressed", detail);
+        return;
+    }
+    tell_alarm(c, k, "onset", at, flag, detail);
+    if (!nsec_is_set(fault) || at.hi < fault)
+        s->early++;
+    else if (!nsec_is_set(s->onset))
+        s->onset = at.hi;
+    if (a->pages && at.hi < c->heard)
+        c->heard = at.hi;
+}
+
+static void clear(struct course *c, size_t k, struct span at)
+{
+    struct siren *s = &c->r->sirens[k];
+    tell_alarm(c, k, "clear", at, s->quiet ? "suppressed" : NULL, NULL);
+    s->firing = s->quiet = false;
+}
+
+/* When a suppressed alarm's window is over; NSEC_INF. */
+static nsec release_of(const struct course *c, size_t k)
+{
+    nsec end = NSEC_INF;
+    const struct objects *m = &c->t->sys->scenario->maintenance;
+    for (size_t i = 0; c->r->sirens[k].quiet && i < m->n; i++) {
+        const struct maintenance *w = m->items[i];
+        nsec over = nsec_add(w->from, w->lasting);
+        if (maintenance_concerns(w, c->sv->alarms[k].alarm) && over >= c->now && over < end &&
+            !window_of(c, k, over))
+            end = over;
+    }
+    return end;
+}
+
+static nsec next_false(struct siren *s, const struct alarm_model *m, nsec after)
+{
+    double mean = 86400e9 / m->false_per_day, wait = draw_exponential(&s->false_rng) * mean;
+    return wait < 4e18 ? nsec_add(after, (nsec)wait) : NSEC_INF;
+}
+
+void watch_due(struct course *c)
+{
+    for (size_t k = 0; k < c->sv->alarms_n; k++) {
+        struct siren *s = &c->r->sirens[k];
+        struct span now = {c->now, c->now};
+        if (s->false_at <= c->now) {
+            onset(c, k, now, NULL, "a false alarm");
+            if (s->firing)
+                clear(c, k, now);
+            s->false_at = next_false(s, c->sv->alarms[k].model, c->now);
+        }
+        if (s->onset_at <= c->now) {
+            s->onset_at = NSEC_INF;
+            if (!s->firing)
+                onset(c, k, now, NULL, NULL);
+        }
+        if (s->quiet && release_of(c, k) <= c->now)
+            onset(c, k, now, "released", "still firing when its maintenance ended");
+    }
+}
+
+nsec watch_next(const struct course *c)
+{
+    nsec next = NSEC_INF;
+    for (size_t k = 0; k < c->sv->alarms_n; k++) {
+        const struct siren *s = &c->r->sirens[k];
+        nsec released = s->quiet ? release_of(c, k) : NSEC_INF;
+        next = s->onset_at < next ? s->onset_at : next;
+        next = s->false_at < next ? s->false_at : next;
+        next = released < next ? released : next;
+    }
+    return next;
+}
+
+void watch_pain(struct course *c, bool hurts)
+{
+    struct span now = {c->now, c->now};
+    c->aware = NSEC_INF;
+    for (size_t k = 0; k < c->sv->alarms_n; k++) {
+        const struct system_alarm *a = &c->sv->alarms[k];
+        struct siren *s = &c->r->sirens[k];
+        if (hurts && a->pages && s->firing && !s->quiet)
+            c->aware = c->now; /* it never ceased */
+        if (!a->model)
+            continue;
+        if (!hurts && !a->momentary) {
+            s->onset_at = NSEC_INF;
+            if (s->firing)
+                clear(c, k, now);
+        } else if (hurts) {
+            struct rng r = trial_stream(c->t, a->quantity, c->pains);
+            enum whatif_kind what = trial_whatif(c->t, a->quantity);
+            bool fires = rng_unit(&r) < a->model->fires || what == WHATIF_SURE;
+            nsec delay = what == WHATIF_NO_TIME || !a->model->delay ? 0 : draw(a->model->delay, &r);
+            if (fires && s->onset_at == NSEC_INF)
+                s->onset_at = nsec_add(c->now, delay);
+        }
+    }
+    c->pains += hurts;
+}
+
+/* ---- probes ---- */
+
+/* Truly: when the present run of good answers began. */
+static nsec good_since(const struct sight *s, const struct judge_obs *o)
+{
+    return s->bad || !nsec_is_set(s->bad_to) ? o->start : s->bad_to;
+}
+
+/* How long requests failed so far. */
+static nsec sum_until(const struct sight *s, const struct judge_obs *o)
+{
+    return s->bad_sum + (s->bad ? o->start - s->bad_from : 0);
+}
+
+static void hear_thresholds(struct sight *s, const struct judge_event *e)
+{
+    struct course *c = s->course;
+    for (size_t i = 0; i < s->of->thresholds.n; i++) {
+        size_t k = s->of->thresholds.items[i];
+        struct siren *one = &c->r->sirens[k];
+        struct span at;
+        switch (quorum_feed(&one->quorum,
+                            threshold_feed(&one->thresholds[s->of->parts.items[i]], e, &at))) {
+        case THRESHOLD_SAME:
+            break;
+        case THRESHOLD_ONSET:
+            onset(c, k, at, NULL, NULL);
+            break;
+        case THRESHOLD_CLEAR:
+            clear(c, k, at);
+            break;
+        }
+    }
+}
+
+void sight_judged(const struct judge_event *e, void *data)
+{
+    struct sight *s = data;
+    struct period *last = s->periods.n ? &s->periods.items[s->periods.n - 1] : NULL;
+    switch (e->kind) {
+    case JUDGE_BLIP:
+        s->blips++;
+        break;
+    case JUDGE_DOWN: {
+        struct period one = {.impact = e->impact,
+                             .restored = {e->obs.start, NSEC_INF},
+                             .began = s->in_run ? s->run_from : s->bad_from,
+                             .ended = NSEC_INF};
+        periods_add(&s->periods, &one);
+        s->down_sum = s->in_run ? s->run_sum : s->bad_sum;
+        break;
+    }
+    case JUDGE_RECOVERING:
+        s->good_from = s->in_run ? good_since(s, &e->obs) : s->good_from;
+        s->recovered_from = s->good_from;
+        s->recovered_sum = sum_until(s, &e->obs);
+        break;
+    case JUDGE_FLAP:
+        break;
+    case JUDGE_RESTORED:
+        last->impact = e->impact;
+        last->restored = e->restored;
+        last->ended = s->recovered_from;
+        last->down = s->recovered_sum - s->down_sum;
+        break;
+    case JUDGE_DECIDED:
+        if (e->obs.verdict == JUDGE_BAD && !s->in_run) {
+            s->run_from = s->bad_from;
+            s->run_sum = s->bad_sum;
+        } else if (e->obs.verdict == JUDGE_GOOD && s->in_run)
+            s->good_from = good_since(s, &e->obs);
+        s->in_run = e->obs.verdict == JUDGE_BAD;
+        if (s->of->thresholds.n)
+            hear_thresholds(s, e);
+        break;
+    }
+}
+
+enum fare { FARE_GOOD, FARE_QUICK, FARE_LOST, FARE_SLOW, FARE_LATE };
+
+static enum fare fare_of(const struct sight *s)
+{
+    const struct look *l = &s->look;
+    if (l->quick <= 0 && l->lost <= 0 && l->slow <= 0 && l->late <= 0)
+        return FARE_GOOD;
+    struct rng r = s->answers;
+    r.n = s->n;
+    double u = rng_unit(&r);
+    if (u < l->quick)
+        return FARE_QUICK;
+    if (u < l->quick + l->lost)
+        return FARE_LOST;
+    if (u < l->quick + l->lost + l->slow)
+        return FARE_SLOW;
+    return u < l->quick + l->lost + l->slow + l->late ? FARE_LATE : FARE_GOOD;
+}
+
+/* Every request meets the same. */
+static bool is_certain(const struct look *l)
+{
+    return look_bad(l) + l->late <= 0 || l->quick >= 1 || l->lost >= 1 || l->slow >= 1 ||
+           l->late >= 1;
+}
+
+static struct judge_obs ask(const struct sight *s, enum fare *ret)
+{
+    const struct probe *p = s->of->probe;
+    enum fare fare = fare_of(s);
+    struct judge_obs o = {.n = s->n,
+                          .scheduled = s->next,
+                          .start = s->next,
+                          .end = s->next,
+                          .verdict =
+                              fare == FARE_GOOD || fare == FARE_LATE ? JUDGE_GOOD : JUDGE_BAD};
+    if (fare == FARE_LOST)
+        o.end += p->timeout;
+    else if (fare == FARE_SLOW || fare == FARE_LATE)
+        o.end += s->look.delay;
+    *ret = fare;
+    return o;
+}
+
+static void tell_probe(struct course *c, const struct sight *s, const struct judge_obs *o,
+                       enum fare fare)
+{
+    static const char *const why[] = {
+        [FARE_QUICK] = "refused", [FARE_LOST] = "timeout", [FARE_SLOW] = "slow"};
+    struct trial *t = c->t;
+    bool ok = o->verdict == JUDGE_GOOD;
+    tell(t, o->end, "probe",
+         json_pack("{s:s,s:I,s:o,s:o,s:o,s:b,s:s*}", "probe", s->of->probe->name, "n",
+                   (json_int_t)o->n, "sched", tell_instant(t, o->scheduled), "start",
+                   tell_instant(t, o->start), "end", tell_instant(t, o->end), "ok", ok, "why",
+                   ok ? NULL : why[fare]));
+}
+
+static void ask_one(struct course *c, struct sight *s)
+{
+    enum fare fare;
+    struct judge_obs o = ask(s, &fare);
+    if (c->t->telling)
+        tell_probe(c, s, &o, fare);
+    s->n++;
+    s->next += s->of->probe->every;
+    judge_feed(s->judge, &o);
+}
+
+static void ask_many(struct sight *s, nsec until)
+{
+    nsec every = s->of->probe->every;
+    if (s->next >= until)
+        return;
+    enum fare fare;
+    uint64_t count = (uint64_t)((until - s->next - 1) / every) + 1;
+    struct judge_obs o = ask(s, &fare);
+    s->n += count;
+    s->next += (nsec)count * every;
+    judge_feed_run(s->judge, &o, count, every, (uint64_t)s->of->singly);
+}
+
+static struct sight *first_to_ask(const struct course *c)
+{
+    struct sight *first = NULL;
+    for (size_t i = 0; i < c->sv->probes_n; i++) {
+        struct sight *s = &c->r->sights[i];
+        if (!first || s->next < first->next)
+            first = s;
+    }
+    return first;
+}
+
+bool watch_recovers(const struct course *c)
+{
+    for (size_t i = 0; i < c->sv->probes_n; i++)
+        if (judge_is_recovering(c->r->sights[i].judge))
+            return true;
+    return false;
+}
+
+nsec watch_until(struct course *c, nsec until)
+{
+    bool one_by_one = c->t->telling || c->sv->in_order || (c->troubled && c->waits) || c->extended;
+    if (!one_by_one) {
+        for (size_t i = 0; i < c->sv->probes_n; i++) {
+            struct sight *s = &c->r->sights[i];
+            if (is_certain(&s->look))
+                ask_many(s, until);
+            else
+                while (s->next < until)
+                    ask_one(c, s);
+        }
+        return until;
+    }
+    for (;;) {
+        nsec end = c->heard > c->now && c->heard < until ? c->heard : until;
+        struct sight *s = first_to_ask(c);
+        if (!s || s->next >= end)
+            return end;
+        nsec at = s->next;
+        ask_one(c, s);
+        if (c->extended && !watch_recovers(c)) {
+            c->over = true;
+            return at;
+        }
+    }
+}
+
+void watch_begin(struct course *c)
+{
+    struct trial *t = c->t;
+    nsec fault = t->sys->fault_start;
+    for (size_t i = 0; i < c->sv->probes_n; i++) {
+        struct sight *s = &c->r->sights[i];
+        struct rng phase = trial_stream(t, s->of->phase, 0);
+        s->course = c;
+        s->answers = trial_stream(t, s->of->answers, 0);
+        s->next = -t->sys->lead;
+        if (!t->sys->scenario->phase && trial_whatif(t, s->of->phase) != WHATIF_NO_TIME)
+            s->next += (nsec)rng_below(&phase, (uint64_t)s->of->probe->every);
+        s->phase = s->next + t->sys->lead;
+        s->n = 0;
+        s->look = (struct look){0};
+        s->bad = s->in_run = false;
+        s->bad_from = s->bad_to = s->run_from = s->good_from = s->recovered_from = NSEC_UNSET;
+        s->periods.n = 0;
+        s->blips = 0;
+        s->bad_sum = s->run_sum = s->down_sum = s->recovered_sum = 0;
+        judge_restart(s->judge, fault);
+    }
+    for (size_t k = 0; k < c->sv->alarms_n; k++) {
+        const struct system_alarm *a = &c->sv->alarms[k];
+        struct siren *s = &c->r->sirens[k];
+        for (size_t i = 0; i < a->parts; i++) {
+            threshold_reset(&s->thresholds[i]);
+            s->thresholds[i].firing = false;
+        }
+        *s = (struct siren){.thresholds = s->thresholds,
+                            .quorum = {.at_least = s->quorum.at_least},
+                            .onset_at = NSEC_INF,
+                            .false_at = NSEC_INF,
+                            .onset = NSEC_UNSET};
+        if (a->model && a->model->false_per_day > 0) {
+            s->false_rng = trial_stream(t, a->quantity, UINT64_C(1) << 32);
+            s->false_at = next_false(s, a->model, c->now);
+        }
+    }
+    size_t cursors = 0, widest = 0;
+    for (size_t i = 0; i < c->sv->needs_n; i++) {
+        size_t n = c->sv->needs[i].of.n;
+        cursors += n;
+        widest = n > widest ? n : widest;
+    }
+    if (cursors > c->cursors_room) {
+        c->cursors_room = 2 * cursors;
+        c->cursors = reallocarray(c->cursors, c->cursors_room, sizeof *c->cursors);
+        c->needs = reallocarray(c->needs, c->cursors_room, sizeof *c->needs);
+        if (!c->cursors || !c->needs)
+            abort();
+    }
+    if (cursors)
+        memset(c->cursors, 0, cursors * sizeof *c->cursors);
+}
