@@ -284,11 +284,15 @@ void forecast_sentences(const struct forecast *f, struct buf *out)
         return;
     }
     forecast_sentence(f, head, out);
-    for (size_t i = 0; i < f->objectives_n; i++)
-        if (&f->objectives[i] != head) {
-            buf_addc(out, ' ');
-            tell(f, &f->objectives[i], f->objectives[i].planned == head->planned, out);
-        }
+    uint64_t told = head->planned;
+    for (size_t i = 0; i < f->objectives_n; i++) {
+        const struct forecast_objective *o = &f->objectives[i];
+        if (o == head)
+            continue;
+        buf_addc(out, ' ');
+        tell(f, o, o->planned == told, out);
+        told = o->planned ? o->planned : told;
+    }
     buf_adds(out, " A forecast is no test: nothing was broken, and nothing was measured.");
 }
 

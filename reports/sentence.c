@@ -319,6 +319,8 @@ void sentence_time(nsec t, struct buf *out)
         long_time(t, 0, out);
         return;
     }
+    if (size < NSEC_SEC && size >= NSEC_SEC - NSEC_MSEC / 2)
+        size = NSEC_SEC; /* not "1000 ms" */
     number(t, size, 0, out);
     buf_adds(out, size < NSEC_SEC ? " ms" : " s");
 }

@@ -30,6 +30,7 @@ struct command {
 #define COMMANDS(X)                                                                                \
     X(check)                                                                                       \
     X(doctor)                                                                                      \
+    X(forecast)                                                                                    \
     X(lab)                                                                                         \
     X(list)                                                                                        \
     X(mark)                                                                                        \
