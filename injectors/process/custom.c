@@ -60,11 +60,8 @@ static int custom_plan(const struct inject_env *env, const struct step *step, js
                        struct err *err)
 {
     const struct custom_params *p = step->params;
-    AUTO_FREE char *host = inject_target_text(p->host);
-    char limit[NSEC_TEXT_MAX];
     AUTO_BUF text = BUF_INIT;
-    buf_printf(&text, "host %s: /bin/sh -c '%s', for at most %s", host, p->command,
-               nsec_text(p->timeout, limit));
+    targets_plan_command(p->host, p->command, p->timeout, &text);
     if (p->verify)
         buf_printf(&text, "; it bites when '%s' exits with 0", p->verify);
     if (p->undo)

@@ -49,11 +49,8 @@ static int run_plan(const struct inject_env *env, const struct step *step, json_
                     struct err *err)
 {
     const struct run_params *p = step->params;
-    AUTO_FREE char *host = inject_target_text(p->host);
-    char limit[NSEC_TEXT_MAX];
     AUTO_BUF text = BUF_INIT;
-    buf_printf(&text, "host %s: /bin/sh -c '%s', for at most %s", host, p->command,
-               nsec_text(p->timeout, limit));
+    targets_plan_command(p->host, p->command, p->timeout, &text);
     if (p->role)
         buf_printf(&text, ", as %s would", p->role);
     buf_adds(&text, "; not undone");

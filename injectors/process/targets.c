@@ -171,6 +171,15 @@ void targets_plan(const struct process_params *p, const char *signal, struct buf
         buf_printf(out, ", which must be %lld", (long long)p->expect);
 }
 
+void targets_plan_command(const struct target *t, const char *command, nsec timeout,
+                          struct buf *out)
+{
+    AUTO_FREE char *host = inject_target_text(t);
+    char limit[NSEC_TEXT_MAX];
+    buf_printf(out, "host %s: /bin/sh -c '%s', for at most %s", host, command,
+               nsec_text(timeout, limit));
+}
+
 json_t *targets_commands(struct inject_env *env, const char *host)
 {
     struct lab_node *n = lab_node(env->lab, host);

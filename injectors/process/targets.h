@@ -41,6 +41,9 @@ struct match_rule targets_rule(const struct process_params *p);
 int targets_check(const struct scenario *s, const struct process_params *p, struct err *err);
 /* "host lb1: SIGKILL to process nginx, which must be 1" */
 void targets_plan(const struct process_params *p, const char *signal, struct buf *out);
+/* "host lb1: /bin/sh -c 'reload', for at most 5 s" */
+void targets_plan_command(const struct target *t, const char *command, nsec timeout,
+                          struct buf *out);
 /* How an undo record names a host: {host}, and {host, attached} of one that others made, by which
  * whoever has no lab finds it. A new reference; the caller adds what is to be undone. */
 json_t *targets_record(struct inject_env *env, const char *host);

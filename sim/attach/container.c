@@ -377,28 +377,16 @@ int container_ask(const struct container_id *id, struct cengine **ret_engine,
     return 0;
 }
 
-#define OFFERS (ATTACH_COMMANDS | ATTACH_NETWORK | ATTACH_PROCESSES | ATTACH_CGROUP | ATTACH_POWER)
+#define CONTAINER_KIND(word, what, mine)                                                           \
+    {                                                                                              \
+        .name = word, .noun = what,                                                                \
+        .offers =                                                                                  \
+            ATTACH_COMMANDS | ATTACH_NETWORK | ATTACH_PROCESSES | ATTACH_CGROUP | ATTACH_POWER,    \
+        .is = mine, .check = check, .resolve = resolve, .is_there = is_there,                      \
+        .processes = processes, .describe = describe,                                              \
+    }
 
-const struct attached_kind attach_compose = {
-    .name = "compose",
-    .noun = "a container of a compose project",
-    .offers = OFFERS,
-    .is = is_compose,
-    .check = check,
-    .resolve = resolve,
-    .is_there = is_there,
-    .processes = processes,
-    .describe = describe,
-};
-
-const struct attached_kind attach_container = {
-    .name = "container",
-    .noun = "a container",
-    .offers = OFFERS,
-    .is = is_container,
-    .check = check,
-    .resolve = resolve,
-    .is_there = is_there,
-    .processes = processes,
-    .describe = describe,
-};
+const struct attached_kind attach_compose =
+    CONTAINER_KIND("compose", "a container of a compose project", is_compose);
+const struct attached_kind attach_container =
+    CONTAINER_KIND("container", "a container", is_container);

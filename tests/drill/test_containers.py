@@ -328,6 +328,30 @@ class Docker(Containers):
         self.assertEqual(self.room(), was)
         self.nothing_left(d)
 
+    LOAD = """
+load:
+  own: {host: db, command: "cat /etc/hostname; trap 'echo bye; exit 3' TERM; sleep 777 & wait", within: 1s}
+"""
+
+    def test_load_comes_from_inside(self):
+        d = Drill(self.scene(" []", horizon="500ms") + self.LOAD, "--yes").run()
+        self.addCleanup(d.remove)
+        load, = d.result["trials"][0]["loads"]
+        self.assertEqual((load["code"], load["output_tail"].split()), (3, [self.e.id("db-1")[:12], "bye"]),
+                         d.explain())
+        self.assertEqual((processes_of(d.token), self.others()), ([], self.before))
+
+    def test_load_ends_with_a_killed_runner(self):
+        def asleep():
+            return [name for _, name in processes_of(d.token)].count("sleep")
+        d = Drill(self.scene(" []", horizon="30s") + self.LOAD, "--yes").start()
+        self.addCleanup(d.remove)
+        self.assertTrue(wait_until(asleep))
+        d.process.kill()
+        d.finish()
+        self.assertTrue(wait_until(lambda: not processes_of(d.token)), processes_of(d.token))
+        self.assertEqual(self.others(), self.before)
+
     FAR = "10.77.0.1"  # an address of the engine's host, to which only the default route leads
     TAKEN = ("route: {host: db, to: default}", "http: {host: db, port: 80, status: 503}",
              "dns: {host: db, nxdomain: true, names: [\"*.shop.test\"]}",

@@ -246,6 +246,16 @@ class Ended(Systemd):
         self.assertIn("frozen 0", self.frozen())
         self.assertEqual((self.started(), journals()), (was, []))
 
+    def test_load_comes_from_it(self):
+        load = """
+load:
+  own: {host: worker, command: "cat /proc/self/cgroup; trap 'echo bye; exit 3' TERM; sleep 1000 & wait"}
+"""
+        d = self.drill(self.scene(" []").replace("horizon: 6s", "horizon: 3s") + load, "--yes").run()
+        load, = d.result["trials"][0]["loads"]
+        self.assertEqual((load["code"], load["output_tail"].split()[-1]), (3, "bye"), d.explain())
+        self.assertEqual(journals(), [])
+
     def frozen(self):
         with open(GROUP + "/cgroup.events") as f:
             return f.read()
