@@ -1,0 +1,210 @@
+/* Known answers again, of whole trials: a scenario as one writes it, a fault, probes, an alarm on them, people
+ * and stages. */
+#include "tests/support/oracle.h"
+
+#include "scenarios/scenario.h"
+#include "sim/forecast/trial.h"
+
+/* What is the same in all; %s: when bad ones are an alarm, and what is assumed. Probes ask each 10 s for 2 s;
+ * the fault comes at the script's zero + 5 s. */
+#define HEAD                                                                                       \
+    "blackstart: 1\n"                                                                              \
+    "name: t\n"                                                                                    \
+    "services: {shop: {rto: 60s, detect_within: {within: 60s, by: [own], clock: fault}}}\n"        \
+    "hosts: {client: {lab: {address: 10.0.0.9/24}}, a: {lab: {address: 10.0.0.1/24}}}\n"           \
+    "settle: {for: 3s, within: 1h}\n"                                                              \
+    "horizon: 12h\n"                                                                               \
+    "expect: {shop: either}\n"
+#define PROBE(name, every)                                                                         \
+    name ": {service: shop, host: client, tcp: \"10.0.0.1:80\", every: " every                     \
+         ", timeout: 2s, down_after: 1, up_after: 1, stable: 1s}"
+#define ONE "probes: {" PROBE("p1", "10s") "}\n"
+#define FIVE                                                                                       \
+    "probes: {" PROBE("p1", "10s") ", " PROBE("p2", "10s") ", " PROBE("p3", "10s") ", " PROBE(     \
+        "p4", "10s") ", " PROBE("p5", "10s") "}\n"
+#define THREE "alarms: {own1: {threshold: {probe: p1, consecutive: 3}}}\n"
+#define TWO_IN_A_ROW "alarms: {own1: {threshold: {probe: p1, consecutive: 2}}}\n"
+#define OF_FIVE(m)                                                                                 \
+    "alarms: {own1: {threshold: {probe: [p1, p2, p3, p4, p5], consecutive: 3, at_least: " m "}}}"  \
+    "\n"
+#define KILLED "script: [{at: 5s, node-kill: a}]\n"
+#define GRAY(share) "script: [{at: 5s, outage: {component: a, share: " share "}}]\n"
+#define RESTORED(stages) "model: {shop: {restore: [" stages "]}}\n"
+#define FIXED RESTORED("{fix: {constant: 1s, at: detection}}")
+
+enum measure { TTD, TTA, TTR, DRAINED };
+
+struct known {
+    const char *texts[4]; /* the right one, then wrong ones */
+    enum measure measure;
+    double unit; /* seconds */
+    struct scenario *s;
+    struct system *sys;
+    struct trial *t;
+};
+
+static void known_open(void *state, int variant)
+{
+    struct known *k = state;
+    const char *text = k->texts[variant];
+    struct diags diags = {0};
+    struct err err = ERR_INIT;
+    if (scenario_load_text(text, strlen(text), "t.yaml", NULL, &diags, &k->s) < 0)
+        fail_msg("%d:%d %s", diags.items[0].place.line, diags.items[0].place.col,
+                 diags.items[0].text);
+    diags_done(&diags);
+    if (system_new(k->s, &k->sys, &err) < 0)
+        fail_msg("%s", err.text);
+    k->t = trial_new(k->sys);
+}
+
+static void known_close(void *state)
+{
+    struct known *k = state;
+    k->t = trial_free(k->t);
+    k->sys = system_free(k->sys);
+    k->s = scenario_free(k->s);
+}
+
+static double known_trial(void *state, uint64_t seed, uint64_t trial, int variant)
+{
+    struct known *k = state;
+    struct outcome o;
+    struct err err = ERR_INIT;
+    if (trial_run(k->t, seed, trial, NULL, NULL, NULL, &o, &err) < 0)
+        fail_msg("%s", err.text);
+    nsec t = k->measure == TTD       ? o.ttd
+             : k->measure == TTA     ? o.tta
+             : k->measure == DRAINED ? o.drained
+                                     : o.ttr;
+    if (!nsec_is_set(t) || t == NSEC_INF)
+        fail_msg("trial %d is not measured: outcome %d, %lld", (int)trial, o.kind, (long long)t);
+    return (double)t / 1e9 / k->unit;
+}
+
+static void known_check(const char *name, double value, uint64_t trials, struct known known,
+                        const char *const *wrong)
+{
+    oracle_check(&(struct oracle){.name = name,
+                                  .value = value,
+                                  .trials = trials,
+                                  .trial = known_trial,
+                                  .open = known_open,
+                                  .close = known_close,
+                                  .state = &known,
+                                  .wrong = wrong});
+}
+
+static void detection(void **state)
+{
+    static const char *const d1[] = {"k - 1", "another interval", NULL};
+    static const char *const d3[] = {"every check fails", "k - 1", NULL};
+    static const char *const d5[] = {"one is enough", "all of them", NULL};
+    known_check(
+        "D1 in trials, s", 27, 3000,
+        (struct known){.texts = {HEAD ONE THREE KILLED FIXED, HEAD ONE TWO_IN_A_ROW KILLED FIXED,
+                                 HEAD "probes: {" PROBE("p1", "12s") "}\n" THREE KILLED FIXED},
+                       .measure = TTD,
+                       .unit = 1},
+        d1);
+    known_check("D3 in trials, s", 10.0 / 2 + ((1 / 0.512 - 1) / 0.2 - 1) * 10 + 2, 42000,
+                (struct known){.texts = {HEAD ONE THREE GRAY("80%") FIXED,
+                                         HEAD ONE THREE GRAY("100%") FIXED,
+                                         HEAD ONE TWO_IN_A_ROW GRAY("80%") FIXED},
+                               .measure = TTD,
+                               .unit = 1},
+                d3);
+    known_check("D5 in trials, s", 20.0 / 6 + 20 + 2, 2000,
+                (struct known){.texts = {HEAD FIVE OF_FIVE("2") KILLED FIXED,
+                                         HEAD FIVE OF_FIVE("1") KILLED FIXED,
+                                         HEAD FIVE OF_FIVE("5") KILLED FIXED},
+                               .measure = TTD,
+                               .unit = 1},
+                d5);
+}
+
+/* D6: every answer bad, 99.9 %, an hour and five minutes, 14.4 times: after 51.84 s, to a second. */
+static void burn_rate(void **state)
+{
+    struct known k = {
+        .texts = {HEAD "probes: {" PROBE(
+            "p1",
+            "1s") "}\n"
+                  "alarms: {own1: {burn_rate: {probe: p1, slo: 99.9%, factor: 14.4, long: 1h, "
+                  "short: 5m}}}\n"
+                  "script: [{at: 5s, outage: {component: a, answers: errors}}]\n" RESTORED(
+                      "{fix: {constant: 1s, at: detection}}")},
+        .measure = TTD,
+        .unit = 1};
+    known_open(&k, 0);
+    for (uint64_t n = 0; n < 50; n++) {
+        double t = known_trial(&k, 1, n, 0);
+        assert_true(t > 50.84 && t < 52.84);
+    }
+    known_close(&k);
+}
+
+/* Who answers does so after 3 min; a step lasts 5. */
+#define ONCALL(rest)                                                                               \
+    "roles: {oncall: {people: [a], acknowledges: 3m, " rest                                        \
+    "}}\n" RESTORED("{there: {constant: 1s, by: oncall}}")
+
+static void people(void **state)
+{
+    static const char *const wrong[] = {"everybody answers", "the step lasts twice as long", NULL};
+    known_check(
+        "E1 in trials, minutes", 3 + 5 * 0.2 / 0.8, 55000,
+        (struct known){
+            .texts = {HEAD ONE THREE KILLED ONCALL("responds: 80%, escalate: {after: 5m}"),
+                      HEAD ONE THREE KILLED ONCALL("responds: 100%, escalate: {after: 5m}"),
+                      HEAD ONE THREE KILLED ONCALL("responds: 80%, escalate: {after: 10m}")},
+            .measure = TTA,
+            .unit = 60},
+        wrong);
+}
+
+#define FAILOVER(works, by_hand)                                                                   \
+    RESTORED("{failover: {constant: 2s, at: detection, works: " works ", else: by-hand}}, "        \
+             "{by-hand: {constant: " by_hand ", only: fallback}}")
+#define CACHES(ttl, share)                                                                         \
+    RESTORED("{failover: {constant: 2s, at: detection}}, {dns: {ttl: " ttl ", clients: " share "}" \
+             "}")
+#define BACKLOG(load) "model: {shop: {load: " load ", restore: [{fix: {constant: 30m}}]}}\n"
+
+static void restoring(void **state)
+{
+    static const char *const f1[] = {"slower by hand", "fails more often", NULL};
+    static const char *const f3[] = {"the mean as the TTL", "all clients", NULL};
+    static const char *const c2[] = {"more load", NULL};
+    known_check("F1 in trials, s", 27 + 0.9 * 2 + 0.1 * 62, 45000,
+                (struct known){.texts = {HEAD ONE THREE KILLED FAILOVER("90%", "60s"),
+                                         HEAD ONE THREE KILLED FAILOVER("90%", "120s"),
+                                         HEAD ONE THREE KILLED FAILOVER("80%", "60s")},
+                               .measure = TTR,
+                               .unit = 1},
+                f1);
+    known_check("F3 in trials, s", 27 + 2 + 28.5, 2000,
+                (struct known){.texts = {HEAD ONE THREE KILLED CACHES("30s", "95%"),
+                                         HEAD ONE THREE KILLED CACHES("15s", "95%"),
+                                         HEAD ONE THREE KILLED CACHES("30s", "100%")},
+                               .measure = TTR,
+                               .unit = 1},
+                f3);
+    known_check("C2 in trials, minutes", 30 + 70, 10,
+                (struct known){.texts = {HEAD ONE THREE KILLED BACKLOG("70%"),
+                                         HEAD ONE THREE KILLED BACKLOG("80%")},
+                               .measure = DRAINED,
+                               .unit = 60},
+                c2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(detection),
+        cmocka_unit_test(burn_rate),
+        cmocka_unit_test(people),
+        cmocka_unit_test(restoring),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
