@@ -155,7 +155,8 @@ static const struct field responder_fields[] = {
     {.key = "deputies",
      .type = FIELD_TEXTS,
      .offset = offsetof(struct responder, deputies),
-     .help = "Who stands in for them; they count for approvals.",
+     .help = "Who is paged in turn, each for as long as `escalate.after`, before `escalate.to`; "
+             "they count for approvals.",
      .example = "[dave]"},
     {.key = "acknowledges",
      .type = FIELD_OBJECT,
