@@ -37,6 +37,8 @@ bool effects_towards(struct inject_env *env, const char *host, const char *prefi
 {
     struct inet_prefix net;
     bool any = false;
+    const struct host *at = scenario_host(env->scenario, host);
+    bool router = at && at->router;
     if (inet_parse(prefix, &net, NULL) < 0)
         return false;
     net = inet_masked(&net);
@@ -45,8 +47,8 @@ bool effects_towards(struct inject_env *env, const char *host, const char *prefi
         if (strcmp(h->name, host) == 0 || !lies_in(h, &net))
             continue;
         struct effect e = *one;
-        e.component = host;
-        e.peer = h->name;
+        e.component = router ? h->name : host;
+        e.peer = router ? NULL : h->name; /* whoever asks from beyond comes by the router */
         effects_add(ret, &e);
         any = true;
     }

@@ -14,7 +14,8 @@ int effects_at(struct inject_env *env, const struct target *t, const struct effe
  * everybody. */
 int effects_on_network(struct inject_env *env, const char *host, const char *network,
                        const struct effect *one, struct effects *ret, struct err *err);
-/* `one` between the host and every host with an address within a prefix; true when there was one. */
+/* `one` between the host and every host with an address within a prefix; of a router, which others' packets
+ * pass, between those hosts and everybody. True when there was one. */
 bool effects_towards(struct inject_env *env, const char *host, const char *prefix,
                      const struct effect *one, struct effects *ret);
 /* -ENOTSUP with a sentence: it hits only some ports or protocols, and whose those are nobody knows. */

@@ -227,7 +227,8 @@ static const struct field redundancy_fields[] = {
      .type = FIELD_OBJECT,
      .record = &distribution_record,
      .offset = offsetof(struct redundancy, takeout),
-     .help = "Of active-active ones: how long requests still go to a unit that is down.",
+     .help = "Of active-active ones: how long requests still go to a unit that is down; without "
+             "it, for as long as it is; `0s` where whoever asks tries another at once.",
      .example = "{uniform: [4s, 6s]}"},
     {.key = "warm_up",
      .type = FIELD_OBJECT,

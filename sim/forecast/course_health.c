@@ -34,6 +34,8 @@ static bool is_wanting(const struct course *c, size_t component)
     return a.quick + a.lost > 0;
 }
 
+/* From all other units, and from everybody who probes: of two units that do not hear each other one may
+ * well serve. */
 static bool is_cut_off(const struct course *c, size_t unit)
 {
     const struct system_list *units = &c->sv->units;
@@ -43,6 +45,12 @@ static bool is_cut_off(const struct course *c, size_t unit)
             continue;
         others++;
         cut += units_are_cut(c->t, &c->r->acts, units->items[unit], units->items[v], c->now);
+    }
+    for (size_t i = 0; i < c->sv->probes_n && cut == others; i++) {
+        size_t host = c->sv->probes[i].from.host;
+        if (host != SYSTEM_NONE &&
+            !units_are_cut(c->t, &c->r->acts, units->items[unit], host, c->now))
+            return false;
     }
     return others && cut == others;
 }
