@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/forecast_why.h"
 #include "reports/sentence.h"
 #include "sim/base/jsonx.h"
 #include "sim/forecast/block.h"
@@ -21,6 +22,7 @@ struct forecast *forecast_free(struct forecast *f)
         free(f->services[i].totals);
     }
     json_decref(f->start);
+    json_decref(f->analyses);
     free(f->findings);
     arena_free(f->arena);
     free(f);
@@ -135,6 +137,15 @@ static int read_outcomes(struct reading *r, const json_t *e, struct err *err)
     return add_paths(r->f, json_object_get(e, "path"), err);
 }
 
+static void read_analysis(struct reading *r, const json_t *e)
+{
+    static const char *const line[] = {"seq", "t", "kind", "prev"};
+    json_t *copy = json_copy((json_t *)(uintptr_t)e);
+    for (size_t i = 0; i < ARRAY_SIZE(line); i++)
+        json_object_del(copy, line[i]);
+    json_array_append_new(r->f->analyses, copy);
+}
+
 static void read_end(struct reading *r, const json_t *e)
 {
     struct forecast *f = r->f;
@@ -155,6 +166,8 @@ static int read_line(const json_t *e, const char *line, size_t n, void *data, st
         rc = read_start(r, e, err);
     else if (strcmp(kind, "outcomes") == 0)
         rc = read_outcomes(r, e, err);
+    else if (strcmp(kind, "analysis") == 0)
+        read_analysis(r, e);
     else if (strcmp(kind, "run-end") == 0)
         read_end(r, e);
     if (rc < 0)
@@ -168,6 +181,7 @@ static struct forecast *new_forecast(const struct scenario *sc)
     if (!f)
         abort();
     f->arena = arena_new();
+    f->analyses = json_array();
     f->scenario = sc;
     f->services_n = sc->services.n;
     f->services = arena_alloc(f->arena, (sc->services.n + 1) * sizeof *f->services);
@@ -204,6 +218,14 @@ static void explain_undecided(struct forecast *f, struct forecast_objective *o)
 {
     AUTO_BUF text = BUF_INIT;
     AUTO_BUF cure = BUF_INIT;
+    if (o->over_ranges) {
+        buf_adds(&text, "what is assumed leaves ");
+        forecast_interval(o, &text);
+        buf_printf(&text, " %% open, which holds the %g %% that are asked for", 100 * o->asked);
+        reason(f, o, "assumptions_open", o->planned, &text,
+               "narrower ranges of what is assumed; which of them matters most is told below");
+        return;
+    }
     o->needed_n = needed(o->p, o->asked);
     buf_adds(&text, "the interval of ");
     forecast_interval(o, &text);
@@ -244,6 +266,17 @@ static void bounds(struct forecast_objective *o)
     o->p_upper = o->within + o->open + o->voids == o->planned ? 1 : fmin(1, outward(high.hi, 1));
 }
 
+/* Assumptions that are ranges leave more open than simulation does, and that decides. */
+static void bounds_over_ranges(const struct forecast *f, struct forecast_objective *o)
+{
+    struct estimate e = forecast_assumed(f, o->service->name);
+    if (o->kind != OUTCOME_RTO || isnan(e.value))
+        return;
+    o->over_ranges = true;
+    o->p_lower = fmin(o->p_lower, fmax(0, outward(e.lo, -1)));
+    o->p_upper = fmax(o->p_upper, fmin(1, outward(e.hi, 1)));
+}
+
 static bool never_hit(const struct forecast *f, const struct forecast_objective *o)
 {
     const uint64_t *kinds = f->services[o->service_index].sums.kinds;
@@ -268,6 +301,7 @@ static void judge(struct forecast *f, struct forecast_objective *o)
     if (o->planned == 0 || o->unmeasured)
         return;
     bounds(o);
+    bounds_over_ranges(f, o);
     if (o->voids == o->planned)
         o->verdict = VERDICT_INCONCLUSIVE;
     else if (o->p_lower >= o->asked && !never_hit(f, o))

@@ -31,8 +31,10 @@ struct forecast_objective {
     bool unmeasured; /* nothing in the model says it */
     uint64_t planned, within, missed, open, voids, not_applicable;
     double p, p_lower, p_upper; /* of planned; the bounds rounded outwards to six places */
-    double asked;               /* share */
-    uint64_t needed_n;          /* trials that would decide; 0: decided, or none would */
+    bool over_ranges; /* the bounds are those that assumptions given as ranges leave, not simulation
+                       * error's */
+    double asked;     /* share */
+    uint64_t needed_n; /* trials that would decide; 0: decided, or none would */
     struct forecast_reason reasons[6];
     size_t reasons_n;
 };
@@ -65,7 +67,8 @@ struct forecast_finding {
 struct forecast {
     struct arena *arena;
     const struct scenario *scenario;
-    json_t *start; /* run-start */
+    json_t *start;    /* run-start */
+    json_t *analyses; /* lines of kind `analysis`, without what every line has */
     enum status status;
     const char *status_reason; /* or NULL */
     enum verdict verdict;

@@ -6,6 +6,7 @@
 
 #include "reports/assets.h"
 #include "reports/forecast_part.h"
+#include "reports/forecast_why.h"
 #include "reports/html_part.h"
 #include "reports/sentence.h"
 #include "scenarios/emit.h"
@@ -330,6 +331,7 @@ void forecast_html(const struct forecast *f, const struct plots *plots, struct b
     head(f, out);
     first_screen(f, out);
     forecast_stages_html(f, out);
+    forecast_why_html(f, out);
     forecast_graph_html(f, out);
     distribution(f, plots, out);
     promises(f, out);

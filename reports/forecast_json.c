@@ -42,7 +42,9 @@ static json_t *objective_json(const struct forecast_objective *o)
     set(j, "p_upper", judged ? json_real(o->p_upper) : json_null());
     set(j, "confidence", json_real(0.95));
     set(j, "sides", json_integer(2));
-    set(j, "method", json_string("Wilson, simulation error only"));
+    set(j, "method",
+        json_string(o->over_ranges ? "2.5 % and 97.5 % quantiles over draws of what is assumed"
+                                   : "Wilson, simulation error only"));
     set(j, "reliability", json_real(o->asked));
     set(j, "needed_n", o->needed_n ? count(o->needed_n) : json_null());
     json_t *reasons = json_array();
@@ -194,5 +196,6 @@ json_t *forecast_json(const struct forecast *f)
     }
     set(j, "findings", a);
     set(j, "trials", json_array());
+    set(j, "analyses", json_incref(f->analyses));
     return j;
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "reports/forecast_why.h"
 #include "reports/sentence.h"
 
 #define BINS 80
@@ -158,5 +159,6 @@ void forecast_plots(const struct forecast *f, struct plots *ret)
         if (nsec_is_set(v->rpo))
             draw(s, &s->sums.times[OUTCOME_LOSS], v->rpo, asked, "loss", "data lost by", &p);
     }
+    forecast_why_plots(f, &p);
     *ret = p;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reports/escape.h"
+#include "reports/forecast_why.h"
 #include "reports/sentence.h"
 #include "reports/terminal.h"
 #include "sim/base/jsonx.h"
@@ -119,6 +120,14 @@ void forecast_terminal(const struct forecast *f, struct buf *out)
     forecast_sentences(f, &sentence);
     escape_terminal(buf_text(&sentence), &safe);
     terminal_wrap(buf_text(&safe), out);
+    const char **why = forecast_why_sentences(f);
+    if (*why)
+        buf_addc(out, '\n');
+    for (; *why; why++) {
+        buf_clear(&safe);
+        escape_terminal(*why, &safe);
+        terminal_wrap(buf_text(&safe), out);
+    }
     size_t worth = 0;
     for (size_t i = 0; i < f->findings_n; i++)
         worth += f->findings[i].weight != WEIGHT_NOTE;
@@ -273,6 +282,7 @@ void forecast_markdown(const struct forecast *f, struct buf *out)
         objectives(f, out);
     distributions(f, out);
     stages(f, out);
+    forecast_why_markdown(f, out);
     findings(f, out);
     buf_adds(out, "\n## How to read this\n\nThe intervals tell of simulation error alone: more "
                   "trials make them as narrow as one likes, and say nothing about whether the "

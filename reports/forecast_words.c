@@ -53,6 +53,12 @@ void forecast_interval(const struct forecast_objective *o, struct buf *out)
     buf_printf(out, "%.*f–%.*f", places, lo, places, hi);
 }
 
+/* What the interval tells of. */
+static const char *of_what(const struct forecast_objective *o)
+{
+    return o->over_ranges ? "over all that is assumed" : "simulation error only";
+}
+
 /* " in 97.3 % (97.2–97.4, simulation error only)" */
 static void share(const struct forecast_objective *o, struct buf *out)
 {
@@ -61,13 +67,13 @@ static void share(const struct forecast_objective *o, struct buf *out)
     snprintf(text, sizeof text, "%.*f", places, 100 * o->p);
     double shown = strtod(text, NULL);
     if (o->within == o->planned) {
-        buf_printf(out, " in every one (at least %.*f %%, simulation error only)", places,
-                   floor(100 * o->p_lower * pow(10, places) + 1e-9) / pow(10, places));
+        buf_printf(out, " in every one (at least %.*f %%, %s)", places,
+                   floor(100 * o->p_lower * pow(10, places) + 1e-9) / pow(10, places), of_what(o));
         return;
     }
     if (o->within == 0) {
-        buf_printf(out, " in none (at most %.*f %%, simulation error only)", places,
-                   ceil(100 * o->p_upper * pow(10, places) - 1e-9) / pow(10, places));
+        buf_printf(out, " in none (at most %.*f %%, %s)", places,
+                   ceil(100 * o->p_upper * pow(10, places) - 1e-9) / pow(10, places), of_what(o));
         return;
     }
     buf_adds(out, " in ");
@@ -77,7 +83,7 @@ static void share(const struct forecast_objective *o, struct buf *out)
         buf_printf(out, "%s %%", text);
     buf_adds(out, " (");
     forecast_interval(o, out);
-    buf_adds(out, ", simulation error only)");
+    buf_printf(out, ", %s)", of_what(o));
 }
 
 const struct outcome_times *forecast_times(const struct forecast *f,

@@ -1,4 +1,5 @@
 /* blackstart forecast: the same scenario on a virtual clock, many times. */
+#include "sim/cli/analyses.h"
 #include "sim/cli/command.h"
 #include "sim/cli/here.h"
 #include "sim/cli/tell.h"
@@ -35,6 +36,7 @@ static const struct option_spec forecast_options[] = {
     {"threads", 't', "N", "so many threads (default: one for each processor)"},
     {"shard", 0, "K/N", "computes the K-th of N parts; blackstart report puts them together"},
     {"set", 0, "NAME=VALUE", "overrides a variable, or a path into the file; may be repeated"},
+    ANALYSES_OPTIONS,
     {"junit", 0, "FILE", "also writes the JUnit report there"},
     {"metrics", 0, "FILE", "also writes the OpenMetrics text there"},
     {"json", 0, NULL, "prints result.json on stdout instead of the sentences"},
@@ -53,6 +55,7 @@ struct forecast_run {
     bool terminal, quiet, verbose, shown;
     nsec started, told;
     char *wall_started;
+    struct analyses analyses;
 };
 
 /* ---- signals ---- */
@@ -121,6 +124,11 @@ static bool forecast_tick(uint64_t done, uint64_t of, void *data)
     return forecast_stops > 0;
 }
 
+static bool forecast_is_stopped(void *data)
+{
+    return forecast_stops > 0;
+}
+
 static void forecast_wipe(struct forecast_run *r)
 {
     if (r->shown && r->terminal)
@@ -182,6 +190,17 @@ static int forecast_part(const struct forecast_run *r, uint64_t done)
     return say_result(stopped ? EXIT_ABORTED : EXIT_MET, buf_text(&text), text.len);
 }
 
+static int forecast_analyse(struct record *record, void *data, struct err *err)
+{
+    struct forecast_run *r = data;
+    if (r->terminal && !r->quiet) {
+        fputs("\r\033[Kwhy, and what if", stderr);
+        fflush(stderr);
+        r->shown = true;
+    }
+    return analyses_write(record, &r->analyses, err);
+}
+
 static int forecast_compute(struct forecast_run *r)
 {
     struct err err = ERR_INIT;
@@ -199,6 +218,7 @@ static int forecast_compute(struct forecast_run *r)
                                  .threads = (size_t)r->threads,
                                  .record = record,
                                  .tick = forecast_tick,
+                                 .analyse = forecast_analyse,
                                  .data = r};
     r->started = r->told = nsec_now(CLOCK_MONOTONIC);
     int rc = simulate(&o, &done, &err);
@@ -287,7 +307,7 @@ static int forecast_run(const struct command *self, struct args *a)
                              .quiet = args_has(a, "quiet"),
                              .verbose = args_has(a, "verbose")};
     struct err err = ERR_INIT;
-    const char *path = only_file(self, a);
+    const char *path = a->rest.n && args_has(a, "against") ? a->rest.items[0] : only_file(self, a);
     r.terminal = isatty(STDERR_FILENO) && no_color_term && strcmp(no_color_term, "dumb") != 0;
     if (!path || !pick_seed(self, a, &r.seed) ||
         !forecast_number(self, a, "trials", TRIALS_DEFAULT, TRIALS_MOST, &r.trials) ||
@@ -298,21 +318,37 @@ static int forecast_run(const struct command *self, struct args *a)
     CLEANUP(scenario_free_p) struct scenario *s = open_scenario_as_it_is(path, a);
     if (!s)
         return EXIT_BAD_INPUT;
-    CLEANUP(system_free_p) struct system *system = NULL;
-    if (system_new(s, &system, &err) < 0)
-        return say_error(EXIT_BAD_INPUT, "%s", err.text);
     r.scenario = s;
-    r.system = system;
-    return forecast_prepared(&r);
+    r.analyses = (struct analyses){.args = a,
+                                   .path = path,
+                                   .scenario = s,
+                                   .seed = r.seed,
+                                   .trials = (uint64_t)r.trials,
+                                   .threads = (size_t)r.threads,
+                                   .stop = forecast_is_stopped};
+    int code = analyses_prepare(&r.analyses);
+    CLEANUP(system_free_p) struct system *system = NULL;
+    if (code == EXIT_MET && system_new(s, &system, &err) < 0)
+        code = say_error(EXIT_BAD_INPUT, "%s", err.text);
+    r.system = r.analyses.system = system;
+    if (code == EXIT_MET)
+        code = forecast_prepared(&r);
+    analyses_done(&r.analyses);
+    return code;
 }
 
 const struct command command_forecast = {
     .name = "forecast",
     .summary = "what to expect: the scenario on a virtual clock, many times",
-    .usage = "FILE [--out DIR] [--trials N] [--seed N] [--threads N] [--shard K/N] [...]",
+    .usage =
+        "FILE [--out DIR] [--trials N] [--seed N] [--threads N] [--shard K/N] [--set NAME=VALUE]\n"
+        "                           [--sweep PATH=A,B,...] [--against DIR...] [...]",
     .about =
         "Breaks and touches nothing. The same seed gives the same bytes of record.ndjson and\n"
         "result.json with any number of threads and parts.\n\n"
+        "Besides: which luck and which assumptions decide, the cheapest change that keeps the "
+        "RTO,\n"
+        "the scenario's variants, and whether drills (--against DIR DIR...) agree.\n\n"
         "Exit code: 0 every target met as a forecast, 1 a target not met, 2 bad scenario or\n"
         "usage, 4 more trials are needed, 5 stopped or failed. Ctrl-C once: a report of what was\n"
         "computed. Twice: no report.",

@@ -24,6 +24,9 @@ struct player {
     const void *data;
 };
 
+/* Of a system of a scenario with so many services; borrowed. */
+struct player sample_player(const struct system *sys, size_t services);
+
 struct sample_request {
     const struct player *player;
     const size_t *services; /* of which outcomes are kept */
@@ -32,7 +35,7 @@ struct sample_request {
     uint64_t seed, first; /* trials first … first + n - 1 */
     size_t n;
     const struct whatif *whatif;
-    bool paths; /* what lay on the critical paths too */
+    bool paths;                            /* what lay on the critical paths too */
     const struct service *const *promises; /* with `paths`: of the kept services; NULL: no misses */
     bool (*stop)(void *data);              /* asked now and then; true: -EINTR; may be NULL */
     void *stop_data;

@@ -59,6 +59,7 @@ static int play(const struct work *w, uint64_t seed, bool paths, bool whatif, st
                                .services_n = w->q->services_n,
                                .threads = w->q->threads,
                                .seed = seed,
+                               .first = 1,
                                .n = w->why->trials,
                                .whatif = whatif ? &what : NULL,
                                .paths = paths,

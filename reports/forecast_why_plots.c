@@ -1,0 +1,207 @@
+/* Tornados and sweeps, drawn by gnuplot. */
+#include "reports/forecast_why.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#include "sim/base/jsonx.h"
+
+#define BARS_MOST 16
+#define PLOTS_MOST 24
+
+static double number_in(const json_t *o, const char *key)
+{
+    const json_t *j = json_object_get(o, key);
+    return json_is_number(j) ? json_number_value(j) : (double)NAN;
+}
+
+static void terminal(int height, struct buf *script)
+{
+    buf_printf(script,
+               "set terminal svg size 900,%d dynamic noenhanced font 'system-ui,Segoe UI,Roboto,"
+               "Helvetica,Arial,sans-serif,13' lw 1\n%s",
+               height, plots_style);
+}
+
+/* For gnuplot's single quotes. */
+static void quoted(const char *s, struct buf *out)
+{
+    buf_addc(out, '\'');
+    for (; *s; s++)
+        if (*s == '\'')
+            buf_adds(out, "''");
+        else if ((unsigned char)*s >= 0x20)
+            buf_addc(out, *s);
+    buf_addc(out, '\'');
+}
+
+/* ---- tornado ---- */
+
+struct bar {
+    const char *name;
+    double low, high;
+};
+
+static int by_width(const void *a, const void *b)
+{
+    const struct bar *x = a, *y = b;
+    double p = fabs(x->high - x->low), q = fabs(y->high - y->low);
+    return p != q ? (p < q ? 1 : -1) : strcmp(x->name, y->name);
+}
+
+static void tornado_draw(struct plots *p, const char *service, struct bar *bars, size_t n,
+                         double middle, bool within, const char *ends)
+{
+    AUTO_BUF script = BUF_INIT, names = BUF_INIT, low = BUF_INIT, high = BUF_INIT;
+    AUTO_BUF name = BUF_INIT, title = BUF_INIT, desc = BUF_INIT;
+    qsort(bars, n, sizeof *bars, by_width);
+    n = n > BARS_MOST ? BARS_MOST : n;
+    double scale = within ? 100 : 1;
+    for (size_t i = 0; i < n; i++) {
+        buf_adds(&names, i ? ", " : "");
+        quoted(bars[i].name, &names);
+        buf_printf(&names, " %zu", i + 1);
+        buf_printf(&low, "%.9g %zu %.9g %.9g %.2f %.2f\n", scale * middle, i + 1,
+                   scale * fmin(middle, bars[i].low), scale * fmax(middle, bars[i].low),
+                   (double)i + 0.7, (double)i + 1.3);
+        buf_printf(&high, "%.9g %zu %.9g %.9g %.2f %.2f\n", scale * middle, i + 1,
+                   scale * fmin(middle, bars[i].high), scale * fmax(middle, bars[i].high),
+                   (double)i + 0.7, (double)i + 1.3);
+    }
+    terminal((int)n * 28 + 110, &script);
+    buf_printf(&script,
+               "set ytics (%s)\nset yrange [%zu.6:0.4]\nset xlabel '%s'\nset offsets graph 0.03, "
+               "graph 0.03, 0, 0\nset arrow from %.9g, graph 0 to %.9g, graph 1 nohead ls 5 front\n"
+               "$low << EOD\n%sEOD\n$high << EOD\n%sEOD\n"
+               "plot $low using 1:2:3:4:5:6 with boxxyerror lc rgb '#56B4E9' fs solid 0.8 noborder "
+               "title '%s', $high using 1:2:3:4:5:6 with boxxyerror lc rgb '#D55E00' fs pattern 4 "
+               "border lc rgb '#D55E00' title '%s'\n",
+               buf_text(&names), n,
+               within ? "within the promise, % of trials" : "mean time to restore, seconds",
+               scale * middle, scale * middle, buf_text(&low), buf_text(&high),
+               strchr(ends, '|') ? "a quarter less" : "lower end",
+               strchr(ends, '|') ? "a quarter more" : "upper end");
+    buf_printf(&name, "forecast-tornado-%s", service);
+    buf_printf(&title, "Forecast: what assumptions can change for %s", service);
+    buf_printf(&desc,
+               "Each bar is one assumption, the others in the middle: filled at its %s, hatched at "
+               "its %s. The line is all of them in the middle.",
+               strchr(ends, '|') ? "value less a quarter" : "lower end",
+               strchr(ends, '|') ? "value and a quarter" : "upper end");
+    plots_draw(p, buf_text(&script), buf_text(&name), buf_text(&title), buf_text(&desc));
+}
+
+static void tornado(const struct forecast *f, const char *what, const char *list_key,
+                    const char *low_key, const char *high_key, struct plots *p)
+{
+    const json_t *line = forecast_analysis(f, what, NULL);
+    const char *service;
+    json_t *s, *one;
+    size_t i;
+    json_object_foreach (json_object_get(line, "services"), service, s) {
+        struct bar bars[64];
+        size_t n = 0;
+        const json_t *middle = json_object_get(s, "middle"),
+                     *groups = json_object_get(line, "groups");
+        bool within = !isnan(number_in(middle, "within"));
+        const char *key = within ? "within" : "ttr_s";
+        json_array_foreach (json_object_get(s, list_key), i, one) {
+            const json_t *named = groups ? json_array_get(groups, i) : one;
+            struct bar b = {jsonx_str(named, "name", "?"),
+                            number_in(json_object_get(one, low_key), key),
+                            number_in(json_object_get(one, high_key), key)};
+            if (n < 64 && !isnan(b.low) && !isnan(b.high) && b.low != b.high)
+                bars[n++] = b;
+        }
+        if (n && p->n < PLOTS_MOST)
+            tornado_draw(p, service, bars, n, number_in(middle, key), within,
+                         groups ? "ends" : "less|more");
+    }
+}
+
+/* ---- sweeps ---- */
+
+static void sweep_draw(const json_t *line, const char *service, struct plots *p)
+{
+    AUTO_BUF script = BUF_INIT, data = BUF_INIT, name = BUF_INIT, title = BUF_INIT, tics = BUF_INIT;
+    const json_t *values = json_object_get(line, "values");
+    const char *path = jsonx_str(line, "path", "?");
+    double least = INFINITY, most = -INFINITY, alarms = 0, noticed = 0;
+    bool numbers = true;
+    size_t i;
+    json_t *one;
+    json_array_foreach (values, i, one) {
+        double x = number_in(one, "number");
+        numbers = numbers && !isnan(x);
+        least = fmin(least, x);
+        most = fmax(most, x);
+    }
+    json_array_foreach (values, i, one) {
+        const json_t *s = json_object_get(json_object_get(one, "services"), service);
+        struct estimate within = forecast_estimate(json_object_get(s, "within")),
+                        alarm = forecast_estimate(json_object_get(s, "false_alarm"));
+        double ttd = number_in(s, "ttd_mean_s"),
+               x = numbers ? number_in(one, "number") : (double)(i + 1);
+        alarms += isnan(alarm.value) ? 0 : alarm.value;
+        noticed += isnan(ttd) ? 0 : 1;
+        buf_printf(&data, "%.9g %.9g %.9g %.9g %.9g %.9g %.9g %.9g\n", x, ttd, 1000 * alarm.value,
+                   1000 * alarm.lo, 1000 * alarm.hi, 100 * within.value, 100 * within.lo,
+                   100 * within.hi);
+        buf_adds(&tics, i ? ", " : "");
+        quoted(jsonx_str(one, "value", "?"), &tics);
+        buf_printf(&tics, " %.9g", x);
+    }
+    terminal(380, &script);
+    if (numbers && least > 0 && most / least >= 20)
+        buf_adds(&script, "set logscale x\n");
+    buf_printf(&script,
+               "set datafile missing 'nan'\nset key below\nset xtics (%s)\nset offsets graph 0.04, "
+               "graph 0.04, 0, 0\nset xlabel ",
+               buf_text(&tics));
+    AUTO_BUF label = BUF_INIT;
+    buf_adds(&label, path);
+    quoted(buf_text(&label), &script);
+    buf_printf(&script,
+               "\nset border 11\nset yrange [0:*]\nset y2range [0:*]\nset ytics nomirror\n"
+               "set y2tics\n$sweep << EOD\n%sEOD\n",
+               buf_text(&data));
+    if (noticed > 0)
+        buf_printf(
+            &script,
+            "set ylabel 'mean time to detect, seconds'\nset y2label '%s'\n"
+            "plot $sweep using 1:2 with linespoints lc rgb '#0072B2' pt 7 title 'mean time to "
+            "detect (left)', ",
+            alarms > 0 ? "of 1,000 trials, with a false alarm" : "within the promise, %");
+    else
+        buf_adds(&script, "set y2label 'within the promise, %'\nunset ytics\nplot ");
+    if (alarms > 0)
+        buf_adds(&script,
+                 "$sweep using 1:3:4:5 axes x1y2 with yerrorlines lc rgb '#D55E00' pt 9 dt "
+                 "2 title 'of 1,000 trials, with a false alarm (right)'\n");
+    else
+        buf_adds(&script,
+                 "$sweep using 1:6:7:8 axes x1y2 with yerrorlines lc rgb '#009E73' pt 5 dt "
+                 "2 title 'within the promise, % (right)'\n");
+    buf_printf(&name, "forecast-sweep-%s", service);
+    buf_addc(&name, '-');
+    for (const char *c = path; *c; c++)
+        buf_addc(&name, isalnum((unsigned char)*c) ? *c : '-');
+    buf_printf(&title, "Forecast: %s by %s", service, path);
+    plots_draw(p, buf_text(&script), buf_text(&name), buf_text(&title),
+               "Each value was computed over the same simulated trials; bars are 95 % intervals of "
+               "simulation error.");
+}
+
+void forecast_why_plots(const struct forecast *f, struct plots *p)
+{
+    tornado(f, "assumptions", "groups", "low", "high", p);
+    tornado(f, "lever", "levers", "less", "more", p);
+    for (const json_t *sweep = NULL; (sweep = forecast_analysis(f, "sweep", sweep));) {
+        const char *service;
+        json_t *s;
+        json_object_foreach (json_object_get(sweep, "services"), service, s)
+            if (p->n < PLOTS_MOST)
+                sweep_draw(sweep, service, p);
+    }
+}
