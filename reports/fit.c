@@ -31,7 +31,7 @@ static double log_likelihood(const struct problem *p, double a, double b)
 {
     double sum = 0, sigma = (b - a) / Z95;
     if (p->kind == FIT_LOGNORMAL && !(sigma > 0))
-        return -INFINITY;
+        return -(double)INFINITY;
     for (size_t i = 0; i < p->n; i++) {
         double t = log((double)p->v[i].t), shape = exp(b), z, hazard;
         switch (p->kind) {

@@ -150,8 +150,8 @@ struct tally_mean tally_mean(const struct tally_moments *m, uint64_t missions)
 {
     double n = (double)missions;
     if (missions == 0)
-        return (struct tally_mean){NAN, NAN};
-    struct tally_mean r = {.mean = (double)m->sum / n, .se = NAN};
+        return (struct tally_mean){(double)NAN, (double)NAN};
+    struct tally_mean r = {.mean = (double)m->sum / n, .se = (double)NAN};
     if (missions > 1) {
         /* n times the sum of squared deviations is a whole number, so that nothing cancels. Divided first
          * where it would not fit. */

@@ -118,14 +118,14 @@ static void kinds_of_drills(void **state)
     assert_int_equal(h.verdict, HELD_NOT_CONTRADICTED);
     assert_int_equal(h.above_median + h.below_median, 0);
     for (size_t i = 0; i < 8; i++)
-        d[i] = drill_at(70, INFINITY); /* censored above it */
+        d[i] = drill_at(70, (double)INFINITY); /* censored above it */
     held_against(v, N, d, 8, &h);
     assert_int_equal(h.verdict, HELD_TOO_OPTIMISTIC);
     assert_int_equal(h.above_median, 8);
     assert_int_equal(h.above_q90, 0);
     assert_true(fabs(h.p_median - 1.0 / 256) < 1e-9);
     for (size_t i = 0; i < 8; i++)
-        d[i] = drill_at(50, INFINITY); /* censored below it: nothing can be said */
+        d[i] = drill_at(50, (double)INFINITY); /* censored below it: nothing can be said */
     held_against(v, N, d, 8, &h);
     assert_int_equal(h.verdict, HELD_NOT_CONTRADICTED);
     for (size_t i = 0; i < 8; i++)
@@ -150,7 +150,7 @@ static void a_forecast_that_never_ends(void **state)
     for (size_t i = 0; i < 100; i++)
         v[i] = i < 40 ? (nsec)i * NSEC_SEC : NSEC_INF;
     for (size_t i = 0; i < 8; i++)
-        d[i] = drill_at(70, INFINITY);
+        d[i] = drill_at(70, (double)INFINITY);
     held_against(v, 100, d, 8, &h);
     assert_int_equal(h.verdict, HELD_NOT_CONTRADICTED);
     held_power(v, 100, &h);
