@@ -14,6 +14,7 @@
 #include "reports/markdown.h"
 #include "reports/measure.h"
 #include "reports/metrics.h"
+#include "reports/outlook.h"
 #include "reports/result_json.h"
 #include "reports/sentence.h"
 #include "reports/terminal.h"
@@ -67,6 +68,57 @@ static json_t *first_line(int dirfd)
     if (n > 0)
         (void)jsonx_parse(line, (size_t)n, "record.ndjson", &o, NULL);
     return o;
+}
+
+/* ---- of years ---- */
+
+static void outlook_result(const struct outlook *o, struct buf *out)
+{
+    AUTO_JSON *j = outlook_json(o);
+    jsonx_dump_pretty(j, out);
+}
+
+static int outlook_files(const struct report_request *q, const struct outlook *o, struct err *err)
+{
+    bool single = q->html || q->md || q->junit || q->metrics;
+    const struct {
+        const char *name;
+        void (*fn)(const struct outlook *, struct buf *);
+    } files[] = {{single ? NULL : "result.json", outlook_result},
+                 {single ? q->md : "report.md", outlook_markdown},
+                 {single ? q->html : "report.html", outlook_html},
+                 {single ? q->junit : "junit.xml", outlook_junit},
+                 {single ? q->metrics : "metrics.prom", outlook_metrics}};
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(files) && rc == 0; i++) {
+        AUTO_BUF text = BUF_INIT;
+        if (!files[i].name)
+            continue;
+        files[i].fn(o, &text);
+        rc = file_replace(single ? AT_FDCWD : q->dirfd, files[i].name, buf_text(&text), text.len,
+                          err);
+    }
+    return rc;
+}
+
+static int write_outlook(const struct report_request *q, const struct scenario *scenario,
+                         struct report_outcome *ret, struct err *err)
+{
+    CLEANUP(outlook_free_p) struct outlook *o = NULL;
+    int rc = outlook_read(q->dirfd, scenario, &o, err);
+    if (rc == 0)
+        rc = outlook_files(q, o, err);
+    if (rc < 0)
+        return rc;
+    AUTO_BUF sentence = BUF_INIT;
+    AUTO_BUF terminal = BUF_INIT;
+    outlook_sentences(o, &sentence);
+    outlook_terminal(o, &terminal);
+    *ret = (struct report_outcome){.exit_code = outlook_exit_code(o),
+                                   .verdict = verdict_words[o->verdict],
+                                   .sentence = buf_steal(&sentence),
+                                   .terminal = buf_steal(&terminal)};
+    return 0;
 }
 
 /* ---- of a forecast ---- */
@@ -141,6 +193,8 @@ static int write_forecast(const struct report_request *q, const json_t *start,
             err, EINVAL,
             "a forecast was made by nobody and nowhere: there is nothing to rename in it");
     int rc = load_scenario(q, start, &scenario, err);
+    if (rc == 0 && strcmp(jsonx_str(start, "question", ""), "years") == 0)
+        return write_outlook(q, scenario, ret, err);
     if (rc == 0)
         rc = forecast_read(q->dirfd, scenario, &f, err);
     if (rc == 0)

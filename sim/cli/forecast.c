@@ -12,8 +12,10 @@
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
 #include "sim/drill/folder.h"
+#include "sim/forecast/estate.h"
 #include "sim/forecast/pool.h"
 #include "sim/forecast/simulate.h"
+#include "sim/forecast/years_simulate.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,6 +26,7 @@
 #include <unistd.h>
 
 #define TRIALS_DEFAULT 100000
+#define YEARS_TRIALS_DEFAULT 10000
 #define TRIALS_MOST 1000000000
 #define THREADS_MOST 1024
 #define SHARDS_MOST 100000
@@ -35,6 +38,10 @@ static const struct option_spec forecast_options[] = {
     {"seed", 's', "N", "the seed of everything that is drawn (default: a fresh one)"},
     {"threads", 't', "N", "so many threads (default: one for each processor)"},
     {"shard", 0, "K/N", "computes the K-th of N parts; blackstart report puts them together"},
+    {"years", 0, "N",
+     "what to expect of N years in which things fail by themselves (default of --trials: 10000)"},
+    {"rare", 0, NULL,
+     "with --years: incidents too rare to be waited for, too, by importance sampling"},
     {"set", 0, "NAME=VALUE", "overrides a variable, or a path into the file; may be repeated"},
     ANALYSES_OPTIONS,
     {"junit", 0, "FILE", "also writes the JUnit report there"},
@@ -49,9 +56,10 @@ struct forecast_run {
     const struct args *args;
     const struct scenario *scenario;
     const struct system *system;
+    const struct catalogue *catalogue; /* of years; NULL: of the script */
     struct folder folder;
     uint64_t seed;
-    int64_t trials, threads, shard, shards;
+    int64_t trials, threads, shard, shards, years;
     bool terminal, quiet, verbose, shown;
     nsec started, told;
     char *wall_started;
@@ -201,13 +209,28 @@ static int forecast_analyse(struct record *record, void *data, struct err *err)
     return analyses_write(record, &r->analyses, err);
 }
 
-static int forecast_compute(struct forecast_run *r)
+static int forecast_years(struct forecast_run *r, struct record *record, uint64_t *ret_done,
+                          struct err *err)
 {
-    struct err err = ERR_INIT;
-    CLEANUP(record_free_p) struct record *record = NULL;
-    uint64_t done = 0;
-    if (record_create(r->folder.dirfd, "record.ndjson", 0, &record, &err) < 0)
-        return say_error(EXIT_BAD_INPUT, "%s", err.text);
+    struct years_options o = {.scenario = r->scenario,
+                              .catalogue = r->catalogue,
+                              .digest = r->folder.digest,
+                              .seed = r->seed,
+                              .missions = (uint64_t)r->trials,
+                              .years = (uint64_t)r->years,
+                              .shard = (uint64_t)r->shard,
+                              .shards = (uint64_t)r->shards,
+                              .threads = (size_t)r->threads,
+                              .rare = args_has(r->args, "rare"),
+                              .record = record,
+                              .tick = forecast_tick,
+                              .data = r};
+    return years_simulate(&o, ret_done, err);
+}
+
+static int forecast_trials(struct forecast_run *r, struct record *record, uint64_t *ret_done,
+                           struct err *err)
+{
     struct simulate_options o = {.scenario = r->scenario,
                                  .system = r->system,
                                  .digest = r->folder.digest,
@@ -220,8 +243,19 @@ static int forecast_compute(struct forecast_run *r)
                                  .tick = forecast_tick,
                                  .analyse = forecast_analyse,
                                  .data = r};
+    return simulate(&o, ret_done, err);
+}
+
+static int forecast_compute(struct forecast_run *r)
+{
+    struct err err = ERR_INIT;
+    CLEANUP(record_free_p) struct record *record = NULL;
+    uint64_t done = 0;
+    if (record_create(r->folder.dirfd, "record.ndjson", 0, &record, &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
     r->started = r->told = nsec_now(CLOCK_MONOTONIC);
-    int rc = simulate(&o, &done, &err);
+    int rc = r->catalogue ? forecast_years(r, record, &done, &err)
+                          : forecast_trials(r, record, &done, &err);
     nsec took = nsec_now(CLOCK_MONOTONIC) - r->started;
     forecast_wipe(r);
     if (rc == 0)
@@ -299,6 +333,16 @@ static bool forecast_shard(const struct command *c, const struct args *a, struct
     return true;
 }
 
+static int forecast_of_years(struct forecast_run *r)
+{
+    struct err err = ERR_INIT;
+    CLEANUP(estate_free_p) struct estate *estate = NULL;
+    if (estate_new(r->scenario, &estate, &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
+    r->catalogue = estate_catalogue(estate);
+    return forecast_prepared(r);
+}
+
 static int forecast_run(const struct command *self, struct args *a)
 {
     const char *no_color_term = getenv("TERM");
@@ -310,15 +354,23 @@ static int forecast_run(const struct command *self, struct args *a)
     const char *path = a->rest.n && args_has(a, "against") ? a->rest.items[0] : only_file(self, a);
     r.terminal = isatty(STDERR_FILENO) && no_color_term && strcmp(no_color_term, "dumb") != 0;
     if (!path || !pick_seed(self, a, &r.seed) ||
-        !forecast_number(self, a, "trials", TRIALS_DEFAULT, TRIALS_MOST, &r.trials) ||
+        !forecast_number(self, a, "years", 0, YEARS_MOST, &r.years) ||
+        !forecast_number(self, a, "trials", r.years ? YEARS_TRIALS_DEFAULT : TRIALS_DEFAULT,
+                         TRIALS_MOST, &r.trials) ||
         !forecast_number(self, a, "threads", (int64_t)pool_processors(), THREADS_MOST,
                          &r.threads) ||
         !forecast_shard(self, a, &r))
         return EXIT_BAD_INPUT;
+    if (args_has(a, "rare") && !r.years)
+        return say_usage(self, "--rare is for --years");
+    if (r.years && (args_has(a, "sweep") || args_has(a, "against")))
+        return say_usage(self, "--sweep and --against ask about the script, --years does not");
     CLEANUP(scenario_free_p) struct scenario *s = open_scenario_as_it_is(path, a);
     if (!s)
         return EXIT_BAD_INPUT;
     r.scenario = s;
+    if (r.years)
+        return forecast_of_years(&r);
     r.analyses = (struct analyses){.args = a,
                                    .path = path,
                                    .scenario = s,
@@ -342,7 +394,8 @@ const struct command command_forecast = {
     .summary = "what to expect: the scenario on a virtual clock, many times",
     .usage =
         "FILE [--out DIR] [--trials N] [--seed N] [--threads N] [--shard K/N] [--set NAME=VALUE]\n"
-        "                           [--sweep PATH=A,B,...] [--against DIR...] [...]",
+        "                           [--years N [--rare]] [--sweep PATH=A,B,...] [--against DIR...] "
+        "[...]",
     .about =
         "Breaks and touches nothing. The same seed gives the same bytes of record.ndjson and\n"
         "result.json with any number of threads and parts.\n\n"

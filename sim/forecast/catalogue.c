@@ -226,7 +226,8 @@ static void fall_on(struct fall *f, size_t what)
     }
 }
 
-size_t catalogue_single(const struct catalogue *c, size_t component, bool *down)
+/* One component, or with CATALOGUE_NONE all that fail. */
+static size_t fall_from(const struct catalogue *c, size_t component, bool *down)
 {
     AUTO_FREE size_t *units = need_memory(c->services_n, sizeof *units);
     AUTO_FREE size_t *needs = need_memory(c->needs_n, sizeof *needs);
@@ -243,8 +244,20 @@ size_t catalogue_single(const struct catalogue *c, size_t component, bool *down)
                      .component_down = component_down,
                      .service_down = down,
                      .todo = todo};
-    fall_component(&f, component);
+    for (size_t i = 0; i < c->components_n; i++)
+        if (i == component || (component == CATALOGUE_NONE && c->components[i].fails))
+            fall_component(&f, i);
     for (size_t got = 0; got < f.todo_n; got++)
         fall_on(&f, todo[got]);
     return f.services_n;
+}
+
+size_t catalogue_single(const struct catalogue *c, size_t component, bool *down)
+{
+    return fall_from(c, component, down);
+}
+
+size_t catalogue_worst(const struct catalogue *c, bool *down)
+{
+    return fall_from(c, CATALOGUE_NONE, down);
 }

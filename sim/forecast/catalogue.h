@@ -98,3 +98,5 @@ DEFINE_CLEANUP(struct catalogue, catalogue_free);
 /* Which services are down when this component alone is (a takeover, once over, counts as up): down[i] is set
  * for each service, the others are cleared. How many. */
 size_t catalogue_single(const struct catalogue *c, size_t component, bool *down);
+/* The same when everything that ever fails is down at once: what is still up then never goes down. */
+size_t catalogue_worst(const struct catalogue *c, bool *down);

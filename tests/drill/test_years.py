@@ -1,0 +1,128 @@
+"""forecast --years: from the scenario's components to its record, result and pages."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+import harness
+
+SCENARIO = """blackstart: 1
+name: two-zones
+services:
+  shop: {needs: [db, {any: 1, of: [pay-a, pay-b]}], sla: 99.9%, costs: {per_hour: 5000}}
+  db: {sla: SLA}
+  pay-a: {}
+  pay-b: {}
+components:
+  zone-a: {fails: {exponential: 400d}, repair: {exponential: 2h}}
+  zone-b: {fails: {exponential: 400d}, repair: {exponential: 2h}}
+  db1: {in: zone-a, fails: {exponential: 90d}, repair: {exponential: 4h}, crew: ops}
+  db2: {in: zone-b, fails: {exponential: 90d}, repair: {exponential: 4h}, crew: ops}
+  acme: {fails: {exponential: 60d}, repair: {lognormal: {median: 40m, p95: 4h}}}
+  beta: {fails: {exponential: 60d}, repair: {lognormal: {median: 40m, p95: 4h}}}
+crews:
+  ops: {at_a_time: 1}
+roles:
+  on-call: {people: [ann, ben], acknowledges: {exponential: 4m}}
+probes:
+  page: {service: db, http: "https://shop.example/", every: 10s, timeout: 2s, down_after: 3}
+alarms:
+  pager: {role: page, threshold: {probe: page, consecutive: 3}}
+model:
+  db:
+    redundancy: {of: [db1, db2], mode: active-passive}
+    restore:
+      - decide: {uniform: [2m, 10m], by: on-call}
+      - promote: {uniform: [1m, 2m]}
+    failback: 8h
+  pay-a: {redundancy: acme}
+  pay-b: {redundancy: beta}
+horizon: 1d
+"""
+
+
+class Years(unittest.TestCase):
+    def setUp(self):
+        self.base = harness.folder()
+        self.addCleanup(shutil.rmtree, self.base, ignore_errors=True)
+
+    def forecast(self, out, *options, sla="99.9%", scenario=SCENARIO):
+        path = os.path.join(self.base, "two-zones.yaml")
+        with open(path, "w") as f:
+            f.write(scenario.replace("SLA", sla))
+        r = subprocess.run(
+            [harness.BLACKSTART, "forecast", path, "--years", "1", "--seed", "7", "-q", "--out",
+             os.path.join(self.base, out)] + list(options), capture_output=True, text=True,
+            cwd=self.base)
+        return r
+
+    def read(self, out, name):
+        with open(os.path.join(self.base, out, name), "rb") as f:
+            return f.read()
+
+    def result(self, out):
+        return json.loads(self.read(out, "result.json"))
+
+    def test_the_same_bytes_with_any_number_of_threads_and_parts(self):
+        for threads in "1", "3":
+            r = self.forecast(threads, "--trials", "4000", "--threads", threads, "--rare")
+            self.assertEqual(r.returncode, 0, r.stderr)
+        for k in "1", "2":
+            r = self.forecast("part" + k, "--trials", "4000", "--shard", k + "/2", "--rare")
+            self.assertEqual(r.returncode, 0, r.stderr)
+        r = subprocess.run(
+            [harness.BLACKSTART, "report", "part1", "part2"], capture_output=True, text=True,
+            cwd=self.base)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        joined = os.path.join("forecasts", os.listdir(os.path.join(self.base, "forecasts"))[0])
+        for name in "record.ndjson", "result.json", "report.html", "report.md", "junit.xml":
+            self.assertEqual(self.read("1", name), self.read("3", name), name)
+            self.assertEqual(self.read("1", name), self.read(joined, name), name)
+        harness.check_record([json.loads(line) for line in
+                              self.read("1", "record.ndjson").splitlines()])
+
+    def test_what_it_says(self):
+        r = self.forecast("out", "--trials", "4000", "--rare")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn("leaves 8 h 46 min a year", r.stdout)  # A12: 526 minutes
+        result = self.result("out")
+        services = {s["name"]: s for s in result["services"]}
+        self.assertEqual((result["mode"], result["question"], result["years"]),
+                         ("forecast", "years", 4000))
+        # A single provider: 1 / (60 d + its mean repair of 63 minutes).
+        self.assertAlmostEqual(services["pay-a"]["incidents_per_year"], 365 / 60.05, delta=0.15)
+        self.assertEqual(sorted((p["component"], p["services"]) for p in result["single_points"]),
+                         [("acme", ["pay-a"]), ("beta", ["pay-b"])])
+        by = {(c["component"], c["service"]): c for c in result["cascades"]}
+        self.assertGreater(by["db1", "shop"]["share"], 0.5)
+        self.assertNotIn(("acme", "pay-b"), by)
+        # Both ways of estimating agree.
+        for name in "shop", "db", "pay-a":
+            rare, plain = services[name]["rare"], services[name]["unavailability_in"]
+            value, se = rare["unavailability"]
+            self.assertLess(value - 3 * se, plain[1], name)
+            self.assertGreater(value + 3 * se, plain[0], name)
+            self.assertGreater(rare["effective"], 1000, name)
+        curve = result["losses"]["exceeded"]
+        self.assertEqual(curve, sorted(curve, key=lambda p: (p[0], -p[1])))
+        self.assertEqual(curve[-1][1], 0)
+
+    def test_a_contract_that_cannot_be_kept(self):
+        r = self.forecast("out", "--trials", "1000", sla="99.999%")
+        self.assertEqual(r.returncode, 1, r.stderr)
+        self.assertIn("not met as a forecast", r.stdout)
+        self.assertIn(b"<failure", self.read("out", "junit.xml"))
+
+    def test_nothing_that_fails_is_refused(self):
+        plain = re.sub(r"fails: \{[^}]*\}, ", "", SCENARIO)
+        r = self.forecast("out", scenario=plain)
+        self.assertEqual(r.returncode, 2, r.stdout)
+        self.assertIn("fails", r.stderr)
+        r = self.forecast("out", "--years", "0")
+        self.assertEqual(r.returncode, 2)
+
+
+if __name__ == "__main__":
+    harness.main()
