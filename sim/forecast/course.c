@@ -415,6 +415,7 @@ static void begin(struct course *c, struct trial *t, size_t service)
     c->all = BIT(sv->units.n) - 1;
     c->warm_end = c->switched = c->failback_at = c->failback_end = NSEC_UNSET;
     c->restored = c->aware = c->heard = NSEC_INF;
+    c->effects_until = c->needs_until = c->now;
     for (size_t u = 0; u < sv->units.n; u++)
         c->out_at[u] = NSEC_UNSET;
     c->active = sv->units.n ? course_first(t, service) : 0;

@@ -31,6 +31,12 @@ struct course {
     nsec out_at[SYSTEM_UNITS_MAX + 1];
     uint32_t takeouts;
     double extra_quick, extra_lost;
+    nsec effects_until, needs_until; /* no effect, nothing of what it needs changes before */
+    struct { /* what the looks were made of, so far as it is not by the clock */
+        uint64_t serving, handled;
+        double quick, lost;
+        bool self_handled;
+    } looked;
     size_t active;
     bool waiting; /* the response is over, and no unit is there to serve */
     nsec warm_end, switched, failback_at, failback_end;
@@ -53,9 +59,12 @@ struct course {
 };
 
 /* course_health.c */
-void health_units(struct course *c);      /* down, bad, self_bad at c->now */
-void health_look(struct course *c);       /* looks of the probes, legs for others, hurts */
-nsec health_next(const struct course *c); /* when an effect or a need changes next */
+void health_units(struct course *c); /* down, bad, self_bad at c->now */
+void health_look(struct course *c);  /* looks of the probes, legs for others, hurts */
+static inline nsec health_next(const struct course *c) /* when an effect or a need changes next */
+{
+    return c->effects_until < c->needs_until ? c->effects_until : c->needs_until;
+}
 
 /* course_watch.c */
 void watch_begin(struct course *c);

@@ -83,8 +83,16 @@ static bool self_is_wanting(const struct course *c)
 
 void health_units(struct course *c)
 {
+    if (c->now < c->effects_until)
+        return;
+    c->looked.serving = ~UINT64_C(0);
+    c->effects_until = NSEC_INF;
     c->down = c->bad = 0;
     c->self_bad = false;
+    for (size_t i = 0; i < c->r->acts.n; i++) {
+        nsec at = act_next(&c->t->acts[c->r->acts.items[i]], c->now);
+        c->effects_until = at < c->effects_until ? at : c->effects_until;
+    }
     if (c->r->acts.n == 0)
         return;
     const struct system_list *units = &c->sv->units;
@@ -166,29 +174,45 @@ static const struct leg *leg_at(const struct course *c, size_t of, size_t *curso
     return &l->items[*cursor];
 }
 
-/* The share of pairs of our serving units and theirs that nothing passes between. */
+/* The share of our requests to it that find no way: of those units among which the load is shared out a part
+ * may be cut off; of units that are all needed, one is enough. */
 static double cut_between(const struct course *c, size_t of, uint64_t theirs)
 {
     const struct system_list *a = &c->sv->units, *b = &c->t->sys->services[of].units;
-    double pairs = 0, cut = 0;
-    for (size_t u = 0; u < a->n; u++)
-        for (size_t v = 0; v < b->n; v++) {
-            if (!(c->serving & BIT(u)) || !(theirs & BIT(v)) || a->items[u] == b->items[v])
-                continue;
-            pairs++;
-            cut += units_are_cut(c->t, &c->r->acts, a->items[u], b->items[v], c->now);
-        }
-    return pairs > 0 ? cut / pairs : 0;
+    bool we_share = c->sv->mode == SYSTEM_ACTIVE_ACTIVE;
+    bool they_share = c->t->sys->services[of].mode == SYSTEM_ACTIVE_ACTIVE;
+    double sum = 0, most = 0, ours = 0;
+    for (size_t u = 0; u < a->n; u++) {
+        double cut = 0, n = 0;
+        if (!(c->serving & BIT(u)))
+            continue;
+        for (size_t v = 0; v < b->n; v++)
+            if (theirs & BIT(v)) {
+                n++;
+                cut += a->items[u] != b->items[v] &&
+                       units_are_cut(c->t, &c->r->acts, a->items[u], b->items[v], c->now);
+            }
+        double share = n <= 0 ? 0 : they_share ? cut / n : cut > 0;
+        sum += share;
+        most = share > most ? share : most;
+        ours++;
+    }
+    return we_share && ours > 0 ? sum / ours : most;
 }
 
 static struct answer of_needs(struct course *c)
 {
     struct answer all = {0};
     size_t cursor = 0;
+    c->needs_until = NSEC_INF;
     for (size_t i = 0; i < c->sv->needs_n; i++) {
         const struct system_need *n = &c->sv->needs[i];
         for (size_t k = 0; k < n->of.n; k++) {
-            const struct leg *leg = leg_at(c, n->of.items[k], &c->cursors[cursor++]);
+            const struct leg *leg = leg_at(c, n->of.items[k], &c->cursors[cursor]);
+            const struct legs *l = &c->t->services[n->of.items[k]].legs;
+            if (c->cursors[cursor] + 1 < l->n && leg[1].from < c->needs_until)
+                c->needs_until = leg[1].from;
+            cursor++;
             c->needs[k] = leg->answer;
             double cut = c->r->acts.n ? cut_between(c, n->of.items[k], leg->serving) : 0;
             if (cut > 0)
@@ -202,13 +226,17 @@ static struct answer of_needs(struct course *c)
 static struct answer met_from(const struct course *c, const struct system_vantage *from,
                               const struct answer *needs)
 {
-    struct answer a = of_units(c, from);
+    struct answer a = {0};
+    if (c->r->acts.n == 0 && c->sv->needs_n == 0 && c->extra_quick <= 0)
+        return a;
+    a = of_units(c, from);
     if (c->extra_quick > 0 || c->extra_lost > 0)
         a = answer_both(a, (struct answer){.quick = c->extra_lost > 0 ? 0 : c->extra_quick,
                                            .lost = c->extra_lost});
     if (c->r->acts.n && !c->self_handled)
         a = answer_both(a, answer_of_self(c->t, &c->r->acts, c->service, from, c->now));
-    a = answer_both(a, *needs);
+    if (c->sv->needs_n)
+        a = answer_both(a, *needs);
     return c->r->acts.n ? answer_both(a, answer_of_host(c->t, &c->r->acts, from, c->now)) : a;
 }
 
@@ -236,6 +264,7 @@ static void note_whole(struct course *c, const struct answer *a)
         struct period one = {.impact = {c->now, c->now},
                              .restored = {c->now, NSEC_INF},
                              .began = c->now,
+                             .first_bad = c->now,
                              .ended = NSEC_INF};
         periods_add(w, &one);
     } else if (!down && was) {
@@ -248,8 +277,24 @@ static void note_whole(struct course *c, const struct answer *a)
     }
 }
 
+/* Everything that the looks are made of is as it was. */
+static bool is_looked_at(struct course *c)
+{
+    bool same = c->now < c->needs_until && c->looked.serving == c->serving &&
+                c->looked.handled == c->handled && c->looked.quick == c->extra_quick &&
+                c->looked.lost == c->extra_lost && c->looked.self_handled == c->self_handled;
+    c->looked.serving = c->serving;
+    c->looked.handled = c->handled;
+    c->looked.quick = c->extra_quick;
+    c->looked.lost = c->extra_lost;
+    c->looked.self_handled = c->self_handled;
+    return same;
+}
+
 void health_look(struct course *c)
 {
+    if (is_looked_at(c))
+        return;
     struct answer needs = of_needs(c);
     bool hurts = false;
     for (size_t i = 0; i < c->sv->probes_n; i++) {
@@ -259,10 +304,8 @@ void health_look(struct course *c)
         bool bad = look_bad(&s->look) > 0;
         if (bad && !s->bad)
             s->bad_from = c->now;
-        else if (!bad && s->bad) {
+        else if (!bad && s->bad)
             s->bad_to = c->now;
-            s->bad_sum += c->now - s->bad_from;
-        }
         s->bad = bad;
         hurts |= bad;
     }
@@ -275,22 +318,4 @@ void health_look(struct course *c)
         }
     }
     c->hurts = hurts;
-}
-
-nsec health_next(const struct course *c)
-{
-    nsec next = NSEC_INF;
-    for (size_t i = 0; i < c->r->acts.n; i++) {
-        nsec at = act_next(&c->t->acts[c->r->acts.items[i]], c->now);
-        next = at < next ? at : next;
-    }
-    size_t cursor = 0;
-    for (size_t i = 0; i < c->sv->needs_n; i++)
-        for (size_t k = 0; k < c->sv->needs[i].of.n; k++) {
-            const struct legs *l = &c->t->services[c->sv->needs[i].of.items[k]].legs;
-            size_t at = c->cursors[cursor++] + 1;
-            if (at < l->n && l->items[at].from < next)
-                next = l->items[at].from;
-        }
-    return next;
 }

@@ -160,12 +160,6 @@ static nsec good_since(const struct sight *s, const struct judge_obs *o)
     return s->bad || !nsec_is_set(s->bad_to) ? o->start : s->bad_to;
 }
 
-/* How long requests failed so far. */
-static nsec sum_until(const struct sight *s, const struct judge_obs *o)
-{
-    return s->bad_sum + (s->bad ? o->start - s->bad_from : 0);
-}
-
 static void hear_thresholds(struct sight *s, const struct judge_event *e)
 {
     struct course *c = s->course;
@@ -199,28 +193,30 @@ void sight_judged(const struct judge_event *e, void *data)
         struct period one = {.impact = e->impact,
                              .restored = {e->obs.start, NSEC_INF},
                              .began = s->in_run ? s->run_from : s->bad_from,
+                             .first_bad = s->in_run ? s->run_first : e->obs.start,
                              .ended = NSEC_INF};
         periods_add(&s->periods, &one);
-        s->down_sum = s->in_run ? s->run_sum : s->bad_sum;
+        s->up_sum = 0;
         break;
     }
     case JUDGE_RECOVERING:
         s->good_from = s->in_run ? good_since(s, &e->obs) : s->good_from;
         s->recovered_from = s->good_from;
-        s->recovered_sum = sum_until(s, &e->obs);
         break;
-    case JUDGE_FLAP:
+    case JUDGE_FLAP: /* its first bad answer */
+        if (s->bad_from > s->recovered_from)
+            s->up_sum += s->bad_from - s->recovered_from;
         break;
     case JUDGE_RESTORED:
         last->impact = e->impact;
         last->restored = e->restored;
         last->ended = s->recovered_from;
-        last->down = s->recovered_sum - s->down_sum;
+        last->down = last->ended - last->began - s->up_sum;
         break;
     case JUDGE_DECIDED:
         if (e->obs.verdict == JUDGE_BAD && !s->in_run) {
             s->run_from = s->bad_from;
-            s->run_sum = s->bad_sum;
+            s->run_first = e->obs.start;
         } else if (e->obs.verdict == JUDGE_GOOD && s->in_run)
             s->good_from = good_since(s, &e->obs);
         s->in_run = e->obs.verdict == JUDGE_BAD;
@@ -378,7 +374,7 @@ void watch_begin(struct course *c)
         s->bad_from = s->bad_to = s->run_from = s->good_from = s->recovered_from = NSEC_UNSET;
         s->periods.n = 0;
         s->blips = 0;
-        s->bad_sum = s->run_sum = s->down_sum = s->recovered_sum = 0;
+        s->up_sum = 0;
         judge_restart(s->judge, fault);
     }
     for (size_t k = 0; k < c->sv->alarms_n; k++) {

@@ -90,6 +90,7 @@ static void combine(struct trial *t, struct result_of *r, size_t probes, int64_t
         if (!truly_between(t, n, least, one.impact.lo, one.restored.hi, &one))
             continue; /* so many at once perhaps, but not really */
         one.down = one.ended == NSEC_INF ? 0 : one.ended - one.began;
+        one.first_bad = one.began;
         r->whole.items[kept++] = one;
     }
     r->whole.n = kept;
@@ -97,11 +98,32 @@ static void combine(struct trial *t, struct result_of *r, size_t probes, int64_t
 
 /* ---- the outages ---- */
 
+/* In force when it began, or since. */
+static bool is_of(const struct system_step *s, const struct period *p)
+{
+    return s->step->fault && s->from <= p->ended && s->to > p->first_bad;
+}
+
+/* When it began every fault so far had ended: an outage of the undoing, which is not judged. */
+static bool is_of_the_undoing(const struct trial *t, const struct period *p)
+{
+    bool any = false;
+    for (size_t i = 0; i < t->sys->steps_n; i++) {
+        const struct system_step *s = &t->sys->steps[i];
+        if (!s->step->fault || s->from > p->impact.hi)
+            continue;
+        if (s->to > p->first_bad)
+            return false;
+        any = true;
+    }
+    return any;
+}
+
 static bool heals(const struct trial *t, const struct period *p)
 {
     for (size_t i = 0; i < t->sys->steps_n; i++) {
         const struct system_step *s = &t->sys->steps[i];
-        if (s->step->fault && s->from <= p->ended && s->to <= p->ended && s->to > p->began)
+        if (is_of(s, p) && s->to <= p->ended)
             return true;
     }
     return false;
@@ -112,8 +134,7 @@ static nsec fault_of(const struct trial *t, const struct period *p)
     nsec first = NSEC_UNSET;
     for (size_t i = 0; i < t->sys->steps_n; i++) {
         const struct system_step *s = &t->sys->steps[i];
-        if (s->step->fault && s->from <= p->ended && s->to > p->began &&
-            (!nsec_is_set(first) || s->from < first))
+        if (is_of(s, p) && (!nsec_is_set(first) || s->from < first))
             first = s->from;
     }
     return first;
@@ -171,6 +192,8 @@ static void reckon_longest(const struct trial *t, const struct system_service *s
     ret->down = 0;
     for (size_t i = 0; i < outages->n; i++) {
         const struct period *p = &outages->items[i];
+        if (is_of_the_undoing(t, p))
+            continue;
         bool open = p->ended == NSEC_INF, heal = !open && heals(t, p);
         bool back = !open && (!heal || sv->service->heal_counts);
         nsec lasted = back ? p->ended - p->began : NSEC_INF;
@@ -223,11 +246,16 @@ void reckon(struct trial *t, size_t service, struct outcome *ret)
         combine(t, r, sv->probes_n,
                 sv->service->down_at_least > 0 ? sv->service->down_at_least : 1);
     const struct periods *outages = sv->probes_n == 1 ? &r->sights[0].periods : &r->whole;
-    if (outages->n == 0)
+    const struct period *first = NULL;
+    for (size_t i = 0; i < outages->n; i++)
+        if (!is_of_the_undoing(t, &outages->items[i])) {
+            first = first ? first : &outages->items[i];
+            ret->episodes++;
+        }
+    if (!first)
         return;
-    ret->episodes = (uint32_t)outages->n;
     if (!from_fault)
-        ret->ttd = from_to(outages->items[0].began, onset);
+        ret->ttd = from_to(first->began, onset);
     if (nsec_is_set(onset) && onset != NSEC_INF)
         ret->tta = from_to(onset, r->acknowledged);
     reckon_longest(t, sv, r, outages, onset, ret);

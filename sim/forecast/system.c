@@ -318,11 +318,13 @@ static void add_touch(struct system_component *c, size_t service)
         system_list_add(&c->touches, service);
 }
 
-static void touch(struct system *sys, size_t component, size_t service)
+static void touch(struct system *sys, size_t component, size_t service, bool serves)
 {
     const struct system_list *above = &sys->components[component].above;
-    for (size_t i = 0; i < above->n; i++)
+    for (size_t i = 0; i < above->n; i++) {
         add_touch(&sys->components[above->items[i]], service);
+        sys->components[above->items[i]].serves |= serves;
+    }
 }
 
 static int make_service(struct system *sys, size_t i, struct err *err)
@@ -342,10 +344,10 @@ static int make_service(struct system *sys, size_t i, struct err *err)
     if (!sv->model || !sv->model->redundancy)
         sv->need = (int64_t)sv->units.n;
     for (size_t k = 0; k < sv->units.n; k++)
-        touch(sys, sv->units.items[k], i);
+        touch(sys, sv->units.items[k], i, true);
     for (size_t k = 0; k < sv->probes_n; k++)
         if (sv->probes[k].from.host != SYSTEM_NONE)
-            touch(sys, sv->probes[k].from.host, i);
+            touch(sys, sv->probes[k].from.host, i, false);
     return make_needs(sys, i, err);
 }
 

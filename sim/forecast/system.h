@@ -23,6 +23,7 @@ struct system_component {
     struct system_list above;      /* itself and what it stands in, all the way up */
     struct system_list touches;    /* services that run on it or are asked from it */
     size_t repair;                 /* quantity */
+    bool serves;                   /* some service runs on it */
 };
 
 /* From where a service is asked, and how long whoever asks waits. */

@@ -59,8 +59,9 @@ static bool somebody_is_touched(const struct system *sys, const struct effect *e
     size_t c = system_component(sys, e->component), p = system_component(sys, e->peer);
     return e->kind == EFFECT_NOTHING ||
            (e->service && system_service(sys, e->service) != SYSTEM_NONE) ||
-           (c != SYSTEM_NONE && sys->components[c].touches.n) ||
-           (p != SYSTEM_NONE && sys->components[p].touches.n);
+           (c != SYSTEM_NONE &&
+            (e->peer ? sys->components[c].serves : sys->components[c].touches.n > 0)) ||
+           (p != SYSTEM_NONE && sys->components[p].serves);
 }
 
 static int check_repair(const struct system *sys, const struct effect *e, const struct step *step,

@@ -47,7 +47,8 @@ struct legs {
 struct period {
     struct span impact, restored; /* restored.hi NSEC_INF: not while it was observed */
     nsec began, ended;            /* truly; ended NSEC_INF */
-    nsec down;                    /* truly: how much of that requests failed */
+    nsec first_bad;               /* start of the first request that failed */
+    nsec down;                    /* truly: without what it was recovering in between */
 };
 
 struct periods {
@@ -66,10 +67,10 @@ struct sight { /* a probe in this trial */
     bool bad;                 /* by the present look some answers are */
     nsec bad_from, bad_to;    /* truly: of the latest stretch in which some were */
     bool in_run;              /* the last decided answer was bad */
+    nsec run_first;           /* start of the first of the present run of bad ones */
     nsec run_from, good_from; /* truly: of the present run of bad ones, of good ones */
     nsec recovered_from;      /* the latter, when it was long enough */
-    nsec bad_sum;             /* how long requests failed, of the stretches that are over */
-    nsec run_sum, down_sum, recovered_sum; /* the same at those instants */
+    nsec up_sum;              /* truly: of this period, what it was recovering before a flap */
     nsec phase;
     struct periods periods;
     uint32_t blips;
