@@ -29,6 +29,7 @@ drills='haproxy redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsut
 testing='python3 python3-jsonschema python3-ruamel.yaml nftables iptables jq universal-ctags
     binutils clang-format openssl groff-base shellcheck procps systemd-journal-remote'
 containers='docker.io docker-compose podman runc conmon containernetworking-plugins busybox-static'
+batch='slurmctld slurmd slurm-client munge'
 emulating='qemu-system-x86 kmod dbus-daemon' # 83 MB on disk, the emulator's own packages among them
 # The services that come with these packages, by the package that brings them.
 services='keepalived:keepalived nginx-light:nginx haproxy:haproxy redis-server:redis-server
@@ -36,7 +37,7 @@ services='keepalived:keepalived nginx-light:nginx haproxy:haproxy redis-server:r
     prometheus-alertmanager:prometheus-alertmanager docker.io:docker docker.io:docker.socket
     docker.io:containerd podman:podman podman:podman.socket podman:podman-restart
     podman:podman-auto-update podman:podman-auto-update.timer
-    postgresql:postgresql'
+    postgresql:postgresql slurmctld:slurmctld slurmd:slurmd munge:munge'
 
 say()
 {
@@ -137,13 +138,13 @@ drill)
     drill
     ;;
 test)
-    packages $building $running $first_drill $drills $testing $containers $emulating
+    packages $building $running $first_drill $drills $testing $containers $batch $emulating
     build
     fetch_kernel
     run_tests
     ;;
 packages)
-    packages $building $running $first_drill $drills $testing $containers $emulating
+    packages $building $running $first_drill $drills $testing $containers $batch $emulating
     ;;
 build)
     packages $building $running

@@ -55,3 +55,33 @@ KILL = """
     kill: {host: srv, process: stamp-server}
 """
 REVIVING = '["%s --port 80 --revive 300:500 --seed 1"]' % STAMPD
+
+
+# For forecasts: a primary dies, its standby takes over, or somebody has to do it by hand.
+ASSUMED = """
+blackstart: 1
+name: assumed
+title: A primary dies, and its standby takes over
+vars: {rto: 5s}
+services:
+  checkout: {owner: payments, rto: "${rto}", max_downtime: 6s, detect_within: {within: 3s, by: automation}}
+  shop: {rto: 8s, needs: [checkout]}
+components:
+  first: {}
+  second: {}
+probes:
+  checkout-page: {service: checkout, http: "http://checkout.example/", every: 200ms, timeout: 500ms, down_after: 2, up_after: 3}
+  shop-page: {service: shop, http: "http://shop.example/", every: 500ms, timeout: 1s, down_after: 2, up_after: 2}
+alarms:
+  down: {role: automation, threshold: {probe: checkout-page, consecutive: 4}}
+model:
+  checkout:
+    redundancy: {mode: active-passive, of: [first, second]}
+    restore:
+      - decide: {uniform: [100ms, 900ms], at: detection}
+      - takeover: {lognormal: {median: 1500ms, p95: 3s}, works: 98%, else: by-hand}
+      - by-hand: {uniform: [4s, 20s], only: fallback}
+script:
+  - {id: first-dies, at: 2s, outage: {component: first}}
+horizon: 40s
+"""
