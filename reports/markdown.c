@@ -111,7 +111,7 @@ static void trials(const struct result *r, struct buf *out)
             buf_printf(out, "| %" PRId64 " |", t->n);
             cell(s->service->name, out);
             AUTO_BUF came = BUF_INIT;
-            buf_adds(&came, outcome_words[s->outcome]);
+            buf_adds(&came, trial_outcome_words[s->outcome]);
             if (s->by != BY_NOBODY && s->outcome == OUTCOME_RESTORED)
                 buf_printf(&came, " by %s", restored_by_words[s->by]);
             cell(buf_text(&came), out);

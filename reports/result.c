@@ -8,7 +8,7 @@ const char *const status_words[] = {"completed", "aborted", "failed"};
 const char *const verdict_words[] = {"not_applicable", "met", "not_demonstrated", "inconclusive",
                                      "not_met"};
 const char *const share_words[] = {"not_applicable", "within", "missed", "open", "void"};
-const char *const outcome_words[] = {"void", "unaffected", "restored", "censored"};
+const char *const trial_outcome_words[] = {"void", "unaffected", "restored", "censored"};
 const char *const detection_words[] = {"not_applicable", "detected", "not_detected",
                                        "restored_first", "masked"};
 const char *const restored_by_words[] = {NULL, "recovery", "heal"};

@@ -52,7 +52,7 @@ enum objective_kind {
 extern const char *const status_words[];
 extern const char *const verdict_words[];
 extern const char *const share_words[];
-extern const char *const outcome_words[];
+extern const char *const trial_outcome_words[];
 extern const char *const detection_words[];
 extern const char *const restored_by_words[];
 extern const char *const objective_words[];

@@ -238,7 +238,7 @@ static json_t *seen_json(const struct service_seen *s)
 {
     json_t *j = json_object();
     bool probed = s->probes_n > 0;
-    set(j, "outcome", text(probed ? outcome_words[s->outcome] : NULL));
+    set(j, "outcome", text(probed ? trial_outcome_words[s->outcome] : NULL));
     bool valid = s->outcome != OUTCOME_VOID;
     struct span none = SPAN_UNSET;
     set_duration(j, "ttd_s", valid ? s->ttd : none);

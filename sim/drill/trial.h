@@ -55,7 +55,7 @@ struct trial_result {
 };
 
 int trial_perform(const struct trial_spec *spec, struct trial **slot, struct trial_result *ret,
-              struct err *err);
+                  struct err *err);
 
 /* While it runs (*slot is not NULL): */
 void trial_stop(struct trial *t, const char *reason);
