@@ -65,7 +65,7 @@ static int kill_plan(const struct inject_env *env, const struct step *step, json
     const struct host *h = targets_attached(env->scenario, p->whom.host);
     AUTO_BUF text = BUF_INIT;
     targets_plan(&p->whom, kill_signal_words[p->signal], &text);
-    if (h && (h->container || h->compose || h->unit))
+    if (h && (h->container || h->compose || h->unit) && ends_processes(kill_signals[p->signal]))
         buf_printf(&text, "; undone by starting the %s again, if that ended it",
                    h->unit ? "unit" : "same container");
     else if (nsec_is_set(step->lasting) || step->until)
@@ -84,13 +84,14 @@ static void kill_done(void *state)
 }
 
 /* What undoing needs of one host; *managed stays true when somebody manages it who knows it for longer
- * than its processes live. */
+ * than its processes live. A signal that ends nothing ended no container and no unit either. */
 static json_t *undo_record(struct inject_env *env, const char *host, const struct match_set *hit,
-                           bool *managed)
+                           int signo, bool *managed)
 {
     struct lab_node *n = lab_node(env->lab, host);
-    json_t *record = targets_record(env, host), *container = contained_record(n);
-    const char *unit = lab_node_host(n)->unit;
+    bool ends = ends_processes(signo);
+    json_t *record = targets_record(env, host), *container = ends ? contained_record(n) : NULL;
+    const char *unit = ends ? lab_node_host(n)->unit : NULL;
     json_object_set_new(record, "units", match_units(hit));
     json_object_set_new(record, "start", targets_commands(env, host));
     if (container)
@@ -116,7 +117,8 @@ static int kill_prepare(struct inject_env *env, const struct step *step, void **
     json_t *hosts = json_array();
     bool managed = true;
     for (size_t i = 0; i < found.n; i++)
-        json_array_append_new(hosts, undo_record(env, found.hosts[i], &found.sets[i], &managed));
+        json_array_append_new(hosts, undo_record(env, found.hosts[i], &found.sets[i],
+                                                 kill_signals[p->signal], &managed));
     *st = (struct kill_state){.params = p, .targets = found, .at = SPAN_UNSET};
     found = (struct targets){0};
     *ret_state = st;
