@@ -20,6 +20,8 @@
 #define READ_AHEAD (KEEPER_SPIN + 50 * NSEC_USEC)
 /* After this long a frame that found the device's queue full is tried again. */
 #define STALL (50 * NSEC_USEC)
+/* So long before a frame is due nothing else is looked at: asking the kernel takes a microsecond. */
+#define LAST (5 * NSEC_USEC)
 
 struct line {
     uint32_t id;
@@ -47,6 +49,8 @@ struct keeper {
     nsec renew;             /* when the lease is to be put off */
     nsec pace, released;    /* mean time between releases; the last one */
     nsec late, late_by;     /* of wake-ups: mean, and mean distance from it */
+    nsec sending;           /* what send(2) takes: nearly the least of it lately */
+    nsec lead;              /* so long before its time a frame is sent */
     nsec budget, budget_at; /* of spinning */
     uint8_t request[WIRE_REQUEST_MAX];
 };
@@ -66,11 +70,23 @@ static void keeper_renew(struct keeper *k, nsec now)
 
 /* --- Releasing -------------------------------------------------------------------- */
 
+/* A frame leaves about in the middle of send(2): before, it is copied; after, who receives it at the
+ * other end of a cable has his turn. */
+static void keeper_sent(struct keeper *k, nsec took)
+{
+    nsec more = nsec_between(took, 0, 2 * KEEPER_LEAD) - k->sending;
+    k->sending += more < 0 ? more : more / 64;
+    k->lead = k->sending / 2;
+}
+
 /* False: the device's queue is full, try later. What a device that is down loses was passed to it;
  * anything else that goes wrong is a loss of ours. */
 static bool line_send(struct keeper *k, struct line *line, struct frame *f)
 {
+    nsec start = k->pace < KEEPER_DENSE ? 0 : nsec_now(CLOCK_MONOTONIC);
     ssize_t n = send(line->release, frame_start(f), f->n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (start && n >= 0)
+        keeper_sent(k, nsec_now(CLOCK_MONOTONIC) - start);
     if (n < 0 && errno == EAGAIN)
         return false;
     if (n >= 0 || errno == ENETDOWN || errno == ENXIO || errno == ENODEV)
@@ -85,8 +101,8 @@ static void line_release(struct keeper *k, struct line *line, nsec now)
 {
     const struct held_item *first;
     while ((first = held_first(&line->held))) {
-        if (first->due > now) {
-            line->next = first->due;
+        if (first->due > now + k->lead) {
+            line->next = first->due - k->lead;
             return;
         }
         nsec opens =
@@ -134,8 +150,8 @@ static void line_hold(struct keeper *k, struct line *line, struct frame *f, nsec
         frame_drop(k->reader.pool, f);
         return;
     }
-    if (due < line->next)
-        line->next = due;
+    if (due - k->lead < line->next)
+        line->next = due - k->lead;
 }
 
 static void line_meet(struct keeper *k, struct line *line, struct frame *f, nsec arrival, bool copy)
@@ -460,7 +476,7 @@ static int keeper_wait(struct keeper *k, nsec next, struct epoll_event *events)
     nsec start = now;
     int n;
     do {
-        n = epoll_wait(k->reader.epoll, events, EVENTS, 0);
+        n = next - now > LAST ? epoll_wait(k->reader.epoll, events, EVENTS, 0) : 0;
         now = nsec_now(CLOCK_MONOTONIC);
     } while (n == 0 && now < next);
     k->budget -= now - start;
@@ -486,6 +502,8 @@ static bool keeper_serve(struct keeper *k)
     keeper_renew(k, now);
     keeper_each(k, source_look, now + READ_AHEAD);
     int n = keeper_wait(k, keeper_next(k, keeper_release(k, now)), events);
+    if (n == 0)
+        keeper_release(k, nsec_now(CLOCK_MONOTONIC));
     for (int i = 0; i < n; i++) {
         struct source *s = events[i].data.ptr;
         if (s != &k->control)
@@ -525,6 +543,7 @@ int keeper_run(int control, bool spin, uint64_t *lease)
     k->lease = lease;
     k->late = KEEPER_SPIN / 4;
     k->late_by = KEEPER_SPIN / 8;
+    k->sending = 2 * KEEPER_LEAD;
     k->budget_at = nsec_now(CLOCK_MONOTONIC);
     k->reader.came = keeper_came;
     k->reader.data = k;

@@ -4,7 +4,8 @@
  * sleeper wakes tens of microseconds late. How long it spins follows how late it was woken lately,
  * at most KEEPER_SPIN; when it has spun for more than KEEPER_SPIN_SHARE of the time, it only sleeps,
  * so long that it wakes in time on average; when frames leave every KEEPER_DENSE or more often, until
- * the next is due. Times of arrival are the kernel's, and frames that cannot be due yet stay in its
+ * the next is due. A frame is sent as long before its time as sending takes until it leaves, at most
+ * KEEPER_LEAD. Times of arrival are the kernel's, and frames that cannot be due yet stay in its
  * queues.
  *
  * However little there is to do, it wakes every KEEPER_RENEW and puts off the lease by KEEPER_LEASE:
@@ -22,6 +23,7 @@
 
 #define KEEPER_SPIN (200 * NSEC_USEC)
 #define KEEPER_SPIN_SHARE 0.10
+#define KEEPER_LEAD (2 * NSEC_USEC)
 #define KEEPER_DENSE (100 * NSEC_USEC)
 #define KEEPER_LEASE ((nsec)LINE_LEASE)
 #define KEEPER_RENEW (KEEPER_LEASE / 5)
