@@ -1,15 +1,18 @@
-/* The user-space engine against a bare veth and, where Debian's vde2 is installed, its wirefilter.
+/* The user-space engine against a bare veth, where the kernel has it netem, and where Debian's vde2 is
+ * installed its wirefilter.
  *
  * Each side is measured in each round, round about. Delay: stamped datagrams of 100 bytes every
  * 2.137 ms (no multiple or divisor of 1 ms, in which wirefilter counts), from before send(2) to the
  * receiving kernel's stamp; the error is what a delay was more than asked, less what the bare veth
- * takes. Gates are ratios and bounds of one run; a missed one ends in exit code 1.
+ * takes. netem is the root of the device, as tc puts it there, and behind an ifb, as we do, so that it
+ * takes some of the packets. Gates are ratios and bounds of one run; a missed one ends in exit code 1.
  */
 #include "tests/bench/bench.h"
 #include "tests/support/bed.h"
 
 #include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
+#include "sim/kernel/tc.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -33,11 +36,14 @@
 #define SAMPLES 468
 #define TOGGLES 20000
 
-enum side { VETH, CABLE, TAP, WIREFILTER, SIDES };
-static const char *const side_names[] = {"veth", "engine, veth", "engine, TAP", "wirefilter"};
+#define NETEM_HANDLE 1
+
+enum side { VETH, CABLE, TAP, NETEM, NETEM_IFB, WIREFILTER, SIDES };
+static const char *const side_names[] = {"veth",  "engine, veth", "engine, TAP",
+                                         "netem", "netem, ifb",   "wirefilter"};
 
 struct bench {
-    bool wirefilter, tap;
+    bool wirefilter, tap, netem;
     int missed;
 };
 
@@ -147,24 +153,35 @@ struct world {
 
 static void world_open(struct world *w, enum side side, nsec delay)
 {
+    static const enum bed_way ways[] = {
+        [TAP] = BED_TAP, [NETEM_IFB] = BED_NETEM, [WIREFILTER] = BED_VETH};
+    const struct impairment what = {.delay = delay};
+    struct err err = ERR_INIT;
     w->side = side;
     w->address = "10.9.0.2";
-    bed_open(&w->b, side == TAP ? BED_TAP : BED_VETH, 0);
-    if (side == WIREFILTER) {
+    bed_open(&w->b, ways[side], 0);
+    if (side == NETEM) {
+        tc_netem_add(w->b.p.a, "eth0", NETEM_HANDLE, &what);
+        bench_ok(nl_flush(w->b.p.a, &err), &err);
+    } else if (side == WIREFILTER) {
         char text[24];
         snprintf(text, sizeof text, "%d", (int)(delay / MS));
         vde_open(&w->v, &w->b.p, text);
         w->address = "10.8.0.2";
     } else if (side != VETH) {
-        struct impairment what = {.delay = delay};
         bed_port_line(&w->b, false, 7001, &what);
     }
 }
 
 static void world_close(struct world *w)
 {
+    struct err err = ERR_INIT;
     if (w->side == WIREFILTER)
         vde_close(&w->v);
+    if (w->side == NETEM) {
+        tc_root_delete(w->b.p.a, "eth0", NETEM_HANDLE);
+        bench_ok(nl_flush(w->b.p.a, &err), &err);
+    }
     bed_close(&w->b);
 }
 
@@ -296,7 +313,21 @@ static double toggle_of(enum side side)
 
 static bool has(const struct bench *b, enum side side)
 {
-    return side == WIREFILTER ? b->wirefilter : side == TAP ? b->tap : true;
+    const bool all[] = {[VETH] = true,      [CABLE] = true,         [TAP] = b->tap,
+                        [NETEM] = b->netem, [NETEM_IFB] = b->netem, [WIREFILTER] = b->wirefilter};
+    return all[side];
+}
+
+/* Medians and p99 over the bare veth's, beside netem's. */
+static void beside_netem(struct bench *b, enum side best, const double *m50, const double *m99)
+{
+    double netem50 = m50[NETEM] - m50[VETH], netem99 = m99[NETEM] - m99[VETH];
+    for (enum side s = CABLE; s <= NETEM_IFB; s++)
+        if (has(b, s))
+            printf("  over the veth  %-12s %8.1f %10.1f   by netem's %6.2f %6.2f\n", side_names[s],
+                   m50[s] - m50[VETH], m99[s] - m99[VETH], (m50[s] - m50[VETH]) / netem50,
+                   (m99[s] - m99[VETH]) / netem99);
+    gate(b, "our median over netem's", (m50[best] - m50[VETH]) / netem50, true, 1.2);
 }
 
 static void delays(struct bench *b, nsec delay)
@@ -321,6 +352,8 @@ static void delays(struct bench *b, nsec delay)
         }
     enum side best = b->tap ? TAP : CABLE;
     gate(b, "median error over the bare veth, us", m50[best] - m50[VETH], true, 10);
+    if (b->netem)
+        beside_netem(b, best, m50, m99);
     if (b->wirefilter) {
         gate(b, "wirefilter's median over ours", m50[WIREFILTER] / m50[best], false, 20);
         gate(b, "wirefilter's p99 over ours", m99[WIREFILTER] / m99[best], false, 5);
@@ -400,6 +433,23 @@ static void costs(struct bench *b)
         }
 }
 
+static bool has_netem(void)
+{
+    struct err err = ERR_INIT;
+    struct impair_here here;
+    int netns;
+    bench_ok(netns_new(&netns, &err), &err);
+    impair_here_try(netns, &here);
+    close(netns);
+    struct timespec fine, tick;
+    clock_getres(CLOCK_MONOTONIC, &fine);
+    clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+    printf("timers to %lld ns, ticks of %.1f ms; %s%s\n", (long long)nsec_from_timespec(fine),
+           (double)nsec_from_timespec(tick) / 1e6,
+           here.netem ? "netem" : "no netem: ", here.netem_why);
+    return here.netem;
+}
+
 /* A part is named as an argument; none: all of them. */
 static bool wants(int argc, char **argv, const char *part)
 {
@@ -416,6 +466,7 @@ int main(int argc, char **argv)
         bench_skip("needs root: TAPs and eBPF");
     setvbuf(stdout, NULL, _IOLBF, 0);
     b.tap = bed_has_tap();
+    b.netem = has_netem();
     b.wirefilter = access("/usr/bin/wirefilter", X_OK) == 0 && access("/dev/net/tun", R_OK) == 0;
     if (!b.wirefilter)
         printf("no wirefilter here (package vde2): its ratios are left out\n");

@@ -12,6 +12,7 @@ each of the cases that it tells as cmocka does or in TAP. README.md tells more, 
                    their whole path come by themselves
   --env NAME=VALUE for all tests (again for each)
   --package NAME   this Debian package, too (again for each)
+  --repository NAME  this one is not there and can be installed by apt (again for each; one of fetch.py's)
   --init systemd   systemd is its process 1, with its journal and nothing else; without, init.sh is
   --deadline S     seconds of this machine's clock after which a guest is given up; 400 without
 
@@ -35,9 +36,10 @@ import time
 
 import fetch
 import image
+import repository
 
 PACKAGES = ("bash", "coreutils", "dash", "diffutils", "findutils", "grep", "iproute2", "jq", "kmod",
-            "mount", "nftables", "nginx-light", "procps", "python3", "python3-jsonschema", "sed",
+            "mount", "nftables", "procps", "python3", "python3-jsonschema", "sed",
             "sysvinit-utils", "uidmap", "util-linux")
 SYSTEMD = ("systemd",)  # besides, where it is the guest's init
 QEMU = "qemu-system-x86_64"
@@ -118,7 +120,7 @@ def whole(word):
 
 def arguments(argv):
     options = {"--kernel": [], "--source": [], "--program": [], "--env": [], "--deadline": ["400"],
-               "--init": [], "--package": []}
+               "--init": [], "--package": [], "--repository": []}
     tests = []
     while argv:
         word = argv.pop(0)
@@ -137,8 +139,12 @@ def build(path, word, modules, options, tests):
     """Writes the guest's root to path."""
     root = image.Image()
     systemd = "systemd" in options.get("--init", ())
-    for file in image.files_of(image.closure(
-            PACKAGES + SYSTEMD * systemd + tuple(options.get("--package", ())))):
+    packages = PACKAGES + SYSTEMD * systemd + tuple(options.get("--package", ()))
+    installable = None
+    if options.get("--repository"):
+        debs = fetch.servers(options["--kernel"][-1], options["--repository"])
+        installable = repository.Repository(debs)
+    for file in image.files_of((installable or image).closure(packages)):
         root.add(file)
     root.alternatives()
     words = options["--program"] + [word for test in tests for word in test.command]
@@ -156,6 +162,10 @@ def build(path, word, modules, options, tests):
         root.folder(folder)
     for file, text in (FILES | SYSTEMD_FILES if systemd else FILES).items():
         root.put(file, text.encode())
+    if installable:
+        installable.add_to(root, packages)
+    if systemd:  # where package systemd-sysv puts it, by which others know whether there is an init
+        root.link("/usr/sbin/init", "/lib/systemd/systemd")
     root.put("/word", word.encode() + b"\n")
     lines = ["export " + shlex.quote(e) for e in options["--env"]]
     lines += ["run %d %g %s" % (n, t.seconds, shlex.join(t.command)) for n, t in enumerate(tests)]

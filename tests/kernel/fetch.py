@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""fetch.py FOLDER: puts Debian's cloud kernel there: vmlinuz, and lib/modules with what networks need.
+"""fetch.py FOLDER: puts Debian's cloud kernel there: vmlinuz, and lib/modules with what networks need;
+and the packages that a test installs in the guest.
 
-The package is downloaded and unpacked, never installed: its scripts would make an initrd and entries
-of a boot loader. What is in FOLDER already is left alone, so that only the first call needs a
+The kernel's package is downloaded and unpacked, never installed: its scripts would make an initrd and
+entries of a boot loader. What is in FOLDER already is left alone, so that only the first call needs a
 network. As any user.
 """
 import os
@@ -18,6 +19,10 @@ META = "linux-image-cloud-amd64"
 # Folders of modules, below lib/modules/RELEASE/kernel/.
 WANTED = ("net/", "lib/", "crypto/", "arch/x86/crypto/", "drivers/net/", "fs/overlayfs/")
 UNWANTED = ("drivers/net/ethernet/", "drivers/net/phy/", "drivers/net/hyperv/", "net/sunrpc/")
+# Servers, one that is started by its socket, some by timers; with those packages that they depend on and
+# that are theirs alone or may not be here.
+SERVERS = ("anacron", "keepalived", "libnginx-mod-http-echo", "libpopt0", "logrotate", "nginx",
+           "nginx-common", "nginx-light", "redis-server", "redis-tools", "uuid-runtime")
 
 
 class Unavailable(Exception):
@@ -70,6 +75,27 @@ def unpack(deb, folder):
         raise Unavailable("dpkg-deb cannot read " + deb)
 
 
+def download(names, folder):
+    """The packages with these names, as .deb files in that folder, which is the current one of apt's
+    child."""
+    output("apt-get", "-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=2", "download",
+           *names, cwd=folder)
+
+
+def servers(folder, names=SERVERS):
+    """The paths of these packages' .deb files, after a download where one is not there. Raises
+    Unavailable."""
+    place = pathlib.Path(folder, "packages")
+    missing = [n for n in names if not any(place.glob(n + "_*.deb"))]
+    if missing:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="new-", dir=folder) as work:
+            download(missing, work)
+            for deb in pathlib.Path(work).glob("*.deb"):
+                deb.replace(place / deb.name)
+    return [str(sorted(place.glob(n + "_*.deb"))[-1]) for n in names]
+
+
 def fetch(folder):
     """As find(), after a download where nothing is there. Raises Unavailable."""
     there = find(folder)
@@ -79,8 +105,7 @@ def fetch(folder):
     os.makedirs(folder, exist_ok=True)
     work = tempfile.mkdtemp(prefix="new-", dir=folder)
     try:
-        output("apt-get", "-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=2",
-               "download", name, cwd=work)
+        download([name], work)
         unpack(str(next(pathlib.Path(work).glob("*.deb"))), os.path.join(work, "x"))
         release = os.listdir(os.path.join(work, "x", "lib", "modules"))[0]
         output("/usr/sbin/depmod", "-b", os.path.join(work, "x"), release)
@@ -99,5 +124,6 @@ if __name__ == "__main__":
         sys.exit("usage: fetch.py FOLDER")
     try:
         print(fetch(sys.argv[1])[0])
+        servers(sys.argv[1])
     except Unavailable as reason:
         sys.exit("fetch.py: " + str(reason))

@@ -16,16 +16,18 @@ WITHOUT_PACKAGES = {"adduser", "debconf", "dpkg", "gcc-12-base", "install-info",
                     "lsb-base", "passwd", "perl", "perl-base", "perl-modules-5.36",
                     "ucf"}
 WITHOUT_PATHS = re.compile(r"/usr/share/(doc|man|locale|lintian|info|bash-completion|bug|i18n)/"
+                           r"|/systemd/system-generators/systemd-(?!sysv-)"  # of no use: nothing is mounted
                            r"|/usr/lib/x86_64-linux-gnu/gconv/|/(boot|dev|proc|sys|run|tmp)/"
                            r"|/etc/(passwd|group|shadow|hosts|hostname|resolv.conf|fstab|sub[ug]id)$")
 
 
-def closure(roots):
-    """The installed packages with these names, and what they depend on. Raises LookupError."""
+def closure(roots, without=WITHOUT_PACKAGES, more=()):
+    """The installed packages with these names, and what they and `more` (lists of dependencies) depend
+    on, but those without that are not named. Raises LookupError."""
     listing = subprocess.run(
         ["dpkg-query", "-W", "-f", "${db:Status-Status}\t${Package}\t${Provides}\t"
          "${Pre-Depends}, ${Depends}\n"], capture_output=True, text=True, check=True).stdout
-    needs, provider = {}, {}
+    needs, provider = {"": ",".join(more)}, {}
     for line in listing.splitlines():
         status, name, provides, depends = line.split("\t")
         if status == "installed":
@@ -35,17 +37,17 @@ def closure(roots):
     missing = [r for r in roots if r not in needs]
     if missing:
         raise LookupError("not installed: " + " ".join(missing))
-    found, todo = set(), list(roots)
+    found, todo = set(), list(roots) + [""]
     while todo:
         name = todo.pop()
-        if name in found or name in WITHOUT_PACKAGES:
+        if name in found or (name in without and name not in roots):
             continue
         found.add(name)
         for choice in needs[name].split(","):
             names = [re.sub(r"[:(\s].*", "", n.strip()) for n in choice.split("|")]
             todo += [n if n in needs else provider[n] for n in names
                      if n in needs or n in provider][:1]
-    return sorted(found)
+    return sorted(found - {""})
 
 
 def files_of(packages):
