@@ -115,7 +115,17 @@ static void share_text(struct estimate e, struct buf *out)
         buf_printf(out, " (%.*f to %.*f)", places, 100 * e.lo, places, 100 * e.hi);
 }
 
-/* "+1.2 points (0.8 to 1.6)" */
+void forecast_points(struct estimate e, int places, struct buf *out)
+{
+    const double step = pow(10, places), v[] = {e.value, e.lo, e.hi};
+    static const char *const between[] = {"", " points (", " to "};
+    for (size_t i = 0; i < 3; i++) {
+        double shown = rint(100 * v[i] * step) / step;
+        buf_printf(out, "%s%+.*f", between[i], places, shown == 0 ? 0 : shown); /* no -0.0 */
+    }
+    buf_addc(out, ')');
+}
+
 static void points_text(struct estimate e, struct buf *out)
 {
     if (isnan(e.value)) {
@@ -123,8 +133,7 @@ static void points_text(struct estimate e, struct buf *out)
         return;
     }
     int places = 100 * (e.hi - e.lo) < 0.5 ? 2 : 1;
-    buf_printf(out, "%+.*f points (%+.*f to %+.*f)", places, 100 * e.value, places, 100 * e.lo,
-               places, 100 * e.hi);
+    forecast_points(e, places, out);
 }
 
 static void put_share(const struct forecast *f, struct why_table *t, size_t column,

@@ -30,5 +30,7 @@ void forecast_why_plots(const struct forecast *f, struct plots *p);
 const json_t *forecast_analysis(const struct forecast *f, const char *what, const json_t *after);
 /* [value, low, high]; NAN where there is none. */
 struct estimate forecast_estimate(const json_t *j);
+/* "+1.2 points (+0.8 to +1.6)": a difference of shares; appends. */
+void forecast_points(struct estimate e, int places, struct buf *out);
 /* The range that assumptions leave to P(within) of a service; NAN: none are ranges. */
 struct estimate forecast_assumed(const struct forecast *f, const char *service);

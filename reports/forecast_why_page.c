@@ -45,12 +45,15 @@ static void say_cheapest(struct sentences *all)
             buf_printf(
                 &text,
                 "The smallest change that would bring %s within its promise in %g %% of "
-                "trials: %s %.0f %% %s, %s instead of %s; then %.1f %% (%.1f–%.1f), computed "
+                "trials%s: %s %.0f %% %s, %s instead of %s; then %.1f %% (%.1f–%.1f), computed "
                 "anew with other random numbers.",
-                name, required, jsonx_str(s, "name", "?"), change,
-                chance ? "less failing" : "shorter", jsonx_str(s, "then", "?"),
-                jsonx_str(s, "now", "?"), 100 * e.value, floor(1000 * e.lo) / 10,
-                ceil(1000 * e.hi) / 10);
+                name, required,
+                isnan(forecast_assumed(all->f, name).value)
+                    ? ""
+                    : ", other assumptions in the middle of their ranges",
+                jsonx_str(s, "name", "?"), change, chance ? "less failing" : "shorter",
+                jsonx_str(s, "then", "?"), jsonx_str(s, "now", "?"), 100 * e.value,
+                floor(1000 * e.lo) / 10, ceil(1000 * e.hi) / 10);
         }
         say(all, &text);
     }
@@ -61,6 +64,7 @@ static void say_held(struct sentences *all, const char *service, const char *wha
     AUTO_BUF text = BUF_INIT;
     const char *verdict = jsonx_str(h, "verdict", "");
     long long n = (long long)jsonx_int(h, "drills", 0);
+    double power = json_number_value(json_object_get(h, "power_twice"));
     if (!json_is_object(h))
         return;
     if (!strcmp(verdict, "too few"))
@@ -71,8 +75,8 @@ static void say_held(struct sentences *all, const char *service, const char *wha
     else if (!strcmp(verdict, "not contradicted"))
         buf_printf(&text,
                    "Held against drills, %s of %s: not contradicted by %lld trials; a truth twice "
-                   "as slow would have been noticed with probability %.0f %%.",
-                   what, service, n, 100 * json_number_value(json_object_get(h, "power_twice")));
+                   "as slow would have been noticed with probability %s%.0f %%.",
+                   what, service, n, power > 0.99 ? "above " : "", power > 0.99 ? 99 : 100 * power);
     else
         buf_printf(&text,
                    "Held against drills, the forecast is %s about %s of %s: %lld of %lld trials "
@@ -108,9 +112,11 @@ static void say_variants(struct sentences *all)
                             w = forecast_estimate(json_object_get(s, "within"));
             if (isnan(c.value))
                 continue;
-            buf_printf(&text, "%s: %s within its promise in %.1f %%, %+.1f points (%+.1f to %+.1f)",
-                       jsonx_str(v, "title", jsonx_str(v, "name", "?")), name, 100 * w.value,
-                       100 * c.value, 100 * c.lo, 100 * c.hi);
+            buf_printf(&text, "%s: %s within its promise in ",
+                       jsonx_str(v, "title", jsonx_str(v, "name", "?")), name);
+            forecast_percent(w.value, &text);
+            buf_adds(&text, ", ");
+            forecast_points(c, 1, &text);
             buf_adds(&text, c.lo > 0   ? ", better than as it is."
                             : c.hi < 0 ? ", worse than as it is."
                                        : ", no change shown.");
