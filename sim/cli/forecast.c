@@ -61,7 +61,7 @@ struct forecast_run {
     uint64_t seed;
     int64_t trials, threads, shard, shards, years;
     bool terminal, quiet, verbose, shown;
-    nsec started, told;
+    nsec started, told, simulated; /* simulated: when all trials were; 0: not told */
     char *wall_started;
     struct analyses analyses;
 };
@@ -201,6 +201,7 @@ static int forecast_part(const struct forecast_run *r, uint64_t done)
 static int forecast_analyse(struct record *record, void *data, struct err *err)
 {
     struct forecast_run *r = data;
+    r->simulated = nsec_now(CLOCK_MONOTONIC);
     if (r->terminal && !r->quiet) {
         fputs("\r\033[Kwhy, and what if", stderr);
         fflush(stderr);
@@ -246,6 +247,16 @@ static int forecast_trials(struct forecast_run *r, struct record *record, uint64
     return simulate(&o, ret_done, err);
 }
 
+static void forecast_speed(const struct forecast_run *r, uint64_t done, nsec took)
+{
+    double trials = (double)(r->simulated ? r->simulated - r->started : took) / 1e9;
+    fprintf(stderr, "blackstart: %" PRIu64 " trials in %.3f s, %.0f a second, %" PRId64 " threads",
+            done, trials, (double)done / trials, r->threads);
+    if (r->simulated)
+        fprintf(stderr, "; why, and what if: %.3f s", (double)took / 1e9 - trials);
+    fputc('\n', stderr);
+}
+
 static int forecast_compute(struct forecast_run *r)
 {
     struct err err = ERR_INIT;
@@ -263,9 +274,7 @@ static int forecast_compute(struct forecast_run *r)
     if (rc < 0)
         return say_error(EXIT_ABORTED, "the forecast failed: %s", err.text);
     if (r->verbose)
-        fprintf(stderr,
-                "blackstart: %" PRIu64 " trials in %.3f s, %.0f a second, %" PRId64 " threads\n",
-                done, (double)took / 1e9, (double)done / ((double)took / 1e9), r->threads);
+        forecast_speed(r, done, took);
     record = record_free(record);
     return r->shards > 1 ? forecast_part(r, done) : forecast_report(r);
 }
