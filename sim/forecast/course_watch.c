@@ -70,19 +70,17 @@ static void clear(struct course *c, size_t k, struct span at)
     s->firing = s->quiet = false;
 }
 
-/* When a suppressed alarm's window is over; NSEC_INF. */
-static nsec release_of(const struct course *c, size_t k)
+/* Whether a window that suppressed it ends just now, and no other has begun. */
+static bool is_released(const struct course *c, size_t k)
 {
-    nsec end = NSEC_INF;
     const struct objects *m = &c->t->sys->scenario->maintenance;
     for (size_t i = 0; c->r->sirens[k].quiet && i < m->n; i++) {
         const struct maintenance *w = m->items[i];
-        nsec over = nsec_add(w->from, w->lasting);
-        if (maintenance_concerns(w, c->sv->alarms[k].alarm) && over >= c->now && over < end &&
-            !window_of(c, k, over))
-            end = over;
+        if (nsec_add(w->from, w->lasting) == c->now &&
+            maintenance_concerns(w, c->sv->alarms[k].alarm))
+            return !window_of(c, k, c->now);
     }
-    return end;
+    return false;
 }
 
 static nsec next_false(struct siren *s, const struct alarm_model *m, nsec after)
@@ -107,7 +105,7 @@ void watch_due(struct course *c)
             if (!s->firing)
                 onset(c, k, now, NULL, NULL);
         }
-        if (s->quiet && release_of(c, k) <= c->now)
+        if (is_released(c, k))
             onset(c, k, now, "released", "still firing when its maintenance ended");
     }
 }
@@ -117,10 +115,15 @@ nsec watch_next(const struct course *c)
     nsec next = NSEC_INF;
     for (size_t k = 0; k < c->sv->alarms_n; k++) {
         const struct siren *s = &c->r->sirens[k];
-        nsec released = s->quiet ? release_of(c, k) : NSEC_INF;
         next = s->onset_at < next ? s->onset_at : next;
         next = s->false_at < next ? s->false_at : next;
-        next = released < next ? released : next;
+    }
+    /* Whatever is suppressed by then may be released. */
+    const struct objects *m = &c->t->sys->scenario->maintenance;
+    for (size_t i = 0; i < m->n; i++) {
+        const struct maintenance *w = m->items[i];
+        nsec over = nsec_add(w->from, w->lasting);
+        next = over > c->now && over < next ? over : next;
     }
     return next;
 }

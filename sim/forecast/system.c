@@ -61,7 +61,7 @@ size_t system_quantity(struct system *sys, const struct service *of, bool is_sta
     AUTO_BUF text = BUF_INIT;
     buf_printf(&text, "%s%s%s", prefix ? prefix : "", prefix ? ":" : "", name);
     /* Those of several services, people, are asked for once by each. */
-    for (size_t i = 0; !of && i < sys->quantities_n; i++)
+    for (size_t i = 0; !of && !prefix && i < sys->quantities_n; i++)
         if (!sys->quantities[i].service && strcmp(sys->quantities[i].name, text.text) == 0)
             return i;
     if (sys->quantities_n == sys->quantities_room) {
@@ -327,7 +327,30 @@ static void touch(struct system *sys, size_t component, size_t service, bool ser
     }
 }
 
-static int make_service(struct system *sys, size_t i, struct err *err)
+/* By service: the indices of its probes, or of its alarms. */
+static struct system_list *lists_of(const struct system *sys, const struct objects *all,
+                                    bool alarms)
+{
+    struct system_list *lists = room(sys->services_n, sizeof *lists);
+    for (size_t i = 0; i < all->n; i++) {
+        const char *of = alarms ? ((const struct alarm *)all->items[i])->service
+                                : ((const struct probe *)all->items[i])->service;
+        size_t k = system_service(sys, of);
+        if (k != SYSTEM_NONE)
+            system_list_add(&lists[k], i);
+    }
+    return lists;
+}
+
+static void lists_free(struct system_list *lists, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(lists[i].items);
+    free(lists);
+}
+
+static int make_service(struct system *sys, size_t i, const struct system_list *probes,
+                        const struct system_list *alarms, struct err *err)
 {
     struct system_service *sv = &sys->services[i];
     if (sv->model) {
@@ -335,7 +358,7 @@ static int make_service(struct system *sys, size_t i, struct err *err)
         if (r < 0)
             return r;
     }
-    int r = system_watch(sys, sv, err);
+    int r = system_watch(sys, sv, probes, alarms, err);
     for (size_t k = 0; r == 0 && k < sv->found.n; k++)
         if (!sv->model || !sv->model->redundancy)
             r = add_unit(sys, sv, sys->components[sv->found.items[k]].name, err);
@@ -376,12 +399,14 @@ static int make_services(struct system *sys, struct err *err)
             return err_set(err, ENOENT, "there is no service '%s' to have a model", m->service);
         sys->services[k].model = m;
     }
-    for (size_t i = 0; i < sys->services_n; i++) {
-        int r = make_service(sys, i, err);
-        if (r < 0)
-            return r;
-    }
-    return make_order(sys, err);
+    struct system_list *probes = lists_of(sys, &s->probes, false);
+    struct system_list *alarms = lists_of(sys, &s->alarms, true);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sys->services_n; i++)
+        r = make_service(sys, i, &probes[i], &alarms[i], err);
+    lists_free(probes, sys->services_n);
+    lists_free(alarms, sys->services_n);
+    return r < 0 ? r : make_order(sys, err);
 }
 
 int system_new(const struct scenario *s, struct system **ret, struct err *err)

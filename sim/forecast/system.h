@@ -139,7 +139,8 @@ static inline bool system_covers(const struct system *sys, size_t what, size_t t
 void system_list_add(struct system_list *l, size_t item);
 
 /* system_watch.c: probes, alarms and who pages, of a service whose response is known. */
-int system_watch(struct system *sys, struct system_service *sv, struct err *err);
+int system_watch(struct system *sys, struct system_service *sv, const struct system_list *probes,
+                 const struct system_list *alarms, struct err *err);
 /* The quantity "PREFIX:NAME", made when there is none; prefix NULL: name is the whole. */
 size_t system_quantity(struct system *sys, const struct service *of, bool is_stage,
                        const char *prefix, const char *name);

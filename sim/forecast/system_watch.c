@@ -125,7 +125,7 @@ static void hear_probes(struct system_service *sv, struct system_alarm *sa)
         }
 }
 
-static int watch_alarm(struct system *sys, struct system_service *sv, size_t index, struct err *err)
+static void watch_alarm(struct system *sys, struct system_service *sv, size_t index)
 {
     const struct alarm *a = sys->scenario->alarms.items[index];
     struct system_alarm *sa = &sv->alarms[sv->alarms_n++];
@@ -134,14 +134,13 @@ static int watch_alarm(struct system *sys, struct system_service *sv, size_t ind
     sys->tellers[index] = (struct system_teller){(size_t)(sv - sys->services), sv->alarms_n - 1};
     if (alarm_is_own(a)) {
         hear_probes(sv, sa);
-        return 0;
+        return;
     }
     sa->model = assumed_alarm(sys->scenario->assumptions, a->name);
     if (sa->model && sa->model->false_per_day > 0)
         sv->has_false_alarms = true;
     if (sa->model)
         sa->quantity = system_quantity(sys, sv->service, false, "alarm", a->name);
-    return 0;
 }
 
 /* Those that count for detect_within; where none of them does, any of the service. */
@@ -165,36 +164,44 @@ static bool somebody_pages(const struct system_service *sv)
     return false;
 }
 
-int system_watch(struct system *sys, struct system_service *sv, struct err *err)
+static bool is_own(const struct system_service *sv, const struct alarm *a)
 {
-    const struct scenario *s = sys->scenario;
-    size_t probes = 0, alarms = 0;
-    for (size_t i = 0; i < s->probes.n; i++) {
-        const struct probe *p = s->probes.items[i];
-        probes += p->service && strcmp(p->service, sv->service->name) == 0;
-    }
-    for (size_t i = 0; i < s->alarms.n; i++)
-        alarms +=
-            strcmp(((const struct alarm *)s->alarms.items[i])->service, sv->service->name) == 0;
-    sv->probes = calloc(probes + 1, sizeof *sv->probes);
-    sv->alarms = calloc(alarms + 1, sizeof *sv->alarms);
-    if (!sv->probes || !sv->alarms)
+    return strcmp(a->service, sv->service->name) == 0;
+}
+
+/* Its own alarms that count, and others that its promise names. */
+static void find_tellers(const struct system *sys, struct system_service *sv)
+{
+    const struct detect *d = sv->service->detect;
+    for (size_t i = 0; i < sv->alarms_n; i++)
+        if (service_is_told_by(sv->service, sv->alarms[i].alarm))
+            system_list_add(&sv->told_by, sv->alarms[i].index);
+    for (size_t i = 0; d && i < sv->service->detect->by.n; i++)
+        for (size_t k = 0; k < sys->scenario->alarms.n; k++) {
+            const struct alarm *a = sys->scenario->alarms.items[k];
+            if (strcmp(a->name, d->by.items[i]) == 0 && !is_own(sv, a))
+                system_list_add(&sv->told_by, k);
+        }
+}
+
+static void *room(size_t n, size_t size)
+{
+    void *p = calloc(n + 1, size);
+    if (!p)
         abort();
-    for (size_t i = 0; i < s->probes.n; i++) {
-        const struct probe *p = s->probes.items[i];
-        if (p->service && strcmp(p->service, sv->service->name) == 0)
-            watch_probe(sys, sv, p);
-    }
-    for (size_t i = 0; i < s->alarms.n; i++) {
-        const struct alarm *a = s->alarms.items[i];
-        if (service_is_told_by(sv->service, a))
-            system_list_add(&sv->told_by, i);
-        if (strcmp(a->service, sv->service->name) != 0)
-            continue;
-        int r = watch_alarm(sys, sv, i, err);
-        if (r < 0)
-            return r;
-    }
+    return p;
+}
+
+int system_watch(struct system *sys, struct system_service *sv, const struct system_list *probes,
+                 const struct system_list *alarms, struct err *err)
+{
+    sv->probes = room(probes->n, sizeof *sv->probes);
+    sv->alarms = room(alarms->n, sizeof *sv->alarms);
+    for (size_t i = 0; i < probes->n; i++)
+        watch_probe(sys, sv, sys->scenario->probes.items[probes->items[i]]);
+    for (size_t i = 0; i < alarms->n; i++)
+        watch_alarm(sys, sv, alarms->items[i]);
+    find_tellers(sys, sv);
     choose_pagers(sv);
     if (sv->needs_detection && !somebody_pages(sv))
         return err_set(

@@ -93,10 +93,284 @@ static void detection_by_a_threshold_and_a_response_that_waits_for_it(void **sta
     bench_done(&r);
 }
 
+/* One service, probed every second from a phase of 0 from -2 s on; three good ones and 4 s make it restored. */
+#define BEGIN                                                                                      \
+    "blackstart: 1\n"                                                                              \
+    "name: t\n"                                                                                    \
+    "phase: fixed\n"                                                                               \
+    "settle: 1s\n"                                                                                 \
+    "horizon: 300s\n"                                                                              \
+    "hosts: {client: {lab: {address: 10.0.0.9/24}}, a: {lab: {address: 10.0.0.1/24}}, "            \
+    "b: {lab: {address: 10.0.0.2/24}}, c: {lab: {address: 10.0.0.3/24}}}\n"                        \
+    "probes: {page: {service: shop, host: client, tcp: \"10.0.0.1:80\", every: 1s, "               \
+    "timeout: 300ms, down_after: 2, up_after: 3, stable: 4s}}\n"
+#define SHOP "services: {shop: {detect_within: {within: 20s, by: [own]}}}\n"
+#define THREE "alarms: {three: {threshold: {probe: page, consecutive: 3}}}\n"
+
+struct expected {
+    const char *text;
+    unsigned kind, by, episodes, blips;
+    nsec ttr, down, ttd;
+};
+
+static void expect(const struct expected *e)
+{
+    struct bench r = bench_of(e->text);
+    struct outcome o = run(&r, 1, 1);
+    if (o.kind != e->kind || o.by != e->by || o.episodes != e->episodes || o.blips != e->blips ||
+        o.ttr != e->ttr || o.down != e->down || o.ttd != e->ttd)
+        fail_msg("kind %d by %d episodes %u blips %u ttr %lld down %lld ttd %lld of\n%s", o.kind,
+                 o.by, o.episodes, o.blips, (long long)o.ttr, (long long)o.down, (long long)o.ttd,
+                 e->text);
+    bench_done(&r);
+}
+
+#define RECOVERED OUTCOME_IS_RESTORED, OUTCOME_BY_RECOVERY
+#define HEALED OUTCOME_IS_RESTORED, OUTCOME_BY_HEAL
+#define UNHURT OUTCOME_IS_UNAFFECTED, OUTCOME_BY_NOBODY
+#define NEVER_BACK OUTCOME_IS_CENSORED, OUTCOME_BY_NOBODY
+
+static void the_table_of_edge_cases(void **state)
+{
+    static const struct expected cases[] = {
+        /* between two probes: never seen */
+        {BEGIN SHOP THREE "script: [{at: 5100ms, for: 500ms, kill: a}]\n", UNHURT, 0, 0, NSEC_UNSET,
+         0, NSEC_UNSET},
+        /* one failure: a blip */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, for: 1s, kill: a}]\n", UNHURT, 0, 1, NSEC_UNSET, 0,
+         NSEC_UNSET},
+        /* back while the fault is in force; a refusal is known at once */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, kill: a}]\n"
+                          "model: {shop: {restore: [{fix: 10s}]}}\n",
+         RECOVERED, 1, 0, 10 * SEC, 10 * SEC, 2500 * MS},
+        /* the same, and whoever asks waits for its time-out */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, node-kill: a}]\n"
+                          "model: {shop: {restore: [{fix: 10s}]}}\n",
+         RECOVERED, 1, 0, 10 * SEC, 10 * SEC, 2800 * MS},
+        /* back only when the fault ended: that meets no promise */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, for: 7s, kill: a}]\n", HEALED, 1, 0, NSEC_INF,
+         7 * SEC, 2500 * MS},
+        /* unless the scenario says so */
+        {BEGIN "services: {shop: {counts_as_restored: heal, detect_within: {within: 20s, by: "
+               "[own]}}}\n" THREE "script: [{at: 4500ms, for: 7s, kill: a}]\n",
+         HEALED, 1, 0, 7 * SEC, 7 * SEC, 2500 * MS},
+        /* never back */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, kill: a}]\n", NEVER_BACK, 1, 0, NSEC_INF, NSEC_INF,
+         2500 * MS},
+        /* repaired by itself */
+        {BEGIN SHOP THREE
+         "script: [{at: 4500ms, restart: {host: a}}]\ncomponents: {a: {repair: 6s}}\n",
+         RECOVERED, 1, 0, 6 * SEC, 6 * SEC, 2500 * MS},
+        /* comes and goes: what recovered for less than `stable` is the same episode */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, kill: a}, {at: 12500ms, kill: b}]\n"
+                          "model: {shop: {redundancy: {of: [a, b], mode: active-active, need: 2}, "
+                          "restore: [{fix: 5s}]}}\n",
+         RECOVERED, 1, 0, 13 * SEC, 10 * SEC, 2500 * MS},
+        /* later: a relapse; the longest counts */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, kill: a}, {at: 33500ms, for: 9s, kill: b}]\n"
+                          "model: {shop: {redundancy: {of: [a, b], mode: active-active, need: 2}, "
+                          "restore: [{fix: 5s}]}}\n",
+         RECOVERED, 2, 0, 5 * SEC, 10 * SEC, 2500 * MS},
+        /* two faults at once: the first that ends may have been what healed it */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, kill: a}, {at: 5500ms, for: 5s, kill: b}]\n"
+                          "model: {shop: {redundancy: {of: [a, b], mode: active-active, need: 2}, "
+                          "restore: [{fix: 9s}]}}\n",
+         HEALED, 1, 0, NSEC_INF, 9 * SEC, 2500 * MS},
+        /* an outage that going back costs, after the fault: told, not judged */
+        {BEGIN SHOP THREE
+         "script: [{at: 4500ms, for: 20s, kill: a}]\n"
+         "model: {shop: {redundancy: {of: [a, b], mode: active-passive}, restore: [{fix: 5s}], "
+         "failback: 10s, failback_outage: 4s}}\n",
+         RECOVERED, 1, 0, 5 * SEC, 5 * SEC, 2500 * MS},
+        /* nobody is told during maintenance, and then it still fires */
+        {BEGIN SHOP THREE
+         "script: [{at: 4500ms, kill: a}]\nmaintenance: [{service: shop, from: 1s, for: "
+         "19s}]\nmodel: {shop: {restore: [{fix: {constant: 2s, at: detection}}]}}\n",
+         RECOVERED, 1, 0, 17500 * MS, 17500 * MS, 15500 * MS},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        expect(&cases[i]);
+}
+
+#define MODEL(text) "model: {shop: {" text "}}\n"
+
+static void what_units_are_good_for(void **state)
+{
+    static const struct expected cases[] = {
+        /* active-passive: down until the other has taken over and is warm */
+        {BEGIN SHOP THREE
+         "script: [{at: 4500ms, kill: a}]\n" MODEL("redundancy: {of: [a, b], mode: active-passive, "
+                                                   "warm_up: 3s}, restore: [{failover: 5s}]"),
+         RECOVERED, 1, 0, 8 * SEC, 8 * SEC, 2500 * MS},
+        /* the standby is not needed */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, kill: b}]\n" MODEL(
+             "redundancy: {of: [a, b], mode: active-passive}, restore: [{failover: 5s}]"),
+         UNHURT, 0, 0, NSEC_UNSET, 0, NSEC_UNSET},
+        /* unless it is gone when it is wanted: then whoever comes back first */
+        {BEGIN SHOP THREE "script: [{at: 1s, for: 30s, kill: b}, {at: 4500ms, kill: a}]\n" MODEL(
+             "redundancy: {of: [a, b], mode: active-passive}, restore: [{failover: 5s}]"),
+         HEALED, 1, 0, NSEC_INF, 26500 * MS, 2500 * MS},
+        /* no second switch soon after the first */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, kill: a}, {at: 12500ms, kill: b}]\n" MODEL(
+             "redundancy: {of: [a, b, c], mode: active-passive}, hold_down: 30s, "
+             "restore: [{failover: 5s}]"),
+         RECOVERED, 1, 0, 35 * SEC, 32 * SEC, 2500 * MS},
+        /* cut from the other, and from who asks: the other takes over */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, partition: {isolate: [a]}}]\n" MODEL(
+             "redundancy: {of: [a, b], mode: active-passive}, restore: [{failover: 5s}]"),
+         RECOVERED, 1, 0, 5 * SEC, 5 * SEC, 2800 * MS},
+        /* cut from who asks alone: nobody sees a reason */
+        {BEGIN SHOP THREE
+         "script: [{at: 4500ms, for: 20s, partition: {cut: [[a], [client]]}}]\n" MODEL(
+             "redundancy: {of: [a, b], mode: active-passive}, restore: [{failover: 5s}]"),
+         HEALED, 1, 0, NSEC_INF, 20 * SEC, 2800 * MS},
+        /* active-active: all of them fail their share, until taken out */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, kill: {host: {any: 3, of: [a, b, c]}}}]\n" MODEL(
+             "redundancy: {of: [a, b, c], mode: active-active, need: 1, takeout: 2s}"),
+         NEVER_BACK, 1, 0, NSEC_INF, NSEC_INF, 2500 * MS},
+        /* all in one zone */
+        {BEGIN SHOP THREE
+         "components: {zone: {}, a: {in: zone}, b: {in: zone}}\n"
+         "script: [{at: 4500ms, for: 9s, outage: {component: zone}}]\n" MODEL(
+             "redundancy: {of: [a, b], mode: active-passive}, restore: [{failover: 5s}]"),
+         HEALED, 1, 0, NSEC_INF, 9 * SEC, 2800 * MS},
+        /* a quorum that lost its leader elects another */
+        {BEGIN SHOP THREE
+         "script: [{at: 4500ms, kill: {host: {leader: \"true\", of: [a, b, c]}}}]\n" MODEL(
+             "redundancy: {of: [a, b, c], mode: quorum}, restore: [{election: 6s}]"),
+         RECOVERED, 1, 0, 6 * SEC, 6 * SEC, 2500 * MS},
+        /* and without a majority waits until there is one */
+        {BEGIN SHOP THREE
+         "script: [{at: 4500ms, for: 40s, kill: {host: {any: 2, of: [a, b, c]}}}]\n" MODEL(
+             "redundancy: {of: [a, b, c], mode: quorum}, restore: [{election: 6s}]"),
+         HEALED, 1, 0, NSEC_INF, 40 * SEC, 2500 * MS},
+        /* isolated, it counts no more, but still answers nobody */
+        {BEGIN SHOP THREE
+         "script: [{at: 4500ms, partition: {isolate: [{leader: \"true\", of: [a, b, "
+         "c]}]}}]\n" MODEL("redundancy: {of: [a, b, c], mode: quorum}, restore: [{election: 6s}]"),
+         RECOVERED, 1, 0, 6 * SEC, 6 * SEC, 2800 * MS},
+        /* slower than whoever asks waits */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, for: 9s, network: {host: a, delay: 400ms}}]\n",
+         HEALED, 1, 0, NSEC_INF, 9 * SEC, 2800 * MS},
+        /* slow, but in time */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, for: 9s, network: {host: a, delay: 200ms}}]\n",
+         UNHURT, 0, 0, NSEC_UNSET, 0, NSEC_UNSET},
+        /* all packets lost */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, for: 9s, network: {host: a, loss: 100%}}]\n",
+         HEALED, 1, 0, NSEC_INF, 9 * SEC, 2800 * MS},
+        /* both ends of one cable */
+        {BEGIN SHOP THREE "script: [{at: 4500ms, for: 9s, link: {host: client, down: true}}]\n",
+         HEALED, 1, 0, NSEC_INF, 9 * SEC, 2800 * MS},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        expect(&cases[i]);
+}
+
+#define NEEDING(need)                                                                              \
+    "services: {shop: {detect_within: {within: 20s, by: [own]}, needs: [" need                     \
+    "]}, x: {}, y: {}, z: {}}\n"
+
+static void what_is_needed(void **state)
+{
+    static const struct expected cases[] = {
+        {BEGIN NEEDING("x") THREE "script: [{at: 4500ms, for: 9s, outage: {service: x}}]\n", HEALED,
+         1, 0, NSEC_INF, 9 * SEC, 2800 * MS},
+        {BEGIN NEEDING("{service: x, kind: soft}") THREE
+         "script: [{at: 4500ms, for: 9s, outage: {service: x}}]\n",
+         UNHURT, 0, 0, NSEC_UNSET, 0, NSEC_UNSET},
+        {BEGIN NEEDING("{any: 2, of: [x, y, z]}") THREE
+         "script: [{at: 4500ms, for: 9s, outage: {service: x}}]\n",
+         UNHURT, 0, 0, NSEC_UNSET, 0, NSEC_UNSET},
+        {BEGIN NEEDING("{any: 2, of: [x, y, z]}") THREE
+         "script: [{at: 4500ms, for: 9s, outage: {service: x}}, {at: 6500ms, for: 5s, outage: "
+         "{service: "
+         "z}}]\n",
+         HEALED, 1, 0, NSEC_INF, 5 * SEC, 2800 * MS},
+        /* what it needs comes back by its own response, whatever the one in front does */
+        {BEGIN NEEDING("x") THREE
+         "script: [{at: 4500ms, outage: {service: x}}]\n"
+         "model: {x: {restore: [{fix: 12s}]}, shop: {restore: [{fix: 1s}]}}\n",
+         RECOVERED, 1, 0, 12 * SEC, 12 * SEC, 2800 * MS},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        expect(&cases[i]);
+}
+
+static void refused(const char *text, const char *says)
+{
+    struct scenario *s = load(text);
+    struct system *sys = NULL;
+    struct err err = ERR_INIT;
+    assert_int_not_equal(system_new(s, &sys, &err), 0);
+    if (!strstr(err.text, says))
+        fail_msg("'%s' does not say '%s'", err.text, says);
+    scenario_free(s);
+}
+
+static void what_is_not_known_is_refused(void **state)
+{
+    refused(BEGIN SHOP THREE
+            "script: [{at: 5s, for: 9s, pressure: {host: a, cpu: {workers: 1}}}]\n",
+            "does not know what 'pressure' does");
+    refused(BEGIN SHOP THREE "script: [{at: 5s, kill: {host: a, signal: HUP}}]\n", "SIGHUP");
+    refused(BEGIN SHOP THREE "script: [{at: 5s, kill: c}]\n", "no service is known to run");
+    refused(BEGIN SHOP THREE "script: [{at: 5s, restart: {host: a}}]\n",
+            "how long a takes to come back");
+    refused(BEGIN SHOP THREE "script: [{when: {alarm: three}, kill: a}]\n", "give it an `at`");
+    refused(BEGIN SHOP THREE
+            "script: [{at: 5s, kill: a}]\n" MODEL("redundancy: {of: [a, b, c], mode: quorum}"),
+            "how long an election takes");
+    refused(BEGIN "services: {shop: {}}\nscript: [{at: 5s, kill: a}]\n" MODEL(
+                "restore: [{fix: {constant: 3s, at: detection}}]"),
+            "begins with an alarm");
+}
+
+static void what_is_otherwise_changes_its_own_numbers_alone(void **state)
+{
+    struct bench r =
+        bench_of(FAILOVER "model: {shop: {restore: [{page: {lognormal: {median: 3s, p95: 9s}, at: "
+                          "detection}}, {fix: {exponential: 7s}}]}}\n");
+    const struct quantity *q;
+    size_t n = system_quantities(r.sys, &q), page = n, fix = n;
+    unsigned char kind[32] = {0};
+    struct whatif w = {.other_seed = 99, .kind = kind};
+    struct outcome as_is, other, none;
+    nsec path[32];
+    struct err err = ERR_INIT;
+    assert_true(n <= 32);
+    for (size_t i = 0; i < n; i++) {
+        page = strcmp(q[i].name, "stage:shop/page") == 0 ? i : page;
+        fix = strcmp(q[i].name, "stage:shop/fix") == 0 ? i : fix;
+    }
+    assert_true(page < n && fix < n);
+    for (uint64_t k = 1; k <= 200; k++) {
+        as_is = run(&r, 1, k);
+        trial_path(r.t, 0, path);
+        assert_int_equal(path[page] + path[fix] + as_is.ttd, as_is.ttr);
+        nsec of_page = path[page], of_fix = path[fix];
+        kind[page] = WHATIF_NO_TIME;
+        assert_int_equal(trial_run(r.t, 1, k, &w, NULL, NULL, &none, &err), 0);
+        assert_int_equal(none.ttr, as_is.ttr - of_page);
+        kind[page] = WHATIF_OTHER;
+        assert_int_equal(trial_run(r.t, 1, k, &w, NULL, NULL, &other, &err), 0);
+        trial_path(r.t, 0, path);
+        assert_int_equal(path[fix], of_fix);
+        assert_int_not_equal(path[page], of_page);
+        assert_int_equal(other.ttd, as_is.ttd);
+        kind[page] = WHATIF_AS_IS;
+    }
+    bench_done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(detection_by_a_threshold_and_a_response_that_waits_for_it),
+        cmocka_unit_test(the_table_of_edge_cases),
+        cmocka_unit_test(what_units_are_good_for),
+        cmocka_unit_test(what_is_needed),
+        cmocka_unit_test(what_is_not_known_is_refused),
+        cmocka_unit_test(what_is_otherwise_changes_its_own_numbers_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -250,12 +250,12 @@ static void random_trials(bool certain, uint64_t scenarios)
 
 static void what_is_told_encloses_what_happened(void **state)
 {
-    random_trials(true, 1500);
+    random_trials(true, 500);
 }
 
 static void passing_over_like_answers_changes_nothing(void **state)
 {
-    random_trials(false, 1500);
+    random_trials(false, 400);
 }
 
 int main(void)
