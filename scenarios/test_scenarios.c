@@ -232,7 +232,8 @@ static void the_manual_says_what_the_tables_say(void **state)
 /* Whole scenarios in the manual and the README are right. */
 static void the_examples_of_the_manual_pass(void **state)
 {
-    static const char *const paths[] = {TEST_ROOT "/docs/scenario.md", TEST_ROOT "/README.md"};
+    static const char *const paths[] = {TEST_ROOT "/docs/scenario.md",
+                                        TEST_ROOT "/docs/forecast.md", TEST_ROOT "/README.md"};
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
         AUTO_FREE char *text = NULL;
         size_t found = 0;
