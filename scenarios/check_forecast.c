@@ -99,6 +99,20 @@ static void say_needs(size_t i, void *data)
         service->name);
 }
 
+static void check_breaker(const struct need *need, struct place at, struct diags *diags)
+{
+    const struct need_breaker *b = need->breaker;
+    if (!b)
+        return;
+    if (need->kind)
+        diags_error(diags, at,
+                    "a soft need hands no failure on, so its 'breaker' changes nothing: remove it");
+    if (b->per_second <= 0)
+        diags_error(diags, at, "'calls_per_second' of a breaker must be above 0");
+    if (b->failures <= 0)
+        diags_error(diags, at, "a breaker whose 'failures' is 0%% is never closed");
+}
+
 static void check_needs(const struct scenario *s, struct diags *diags)
 {
     const struct graph g = {s->services.n, needs_next, s};
@@ -120,6 +134,7 @@ static void check_needs(const struct scenario *s, struct diags *diags)
             if (need->service ? !strcmp(need->service, service->name)
                               : strv_has(&need->of, service->name))
                 diags_error(diags, at, "%s cannot need itself", service->name);
+            check_breaker(need, at, diags);
         }
     }
     struct saying c = {s, NULL, diags};

@@ -13,6 +13,59 @@ static const char *const heal_words[] = {"recovery", "heal", NULL};
 static const char *const any_all_words[] = {"any", "all", NULL};
 static const char *const detect_clock_words[] = {"impact", "fault", NULL};
 
+static const struct field breaker_fields[] = {
+    {.key = "calls_per_second",
+     .type = FIELD_NUMBER,
+     .flags = FIELD_REQUIRED,
+     .max = 1000000000,
+     .offset = offsetof(struct need_breaker, per_second),
+     .help = "How often it is asked.",
+     .example = "10"},
+    {.key = "window",
+     .type = FIELD_INTEGER,
+     .dflt = "100",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct need_breaker, window),
+     .help = "It judges by so many calls, the latest ones, once there are so many."},
+    {.key = "failures",
+     .type = FIELD_PERCENT,
+     .dflt = "50%",
+     .offset = offsetof(struct need_breaker, failures),
+     .help = "It opens when this share of them failed."},
+    {.key = "open",
+     .type = FIELD_DURATION,
+     .dflt = "60s",
+     .min = NSEC_MSEC,
+     .max = DAY,
+     .offset = offsetof(struct need_breaker, open),
+     .help = "For so long calls are refused at once, before some try again."},
+    {.key = "half_open",
+     .type = FIELD_INTEGER,
+     .dflt = "10",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct need_breaker, half_open),
+     .help = "So many calls try: by the same share it opens again, or closes."},
+    {.key = "fallback",
+     .type = FIELD_BOOL,
+     .dflt = "false",
+     .offset = offsetof(struct need_breaker, fallback),
+     .help =
+         "While it is open, requests are answered well without what is needed; else they fail."},
+    {0},
+};
+static const struct record breaker_record = {
+    .name = "breaker",
+    .summary = "A circuit breaker; without more the defaults of Resilience4j.",
+    .size = sizeof(struct need_breaker),
+    .fields = breaker_fields,
+    .shorthand = "calls_per_second",
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+
 static const struct field need_fields[] = {
     {.key = "service",
      .type = FIELD_REF,
@@ -40,6 +93,12 @@ static const struct field need_fields[] = {
      .dflt = "hard",
      .offset = offsetof(struct need, kind),
      .help = "`hard`: nothing works without it; `soft`: something is lost."},
+    {.key = "breaker",
+     .type = FIELD_OBJECT,
+     .record = &breaker_record,
+     .offset = offsetof(struct need, breaker),
+     .help = "For forecasts: the circuit breaker that it is called through.",
+     .example = "{calls_per_second: 10}"},
     {0},
 };
 static const struct record need_record = {

@@ -70,3 +70,67 @@ nsec breaker_refuses(const struct breaker_config *c, nsec opened, nsec back, dou
     nsec since = (back - opened) % nsec_add(c->open_for, trying);
     return since < c->open_for ? c->open_for - since : 0;
 }
+
+/* ---- the flow ---- */
+
+#define NEARLY 1e-6 /* of an answer: what rounding leaves */
+
+struct breaker_flow breaker_flow_new(const struct breaker_config *config, double per_second,
+                                     nsec at)
+{
+    return (struct breaker_flow){
+        .config = config, .per_second = per_second, .at = at, .calls = (double)config->window};
+}
+
+nsec breaker_flow_next(const struct breaker_flow *f)
+{
+    const struct breaker_config *c = f->config;
+    if (f->state != BREAKER_CLOSED)
+        return f->until;
+    double size = (double)c->window, failures = ceil(c->threshold * size);
+    if (f->share <= 0 || f->share * size + NEARLY < failures)
+        return NSEC_INF;
+    double full = (size - f->calls) / f->per_second,
+           reached = (failures - f->bad) / (f->share * f->per_second),
+           wait = full > reached ? full : reached;
+    return wait > 0 ? nsec_add(f->at, (nsec)(wait * (double)NSEC_SEC + 0.5)) : f->at;
+}
+
+/* To `at`, within a state. */
+static void flow_on(struct breaker_flow *f, nsec at)
+{
+    double n = (double)(at - f->at) / (double)NSEC_SEC * f->per_second;
+    double size = (double)f->config->window, steady = f->share * size;
+    f->at = at;
+    if (f->state == BREAKER_HALF_OPEN)
+        f->bad += f->share * n;
+    if (f->state != BREAKER_CLOSED)
+        return;
+    f->calls = fmin(size, f->calls + n);
+    f->bad = steady >= f->bad ? fmin(steady, f->bad + f->share * n)
+                              : fmax(steady, f->bad - (1 - f->share) * n);
+}
+
+enum breaker_state breaker_flow_meets(struct breaker_flow *f, nsec at, double bad)
+{
+    const struct breaker_config *c = f->config;
+    for (nsec next = breaker_flow_next(f); next <= at; next = breaker_flow_next(f)) {
+        flow_on(f, next);
+        if (f->state == BREAKER_OPEN) {
+            f->state = BREAKER_HALF_OPEN;
+            f->until = nsec_add(
+                next, (nsec)((double)c->half_open / f->per_second * (double)NSEC_SEC + 0.5));
+        } else if (f->state == BREAKER_HALF_OPEN &&
+                   f->bad + NEARLY < c->threshold * (double)c->half_open) {
+            f->state = BREAKER_CLOSED;
+            f->calls = 0;
+        } else {
+            f->state = BREAKER_OPEN;
+            f->until = nsec_add(next, c->open_for);
+        }
+        f->bad = 0;
+    }
+    flow_on(f, at);
+    f->share = bad;
+    return f->state;
+}

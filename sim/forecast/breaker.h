@@ -37,6 +37,26 @@ struct breaker breaker_new(const struct breaker_config *config);
 bool breaker_lets(struct breaker *b, nsec at);
 void breaker_answer(struct breaker *b, nsec at, bool bad);
 
+/* The same as a fluid of `per_second` calls, of which a share is bad for a while, then another. It judges full
+ * windows alone (min_calls is the window), and begins with one of good answers. Where old answers leave the
+ * window meanwhile, good ones leave first as long as it gets worse, bad ones at once when it gets better. */
+struct breaker_flow {
+    const struct breaker_config *config; /* borrowed */
+    double per_second;
+    enum breaker_state state;
+    nsec at;           /* up to here, all is known */
+    double share;      /* bad since then */
+    double calls, bad; /* in the window; in state half open: bad ones that tried */
+    nsec until;        /* of the states open and half open */
+};
+
+struct breaker_flow breaker_flow_new(const struct breaker_config *config, double per_second,
+                                     nsec at);
+/* Moves on to `at`; from then on a share `bad` of what is asked for would fail. */
+enum breaker_state breaker_flow_meets(struct breaker_flow *f, nsec at, double bad);
+/* When the state changes next, if nothing else does; NSEC_INF. */
+nsec breaker_flow_next(const struct breaker_flow *f);
+
 /* As a fluid of `per_second` calls. How long after a share `bad` of the answers began to be bad, none before
  * and the window full, until it opens: ceil(threshold × window) bad ones; NSEC_INF: never. */
 nsec breaker_opens_after(const struct breaker_config *c, double bad, double per_second);

@@ -32,6 +32,7 @@ struct course *course_free(struct course *c)
     if (c) {
         free(c->cursors);
         free(c->needs);
+        free(c->breakers);
     }
     free(c);
     return NULL;
@@ -403,10 +404,12 @@ static void begin(struct course *c, struct trial *t, size_t service)
     const struct system_service *sv = &t->sys->services[service];
     size_t *cursors = c->cursors, room = c->cursors_room;
     struct answer *needs = c->needs;
+    struct breaker_flow *breakers = c->breakers;
     memset(c, 0, offsetof(struct course, cursors));
     c->cursors = cursors;
     c->cursors_room = room;
     c->needs = needs;
+    c->breakers = breakers;
     c->t = t;
     c->service = service;
     c->sv = sv;

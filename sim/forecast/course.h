@@ -56,6 +56,7 @@ struct course {
     size_t *cursors; /* of the legs of what it needs */
     size_t cursors_room;
     struct answer *needs;
+    struct breaker_flow *breakers; /* of those of its needs that have one */
 };
 
 /* course_health.c */

@@ -200,6 +200,22 @@ static double cut_between(const struct course *c, size_t of, uint64_t theirs)
     return we_share && ours > 0 ? sum / ours : most;
 }
 
+/* What comes back through the breaker of a need: what is asked for, unless it is open. */
+static struct answer through_breaker(struct course *c, size_t need, struct answer a)
+{
+    const struct need_breaker *b = c->sv->needs[need].breaker;
+    if (!b)
+        return a;
+    struct breaker_flow *f = &c->breakers[need];
+    enum breaker_state state = breaker_flow_meets(f, c->now, a.quick + a.lost);
+    nsec next = breaker_flow_next(f);
+    if (next < c->needs_until)
+        c->needs_until = next;
+    if (state != BREAKER_OPEN)
+        return a;
+    return b->fallback ? (struct answer){0} : (struct answer){.quick = 1};
+}
+
 static struct answer of_needs(struct course *c)
 {
     struct answer all = {0};
@@ -218,7 +234,7 @@ static struct answer of_needs(struct course *c)
             if (cut > 0)
                 c->needs[k] = answer_both(c->needs[k], (struct answer){.lost = cut});
         }
-        all = answer_both(all, answer_some(c->needs, n->of.n, n->at_least));
+        all = answer_both(all, through_breaker(c, i, answer_some(c->needs, n->of.n, n->at_least)));
     }
     return all;
 }

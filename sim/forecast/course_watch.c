@@ -407,8 +407,14 @@ void watch_begin(struct course *c)
         c->cursors_room = 2 * cursors;
         c->cursors = reallocarray(c->cursors, c->cursors_room, sizeof *c->cursors);
         c->needs = reallocarray(c->needs, c->cursors_room, sizeof *c->needs);
-        if (!c->cursors || !c->needs)
+        c->breakers = reallocarray(c->breakers, c->cursors_room, sizeof *c->breakers);
+        if (!c->cursors || !c->needs || !c->breakers)
             abort();
+    }
+    for (size_t i = 0; i < c->sv->needs_n; i++) {
+        const struct system_need *n = &c->sv->needs[i];
+        if (n->breaker)
+            c->breakers[i] = breaker_flow_new(&n->breaks, n->breaker->per_second, c->now);
     }
     if (cursors)
         memset(c->cursors, 0, cursors * sizeof *c->cursors);

@@ -263,6 +263,13 @@ static int make_needs(struct system *sys, size_t of, struct err *err)
         if (r < 0)
             return r;
         n->at_least = given->service ? 1 : (size_t)given->any;
+        n->breaker = given->breaker;
+        if (n->breaker)
+            n->breaks = (struct breaker_config){.window = n->breaker->window,
+                                                .min_calls = n->breaker->window,
+                                                .threshold = n->breaker->failures,
+                                                .open_for = n->breaker->open,
+                                                .half_open = n->breaker->half_open};
         if (n->at_least == 0 || n->at_least > n->of.n)
             return err_set(err, EINVAL, "%s needs %zu of %zu services", sv->service->name,
                            n->at_least, n->of.n);

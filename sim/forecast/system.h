@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "sim/forecast/breaker.h"
 #include "sim/forecast/response.h"
 #include "sim/forecast/trial.h"
 #include "sim/model/effect.h"
@@ -57,6 +58,8 @@ struct system_alarm { /* of a service */
 struct system_need {
     struct system_list of;
     size_t at_least;
+    const struct need_breaker *breaker; /* NULL: none */
+    struct breaker_config breaks;       /* its */
 };
 
 enum system_mode { SYSTEM_PLAIN, SYSTEM_ACTIVE_ACTIVE, SYSTEM_ACTIVE_PASSIVE, SYSTEM_QUORUM };

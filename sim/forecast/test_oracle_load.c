@@ -140,6 +140,49 @@ static void c4_what_came_back_is_refused_for_a_while(void **state)
     assert_true(longest >= S(58));
 }
 
+/* The flow against the calls themselves, over stretches in which ever another share is bad. */
+static void c4_the_flow_is_what_calls_do(void **state)
+{
+    struct breaker_flow f = breaker_flow_new(&breaker_defaults, 10, 0);
+    assert_int_equal(breaker_flow_next(&f), NSEC_INF);
+    assert_int_equal(breaker_flow_meets(&f, S(100), 1), BREAKER_CLOSED);
+    assert_int_equal(breaker_flow_next(&f), S(105));
+    assert_int_equal(breaker_flow_meets(&f, S(105), 1), BREAKER_OPEN);
+    assert_int_equal(breaker_flow_next(&f), S(165));
+    assert_int_equal(breaker_flow_meets(&f, S(165), 1), BREAKER_HALF_OPEN);
+    assert_int_equal(breaker_flow_meets(&f, S(166), 0), BREAKER_OPEN);
+    assert_int_equal(breaker_flow_meets(&f, S(226), 0), BREAKER_HALF_OPEN);
+    assert_int_equal(breaker_flow_meets(&f, S(227), 1), BREAKER_CLOSED);
+    assert_int_equal(breaker_flow_next(&f), S(237)); /* the window must be full again */
+    struct breaker_flow gray = breaker_flow_new(&breaker_defaults, 10, 0);
+    breaker_flow_meets(&gray, 0, 0.49);
+    assert_int_equal(breaker_flow_next(&gray), NSEC_INF);
+    breaker_flow_meets(&gray, S(1000), 0.5);
+    assert_int_equal(breaker_flow_next(&gray), S(1000.2)); /* 49 are bad already */
+
+    int alike = 0, looked_at = 0;
+    for (uint64_t n = 0; n < 200; n++) {
+        struct rng r = rng_stream(3, "stretches", n, 0);
+        struct breaker b = breaker_new(&breaker_defaults);
+        for (int i = 0; i < 100; i++)
+            breaker_answer(&b, 0, false);
+        f = breaker_flow_new(&breaker_defaults, 10, 0);
+        int64_t call = 1;
+        for (int k = 0; k < 8; k++) { /* in turn good and bad, up to 100 s each */
+            int64_t until = call + 200 + (int64_t)rng_below(&r, 800);
+            breaker_flow_meets(&f, (call - 1) * S(0.1), k % 2);
+            for (; call < until; call++) {
+                nsec at = call * S(0.1);
+                if (breaker_lets(&b, at))
+                    breaker_answer(&b, at, k % 2);
+                alike += breaker_flow_meets(&f, at, k % 2) == b.state;
+                looked_at++;
+            }
+        }
+    }
+    assert_true(alike > 0.97 * looked_at); /* the rest: a tenth of a second here and there */
+}
+
 /* --- R: data --------------------------------------------------------------------------------- */
 
 /* Minutes, as many seconds. */
@@ -207,6 +250,7 @@ int main(void)
         cmocka_unit_test(c3_repeated_requests),
         cmocka_unit_test(c4_circuit_breaker),
         cmocka_unit_test(c4_what_came_back_is_refused_for_a_while),
+        cmocka_unit_test(c4_the_flow_is_what_calls_do),
         cmocka_unit_test(r1_backups),
         cmocka_unit_test(r2_replication),
     };

@@ -200,13 +200,54 @@ static void restoring(void **state)
                 c2);
 }
 
+/* C4 in trials: what it needs is down for 90 s, and asked ten times a second. The breaker opens after 5 s, tries
+ * at 65 s, and again at 126 s, when all is well. */
+#define NEEDED(breaker)                                                                            \
+    "blackstart: 1\n"                                                                              \
+    "name: t\n"                                                                                    \
+    "services: {shop: {rto: 5m, counts_as_restored: heal, needs: [{service: cards" breaker         \
+    "}]}, cards: {}}\n"                                                                            \
+    "hosts: {client: {lab: {address: 10.0.0.9/24}}, a: {lab: {address: 10.0.0.1/24}}}\n"           \
+    "probes: {p1: {service: shop, host: client, tcp: \"10.0.0.1:80\", every: 100ms, down_after: "  \
+    "1, "                                                                                          \
+    "up_after: 1, stable: 1s}}\n"                                                                  \
+    "script: [{at: 10s, for: 90s, outage: {service: cards}}]\n"                                    \
+    "horizon: 10m\n"                                                                               \
+    "expect: {shop: either}\n"
+
+static void through_a_breaker(void **state)
+{
+    static const struct {
+        const char *text;
+        double ttr, down; /* seconds */
+    } all[] = {
+        {NEEDED(""), 90, 90},
+        {NEEDED(", breaker: {calls_per_second: 10}"), 126, 126},
+        {NEEDED(", breaker: {calls_per_second: 10, open: 10s, half_open: 1}"), 95.8, 95.8},
+        /* bad for 5 s, and for each of the seconds of trying */
+        {NEEDED(", breaker: {calls_per_second: 10, fallback: true}"), 5, 6},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        struct known k = {.texts = {all[i].text}};
+        struct outcome o[2];
+        struct err err = ERR_INIT;
+        known_open(&k, 0);
+        for (uint64_t n = 1; n <= 20; n++) {
+            if (trial_run(k.t, 1, n, NULL, NULL, NULL, o, &err) < 0)
+                fail_msg("%s", err.text);
+            double ttr = (double)o[0].ttr / 1e9, down = (double)o[0].down / 1e9;
+            if (fabs(ttr - all[i].ttr) > 0.001 || fabs(down - all[i].down) > 0.001)
+                fail_msg("%s: restored after %g s, down for %g s", all[i].text, ttr, down);
+        }
+        known_close(&k);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(detection),
-        cmocka_unit_test(burn_rate),
-        cmocka_unit_test(people),
-        cmocka_unit_test(restoring),
+        cmocka_unit_test(detection), cmocka_unit_test(burn_rate),         cmocka_unit_test(people),
+        cmocka_unit_test(restoring), cmocka_unit_test(through_a_breaker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,14 @@ struct need {
     int kind;      /* 0 hard, 1 soft */
     int64_t any;   /* so many of `of` */
     struct strv of;
+    struct need_breaker *breaker; /* for forecasts: what its calls go through; NULL: nothing */
+};
+struct need_breaker {          /* a circuit breaker */
+    double per_second;         /* calls */
+    int64_t window, half_open; /* calls: that it judges by, that try it again */
+    double failures;           /* share of them that opens it */
+    nsec open;                 /* so long; then it tries again */
+    bool fallback;             /* while it is open, requests are answered without what is needed */
 };
 
 struct costs {
