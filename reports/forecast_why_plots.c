@@ -24,13 +24,15 @@ static void terminal(int height, struct buf *script)
                height, plots_style);
 }
 
-/* For gnuplot's single quotes. */
-static void quoted(const char *s, struct buf *out)
+/* For gnuplot's single quotes; the name of a tic is a format for its value too. */
+static void quoted(const char *s, bool tic, struct buf *out)
 {
     buf_addc(out, '\'');
     for (; *s; s++)
         if (*s == '\'')
             buf_adds(out, "''");
+        else if (*s == '%' && tic)
+            buf_adds(out, "%%");
         else if ((unsigned char)*s >= 0x20)
             buf_addc(out, *s);
     buf_addc(out, '\'');
@@ -58,9 +60,11 @@ static void tornado_draw(struct plots *p, const char *service, struct bar *bars,
     qsort(bars, n, sizeof *bars, by_width);
     n = n > BARS_MOST ? BARS_MOST : n;
     double scale = within ? 100 : 1;
+    size_t longest = 6;
     for (size_t i = 0; i < n; i++) {
+        longest = strlen(bars[i].name) > longest ? strlen(bars[i].name) : longest;
         buf_adds(&names, i ? ", " : "");
-        quoted(bars[i].name, &names);
+        quoted(bars[i].name, true, &names);
         buf_printf(&names, " %zu", i + 1);
         buf_printf(&low, "%.9g %zu %.9g %.9g %.2f %.2f\n", scale * middle, i + 1,
                    scale * fmin(middle, bars[i].low), scale * fmax(middle, bars[i].low),
@@ -69,15 +73,16 @@ static void tornado_draw(struct plots *p, const char *service, struct bar *bars,
                    scale * fmin(middle, bars[i].high), scale * fmax(middle, bars[i].high),
                    (double)i + 0.7, (double)i + 1.3);
     }
-    terminal((int)n * 28 + 110, &script);
+    terminal((int)n * 28 + 130, &script);
     buf_printf(&script,
-               "set ytics (%s)\nset yrange [%zu.6:0.4]\nset xlabel '%s'\nset offsets graph 0.03, "
+               "set lmargin %zu\nset key below\nset ytics (%s)\nset yrange [%zu.6:0.4]\nset xlabel "
+               "'%s'\nset offsets graph 0.03, "
                "graph 0.03, 0, 0\nset arrow from %.9g, graph 0 to %.9g, graph 1 nohead ls 5 front\n"
                "$low << EOD\n%sEOD\n$high << EOD\n%sEOD\n"
                "plot $low using 1:2:3:4:5:6 with boxxyerror lc rgb '#56B4E9' fs solid 0.8 noborder "
                "title '%s', $high using 1:2:3:4:5:6 with boxxyerror lc rgb '#D55E00' fs pattern 4 "
                "border lc rgb '#D55E00' title '%s'\n",
-               buf_text(&names), n,
+               longest + 3, buf_text(&names), n,
                within ? "within the promise, % of trials" : "mean time to restore, seconds",
                scale * middle, scale * middle, buf_text(&low), buf_text(&high),
                strchr(ends, '|') ? "a quarter less" : "lower end",
@@ -149,19 +154,20 @@ static void sweep_draw(const json_t *line, const char *service, struct plots *p)
                    1000 * alarm.lo, 1000 * alarm.hi, 100 * within.value, 100 * within.lo,
                    100 * within.hi);
         buf_adds(&tics, i ? ", " : "");
-        quoted(jsonx_str(one, "value", "?"), &tics);
+        quoted(jsonx_str(one, "value", "?"), true, &tics);
         buf_printf(&tics, " %.9g", x);
     }
     terminal(380, &script);
     if (numbers && least > 0 && most / least >= 20)
         buf_adds(&script, "set logscale x\n");
     buf_printf(&script,
-               "set datafile missing 'nan'\nset key below\nset xtics (%s)\nset offsets graph 0.04, "
+               "set rmargin 10\nset datafile missing 'nan'\nset key below\nset xtics (%s)\nset "
+               "offsets graph 0.04, "
                "graph 0.04, 0, 0\nset xlabel ",
                buf_text(&tics));
     AUTO_BUF label = BUF_INIT;
     buf_adds(&label, path);
-    quoted(buf_text(&label), &script);
+    quoted(buf_text(&label), false, &script);
     buf_printf(&script,
                "\nset border 11\nset yrange [0:*]\nset y2range [0:*]\nset ytics nomirror\n"
                "set y2tics\n$sweep << EOD\n%sEOD\n",
