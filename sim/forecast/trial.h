@@ -1,23 +1,20 @@
-/* One trial of a scenario on the virtual clock.
+/* One trial of a scenario on the virtual clock. What is played: docs/forecast-trial.md.
  *
  * A `struct system` is the scenario made ready for many trials: names resolved to indices, services in the
- * order of their needs, the faults of the script as effects on components. It is immutable and shared by
- * threads. A `struct trial` is one thread's work space, used again and again; nothing is allocated per
- * trial once it has grown.
+ * order of their needs. It is immutable and shared by threads; the scenario must outlive it. A `struct trial`
+ * is one thread's work space, used again and again; nothing is allocated per trial once it has grown
+ * (targets that are drawn excepted).
  *
- * A trial's result depends on (seed, number, what-if) and on nothing else. Each assumption draws from a
- * stream of its own, rng_stream(seed, "<what>:<name>", trial, 0): a stage "stage:SERVICE/STAGE", a probe's
- * phase "phase:PROBE" (the live mode's own), an acknowledgement "ack:ROLE", a component "fails:NAME",
- * "repair:NAME", a target's choice "step:ID". One never shifts another, so trials with and without a change
- * can be compared number by number (common random numbers).
+ * A trial's result depends on (seed, number, what-if) and on nothing else. Each random quantity draws from a
+ * stream of its own, named like it, at (trial, use). One never shifts another, so trials with and without a
+ * change can be compared number by number (common random numbers).
  *
- * How services are taken: in the order of their needs, so what a service needs is known from 0 to the
- * horizon before the service itself. Health is a piecewise constant share of bad answers in [0, 1], from
- * its own units (redundancy, the script's faults, the way to the probe's host) and from its needs: hard
- * ones hand their share on, soft ones do not. Probes ask this health; sim/judge says what is down and
- * restored, exactly as in a live drill; between changes whole runs of like answers are skipped, which
- * changes no result. Alarms come from sim/judge's thresholds and windows or from the model. The response
- * (response.h) says when restoring ends, and so the health.
+ * How services are taken: in the order of their needs, so what a service needs is known from the beginning to
+ * the horizon before the service itself. Health is a piecewise constant share of bad answers in [0, 1], from
+ * its own units and from its needs. Probes ask this health; sim/judge says what is down and restored, exactly
+ * as in a live drill; between changes whole runs of like answers are skipped, which changes no result. Alarms
+ * come from sim/judge's thresholds or from the model. The response (response.h) says when restoring ends, and so
+ * the health.
  */
 #pragma once
 
