@@ -155,15 +155,46 @@ static int load_tree(struct arena *arena, struct node *root, const char *file, e
     return 0;
 }
 
+/* Each variant is a scenario that is right as well. */
+static void try_variants(const struct scenario *s, const char *path, struct diags *diags)
+{
+    for (size_t i = 0; i < s->assumptions->variants.n && !diags_is_full(diags); i++) {
+        const struct variant_set *v = s->assumptions->variants.items[i];
+        CLEANUP(arena_free_p) struct arena *arena = arena_new();
+        AUTO_DIAGS wrong = DIAGS_INIT;
+        struct scenario *as = NULL;
+        struct strv sets = {.items = arena_alloc(arena, v->set.n * sizeof(char *))};
+        for (size_t k = 0; k < v->set.n; k++)
+            sets.items[sets.n++] =
+                arena_printf(arena, "%s=%s", v->set.items[k].key, v->set.items[k].value);
+        struct node *root = tree_load(arena, path, &sets, &wrong);
+        if (load_tree(arena, root, path, LOAD_FILE, &wrong, &as) == 0)
+            continue;
+        for (size_t k = 0; k < wrong.n; k++)
+            if (!wrong.items[k].warning) {
+                diags_error(diags, v->place, "with the variant '%s': %s", v->name,
+                            wrong.items[k].text);
+                break;
+            }
+    }
+}
+
 int scenario_load(const char *path, const struct strv *sets, struct diags *diags,
                   struct scenario **ret)
 {
     CLEANUP(arena_free_p) struct arena *arena = arena_new();
     struct node *root = tree_load(arena, path, sets, diags);
-    int r = load_tree(arena, root, path, LOAD_FILE, diags, ret);
+    struct scenario *s = NULL;
+    int r = load_tree(arena, root, path, LOAD_FILE, diags, &s);
     if (r < 0)
         return r;
-    steal_ptr(arena); /* it is (*ret)->arena */
+    size_t before = diags->n_errors;
+    if (!sets || !sets->n) /* who sets something asks for that, and perhaps a thousand times */
+        try_variants(s, path, diags);
+    if (diags->n_errors != before)
+        return -EINVAL;
+    steal_ptr(arena); /* it is s->arena */
+    *ret = s;
     return 0;
 }
 

@@ -141,6 +141,8 @@ static void forecasts_agree_with_what_was_measured(void **state)
         {"redis-sentinel", "redis-sentinel/redis-sentinel", "orders", 0, true},
         {"etcd-isolate-leader", "etcd-isolate-leader/etcd-isolate-leader", "config-store", 0, true},
         {"dns-primary-down", "dns-primary-down/dns-primary-down", "quick-names", 0, false},
+        {"flapping-link", "flapping-link/flapping-link", "checkout", 0, true},
+        {"dns-slow-line", "dns-slow-line/dns-slow-line", "new-names", 0, false},
     };
     for (size_t i = 0; i < ARRAY_SIZE(twins); i++)
         hold(&twins[i]);
