@@ -9,5 +9,5 @@
 extern const struct record scenario_record;
 extern const struct record tables_service, tables_network, tables_host,
     tables_group; /* parts of it */
-extern const struct record tables_component, tables_crew, tables_responder, tables_model,
-    tables_stage, tables_freeze, tables_variant;
+extern const struct record tables_breaker, tables_component, tables_crew, tables_responder,
+    tables_model, tables_stage, tables_freeze, tables_variant;

@@ -249,6 +249,59 @@ static const struct record redundancy_record = {
     .variant_place_offset = NOWHERE,
 };
 
+static const struct field breaker_fields[] = {
+    {.key = "calls_per_second",
+     .type = FIELD_NUMBER,
+     .flags = FIELD_REQUIRED,
+     .max = 1000000000,
+     .offset = offsetof(struct need_breaker, per_second),
+     .help = "How often it is asked.",
+     .example = "10"},
+    {.key = "window",
+     .type = FIELD_INTEGER,
+     .dflt = "100",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct need_breaker, window),
+     .help = "It judges by so many calls, the latest ones, once there are so many."},
+    {.key = "failures",
+     .type = FIELD_PERCENT,
+     .dflt = "50%",
+     .offset = offsetof(struct need_breaker, failures),
+     .help = "It opens when this share of them failed."},
+    {.key = "open",
+     .type = FIELD_DURATION,
+     .dflt = "60s",
+     .min = NSEC_MSEC,
+     .max = DAY,
+     .offset = offsetof(struct need_breaker, open),
+     .help = "For so long calls are refused at once, before some try again."},
+    {.key = "half_open",
+     .type = FIELD_INTEGER,
+     .dflt = "10",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct need_breaker, half_open),
+     .help = "So many calls try: by the same share it opens again, or closes."},
+    {.key = "fallback",
+     .type = FIELD_BOOL,
+     .dflt = "false",
+     .offset = offsetof(struct need_breaker, fallback),
+     .help =
+         "While it is open, requests are answered well without what is needed; else they fail."},
+    {0},
+};
+const struct record tables_breaker = {
+    .name = "breaker",
+    .summary = "A circuit breaker; without more the defaults of Resilience4j.",
+    .size = sizeof(struct need_breaker),
+    .fields = breaker_fields,
+    .shorthand = "calls_per_second",
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+
 static const char *const start_words[] = {"impact", "detection", NULL};
 static const char *const only_words[] = {"fallback", NULL};
 static const struct field stage_fields[] = {
