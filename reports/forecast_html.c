@@ -15,6 +15,7 @@
 #define TILE_WIDTH 260.0
 #define TILE_HEIGHT 54.0
 #define TILE_BINS 52
+#define ROWS_MAX 600 /* of a table; the rest is counted */
 
 static void head(const struct forecast *f, struct buf *out)
 {
@@ -184,8 +185,6 @@ static void times_row(const char *what, const struct forecast_service *s,
     AUTO_BUF count = BUF_INIT;
     AUTO_BUF never = BUF_INIT;
     AUTO_BUF mean = BUF_INIT;
-    if (t->n + t->never == 0)
-        return;
     forecast_count(t->n + t->never, &count);
     if (t->never)
         forecast_percent((double)t->never / (double)(t->n + t->never), &never);
@@ -216,10 +215,17 @@ static void distribution(const struct forecast *f, const struct plots *plots, st
                   "<th class=\"n\">5 % by</th><th class=\"n\">half by</th>"
                   "<th class=\"n\">90 % by</th><th class=\"n\">95 % by</th>"
                   "<th class=\"n\">99 % by</th><th class=\"n\">mean</th></tr></thead>\n<tbody>\n");
+    size_t rows = 0;
     for (size_t k = 0; k < f->services_n; k++)
-        for (size_t i = 0; i < OUTCOME_TIMES; i++)
-            times_row(names[i], &f->services[k], &f->services[k].sums.times[i], out);
+        for (size_t i = 0; i < OUTCOME_TIMES; i++) {
+            const struct outcome_times *t = &f->services[k].sums.times[i];
+            if (t->n + t->never && rows++ < ROWS_MAX)
+                times_row(names[i], &f->services[k], t, out);
+        }
     buf_adds(out, "</tbody></table></div>\n");
+    if (rows > ROWS_MAX)
+        buf_printf(out, "<p class=\"hint\">%zu more rows stand in result.json.</p>\n",
+                   rows - ROWS_MAX);
     for (size_t i = 0; i < plots->n; i++) {
         buf_adds(out, "<figure>\n");
         buf_adds(out, plots->items[i].svg);
@@ -263,10 +269,11 @@ static void findings(const struct forecast *f, struct buf *out)
         buf_adds(out, "<p class=\"hint\">None.</p>\n");
     else
         buf_adds(out, "<ul class=\"findings\">\n");
+    size_t told = 0;
     for (int w = WEIGHT_FAILURE; w >= WEIGHT_NOTE; w--)
         for (size_t i = 0; i < f->findings_n; i++) {
             const struct forecast_finding *x = &f->findings[i];
-            if ((int)x->weight != w)
+            if ((int)x->weight != w || told++ >= ROWS_MAX)
                 continue;
             buf_printf(out,
                        "<li class=\"%s\"><span class=\"what\"><span aria-hidden=\"true\">%s "
@@ -275,7 +282,10 @@ static void findings(const struct forecast *f, struct buf *out)
             html_text(out, x->text);
             buf_adds(out, ".</li>\n");
         }
-    buf_adds(out, f->findings_n ? "</ul>\n</section>\n" : "</section>\n");
+    buf_adds(out, f->findings_n ? "</ul>\n" : "");
+    if (told > ROWS_MAX)
+        buf_printf(out, "<p class=\"hint\">%zu more stand in result.json.</p>\n", told - ROWS_MAX);
+    buf_adds(out, "</section>\n");
 }
 
 static void fact(const char *name, const char *value, struct buf *out)

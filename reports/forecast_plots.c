@@ -9,6 +9,8 @@
 
 #define BINS 80
 #define POINTS 240
+#define PLOTS_MOST 24
+#define FEW_SERVICES 6 /* of more only those that promise something */
 
 struct axis {
     double unit; /* ns */
@@ -150,9 +152,13 @@ void forecast_plots(const struct forecast *f, struct plots *ret)
     struct plots p = {0};
     const struct demonstrate *ask = f->scenario->demonstrate;
     double asked = ask ? ask->reliability : FORECAST_SHARE;
-    for (size_t k = 0; k < f->services_n && p.n < 40; k++) {
+    for (size_t k = 0; k < f->services_n && p.n < PLOTS_MOST; k++) {
         const struct forecast_service *s = &f->services[k];
         const struct service *v = s->service;
+        bool promises = nsec_is_set(v->rto) || nsec_is_set(v->max_downtime) ||
+                        nsec_is_set(v->mtpd) || nsec_is_set(v->rpo) || v->detect;
+        if (!promises && f->services_n > FEW_SERVICES)
+            continue;
         draw(s, &s->sums.times[OUTCOME_TTR], v->rto, asked, "restore", "time to restore", &p);
         draw(s, &s->sums.times[OUTCOME_TTD], v->detect ? v->detect->within : NSEC_UNSET, asked,
              "detect", "time to detect the outage of", &p);

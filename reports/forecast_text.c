@@ -10,6 +10,8 @@
 #include "reports/terminal.h"
 #include "sim/base/jsonx.h"
 
+#define ROWS_MAX 200 /* of a table; the rest is counted */
+
 /* A quantile in words: "3.4 s", "not in time", "–". */
 static void quantile(const struct outcome_times *t, double q, struct buf *out)
 {
@@ -206,8 +208,6 @@ static void times_row(const char *what, const struct forecast_service *s,
     static const double quantiles[] = {0.05, 0.5, 0.9, 0.99};
     AUTO_BUF count = BUF_INIT;
     AUTO_BUF never = BUF_INIT;
-    if (t->n + t->never == 0)
-        return;
     buf_printf(out, "| %s,", what);
     cell(s->service->name, out);
     forecast_count(t->n + t->never, &count);
@@ -225,9 +225,15 @@ static void distributions(const struct forecast *f, struct buf *out)
                                         "down for",      "back to normal in",  "data lost"};
     buf_adds(out, "\n## How long\n\n| | trials | without an end | 5 % by | half by | 90 % by | "
                   "99 % by |\n|---|---|---|---|---|---|---|\n");
+    size_t rows = 0;
     for (size_t k = 0; k < f->services_n; k++)
-        for (size_t i = 0; i < OUTCOME_TIMES; i++)
-            times_row(names[i], &f->services[k], &f->services[k].sums.times[i], out);
+        for (size_t i = 0; i < OUTCOME_TIMES; i++) {
+            const struct outcome_times *t = &f->services[k].sums.times[i];
+            if (t->n + t->never && rows++ < ROWS_MAX)
+                times_row(names[i], &f->services[k], t, out);
+        }
+    if (rows > ROWS_MAX)
+        buf_printf(out, "\n%zu more rows stand in result.json.\n", rows - ROWS_MAX);
 }
 
 static void stages(const struct forecast *f, struct buf *out)
@@ -259,11 +265,13 @@ static void findings(const struct forecast *f, struct buf *out)
     if (!f->findings_n)
         return;
     buf_adds(out, "\n## Findings\n\n");
-    for (size_t i = 0; i < f->findings_n; i++) {
+    for (size_t i = 0; i < f->findings_n && i < ROWS_MAX; i++) {
         buf_printf(out, "- **%s**: ", weight_words[f->findings[i].weight]);
         escape_markdown(f->findings[i].text, out);
         buf_adds(out, ".\n");
     }
+    if (f->findings_n > ROWS_MAX)
+        buf_printf(out, "\n%zu more findings stand in result.json.\n", f->findings_n - ROWS_MAX);
 }
 
 void forecast_markdown(const struct forecast *f, struct buf *out)

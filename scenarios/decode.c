@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DECODE_MAP_MAX 4096
+#define DECODE_MAP_MAX 16384
 #define DECODE_FIELDS_MAX 64
 #define DECODE_WORDS_MAX 96 /* keys of a record with its variants */
 

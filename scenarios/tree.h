@@ -15,7 +15,7 @@
 #include "sim/base/text.h"
 
 #define TREE_DEPTH_MAX 32
-#define TREE_NODES_MAX 50000 /* of all files together, aliases followed */
+#define TREE_NODES_MAX 250000 /* of all files together, aliases followed */
 #define TREE_FILE_MAX (1024 * 1024)
 #define TREE_FILES_MAX 64
 #define TREE_INCLUDE_DEPTH_MAX 8
