@@ -279,9 +279,13 @@ def processes_of(token):
     return found
 
 
+def wardens(d):
+    """Its number, in a list; none when it has gone, or has not begun."""
+    return [p for p, name in processes_of(d.token) if name == "blackstart-ward"]
+
+
 def warden(d):
-    """Its number."""
-    return wait_until(lambda: [p for p, name in processes_of(d.token) if name == "blackstart-ward"])[0]
+    return wait_until(lambda: wardens(d))[0]
 
 
 def kill_both(d, halt=None):

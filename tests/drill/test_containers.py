@@ -17,7 +17,7 @@ import engines
 import harness
 from foreign import Inside, OtherBoot, journals, undo
 from halt import halted
-from harness import Drill, kill_both, processes_of, wait_until, warden
+from harness import Drill, kill_both, processes_of, wait_until, wardens
 
 SCENE = """
 blackstart: 1
@@ -507,7 +507,7 @@ load:
                 time.sleep(delay * 0.8)
                 victims = [d.process.pid]
                 if both:
-                    victims = [p for p, name in processes_of(d.token) if name == "blackstart-ward"] + victims
+                    victims = wardens(d) + victims
                 for p in victims:
                     try:
                         os.kill(p, signal.SIGKILL)

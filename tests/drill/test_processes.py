@@ -5,7 +5,6 @@ import collections
 import json
 import os
 import random
-import select
 import shlex
 import shutil
 import signal
@@ -13,6 +12,7 @@ import socket
 import subprocess
 import unittest
 
+import dying
 import foreign
 import harness
 from foreign import Inside, OtherBoot, journals, run, undo
@@ -546,50 +546,16 @@ class Asked(Processes):
         self.nothing_left(d)
 
 
-class Dying(Processes):
-    def test_ctrl_c(self):
-        d = self.stopped()
-        self.halt.go()
-        d.process.send_signal(signal.SIGINT)
-        d.finish()
-        self.assertEqual(d.code, 5, d.explain())
-        self.go_on()
-        self.nothing_left(d)
+class WhateverDies(dying.Dying, Processes):
+    """SHOWS stop: process: undone-after-kill"""
+    STEP, DONE = "step hang, stop", "SIGCONT to "
+    force, whole = Processes.stopped, Processes.go_on
 
-    def test_the_runner_dies(self):
-        d = self.stopped()
-        self.halt.kill()
-        d.finish()
-        self.nothing_left(d)
-        self.go_on()
-        undone = d.events("undo")[0]
-        self.assertEqual((undone["cause"], undone["ok"]), ("warden", True))
-        self.assertIn("SIGCONT", undone["changes"][0])
-        self.assertTrue(d.events("clean")[-1]["clean"])
-
-    def test_the_warden_dies(self):
-        d = self.stopped()
-        os.kill(warden(d), signal.SIGKILL)
-        self.halt.go()
-        d.finish()
-        self.assertEqual(d.code, 5, d.explain())
-        self.go_on()
-        self.nothing_left(d)
-
-    def test_both_die_and_undo_undoes_once(self):
-        """SHOWS stop: process: undone-after-kill"""
-        d = self.stopped()
-        kill_both(d, self.halt)
+    def broken(self):
         self.assertEqual(self.shop.states(), {"T"})
-        code, text = undo("--list")
-        self.assertEqual(code, 0)
-        self.assertIn("step hang, stop", text)
-        code, text = undo()
-        self.assertEqual(code, 0, text)
-        self.assertIn("SIGCONT", text)
-        self.go_on()
-        self.assertEqual(undo(), (0, "nothing to undo\n"))
 
+
+class Dying(Processes):
     def test_both_die_after_a_kill_and_undo_starts_it_again(self):
         """SHOWS kill: process: undone-after-kill"""
         more = ", start: %s" % json.dumps(self.shop.command())

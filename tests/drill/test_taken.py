@@ -14,7 +14,7 @@ import unittest
 import foreign
 import harness
 import test_attached
-from foreign import Inside, run, undo
+from foreign import Inside, undo
 from harness import Drill, kill_both, wait_until
 
 ADDRESS = """

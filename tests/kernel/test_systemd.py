@@ -3,7 +3,6 @@ meanwhile; its journal tells of alarms, live and through rotation.
 """
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,8 +12,8 @@ sys.path.insert(0, os.path.join(os.environ["BLACKSTART_SOURCE"], "tests", "drill
 import foreign
 import harness
 from foreign import journals, run, undo
-from halt import Halt
-from harness import Drill, processes_of, wait_until
+from halt import halted
+from harness import Drill, kill_both, processes_of, wait_until
 
 UNITS = "/run/systemd/system"
 # Without sysinit.target, which would bring up all of a machine.
@@ -247,17 +246,12 @@ class Power(Systemd):
     def stopped(self):
         """A drill whose fault is in force; its runner stands still."""
         d = self.drill(self.scene(DOWN % ""), "--yes").start()
-        self.halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
-        self.halt.at(lambda e, state: e["kind"] == "inject" and e["ok"])
+        self.halt = halted(d)
         self.assertEqual(self.state(), "inactive")
         return d
 
     def kill_all(self, d):
-        warden, = [p for p, name in processes_of(d.token) if name == "blackstart-ward"]
-        os.kill(warden, signal.SIGKILL)
-        self.halt.kill()
-        d.finish()
-        wait_until(lambda: not processes_of(d.token))
+        kill_both(d, self.halt)
         self.assertEqual(self.state(), "inactive")
 
     def test_the_runner_dies(self):
