@@ -49,7 +49,7 @@ static void live_threshold_words(const struct live_threshold *t, char *buf, size
                      100 * window_ratio(t->state.windows[0]), t->probe->name,
                      nsec_text(window_length(t->state.windows[0]), window));
     if (own->at_least > 1 && n > 0 && (size_t)n < size)
-        snprintf(buf + n, size - (size_t)n, ", the %lldth of %zu probes", (long long)own->at_least,
+        snprintf(buf + n, size - (size_t)n, ", now at %lld of %zu probes", (long long)own->at_least,
                  own->probes.n);
 }
 
