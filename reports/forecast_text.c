@@ -122,7 +122,8 @@ void forecast_terminal(const struct forecast *f, struct buf *out)
     forecast_sentences(f, &sentence);
     escape_terminal(buf_text(&sentence), &safe);
     terminal_wrap(buf_text(&safe), out);
-    const char **why = forecast_why_sentences(f);
+    const struct forecast_objective *worst = forecast_headline(f);
+    const char **why = forecast_why_sentences(f, worst ? worst->service->name : NULL);
     if (*why)
         buf_addc(out, '\n');
     for (; *why; why++) {

@@ -18,8 +18,9 @@ struct why_table {
 
 /* In the order in which they are told. */
 size_t forecast_why_tables(const struct forecast *f, const struct why_table **ret);
-/* Of variants, the cheapest change and drills: one sentence each, NULL-terminated. */
-const char **forecast_why_sentences(const struct forecast *f);
+/* Of drills, luck, the cheapest change and variants: one sentence each, NULL-terminated. `service`: only
+ * of this one, but of drills always; NULL: of all. */
+const char **forecast_why_sentences(const struct forecast *f, const char *service);
 
 void forecast_why_html(const struct forecast *f, struct buf *out);
 void forecast_why_markdown(const struct forecast *f, struct buf *out);

@@ -13,9 +13,15 @@
 
 struct sentences {
     const struct forecast *f;
+    const char *service; /* of which alone it is told; NULL: of all */
     const char **items;
     size_t n;
 };
+
+static bool is_told(const struct sentences *all, const char *service)
+{
+    return !all->service || !strcmp(all->service, service);
+}
 
 static void say(struct sentences *s, const struct buf *b)
 {
@@ -31,6 +37,8 @@ static void say_cheapest(struct sentences *all)
     const char *name;
     json_t *s;
     json_object_foreach (json_object_get(line, "services"), name, s) {
+        if (!is_told(all, name))
+            continue;
         AUTO_BUF text = BUF_INIT;
         double required = 100 * json_number_value(json_object_get(s, "required"));
         struct estimate e = forecast_estimate(json_object_get(s, "within"));
@@ -110,7 +118,7 @@ static void say_variants(struct sentences *all)
             AUTO_BUF text = BUF_INIT;
             struct estimate c = forecast_estimate(json_object_get(s, "change")),
                             w = forecast_estimate(json_object_get(s, "within"));
-            if (isnan(c.value))
+            if (isnan(c.value) || !is_told(all, name))
                 continue;
             buf_printf(&text, "%s: %s within its promise in ",
                        jsonx_str(v, "title", jsonx_str(v, "name", "?")), name);
@@ -145,22 +153,25 @@ static void say_luck(struct sentences *all)
                 most = part;
             }
         }
-        if (!most || top.lo < 0.05)
+        if (!most || top.lo < 0.05 || !is_told(all, name))
             continue;
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "What decides most %s of %s is ",
                    misses ? "the misses" : "the time to restore", name);
         forecast_quantity(jsonx_str(most, "name", "?"), &text);
-        buf_printf(&text, ": %.0f %% (%.0f–%.0f) of their variation goes with it.",
-                   fmin(100, 100 * top.value), fmax(0, 100 * top.lo), fmin(100, 100 * top.hi));
+        buf_printf(&text, ": %.0f %% (%.0f–%.0f) of %s variation goes with it.",
+                   fmin(100, 100 * top.value), fmax(0, 100 * top.lo), fmin(100, 100 * top.hi),
+                   misses ? "their" : "its");
         say(all, &text);
     }
 }
 
-const char **forecast_why_sentences(const struct forecast *f)
+const char **forecast_why_sentences(const struct forecast *f, const char *service)
 {
-    struct sentences all = {
-        .f = f, .items = arena_alloc(f->arena, (SENTENCES_MOST + 1) * sizeof *all.items)};
+    struct sentences all = {.f = f,
+                            .service = service,
+                            .items =
+                                arena_alloc(f->arena, (SENTENCES_MOST + 1) * sizeof *all.items)};
     say_against(&all);
     say_luck(&all);
     say_cheapest(&all);
@@ -199,7 +210,7 @@ void forecast_why_html(const struct forecast *f, struct buf *out)
 {
     const struct why_table *tables;
     size_t n = forecast_why_tables(f, &tables);
-    const char **sentences = forecast_why_sentences(f);
+    const char **sentences = forecast_why_sentences(f, NULL);
     if (!n && !*sentences)
         return;
     buf_adds(out, "<section id=\"why\">\n<h2>Why, and what if</h2>\n");
@@ -248,7 +259,7 @@ void forecast_why_markdown(const struct forecast *f, struct buf *out)
 {
     const struct why_table *tables;
     size_t n = forecast_why_tables(f, &tables);
-    const char **sentences = forecast_why_sentences(f);
+    const char **sentences = forecast_why_sentences(f, NULL);
     if (!n && !*sentences)
         return;
     buf_adds(out, "\n## Why, and what if\n\n");

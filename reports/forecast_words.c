@@ -304,17 +304,38 @@ void forecast_sentences(const struct forecast *f, struct buf *out)
 
 void forecast_quantity(const char *quantity, struct buf *out)
 {
-    const char *colon = quantity ? strchr(quantity, ':') : NULL;
-    if (!quantity)
+    static const struct {
+        const char *prefix, *before, *after;
+        bool of_stage; /* what stands behind the service is said */
+    } kinds[] = {
+        {"stage:", "", "", true},
+        {"approval:", "approval of ", "", true},
+        {"ack:", "", " answers", false},
+        {"time-of-day", "the time of day", "", false},
+        {"repair:", "repair of ", "", false},
+        {"phase:", "where the probe ", " stands", false},
+        {"answers:", "which answers the probe ", " gets", false},
+        {"alarm:", "the alarm ", "", false},
+        {"step:", "whom the step ", " hits", false},
+        {"leader:", "who leads in ", "", false},
+        {"takeout:", "taking out of ", "'s dead units", false},
+        {"warm-up:", "warming up of ", "", false},
+        {"failback-outage:", "the outage of going back in ", "", false},
+        {"failback:", "going back in ", "", false},
+        {"loss:", "data lost by ", "", false},
+    };
+    if (!quantity) {
         buf_adds(out, "noticing and waiting");
-    else if (text_starts(quantity, "stage:"))
-        buf_adds(out, strchr(quantity, '/') ? strchr(quantity, '/') + 1 : colon + 1);
-    else if (text_starts(quantity, "ack:"))
-        buf_printf(out, "%s answers", colon + 1);
-    else if (text_starts(quantity, "repair:"))
-        buf_printf(out, "repair of %s", colon + 1);
-    else if (text_starts(quantity, "phase:"))
-        buf_printf(out, "where the probe %s stands", colon + 1);
-    else
-        buf_adds(out, quantity);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (!text_starts(quantity, kinds[i].prefix))
+            continue;
+        const char *name = quantity + strlen(kinds[i].prefix);
+        if (kinds[i].of_stage && strchr(name, '/'))
+            name = strchr(name, '/') + 1;
+        buf_printf(out, "%s%s%s", kinds[i].before, name, kinds[i].after);
+        return;
+    }
+    buf_adds(out, quantity);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define SERVICES_MOST 16 /* judged ones that are looked into */
+#define WHY_SERVICES_MOST 1000
 #define LUCK_MOST 20000  /* trials of each kind */
 #define LUCK_LEAST 400
 
@@ -303,7 +304,7 @@ int analyses_prepare(struct analyses *a)
 static size_t luck_trials(const struct analyses *a, size_t quantities)
 {
     size_t parts = quantities < WHY_PARTS_MAX ? quantities : WHY_PARTS_MAX;
-    uint64_t n = 2 * a->trials / (3 * parts + 2), least = a->trials < 2000 ? a->trials : 2000;
+    uint64_t n = a->trials / (3 * parts + 2), least = a->trials < 1000 ? a->trials : 1000;
     n = n < least ? least : n;
     return n > LUCK_MOST ? LUCK_MOST : n < LUCK_LEAST ? LUCK_LEAST : (size_t)n;
 }
@@ -334,7 +335,8 @@ static int write_luck(struct record *r, const struct analyses *a, struct err *er
 
 int analyses_write(struct record *record, struct analyses *a, struct err *err)
 {
-    bool why = !args_has(a->args, "no-why");
+    /* of a large catalogue only what was asked for: each answer costs as much as a forecast */
+    bool why = !args_has(a->args, "no-why") && a->scenario->services.n <= WHY_SERVICES_MOST;
     int rc = 0;
     if (!a->services_n)
         return 0;

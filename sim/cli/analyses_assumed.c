@@ -25,7 +25,7 @@ struct parameters {
 
 static size_t trials_for(const struct analyses *a, size_t forecasts)
 {
-    uint64_t n = a->trials / (forecasts ? forecasts : 1) * 4;
+    uint64_t n = a->trials / (forecasts ? forecasts : 1);
     return n > TRIALS_MOST ? TRIALS_MOST : n < TRIALS_LEAST ? TRIALS_LEAST : (size_t)n;
 }
 
