@@ -25,8 +25,10 @@ static bool lies_in(const struct host *h, const struct inet_prefix *net)
 {
     for (size_t i = 0; h->lab && i < h->lab->addresses.n; i++) {
         struct inet_prefix a;
-        if (inet_parse(h->lab->addresses.items[i], &a, NULL) == 0 && a.family == net->family &&
-            inet_contains(net, &a))
+        if (inet_parse(h->lab->addresses.items[i], &a, NULL) < 0)
+            continue;
+        a.len = (uint8_t)(8 * inet_bytes(&a)); /* the address alone, not its network */
+        if (inet_contains(net, &a))
             return true;
     }
     return false;

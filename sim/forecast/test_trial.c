@@ -267,6 +267,49 @@ static void what_units_are_good_for(void **state)
         expect(&cases[i]);
 }
 
+/* For nine seconds; refusals are known at once, silence after 300 ms. */
+#define NINE(fault, ttd)                                                                           \
+    {                                                                                              \
+        BEGIN SHOP THREE "script: [{at: 4500ms, for: 9s, " fault "}]\n", HEALED, 1, 0, NSEC_INF,   \
+            9 * SEC, ttd                                                                           \
+    }
+
+static void what_each_fault_means(void **state)
+{
+    static const struct expected cases[] = {
+        NINE("kill: {host: a, signal: TERM}", 2500 * MS),
+        NINE("stop: {host: a}", 2800 * MS),
+        NINE("freeze: {host: a}", 2800 * MS),
+        NINE("node-kill: a", 2800 * MS),
+        NINE("http: {host: a, port: 80, status: 503}", 2500 * MS),
+        NINE("http: {host: a, port: 80, delay: 1s}", 2800 * MS),
+        NINE("tls: {host: a, port: 443, certificate: expired}", 2500 * MS),
+        NINE("dns: {host: client, nxdomain: true}", 2500 * MS),
+        NINE("dns: {host: client, drop: true}", 2800 * MS),
+        NINE("address: {host: a, address: 10.0.0.1}", 2800 * MS),
+        NINE("route: {host: a, to: default}", 2800 * MS),
+        NINE("route: {host: a, to: 10.0.0.9}", 2800 * MS),
+        NINE("link: {host: a, down: true}", 2800 * MS),
+        NINE("partition: {grudge: {client: [a]}}", 2800 * MS),
+        NINE("partition: {random-halves: [a, client], kind: reject}", 2500 * MS),
+        NINE("partition: {cut: [[client], [a]], direction: forward}", 2800 * MS),
+        NINE("network: {host: a, to: [client], direction: both, delay: 200ms}", 2800 * MS),
+        NINE("network: {host: a, corrupt: 100%}", 2800 * MS),
+        NINE("outage: {component: a}", 2800 * MS),
+        NINE("outage: {service: shop, answers: errors}", 2500 * MS),
+        NINE("outage: {service: shop, slow: 1s}", 2800 * MS),
+        {BEGIN SHOP THREE "script: [{at: 4500ms, sockets: {host: a}}]\n", UNHURT, 0, 0, NSEC_UNSET,
+         0, NSEC_UNSET},
+        {BEGIN SHOP THREE
+         "script: [{at: 4500ms, for: 9s, network: {host: a, to: [b], delay: 1s}}]\n",
+         UNHURT, 0, 0, NSEC_UNSET, 0, NSEC_UNSET},
+        {BEGIN SHOP THREE "script: [{at: 4500ms, for: 9s, network: {host: a, duplicate: 50%}}]\n",
+         UNHURT, 0, 0, NSEC_UNSET, 0, NSEC_UNSET},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        expect(&cases[i]);
+}
+
 #define NEEDING(need)                                                                              \
     "services: {shop: {detect_within: {within: 20s, by: [own]}, needs: [" need                     \
     "]}, x: {}, y: {}, z: {}}\n"
@@ -462,6 +505,7 @@ int main(void)
         cmocka_unit_test(detection_by_a_threshold_and_a_response_that_waits_for_it),
         cmocka_unit_test(the_table_of_edge_cases),
         cmocka_unit_test(what_units_are_good_for),
+        cmocka_unit_test(what_each_fault_means),
         cmocka_unit_test(what_is_needed),
         cmocka_unit_test(what_is_not_known_is_refused),
         cmocka_unit_test(what_is_otherwise_changes_its_own_numbers_alone),
