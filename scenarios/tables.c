@@ -1,6 +1,6 @@
-/* The keys of version 1 of the language: the frame, probes, alarms and the script. Services,
- * networks and hosts stand in tables_catalogue.c; actions and kinds of probes and alarms in the
- * registries of injectors and sim/watch.
+/* The keys of version 1 of the language: the frame, probes, alarms and the script. Services stand in
+ * tables_service.c, networks and hosts in tables_catalogue.c, what forecasts assume in tables_forecast.c;
+ * actions and kinds of probes and alarms in the registries of injectors and sim/watch.
  */
 #include "scenarios/tables.h"
 

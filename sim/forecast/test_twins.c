@@ -143,6 +143,8 @@ static void forecasts_agree_with_what_was_measured(void **state)
         {"dns-primary-down", "dns-primary-down/dns-primary-down", "quick-names", 0, false},
         {"flapping-link", "flapping-link/flapping-link", "checkout", 0, true},
         {"dns-slow-line", "dns-slow-line/dns-slow-line", "new-names", 0, false},
+        {"etcd-slow-leader", "forecast/etcd-slow-leader", "quick-config", 0, false},
+        {"redis-slow-replica", "forecast/redis-slow-replica", "stock", 1.4, false},
     };
     for (size_t i = 0; i < ARRAY_SIZE(twins); i++)
         hold(&twins[i]);
