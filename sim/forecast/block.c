@@ -10,7 +10,7 @@
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
 
-#define OUTCOMES_MOST 32768 /* of a block */
+#define OUTCOMES_MOST 131072 /* of a block: 14 MB */
 #define TOKEN_MAX 32
 
 size_t block_size(size_t services)
@@ -161,23 +161,23 @@ static size_t value_text(const struct outcome *o, enum column c, char to[TOKEN_M
     return time_text(time_kept(o, (enum outcome_time)(c - TIMES)), to);
 }
 
-/* False when the whole column is what is meant where it is left out. */
-static bool is_needed(const struct block *b, size_t service, enum column c)
+/* The columns, as bits, that are not wholly what is meant where they are left out. */
+static unsigned needed(const struct block *b, size_t service)
 {
+    unsigned bits = 0;
     for (size_t i = 0; i < b->trials; i++) {
         const struct outcome *o = &b->outcomes[i * b->services + service];
-        struct outcome p = plain((enum outcome_kind)o->kind);
-        bool same = c == KIND           ? o->kind == OUTCOME_IS_UNAFFECTED
-                    : c == BY           ? o->by == p.by
-                    : c == EPISODES     ? o->episodes == p.episodes
-                    : c == BLIPS        ? o->blips == 0
-                    : c == FALSE_ALARMS ? o->false_alarms == 0
-                    : c == WEIGHT       ? !(o->weight < 1) && !(o->weight > 1)
-                                  : !nsec_is_set(time_kept(o, (enum outcome_time)(c - TIMES)));
-        if (!same)
-            return true;
+        bool recovery = o->kind == OUTCOME_IS_RESTORED;
+        bits |= (unsigned)(o->kind != OUTCOME_IS_UNAFFECTED) << KIND;
+        bits |= (unsigned)(o->by != (recovery ? OUTCOME_BY_RECOVERY : OUTCOME_BY_NOBODY)) << BY;
+        bits |= (unsigned)(o->episodes != is_hit(o)) << EPISODES;
+        bits |= (unsigned)(o->blips != 0) << BLIPS;
+        bits |= (unsigned)(o->false_alarms != 0) << FALSE_ALARMS;
+        bits |= (unsigned)(o->weight < 1 || o->weight > 1) << WEIGHT;
+        for (unsigned t = 0; t < OUTCOME_TIMES; t++)
+            bits |= (unsigned)nsec_is_set(time_kept(o, (enum outcome_time)t)) << (TIMES + t);
     }
-    return false;
+    return bits;
 }
 
 static bool down_is_ttr(const struct block *b, size_t service)
@@ -279,8 +279,9 @@ json_t *block_json(const struct block *b, const struct scenario *s, const char *
     for (size_t k = 0; k < b->services; k++) {
         const char *name = ((const struct service *)s->services.items[k])->name;
         json_t *columns = NULL;
+        unsigned columns_needed = needed(b, k);
         for (enum column c = KIND; c < END; c++) {
-            if (!is_needed(b, k, c))
+            if (!(columns_needed & 1u << c))
                 continue;
             columns = columns ? columns : json_object();
             json_object_set_new(columns, column_name(c), column_json(b, k, c));

@@ -30,8 +30,21 @@ static nsec *time_of(struct outcome *o, enum outcome_time which)
 
 nsec outcome_time(const struct outcome *o, enum outcome_time which)
 {
-    struct outcome copy = *o;
-    return *time_of(&copy, which);
+    switch (which) {
+    case OUTCOME_TTD:
+        return o->ttd;
+    case OUTCOME_TTA:
+        return o->tta;
+    case OUTCOME_TTR:
+        return o->ttr;
+    case OUTCOME_DOWN:
+        return o->down;
+    case OUTCOME_DRAINED:
+        return o->drained;
+    case OUTCOME_LOSS:
+        break;
+    }
+    return o->loss;
 }
 
 void outcome_set_time(struct outcome *o, enum outcome_time which, nsec t)
