@@ -2,9 +2,8 @@
 #include "reports/measured.h"
 
 #include "reports/measure.h"
-#include "scenarios/scenario.h"
+#include "reports/report.h"
 #include "sim/base/cleanup.h"
-#include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 
 #include <errno.h>
@@ -59,24 +58,6 @@ static void take(struct measured *m, const struct result *r)
     }
 }
 
-static int load(int dirfd, const char *run, struct scenario **ret, struct err *err)
-{
-    AUTO_FREE char *text = NULL;
-    size_t n;
-    char digest[DIGEST_HEX];
-    AUTO_DIAGS diags = DIAGS_INIT;
-    int rc = file_read(dirfd, "scenario.yaml", (size_t)16 << 20, &text, &n, err);
-    if (rc < 0)
-        return rc;
-    digest_sha256(text, n, digest);
-    if (!run || strcmp(run, digest) != 0)
-        return err_set(err, EBADMSG, "scenario.yaml is not the one that was run");
-    if (scenario_load_as_run(text, n, "scenario.yaml", &diags, ret) < 0)
-        return err_set(err, EINVAL, "scenario.yaml cannot be read: %s",
-                       diags.n ? diags.items[0].text : "it is no scenario");
-    return 0;
-}
-
 int measured_read(const char *dir, struct measured **ret, struct err *err)
 {
     AUTO_CLOSE int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -88,13 +69,13 @@ int measured_read(const char *dir, struct measured **ret, struct err *err)
     int rc = record_read(dirfd, "record.ndjson", &events, &head, &torn, err);
     if (rc < 0)
         return err_prefix(err, "%s", dir);
-    const json_t *start = json_array_get(events, 0), *scenario = json_object_get(start, "scenario");
+    const json_t *start = json_array_get(events, 0);
     const char *mode = jsonx_str(start, "mode", "");
     if (strcmp(mode, "live") && strcmp(mode, "functional"))
         return err_set(err, EINVAL, "%s is no drill: its mode is '%s'", dir, mode);
     CLEANUP(scenario_free_p) struct scenario *s = NULL;
     CLEANUP(result_free_p) struct result *r = NULL;
-    rc = load(dirfd, jsonx_str(scenario, "digest", NULL), &s, err);
+    rc = report_scenario(dirfd, dir, start, &s, err);
     if (rc == 0)
         rc = measure_run(s, events, &head, torn, &r, err);
     if (rc < 0)

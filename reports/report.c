@@ -24,13 +24,12 @@
 
 #define SCENARIO_MAX ((size_t)16 << 20)
 
-/* The scenario as it was run; refused when it is not the one whose digest the record holds. */
-static int load_scenario(const struct report_request *q, const json_t *start, struct scenario **ret,
-                         struct err *err)
+int report_scenario(int dirfd, const char *path, const json_t *start, struct scenario **ret,
+                    struct err *err)
 {
     AUTO_FREE char *text = NULL;
     size_t n;
-    int rc = file_read(q->dirfd, "scenario.yaml", SCENARIO_MAX, &text, &n, err);
+    int rc = file_read(dirfd, "scenario.yaml", SCENARIO_MAX, &text, &n, err);
     if (rc < 0)
         return rc;
     char digest[DIGEST_HEX];
@@ -44,7 +43,7 @@ static int load_scenario(const struct report_request *q, const json_t *start, st
                        digest, run);
     AUTO_DIAGS diags = DIAGS_INIT;
     AUTO_BUF name = BUF_INIT;
-    buf_printf(&name, "%s/scenario.yaml", q->path);
+    buf_printf(&name, "%s/scenario.yaml", path);
     rc = scenario_load_text(text, n, buf_text(&name), NULL, &diags, ret);
     if (rc < 0) {
         AUTO_BUF said = BUF_INIT;
@@ -192,7 +191,7 @@ static int write_forecast(const struct report_request *q, const json_t *start,
         return err_set(
             err, EINVAL,
             "a forecast was made by nobody and nowhere: there is nothing to rename in it");
-    int rc = load_scenario(q, start, &scenario, err);
+    int rc = report_scenario(q->dirfd, q->path, start, &scenario, err);
     if (rc == 0 && strcmp(jsonx_str(start, "question", ""), "years") == 0)
         return write_outlook(q, scenario, ret, err);
     if (rc == 0)
@@ -309,7 +308,7 @@ int report_write(const struct report_request *q, struct report_outcome *ret, str
     if (rc < 0)
         return rc;
     CLEANUP(scenario_free_p) struct scenario *scenario = NULL;
-    rc = load_scenario(q, json_array_get(events, 0), &scenario, err);
+    rc = report_scenario(q->dirfd, q->path, json_array_get(events, 0), &scenario, err);
     if (rc < 0)
         return rc;
     if (q->anonymous)

@@ -5,6 +5,9 @@
 #pragma once
 
 #include "sim/base/err.h"
+#include "sim/model/model.h"
+
+#include <jansson.h>
 #include <stdbool.h>
 
 struct report_request {
@@ -31,3 +34,8 @@ struct report_outcome {
  * error: status failed. */
 int report_write(const struct report_request *q, struct report_outcome *ret, struct err *err);
 void report_outcome_done(struct report_outcome *o);
+
+/* The scenario as it was run, from a run's folder; refused when it is not the one whose digest stands in
+ * `start`, the first line of its record. `path`: the folder's name, for messages. */
+int report_scenario(int dirfd, const char *path, const json_t *start, struct scenario **ret,
+                    struct err *err);
