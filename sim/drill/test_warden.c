@@ -63,7 +63,7 @@ static bool tell_everything(struct warden *ward)
     text[LONG_TEXT] = '\0';
     for (int i = 0; i < NAMESPACES; i++) {
         char id[32];
-        snprintf(id, sizeof id, "4:%d", 1000000000 + i);
+        snprintf(id, sizeof id, "4:%d:1", 1000000000 + i);
         json_array_append_new(ids, json_string(id));
     }
     bool ok =
