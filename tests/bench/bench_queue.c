@@ -25,7 +25,7 @@ static const char hold_py[] = "import random, sys, time, simpy\n"
                               "        yield env.timeout(r.expovariate(1))\n"
                               "for _ in range(n):\n"
                               "    env.process(sleeper(env))\n"
-                              "for _ in range(2 * n):\n"
+                              "for _ in range(n + n // 4):\n" /* each begins, then sleeps */
                               "    env.step()\n"
                               "t = time.perf_counter()\n"
                               "for _ in range(events):\n"
