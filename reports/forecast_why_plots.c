@@ -132,7 +132,7 @@ static void sweep_draw(const json_t *line, const char *service, struct plots *p)
     AUTO_BUF script = BUF_INIT, data = BUF_INIT, name = BUF_INIT, title = BUF_INIT, tics = BUF_INIT;
     const json_t *values = json_object_get(line, "values");
     const char *path = jsonx_str(line, "path", "?");
-    double least = INFINITY, most = -INFINITY, alarms = 0, noticed = 0;
+    double least = HUGE_VAL, most = -HUGE_VAL, alarms = 0, noticed = 0;
     bool numbers = true;
     size_t i;
     json_t *one;

@@ -171,7 +171,7 @@ static void figure(const struct outlook *o, size_t i)
     struct tally_mean u = tally_unavailability(&o->tally, i), rate = tally_rate(&o->tally, i);
     s->unavailability = u.mean;
     s->per_year = rate.mean;
-    s->unavailability_in = (struct stats_interval){NAN, NAN};
+    s->unavailability_in = (struct stats_interval){(double)NAN, (double)NAN};
     if (s->incidents >= OUTLOOK_INCIDENTS && n >= 8) {
         s->unavailability_in = around(u, n, 1);
         s->per_year_in = around(rate, n, 1);
