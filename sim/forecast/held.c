@@ -51,21 +51,25 @@ static size_t critical(size_t n, double p, double level)
     return k;
 }
 
+/* Of a truth so many times as slow, the share that is not seen to lie above a quantile: to be seen there a
+ * whole interval must. */
+static double share_below(const nsec *v, size_t n, nsec quantile, nsec width, double factor)
+{
+    if (quantile == NSEC_INF)
+        return 1;
+    if (quantile < 0) /* unaffected ones are not slower */
+        return (double)count_below(v, n, quantile, true) / (double)n;
+    double reach = ((double)quantile + (double)width) / factor;
+    return (double)count_below(v, n, (nsec)reach, true) / (double)n;
+}
+
 /* P(optimism is noticed) when the truth is `factor` times as slow: drills fall below the median, between,
  * and above q90 with the forecast's own shares, stretched. */
 static double power_at(const nsec *v, size_t v_n, const struct held *h, double factor)
 {
     size_t n = h->n, need_m = critical(n, 0.5, LEVEL / 2), need_q = critical(n, 0.1, LEVEL / 2);
-    double below_m = 1, below_q = 1;
-    if (h->median != NSEC_INF)
-        below_m = h->median < 0
-                      ? (double)count_below(v, v_n, h->median, true) / (double)v_n
-                      : (double)count_below(v, v_n, (nsec)((double)h->median / factor), true) /
-                            (double)v_n;
-    if (h->q90 != NSEC_INF)
-        below_q = h->q90 < 0 ? 1
-                             : (double)count_below(v, v_n, (nsec)((double)h->q90 / factor), true) /
-                                   (double)v_n;
+    double below_m = share_below(v, v_n, h->median, h->width, factor),
+           below_q = share_below(v, v_n, h->q90, h->width, factor);
     /* Not noticed: fewer than need_m above the median, and of these fewer than need_q above q90. */
     double above_m = 1 - below_m, above_q = 1 - below_q, quiet = 0;
     double of_those = above_m > 0 ? above_q / above_m : 0;
@@ -104,6 +108,9 @@ void held_against(const nsec *forecast, size_t forecast_n, const struct held_dri
         h.above_median += p.above_median;
         h.above_q90 += p.above_q90;
         h.below_median += p.below_median;
+        if (!drills[i].unaffected && drills[i].time.hi != NSEC_INF &&
+            drills[i].time.hi - drills[i].time.lo > h.width)
+            h.width = drills[i].time.hi - drills[i].time.lo;
     }
     h.p_median = estimate_tail(n, h.above_median, 0.5);
     h.p_q90 = estimate_tail(n, h.above_q90, 0.1);

@@ -38,6 +38,7 @@ struct held {
     size_t n, above_median, above_q90, below_median;
     double p_median, p_q90, p_below; /* of so many or more, were the forecast true */
     nsec median, q90; /* of the forecast; HELD_BELOW, or NSEC_INF: not within its horizon */
+    nsec width;       /* of the widest drill: what is seen may lie so much lower */
     /* held_power() fills these in: */
     double power_twice; /* probability that a truth twice as slow would have been noticed */
     double factor;      /* the least slowness noticed with 80 %, to 1 %; 0: none up to 100 */

@@ -104,6 +104,15 @@ static void power_is_what_it_says(void **state)
             fail_msg("n %zu: %.3f said, %.3f seen", n, h.power_twice, share[HELD_TOO_OPTIMISTIC]);
         play(v, n, h.factor, 0, share);
         assert_true(fabs(share[HELD_TOO_OPTIMISTIC] - 0.8) < 0.04);
+        /* coarser measurements notice less: intervals that straddle speak for the forecast */
+        struct held coarse;
+        for (size_t k = 0; k < n; k++)
+            d[k] = drill_at(40, 60);
+        held_against(v, N, d, n, &coarse);
+        held_power(v, N, &coarse);
+        assert_true(coarse.width == 60 * NSEC_SEC);
+        assert_true(coarse.power_twice < h.power_twice);
+        assert_true(coarse.factor == 0 || coarse.factor > h.factor);
     }
 }
 
