@@ -151,7 +151,7 @@ static void trouble_ends(struct course *c, bool rescued)
     c->troubled = c->waits = false;
     c->restored = NSEC_INF;
     c->troubles++;
-    c->r->troubles++;
+    c->r->rescues += rescued;
 }
 
 /* ---- who serves ---- */
@@ -424,7 +424,7 @@ static void begin(struct course *c, struct trial *t, size_t service)
     c->active = sv->units.n ? course_first(t, service) : 0;
     c->r->rescue.worth = false;
     c->r->acknowledged = NSEC_UNSET;
-    c->r->troubles = 0;
+    c->r->rescues = 0;
     c->r->legs.n = 0;
     c->r->whole.n = 0;
 }

@@ -259,8 +259,11 @@ void reckon(struct trial *t, size_t service, struct outcome *ret)
     if (nsec_is_set(onset) && onset != NSEC_INF)
         ret->tta = from_to(onset, r->acknowledged);
     reckon_longest(t, sv, r, outages, onset, ret);
-    if (sv->loss != SYSTEM_NONE && r->troubles) {
+    /* Whatever came back by itself has its data still. */
+    if (sv->loss != SYSTEM_NONE && r->rescues) {
         struct rng rng = trial_stream(t, sv->loss, 0);
         ret->loss = loss_of(sv->model, &rng);
+    } else if (sv->loss != SYSTEM_NONE && ret->kind == OUTCOME_IS_RESTORED) {
+        ret->loss = 0;
     }
 }

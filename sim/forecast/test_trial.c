@@ -6,6 +6,7 @@
 #include "sim/base/rng.h"
 #include "sim/forecast/trial.h"
 
+#include <math.h>
 #include <string.h>
 
 #define SEC NSEC_SEC
@@ -91,6 +92,36 @@ static void detection_by_a_threshold_and_a_response_that_waits_for_it(void **sta
     assert_in_range(least, 2200 * MS, 2201 * MS);
     assert_in_range(most, 3199 * MS, 3200 * MS);
     assert_in_range(sum / 20000, 2691 * MS, 2709 * MS);
+    bench_done(&r);
+}
+
+/* D3 of the known answers: each check fails with p = 0.6, 3 in a row tell, at intervals of 10 s with a time-out of
+ * 2 s: T / 2 + (E[N] - 1) T + timeout on average, E[N] = (p^-3 - 1) / (1 - p). */
+static void a_gray_failure_is_noticed_when_the_known_answer_says(void **state)
+{
+    struct bench r = bench_of(
+        "blackstart: 1\nname: t\nservices: {shop: {detect_within: {within: 10m, by: [own], clock: "
+        "fault}}}\nprobes: {page: {service: shop, http: \"https://a.example/\", every: 10s, "
+        "timeout: "
+        "2s, down_after: 3}}\nalarms: {three: {threshold: {probe: page, consecutive: 3}}}\n"
+        "script: [{at: 5s, outage: {service: shop, share: 60%}}]\nhorizon: 25m\n");
+    double p = 0.6, known = 5 + ((1 / (p * p * p) - 1) / (1 - p) - 1) * 10 + 2;
+    static const uint64_t seeds[] = {11, 12, 13, 14, 15};
+    for (size_t i = 0; i < ARRAY_SIZE(seeds); i++) {
+        const size_t n = 20000;
+        double sum = 0, squares = 0;
+        for (uint64_t k = 1; k <= n; k++) {
+            struct outcome o = run(&r, seeds[i], k);
+            double d = (double)o.ttd / 1e9;
+            assert_true(o.ttd != NSEC_INF);
+            sum += d;
+            squares += d * d;
+        }
+        double mean = sum / (double)n,
+               error = sqrt((squares / (double)n - mean * mean) / (double)n);
+        assert_true(error < 0.0065 * known);
+        assert_true(fabs(mean - known) < 4.5 * error);
+    }
     bench_done(&r);
 }
 
@@ -503,6 +534,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(detection_by_a_threshold_and_a_response_that_waits_for_it),
+        cmocka_unit_test(a_gray_failure_is_noticed_when_the_known_answer_says),
         cmocka_unit_test(the_table_of_edge_cases),
         cmocka_unit_test(what_units_are_good_for),
         cmocka_unit_test(what_each_fault_means),

@@ -105,7 +105,7 @@ struct result_of { /* a service's */
     nsec acknowledged;    /* the first; NSEC_UNSET, NSEC_INF */
     nsec watched;         /* observation ended */
     bool calm;            /* nothing happened to it: the rest does not hold */
-    uint32_t troubles;    /* incidents of its own */
+    uint32_t rescues;     /* troubles of its own that its response ended */
     struct periods whole; /* without probes: when it was down, truly */
     struct system_list acts;
 };
