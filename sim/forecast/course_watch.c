@@ -308,7 +308,7 @@ static void ask_many(struct sight *s, nsec until)
     struct judge_obs o = ask(s, &fare);
     s->n += count;
     s->next += (nsec)count * every;
-    judge_feed_run(s->judge, &o, count, every, (uint64_t)s->of->singly);
+    judge_feed_run(s->judge, &o, count, every, s->of->begin, s->of->end);
 }
 
 static struct sight *first_to_ask(const struct course *c)

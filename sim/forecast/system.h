@@ -40,7 +40,8 @@ struct system_probe {
     const struct probe *probe;
     struct system_vantage from;
     size_t phase, answers; /* quantities */
-    int64_t singly;        /* so many like answers matter to the alarms that hear it */
+    /* So many like answers matter to the alarms that hear it, at the beginning of many and at the end. */
+    uint64_t begin, end;
     struct system_list thresholds,
         parts; /* alarms of the service that hear it; as which of theirs */
 };

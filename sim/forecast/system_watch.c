@@ -97,20 +97,28 @@ static void watch_probe(struct system *sys, struct system_service *sv, const str
         .from = vantage_of(sys, p),
         .phase = system_quantity(sys, sv->service, false, "phase", p->name),
         .answers = system_quantity(sys, sv->service, false, "answers", p->name),
-        .singly = 1,
+        .begin = 1,
     };
     size_t host = asked_address(p, address) ? host_with(sys, p, address) : SYSTEM_NONE;
     if (host != SYSTEM_NONE)
         system_list_add(&sv->found, host);
 }
 
-/* An alarm on our own probes. One by windows needs every answer. */
+/* How many answers the longest window of an alarm holds, and one more at each end; 0: it has none. */
+static uint64_t window_of(const struct threshold *t, nsec every)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < THRESHOLD_WINDOWS && t->windows[i]; i++) {
+        uint64_t n = (uint64_t)(window_length(t->windows[i]) / every) + 2;
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+/* An alarm on our own probes. */
 static void hear_probes(struct system_service *sv, struct system_alarm *sa)
 {
     const struct own_params *own = sa->alarm->params;
-    struct threshold one = threshold_of_alarm(sa->alarm, NSEC_SEC);
-    int64_t singly = one.consecutive ? one.consecutive : INT64_MAX;
-    threshold_done(&one);
     sa->parts = own->probes.n;
     sv->in_order |= own->probes.n > 1;
     for (size_t k = 0; k < own->probes.n; k++)
@@ -120,8 +128,12 @@ static void hear_probes(struct system_service *sv, struct system_alarm *sa)
                 continue;
             system_list_add(&sp->thresholds, sv->alarms_n - 1);
             system_list_add(&sp->parts, k);
-            if (singly > sp->singly)
-                sp->singly = singly;
+            struct threshold one = threshold_of_alarm(sa->alarm, sp->probe->every);
+            uint64_t window = window_of(&one, sp->probe->every);
+            uint64_t begin = one.consecutive ? (uint64_t)one.consecutive : window;
+            sp->begin = begin > sp->begin ? begin : sp->begin;
+            sp->end = window > sp->end ? window : sp->end;
+            threshold_done(&one);
         }
 }
 

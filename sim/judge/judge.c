@@ -225,7 +225,7 @@ static uint64_t judge_idle(const struct judge *j, enum judge_verdict verdict, ns
 }
 
 void judge_feed_run(struct judge *j, const struct judge_obs *first, uint64_t count, nsec every,
-                    uint64_t singly)
+                    uint64_t begin, uint64_t end)
 {
     struct judge_obs o = *first;
     for (uint64_t i = 0; i < count;) {
@@ -235,9 +235,9 @@ void judge_feed_run(struct judge *j, const struct judge_obs *first, uint64_t cou
         o.scheduled += every;
         o.start += every;
         o.end += every;
-        uint64_t idle = i < singly || i >= count || j->pending_n
+        uint64_t idle = i < begin || j->pending_n || count - i <= end
                             ? 0
-                            : judge_idle(j, o.verdict, o.start, every, count - i);
+                            : judge_idle(j, o.verdict, o.start, every, count - i - end);
         if (!idle)
             continue;
         nsec last = (nsec)(idle - 1) * every;

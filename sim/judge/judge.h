@@ -69,10 +69,10 @@ void judge_restart(struct judge *j, nsec since);
 void judge_feed(struct judge *j, const struct judge_obs *obs);
 /* The same as feeding `count` observations, the first of them `first`, each `every` after the one before
  * it and otherwise alike, when none is waited for; but those that change nothing are passed over without
- * a call of JUDGE_DECIDED. At least the first `singly` are fed one by one. Costs no more than the calls
- * that are made. */
+ * a call of JUDGE_DECIDED. At least the first `begin` and the last `end` are fed one by one, for those who
+ * count or keep a window. Costs no more than the calls that are made. */
 void judge_feed_run(struct judge *j, const struct judge_obs *first, uint64_t count, nsec every,
-                    uint64_t singly);
+                    uint64_t begin, uint64_t end);
 /* From now on no impact is dated earlier than `since` (a fault began). */
 void judge_since(struct judge *j, nsec since);
 /* Forgets what was decided so far (numbers go on): for the end of settling, so that an outage of a

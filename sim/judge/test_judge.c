@@ -347,7 +347,7 @@ static void runs_of_like_answers_may_be_skipped(void **state)
                                   .scheduled = (nsec)n * EVERY,
                                   .verdict = (enum judge_verdict)rng_below(&r, 3)};
             o.end = o.start + (o.verdict == JUDGE_BAD ? (nsec)rng_below(&r, 3 * EVERY) : 0);
-            judge_feed_run(a, &o, count, EVERY, (uint64_t)consecutive);
+            judge_feed_run(a, &o, count, EVERY, (uint64_t)consecutive, rng_below(&r, 9));
             for (uint64_t i = 0; i < count; i++) {
                 judge_feed(b, &o);
                 o.n++;
