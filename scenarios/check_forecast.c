@@ -3,97 +3,36 @@
  */
 #include "scenarios/check.h"
 
+#include "scenarios/ring.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* --- Rings --- */
-
-/* A graph of n things, by index; next() adds the successors of i by `add`. */
-struct graph {
-    size_t n;
-    void (*next)(const struct graph *g, size_t i, void (*add)(size_t to, void *data), void *data);
-    const void *of;
-};
-struct ring_walk {
-    const struct graph *g;
-    unsigned char *seen; /* 0 not yet, 1 on the way, 2 done */
-    size_t ring;         /* a member of a ring, or n */
-};
-
-static void ring_visit(size_t i, void *data)
-{
-    struct ring_walk *w = data;
-    if (w->ring < w->g->n || i >= w->g->n || w->seen[i] == 2)
-        return;
-    if (w->seen[i] == 1) {
-        w->ring = i;
-        return;
-    }
-    w->seen[i] = 1;
-    w->g->next(w->g, i, ring_visit, w);
-    w->seen[i] = 2;
-}
-
-/* A member of a ring that can be reached from `from`; n: none. */
-static size_t ring_from(const struct graph *g, size_t from)
-{
-    AUTO_FREE unsigned char *seen = calloc(g->n + 1, 1);
-    if (!seen)
-        abort();
-    struct ring_walk w = {g, seen, g->n};
-    ring_visit(from, &w);
-    return w.ring;
-}
-
-/* The first member, in their order, of each ring is given to `say`; one of them is enough. */
-static void rings_say(const struct graph *g, void (*say)(size_t i, void *data), void *data)
-{
-    for (size_t i = 0; i < g->n; i++)
-        if (ring_from(g, i) == i) {
-            say(i, data);
-            return;
-        }
-}
-
-struct saying {
-    const struct scenario *s;
-    const struct service_model *model;
-    struct diags *diags;
-};
-
 /* --- Needs --- */
 
-static size_t service_index(const struct scenario *s, const char *name)
+/* Services that need each other in a ring; soft needs hand nothing on. */
+static void check_need_rings(const struct scenario *s, struct diags *diags)
 {
-    for (size_t i = 0; i < s->services.n; i++)
-        if (!strcmp(((const struct service *)s->services.items[i])->name, name))
-            return i;
-    return s->services.n;
-}
-
-static void needs_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
-                       void *data)
-{
-    const struct scenario *s = g->of;
-    const struct service *service = s->services.items[i];
-    for (size_t k = 0; k < service->needs.n; k++) {
-        const struct need *need = service->needs.items[k];
-        if (need->kind)
-            continue; /* a soft one hands nothing on */
-        if (need->service)
-            add(service_index(s, need->service), data);
-        for (size_t m = 0; m < need->of.n; m++)
-            add(service_index(s, need->of.items[m]), data);
+    const struct objects *v = &s->services;
+    AUTO_NAME_INDEX names = name_index_of(v, offsetof(struct service, name));
+    AUTO_EDGES edges = {0};
+    for (size_t i = 0; i < v->n; i++) {
+        const struct service *service = v->items[i];
+        for (size_t k = 0; k < service->needs.n; k++) {
+            const struct need *need = service->needs.items[k];
+            if (!need->kind && need->service)
+                edges_add(&edges, i, name_index_find(&names, need->service));
+            for (size_t m = 0; !need->kind && m < need->of.n; m++)
+                edges_add(&edges, i, name_index_find(&names, need->of.items[m]));
+        }
     }
-}
-
-static void say_needs(size_t i, void *data)
-{
-    const struct saying *c = data;
-    const struct service *service = c->s->services.items[i];
+    size_t ring = edges_ring(&edges, v->n);
+    if (ring == v->n)
+        return;
+    const struct service *service = v->items[ring];
     diags_error(
-        c->diags, check_place(c->s, "services", service->name, "needs", NULL),
+        diags, check_place(s, "services", service->name, "needs", NULL),
         "%s needs services that need it: none of them could ever come up; make one of these "
         "needs `kind: soft`, or leave it out",
         service->name);
@@ -115,9 +54,10 @@ static void check_breaker(const struct need *need, struct place at, struct diags
 
 static void check_needs(const struct scenario *s, struct diags *diags)
 {
-    const struct graph g = {s->services.n, needs_next, s};
     for (size_t i = 0; i < s->services.n; i++) {
         const struct service *service = s->services.items[i];
+        if (!service->needs.n)
+            continue;
         struct place at = check_place(s, "services", service->name, "needs", NULL);
         for (size_t k = 0; k < service->needs.n; k++) {
             const struct need *need = service->needs.items[k];
@@ -137,45 +77,21 @@ static void check_needs(const struct scenario *s, struct diags *diags)
             check_breaker(need, at, diags);
         }
     }
-    struct saying c = {s, NULL, diags};
     if (!diags->n_errors)
-        rings_say(&g, say_needs, &c);
+        check_need_rings(s, diags);
 }
 
 /* --- Components --- */
 
-static size_t component_index(const struct scenario *s, const char *name)
-{
-    const struct objects *v = &s->assumptions->components;
-    for (size_t i = 0; i < v->n; i++)
-        if (!strcmp(((const struct component *)v->items[i])->name, name))
-            return i;
-    return v->n; /* a host without an entry stands in nothing */
-}
-
-static void components_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
-                            void *data)
-{
-    const struct scenario *s = g->of;
-    const struct component *c = s->assumptions->components.items[i];
-    for (size_t k = 0; k < c->in.n; k++)
-        add(component_index(s, c->in.items[k]), data);
-}
-
-static void say_component(size_t i, void *data)
-{
-    const struct saying *c = data;
-    const struct component *component = c->s->assumptions->components.items[i];
-    diags_error(c->diags, check_place(c->s, "components", component->name, "in", NULL),
-                "%s stands in itself: 'in' names what is larger", component->name);
-}
-
 static void check_components(const struct scenario *s, struct diags *diags)
 {
     const struct objects *v = &s->assumptions->components;
-    const struct graph g = {v->n, components_next, s};
+    AUTO_NAME_INDEX names = name_index_of(v, offsetof(struct component, name));
+    AUTO_EDGES edges = {0};
     for (size_t i = 0; i < v->n; i++) {
         const struct component *c = v->items[i];
+        for (size_t k = 0; k < c->in.n; k++) /* a host without an entry stands in nothing */
+            edges_add(&edges, i, name_index_find(&names, c->in.items[k]));
         if (c->crew && !c->repair)
             diags_error(diags, check_place(s, "components", c->name, "crew", NULL),
                         "%s has a crew and no 'repair': how long does it take them?", c->name);
@@ -183,8 +99,12 @@ static void check_components(const struct scenario *s, struct diags *diags)
             diags_error(diags, check_place(s, "components", c->name, "ages_while_down", NULL),
                         "%s never fails by itself: 'ages_while_down' belongs to 'fails'", c->name);
     }
-    struct saying c = {s, NULL, diags};
-    rings_say(&g, say_component, &c);
+    size_t ring = edges_ring(&edges, v->n);
+    if (ring == v->n)
+        return;
+    const struct component *inner = v->items[ring];
+    diags_error(diags, check_place(s, "components", inner->name, "in", NULL),
+                "%s stands in itself: 'in' names what is larger", inner->name);
 }
 
 /* --- People --- */
@@ -385,64 +305,57 @@ static void check_stage_order(const struct scenario *s, const struct service_mod
                     "the fallback '%s' can never be reached: no 'else' names it", stage->name);
 }
 
-/* What must be over before it begins. */
-static void stages_before(const struct service_model *m, size_t i,
-                          void (*add)(size_t to, void *data), void *data)
+/* `at` waits for what must be over before stage i begins. */
+static void stages_before(const struct service_model *m, size_t i, size_t at, struct edges *edges)
 {
     const struct stage *stage = m->restore.items[i];
     for (size_t k = 0; k < stage->after.n; k++)
-        add(stage_index(m, stage->after.items[k]), data);
+        edges_add(edges, at, stage_index(m, stage->after.items[k]));
     if (stage->after.n || stage->fallback || stage->start != STAGE_AFTER)
         return;
     for (size_t k = i; k-- > 0;) /* else the one before it that is no fallback */
         if (!((const struct stage *)m->restore.items[k])->fallback) {
-            add(k, data);
+            edges_add(edges, at, k);
             return;
         }
 }
 
 /* What must be over before it is: what it begins after, for a fallback also what the stage begins after that
- * it is the fallback of, and the stages of its own `else`. (Rings of nothing but `else` are else_next()'s.) */
-static void stages_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
-                        void *data)
+ * it is the fallback of, and the stages of its own `else`. (Rings of nothing but `else` are told apart.) */
+static void stages_order(const struct service_model *m, size_t i, struct edges *edges)
 {
-    const struct service_model *m = g->of;
-    size_t of = i;
-    for (size_t depth = 0; of < g->n && depth <= g->n; depth++) {
-        stages_before(m, of, add, data);
+    size_t n = m->restore.n, of = i;
+    for (size_t depth = 0; of < n && depth <= n; depth++) {
+        stages_before(m, of, i, edges);
         of = stage_branch(m, of, 0);
     }
-    for (size_t k = 0; k < g->n; k++) {
+    for (size_t k = 0; k < n; k++) {
         const struct stage *other = m->restore.items[k];
         if (other->after.n && stage_branch(m, k, 0) == i)
-            add(k, data);
+            edges_add(edges, i, k);
     }
 }
 
-static void else_next(const struct graph *g, size_t i, void (*add)(size_t to, void *data),
-                      void *data)
+static void check_stage_rings(const struct scenario *s, const struct service_model *m,
+                              struct diags *diags)
 {
-    const struct service_model *m = g->of;
-    const struct stage *stage = m->restore.items[i];
-    if (stage->otherwise)
-        add(stage_index(m, stage->otherwise), data);
-}
-
-static void say_stages(size_t i, void *data)
-{
-    const struct saying *c = data;
-    const struct stage *stage = c->model->restore.items[i];
-    diags_error(c->diags, stage_place(c->s, c->model, i, "after"),
-                "the stage '%s' waits for stages that wait for it", stage->name);
-}
-
-static void say_else(size_t i, void *data)
-{
-    const struct saying *c = data;
-    const struct stage *stage = c->model->restore.items[i];
-    diags_error(c->diags, stage_place(c->s, c->model, i, "else"),
-                "the stage '%s' falls back in a circle: the last fallback has no 'else'",
-                stage->name);
+    AUTO_EDGES order = {0}, otherwise = {0};
+    size_t n = m->restore.n;
+    for (size_t i = 0; i < n; i++) {
+        const struct stage *stage = m->restore.items[i];
+        stages_order(m, i, &order);
+        if (stage->otherwise)
+            edges_add(&otherwise, i, stage_index(m, stage->otherwise));
+    }
+    size_t ring = edges_ring(&order, n), circle = edges_ring(&otherwise, n);
+    if (ring < n)
+        diags_error(diags, stage_place(s, m, ring, "after"),
+                    "the stage '%s' waits for stages that wait for it",
+                    ((const struct stage *)m->restore.items[ring])->name);
+    if (circle < n)
+        diags_error(diags, stage_place(s, m, circle, "else"),
+                    "the stage '%s' falls back in a circle: the last fallback has no 'else'",
+                    ((const struct stage *)m->restore.items[circle])->name);
 }
 
 static void check_stages(const struct scenario *s, const struct service_model *m,
@@ -462,10 +375,7 @@ static void check_stages(const struct scenario *s, const struct service_model *m
         check_stage_else(s, m, i, diags);
         check_stage_order(s, m, i, diags);
     }
-    struct saying c = {s, m, diags};
-    const struct graph order = {m->restore.n, stages_next, m}, other = {m->restore.n, else_next, m};
-    rings_say(&order, say_stages, &c);
-    rings_say(&other, say_else, &c);
+    check_stage_rings(s, m, diags);
 }
 
 /* --- Services --- */
