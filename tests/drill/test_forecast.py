@@ -46,9 +46,9 @@ class Base(unittest.TestCase):
     def at(self, name):
         return os.path.join(self.base, name)
 
-    def make(self, name, *options, code=None, trials=TRIALS):
+    def make(self, name, *options, code=None, trials=TRIALS, **kwargs):
         done = forecast(self.scenario, "--out", self.at(name), "--seed", "4", "--trials", str(trials),
-                        *options)
+                        *options, **kwargs)
         self.assertIn(done.returncode, (0, 1, 4) if code is None else (code,), done.stderr)
         return done
 
@@ -57,8 +57,11 @@ class SameBytes(Base):
     """A forecast is a function of scenario, seed and number of trials alone."""
 
     def test_threads_and_parts(self):
-        for threads in ("1", "2", "7"):
+        for threads in ("1", "2"):
             self.make("t" + threads, "--threads", threads)
+        # As on a processor without fused multiplication, where glibc's log, exp and pow differ.
+        self.make("t7", "--threads", "7",
+                  env=dict(os.environ, GLIBC_TUNABLES="glibc.cpu.hwcaps=-FMA,-AVX2,-FMA4"))
         for part in range(1, 6):
             done = self.make("part%d" % part, "--shard", "%d/5" % part, code=0)
             self.assertIn("part %d of 5" % part, done.stdout)
