@@ -406,8 +406,38 @@ static void find_share(struct forecast *f, const struct forecast_service *s, con
     find(f, code, weight, s->service, &text);
 }
 
+/* By importance sampling, where that was asked for. */
+static void find_rare(struct forecast *f)
+{
+    const json_t *line = forecast_analysis(f, "rare", NULL);
+    for (size_t k = 0; line && k < f->services_n; k++) {
+        const struct service *v = f->services[k].service;
+        const json_t *found = json_object_get(json_object_get(line, "services"), v->name);
+        const json_t *missed = json_object_get(found, "missed");
+        double effective = json_number_value(json_object_get(found, "effective"));
+        AUTO_BUF text = BUF_INIT;
+        if (!found)
+            continue;
+        if (json_is_array(missed))
+            buf_printf(&text,
+                       "The time objective of %s is missed with a probability of %.3g (%.3g to "
+                       "%.3g), by importance sampling, worth %.0f unweighted misses",
+                       v->name, json_number_value(json_array_get(missed, 0)),
+                       json_number_value(json_array_get(missed, 1)),
+                       json_number_value(json_array_get(missed, 2)), effective);
+        else
+            buf_printf(&text,
+                       "How rarely %s misses its time objective could not be estimated: the "
+                       "trials of importance sampling are worth %.0f unweighted misses, fewer than "
+                       "1,000; ask for more --trials",
+                       v->name, effective);
+        find(f, "rare", json_is_array(missed) ? WEIGHT_NOTE : WEIGHT_WARNING, v, &text);
+    }
+}
+
 static void find_all(struct forecast *f)
 {
+    find_rare(f);
     for (size_t k = 0; k < f->services_n; k++) {
         const struct forecast_service *s = &f->services[k];
         const struct outcome_sums *u = &s->sums;

@@ -37,6 +37,21 @@ uint64_t rng_next(struct rng *r)
     return rng_mix(r->key + 0x9e3779b97f4a7c15ULL * ++r->n);
 }
 
+/* The inverse of rng_mix(): xorshifts undone by themselves, odd factors by their inverses modulo 2^64. */
+static uint64_t rng_unmix(uint64_t z)
+{
+    z ^= z >> 31 ^ z >> 62;
+    z *= 0x319642b2d24d8ec3ULL;
+    z ^= z >> 27 ^ z >> 54;
+    z *= 0x96de1b173f119089ULL;
+    return z ^ z >> 30 ^ z >> 60;
+}
+
+struct rng rng_with(uint64_t n, uint64_t value)
+{
+    return (struct rng){.key = rng_unmix(value) - 0x9e3779b97f4a7c15ULL * n};
+}
+
 uint64_t rng_below(struct rng *r, uint64_t n)
 {
     uint64_t limit = UINT64_MAX - UINT64_MAX % n, v;

@@ -17,6 +17,8 @@ struct rng rng_stream(uint64_t seed, const char *name, uint64_t a, uint64_t b);
 uint64_t rng_named(uint64_t seed, const char *name);
 struct rng rng_stream_at(uint64_t named, uint64_t a, uint64_t b);
 uint64_t rng_next(struct rng *r);
+/* A stream whose n-th number (from 1) is `value`; the others are as random as `value` is. */
+struct rng rng_with(uint64_t n, uint64_t value);
 /* Uniform in [0, n), unbiased; n > 0. */
 uint64_t rng_below(struct rng *r, uint64_t n);
 /* Uniform in [0, 1) with 53 bits. */

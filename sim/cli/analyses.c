@@ -10,7 +10,7 @@
 
 #define SERVICES_MOST 16 /* judged ones that are looked into */
 #define WHY_SERVICES_MOST 1000
-#define LUCK_MOST 20000  /* trials of each kind */
+#define LUCK_MOST 20000 /* trials of each kind */
 #define LUCK_LEAST 400
 
 int analyses_line(struct record *r, json_t *line, struct err *err)
@@ -333,6 +333,23 @@ static int write_luck(struct record *r, const struct analyses *a, struct err *er
     return rc;
 }
 
+/* How likely each judged service misses its rto, however rarely that is. */
+static int write_rare(struct record *record, const struct analyses *a, struct err *err)
+{
+    const struct rare_plan plan = {.scenario = a->scenario,
+                                   .system = a->system,
+                                   .seed = a->seed,
+                                   .trials = a->trials,
+                                   .threads = a->threads ? a->threads : 1,
+                                   .stop = a->stop,
+                                   .data = a->stop_data};
+    AUTO_FREE struct rare *found = calloc(a->scenario->services.n + 1, sizeof *found);
+    if (!found)
+        abort();
+    int rc = rare_run(&plan, found, err);
+    return rc < 0 ? rc : analyses_line(record, analysis_rare(a->scenario, found, a->trials), err);
+}
+
 int analyses_write(struct record *record, struct analyses *a, struct err *err)
 {
     /* of a large catalogue only what was asked for: each answer costs as much as a forecast */
@@ -350,6 +367,8 @@ int analyses_write(struct record *record, struct analyses *a, struct err *err)
         rc = analyses_sweeps(record, a, err);
     if (rc == 0 && why)
         rc = analyses_cheapest(record, a, err);
+    if (rc == 0 && args_has(a->args, "rare"))
+        rc = write_rare(record, a, err);
     if (rc == 0 && a->drills_n)
         rc = analyses_against(record, a, err);
     return rc;

@@ -41,7 +41,8 @@ static const struct option_spec forecast_options[] = {
     {"years", 0, "N",
      "what to expect of N years in which things fail by themselves (default of --trials: 10000)"},
     {"rare", 0, NULL,
-     "with --years: incidents too rare to be waited for, too, by importance sampling"},
+     "how likely what hardly ever happens is, by importance sampling: missed RTOs, or incidents of "
+     "--years"},
     {"set", 0, "NAME=VALUE", "overrides a variable, or a path into the file; may be repeated"},
     ANALYSES_OPTIONS,
     {"junit", 0, "FILE", "also writes the JUnit report there"},
@@ -370,8 +371,6 @@ static int forecast_run(const struct command *self, struct args *a)
                          &r.threads) ||
         !forecast_shard(self, a, &r))
         return EXIT_BAD_INPUT;
-    if (args_has(a, "rare") && !r.years)
-        return say_usage(self, "--rare is for --years");
     if (r.years && (args_has(a, "sweep") || args_has(a, "against")))
         return say_usage(self, "--sweep and --against ask about the script, --years does not");
     CLEANUP(scenario_free_p) struct scenario *s = open_scenario_as_it_is(path, a);

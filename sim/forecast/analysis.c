@@ -162,3 +162,24 @@ json_t *analysis_held(const struct held *h)
     set(j, "factor", h->factor > 0 ? analysis_new_number(h->factor) : json_null());
     return j;
 }
+
+json_t *analysis_rare(const struct scenario *s, const struct rare *found, uint64_t trials)
+{
+    json_t *services = json_object();
+    for (size_t i = 0; i < s->services.n; i++) {
+        const struct service *v = s->services.items[i];
+        const struct rare *r = &found[i];
+        double half = 1.959964 * r->se;
+        if (!nsec_is_set(v->rto))
+            continue;
+        json_t *missed =
+            r->effective < RARE_EFFECTIVE
+                ? json_null()
+                : json_pack("[f,f,f]", r->p, r->p > half ? r->p - half : 0, r->p + half);
+        json_object_set_new(services, v->name,
+                            json_pack("{s:o,s:I,s:f}", "missed", missed, "hits",
+                                      (json_int_t)r->missed, "effective", r->effective));
+    }
+    return json_pack("{s:s,s:I,s:o}", "what", "rare", "trials", (json_int_t)trials, "services",
+                     services);
+}

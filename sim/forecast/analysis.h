@@ -17,6 +17,8 @@
  *                there is none, "never" where it is longer than was looked at
  *   cheapest     services:{NAME:{required, found, name?, change?, now?, then?, within:E?}}
  *   against      see sim/cli
+ *   rare         services:{NAME:{missed:E, hits, effective}}: of the rto, by importance sampling (rare.h);
+ *                missed: null where it is worth fewer than RARE_EFFECTIVE unweighted ones
  *
  * All functions give new references.
  */
@@ -25,6 +27,7 @@
 #include "sim/forecast/assumed.h"
 #include "sim/forecast/cheapest.h"
 #include "sim/forecast/held.h"
+#include "sim/forecast/rare.h"
 #include "sim/forecast/versus.h"
 #include "sim/forecast/why.h"
 
@@ -42,3 +45,5 @@ json_t *analysis_assumptions(const struct assumed *a, const struct service *cons
 /* v: NULL for the first one. */
 json_t *analysis_numbers(const struct versus_numbers *n, const struct versus *v);
 json_t *analysis_held(const struct held *h);
+/* found: of each service. */
+json_t *analysis_rare(const struct scenario *s, const struct rare *found, uint64_t trials);

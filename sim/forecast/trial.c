@@ -17,7 +17,8 @@ static void *room(size_t n, size_t size)
 struct rng trial_stream(const struct trial *t, size_t quantity, uint64_t b)
 {
     bool other = trial_whatif(t, quantity) == WHATIF_OTHER;
-    return rng_stream_at((other ? t->others : t->names)[quantity], t->number, b);
+    struct rng r = rng_stream_at((other ? t->others : t->names)[quantity], t->number, b);
+    return t->whatif && t->whatif->tilt ? tilt_stream(t->whatif->tilt, quantity, b, r) : r;
 }
 
 enum whatif_kind trial_whatif(const struct trial *t, size_t quantity)

@@ -20,6 +20,7 @@
 
 #include "sim/base/err.h"
 #include "sim/forecast/outcome.h"
+#include "sim/forecast/tilt.h"
 #include "sim/model/model.h"
 #include <jansson.h>
 
@@ -47,7 +48,8 @@ enum whatif_kind {
 };
 struct whatif {
     uint64_t other_seed;
-    const unsigned char *kind; /* enum whatif_kind of each quantity */
+    const unsigned char *kind; /* enum whatif_kind of each quantity; NULL: all as they are */
+    struct tilt *tilt;         /* importance sampling (tilt.h), begun for this trial; NULL: none */
 };
 
 /* How long before the script's zero a trial begins: the probes' schedules. */

@@ -43,6 +43,51 @@ horizon: 1d
 """
 
 
+TWO_MUST_FAIL = """blackstart: 1
+name: two-must-fail
+services:
+  web: {rto: 10m}
+components:
+  server: {}
+probes:
+  page: {service: web, http: "https://web.example/", every: 10s, timeout: 1s}
+model:
+  web:
+    redundancy: server
+    restore:
+      - first: {constant: 10s, works: 99.9%, at: impact, else: second}
+      - second: {constant: 20s, works: 99.9%, only: fallback}
+script:
+  - {id: lose, at: 10s, outage: {component: server}}
+horizon: 1h
+"""
+
+
+class Rare(unittest.TestCase):
+    def test_a_missed_rto_of_one_in_a_million(self):
+        base = harness.folder()
+        self.addCleanup(shutil.rmtree, base, ignore_errors=True)
+        path = os.path.join(base, "two.yaml")
+        with open(path, "w") as f:
+            f.write(TWO_MUST_FAIL)
+        lines = []
+        for trials, threads in ("40000", "1"), ("40000", "3"), ("2000", "1"):
+            out = os.path.join(base, "o" + trials + threads)
+            r = subprocess.run([harness.BLACKSTART, "forecast", path, "--rare", "--seed", "1", "-q",
+                                "--no-why", "--trials", trials, "--threads", threads, "--out", out],
+                               capture_output=True, text=True)
+            self.assertIn(r.returncode, (0, 4), r.stderr)
+            with open(os.path.join(out, "record.ndjson")) as f:
+                record = [json.loads(line) for line in f]
+            harness.check_record(record)
+            lines.append([e for e in record if e.get("what") == "rare"][0]["services"]["web"])
+        value, low, high = lines[0]["missed"]
+        self.assertTrue(low < 1e-6 < high and high - low < 0.4e-6, lines[0])
+        self.assertGreater(lines[0]["effective"], 1000)
+        self.assertEqual(lines[0], lines[1])
+        self.assertIsNone(lines[2]["missed"])  # worth too little
+
+
 class Years(unittest.TestCase):
     def setUp(self):
         self.base = harness.folder()
