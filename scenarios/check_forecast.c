@@ -83,6 +83,15 @@ static void check_needs(const struct scenario *s, struct diags *diags)
 
 /* --- Components --- */
 
+/* It hardly works for a second. */
+static bool fails_all_the_time(const struct distribution *fails)
+{
+    struct distribution longer = *fails;
+    if (!nsec_is_set(longer.least) || longer.least < NSEC_SEC)
+        longer.least = NSEC_SEC;
+    return distribution_kept(&longer) < 0.01;
+}
+
 static void check_components(const struct scenario *s, struct diags *diags)
 {
     const struct objects *v = &s->assumptions->components;
@@ -92,6 +101,11 @@ static void check_components(const struct scenario *s, struct diags *diags)
         const struct component *c = v->items[i];
         for (size_t k = 0; k < c->in.n; k++) /* a host without an entry stands in nothing */
             edges_add(&edges, i, name_index_find(&names, c->in.items[k]));
+        if (c->fails && fails_all_the_time(c->fails))
+            diags_error(diags, check_place(s, "components", c->name, "fails", NULL),
+                        "%s hardly ever works for a second: 'fails' is how long it works until it "
+                        "fails, like {exponential: 90d}",
+                        c->name);
         if (c->crew && !c->repair)
             diags_error(diags, check_place(s, "components", c->name, "crew", NULL),
                         "%s has a crew and no 'repair': how long does it take them?", c->name);

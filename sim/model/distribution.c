@@ -150,6 +150,15 @@ static int make_uniform(struct distribution *d, struct err *err)
     return 0;
 }
 
+static int make_exponential(struct distribution *d, struct err *err)
+{
+    d->kind = DISTRIBUTION_EXPONENTIAL;
+    d->a = d->given.exponential;
+    if (d->a <= 0)
+        return err_set(err, EINVAL, "'exponential' needs a mean above 0");
+    return 0;
+}
+
 static int make_three(struct distribution *d, enum distribution_kind kind, const char *name,
                       const struct durations *v, struct err *err)
 {
@@ -234,7 +243,7 @@ static int make_kind(struct distribution *d, struct arena *arena, struct err *er
     if (nsec_is_set(g->constant))
         return d->kind = DISTRIBUTION_CONSTANT, d->a = g->constant, 0;
     if (nsec_is_set(g->exponential))
-        return d->kind = DISTRIBUTION_EXPONENTIAL, d->a = g->exponential, 0;
+        return make_exponential(d, err);
     if (g->uniform.n)
         return make_uniform(d, err);
     if (g->normal)
