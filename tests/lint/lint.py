@@ -30,7 +30,7 @@ MAY = {
     "injectors": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach sim/lab "
     "sim/proxy",
     "scenarios": "sim/base sim/model sim/attach sim/watch injectors",
-    "sim/forecast": "sim/base sim/model sim/judge sim/record",
+    "sim/forecast": "sim/base sim/model sim/judge sim/record sim/watch injectors",
     "reports": "sim/base sim/loop sim/model sim/judge sim/record sim/forecast scenarios",
     "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/impair sim/attach "
     "sim/lab sim/http sim/watch injectors scenarios",
