@@ -7,7 +7,8 @@
 
 #include "sim/base/jsonx.h"
 
-#define BARS_MOST 16
+#define BARS_MOST 16 /* drawn */
+#define BARS_ROOM 64
 #define PLOTS_MOST 24
 
 static double number_in(const json_t *o, const char *key)
@@ -53,7 +54,7 @@ static int by_width(const void *a, const void *b)
 }
 
 static void tornado_draw(struct plots *p, const char *service, struct bar *bars, size_t n,
-                         double middle, bool within, const char *ends)
+                         double middle, bool within, bool ranges)
 {
     AUTO_BUF script = BUF_INIT, names = BUF_INIT, low = BUF_INIT, high = BUF_INIT;
     AUTO_BUF name = BUF_INIT, title = BUF_INIT, desc = BUF_INIT;
@@ -85,43 +86,50 @@ static void tornado_draw(struct plots *p, const char *service, struct bar *bars,
                longest + 3, buf_text(&names), n,
                within ? "within the promise, % of trials" : "mean time to restore, seconds",
                scale * middle, scale * middle, buf_text(&low), buf_text(&high),
-               strchr(ends, '|') ? "a quarter less" : "lower end",
-               strchr(ends, '|') ? "a quarter more" : "upper end");
+               ranges ? "lower end" : "a quarter less", ranges ? "upper end" : "a quarter more");
     buf_printf(&name, "forecast-tornado-%s", service);
     buf_printf(&title, "Forecast: what assumptions can change for %s", service);
     buf_printf(&desc,
                "Each bar is one assumption, the others in the middle: filled at its %s, hatched at "
                "its %s. The line is all of them in the middle.",
-               strchr(ends, '|') ? "value less a quarter" : "lower end",
-               strchr(ends, '|') ? "value and a quarter" : "upper end");
+               ranges ? "lower end" : "value less a quarter",
+               ranges ? "upper end" : "value and a quarter");
     plots_draw(p, buf_text(&script), buf_text(&name), buf_text(&title), buf_text(&desc));
 }
 
-static void tornado(const struct forecast *f, const char *what, const char *list_key,
-                    const char *low_key, const char *high_key, struct plots *p)
+/* Those that change anything. */
+static size_t bars_of(const json_t *list, const json_t *names, const char *const ends[2],
+                      const char *key, struct bar bars[static BARS_ROOM])
 {
-    const json_t *line = forecast_analysis(f, what, NULL);
+    size_t n = 0, i;
+    json_t *one;
+    json_array_foreach (list, i, one) {
+        struct bar b = {jsonx_str(names ? json_array_get(names, i) : one, "name", "?"),
+                        number_in(json_object_get(one, ends[0]), key),
+                        number_in(json_object_get(one, ends[1]), key)};
+        if (n < BARS_ROOM && !isnan(b.low) && !isnan(b.high) && b.low != b.high)
+            bars[n++] = b;
+    }
+    return n;
+}
+
+/* Of P(within); where nothing is promised, or nothing changes it, of the mean time. */
+static void tornado(const struct forecast *f, const char *what, const char *list_key,
+                    const char *const ends[2], struct plots *p)
+{
+    const json_t *line = forecast_analysis(f, what, NULL), *names = json_object_get(line, "groups");
     const char *service;
-    json_t *s, *one;
-    size_t i;
+    json_t *s;
     json_object_foreach (json_object_get(line, "services"), service, s) {
-        struct bar bars[64];
-        size_t n = 0;
-        const json_t *middle = json_object_get(s, "middle"),
-                     *groups = json_object_get(line, "groups");
-        bool within = !isnan(number_in(middle, "within"));
-        const char *key = within ? "within" : "ttr_s";
-        json_array_foreach (json_object_get(s, list_key), i, one) {
-            const json_t *named = groups ? json_array_get(groups, i) : one;
-            struct bar b = {jsonx_str(named, "name", "?"),
-                            number_in(json_object_get(one, low_key), key),
-                            number_in(json_object_get(one, high_key), key)};
-            if (n < 64 && !isnan(b.low) && !isnan(b.high) && b.low != b.high)
-                bars[n++] = b;
-        }
+        struct bar bars[BARS_ROOM];
+        const json_t *list = json_object_get(s, list_key);
+        const char *key = "within";
+        size_t n = bars_of(list, names, ends, key, bars);
+        if (!n)
+            n = bars_of(list, names, ends, key = "ttr_s", bars);
         if (n && p->n < PLOTS_MOST)
-            tornado_draw(p, service, bars, n, number_in(middle, key), within,
-                         groups ? "ends" : "less|more");
+            tornado_draw(p, service, bars, n, number_in(json_object_get(s, "middle"), key),
+                         !strcmp(key, "within"), names != NULL);
     }
 }
 
@@ -201,8 +209,9 @@ static void sweep_draw(const json_t *line, const char *service, struct plots *p)
 
 void forecast_why_plots(const struct forecast *f, struct plots *p)
 {
-    tornado(f, "assumptions", "groups", "low", "high", p);
-    tornado(f, "lever", "levers", "less", "more", p);
+    static const char *const ends[] = {"low", "high"}, *const off[] = {"less", "more"};
+    tornado(f, "assumptions", "groups", ends, p);
+    tornado(f, "lever", "levers", off, p);
     for (const json_t *sweep = NULL; (sweep = forecast_analysis(f, "sweep", sweep));) {
         const char *service;
         json_t *s;
