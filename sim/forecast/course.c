@@ -402,14 +402,7 @@ static nsec longest_stable(const struct course *c)
 static void begin(struct course *c, struct trial *t, size_t service)
 {
     const struct system_service *sv = &t->sys->services[service];
-    size_t *cursors = c->cursors, room = c->cursors_room;
-    struct answer *needs = c->needs;
-    struct breaker_flow *breakers = c->breakers;
-    memset(c, 0, offsetof(struct course, cursors));
-    c->cursors = cursors;
-    c->cursors_room = room;
-    c->needs = needs;
-    c->breakers = breakers;
+    memset(c, 0, offsetof(struct course, out_at));
     c->t = t;
     c->service = service;
     c->sv = sv;

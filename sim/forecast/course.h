@@ -28,7 +28,7 @@ struct course {
     /* units, a bit each */
     uint64_t all, down, bad, handled, out, serving;
     bool self_bad, self_handled; /* as a whole */
-    nsec out_at[SYSTEM_UNITS_MAX + 1];
+    bool effective;              /* some effect is in force */
     uint32_t takeouts;
     double extra_quick, extra_lost;
     nsec effects_until, needs_until; /* no effect, nothing of what it needs changes before */
@@ -51,8 +51,10 @@ struct course {
     /* what requests meet */
     bool hurts;
     uint32_t pains;
-    nsec aware;      /* somebody who restores has been told; NSEC_INF: nobody */
-    nsec heard;      /* will be, or was just */
+    nsec aware; /* somebody who restores has been told; NSEC_INF: nobody */
+    nsec heard; /* will be, or was just */
+    /* from here on kept for the next course: */
+    nsec out_at[SYSTEM_UNITS_MAX + 1];
     size_t *cursors; /* of the legs of what it needs */
     size_t cursors_room;
     struct answer *needs;

@@ -88,12 +88,14 @@ void health_units(struct course *c)
     c->looked.serving = ~UINT64_C(0);
     c->effects_until = NSEC_INF;
     c->down = c->bad = 0;
-    c->self_bad = false;
+    c->self_bad = c->effective = false;
     for (size_t i = 0; i < c->r->acts.n; i++) {
-        nsec at = act_next(&c->t->acts[c->r->acts.items[i]], c->now);
+        const struct act *act = &c->t->acts[c->r->acts.items[i]];
+        nsec at = act_next(act, c->now);
         c->effects_until = at < c->effects_until ? at : c->effects_until;
+        c->effective |= act_holds(act, c->now);
     }
-    if (c->r->acts.n == 0)
+    if (!c->effective)
         return;
     const struct system_list *units = &c->sv->units;
     for (size_t u = 0; u < units->n; u++) {
@@ -134,7 +136,7 @@ static struct answer of_units(const struct course *c, const struct system_vantag
 {
     const struct system_list *units = &c->sv->units;
     struct answer all = {0};
-    if (c->r->acts.n == 0)
+    if (!c->effective)
         return all;
     if (c->sv->mode != SYSTEM_ACTIVE_ACTIVE) {
         for (size_t u = 0; u < units->n; u++)
@@ -230,7 +232,7 @@ static struct answer of_needs(struct course *c)
                 c->needs_until = leg[1].from;
             cursor++;
             c->needs[k] = leg->answer;
-            double cut = c->r->acts.n ? cut_between(c, n->of.items[k], leg->serving) : 0;
+            double cut = c->effective ? cut_between(c, n->of.items[k], leg->serving) : 0;
             if (cut > 0)
                 c->needs[k] = answer_both(c->needs[k], (struct answer){.lost = cut});
         }
@@ -243,17 +245,17 @@ static struct answer met_from(const struct course *c, const struct system_vantag
                               const struct answer *needs)
 {
     struct answer a = {0};
-    if (c->r->acts.n == 0 && c->sv->needs_n == 0 && c->extra_quick <= 0)
+    if (!c->effective && c->sv->needs_n == 0 && c->extra_quick <= 0 && c->extra_lost <= 0)
         return a;
     a = of_units(c, from);
     if (c->extra_quick > 0 || c->extra_lost > 0)
         a = answer_both(a, (struct answer){.quick = c->extra_lost > 0 ? 0 : c->extra_quick,
                                            .lost = c->extra_lost});
-    if (c->r->acts.n && !c->self_handled)
+    if (c->effective && !c->self_handled)
         a = answer_both(a, answer_of_self(c->t, &c->r->acts, c->service, from, c->now));
     if (c->sv->needs_n)
         a = answer_both(a, *needs);
-    return c->r->acts.n ? answer_both(a, answer_of_host(c->t, &c->r->acts, from, c->now)) : a;
+    return c->effective ? answer_both(a, answer_of_host(c->t, &c->r->acts, from, c->now)) : a;
 }
 
 static void add_leg(struct course *c, const struct answer *a)

@@ -223,6 +223,7 @@ void sight_judged(const struct judge_event *e, void *data)
         } else if (e->obs.verdict == JUDGE_GOOD && s->in_run)
             s->good_from = good_since(s, &e->obs);
         s->in_run = e->obs.verdict == JUDGE_BAD;
+        s->in_row = s->in_run ? s->in_row + 1 : 0;
         if (s->of->thresholds.n)
             hear_thresholds(s, e);
         break;
@@ -236,6 +237,8 @@ static enum fare fare_of(const struct sight *s)
     const struct look *l = &s->look;
     if (l->quick <= 0 && l->lost <= 0 && l->slow <= 0 && l->late <= 0)
         return FARE_GOOD;
+    if (l->quick >= 1 || l->lost >= 1)
+        return l->quick >= 1 ? FARE_QUICK : FARE_LOST;
     struct rng r = s->answers;
     r.n = s->n;
     double u = rng_unit(&r);
@@ -308,7 +311,10 @@ static void ask_many(struct sight *s, nsec until)
     struct judge_obs o = ask(s, &fare);
     s->n += count;
     s->next += (nsec)count * every;
-    judge_feed_run(s->judge, &o, count, every, s->of->begin, s->of->end);
+    uint64_t window = s->of->window, begin = window;
+    if (o.verdict == JUDGE_BAD && s->of->counted > begin && s->in_row < s->of->counted)
+        begin = s->of->counted;
+    judge_feed_run(s->judge, &o, count, every, begin, window);
 }
 
 static struct sight *first_to_ask(const struct course *c)
@@ -374,6 +380,7 @@ void watch_begin(struct course *c)
         s->n = 0;
         s->look = (struct look){0};
         s->bad = s->in_run = false;
+        s->in_row = 0;
         s->bad_from = s->bad_to = s->run_from = s->good_from = s->recovered_from = NSEC_UNSET;
         s->periods.n = 0;
         s->blips = 0;

@@ -40,8 +40,9 @@ struct system_probe {
     const struct probe *probe;
     struct system_vantage from;
     size_t phase, answers; /* quantities */
-    /* So many like answers matter to the alarms that hear it, at the beginning of many and at the end. */
-    uint64_t begin, end;
+    /* Of many like answers so many matter to the alarms that hear it: bad ones at the beginning, to those
+     * that count; at both ends, to those that keep windows. */
+    uint64_t counted, window;
     struct system_list thresholds,
         parts; /* alarms of the service that hear it; as which of theirs */
 };

@@ -97,7 +97,6 @@ static void watch_probe(struct system *sys, struct system_service *sv, const str
         .from = vantage_of(sys, p),
         .phase = system_quantity(sys, sv->service, false, "phase", p->name),
         .answers = system_quantity(sys, sv->service, false, "answers", p->name),
-        .begin = 1,
     };
     size_t host = asked_address(p, address) ? host_with(sys, p, address) : SYSTEM_NONE;
     if (host != SYSTEM_NONE)
@@ -130,9 +129,9 @@ static void hear_probes(struct system_service *sv, struct system_alarm *sa)
             system_list_add(&sp->parts, k);
             struct threshold one = threshold_of_alarm(sa->alarm, sp->probe->every);
             uint64_t window = window_of(&one, sp->probe->every);
-            uint64_t begin = one.consecutive ? (uint64_t)one.consecutive : window;
-            sp->begin = begin > sp->begin ? begin : sp->begin;
-            sp->end = window > sp->end ? window : sp->end;
+            uint64_t counted = (uint64_t)one.consecutive;
+            sp->counted = counted > sp->counted ? counted : sp->counted;
+            sp->window = window > sp->window ? window : sp->window;
             threshold_done(&one);
         }
 }

@@ -67,6 +67,7 @@ struct sight { /* a probe in this trial */
     bool bad;                 /* by the present look some answers are */
     nsec bad_from, bad_to;    /* truly: of the latest stretch in which some were */
     bool in_run;              /* the last decided answer was bad */
+    uint64_t in_row;          /* so many of them, or more */
     nsec run_first;           /* start of the first of the present run of bad ones */
     nsec run_from, good_from; /* truly: of the present run of bad ones, of good ones */
     nsec recovered_from;      /* the latter, when it was long enough */
