@@ -94,6 +94,25 @@ static void say_held(struct sentences *all, const char *service, const char *wha
     say(all, &text);
 }
 
+static void say_drawn(struct sentences *all)
+{
+    const json_t *drills = json_object_get(forecast_analysis(all->f, "drawn", NULL), "drills");
+    long long trials = 0;
+    size_t i, n = json_array_size(drills);
+    json_t *d;
+    AUTO_BUF text = BUF_INIT;
+    json_array_foreach (drills, i, d)
+        trials += (long long)jsonx_int(d, "trials", 0);
+    buf_printf(&text, "The model draws from %lld trials of %zu drill%s:", trials, n,
+               n == 1 ? "" : "s");
+    json_array_foreach (drills, i, d)
+        buf_printf(&text, "%s %s (%.12s…)", i ? "," : "", jsonx_str(d, "dir", "?"),
+                   jsonx_str(d, "digest", "?"));
+    buf_addc(&text, '.');
+    if (n)
+        say(all, &text);
+}
+
 static void say_against(struct sentences *all)
 {
     const json_t *line = forecast_analysis(all->f, "against", NULL);
@@ -172,6 +191,7 @@ const char **forecast_why_sentences(const struct forecast *f, const char *servic
                             .service = service,
                             .items =
                                 arena_alloc(f->arena, (SENTENCES_MOST + 1) * sizeof *all.items)};
+    say_drawn(&all);
     say_against(&all);
     say_luck(&all);
     say_cheapest(&all);

@@ -354,9 +354,9 @@ int analyses_write(struct record *record, struct analyses *a, struct err *err)
 {
     /* of a large catalogue only what was asked for: each answer costs as much as a forecast */
     bool why = !args_has(a->args, "no-why") && a->scenario->services.n <= WHY_SERVICES_MOST;
-    int rc = 0;
-    if (!a->services_n)
-        return 0;
+    int rc = a->fed_n ? analyses_drawn(record, a, err) : 0;
+    if (rc < 0 || !a->services_n)
+        return rc;
     if (why)
         rc = write_luck(record, a, err);
     if (rc == 0 && why)

@@ -79,5 +79,7 @@ int analyses_variants(struct record *r, const struct analyses *a, struct err *er
 int analyses_sweeps(struct record *r, const struct analyses *a, struct err *err);
 int analyses_cheapest(struct record *r, const struct analyses *a, struct err *err);
 int analyses_against(struct record *r, const struct analyses *a, struct err *err);
+/* Which drills the model draws from. */
+int analyses_drawn(struct record *r, const struct analyses *a, struct err *err);
 /* Appends a line of kind `analysis`; takes the reference. */
 int analyses_line(struct record *r, json_t *line, struct err *err);

@@ -231,6 +231,12 @@ static json_t *drills_json(struct measured *const *drills, size_t n)
     return list;
 }
 
+int analyses_drawn(struct record *r, const struct analyses *a, struct err *err)
+{
+    return analyses_line(
+        r, json_pack("{s:s,s:o}", "what", "drawn", "drills", drills_json(a->fed, a->fed_n)), err);
+}
+
 int analyses_against(struct record *r, const struct analyses *a, struct err *err)
 {
     struct changed c;

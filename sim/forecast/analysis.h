@@ -16,7 +16,9 @@
  *                ttd_p90_s, false_alarms, false_alarm:E, change?:E, ttr_ratio?:E}; a time is null where
  *                there is none, "never" where it is longer than was looked at
  *   cheapest     services:{NAME:{required, found, name?, change?, now?, then?, within:E?}}
- *   against      see sim/cli
+ *   against      drills:[DRILL], drawn_from:[DRILL], services:{NAME:{ttr:HELD, ttd:HELD, fit_outage, fit_ttd}};
+ *                DRILL: {dir, scenario, digest, trials}; the digest is the hash of the record's last line
+ *   drawn        drills:[DRILL]: what the model draws from
  *   rare         services:{NAME:{missed:E, hits, effective}}: of the rto, by importance sampling (rare.h);
  *                missed: null where it is worth fewer than RARE_EFFECTIVE unweighted ones
  *

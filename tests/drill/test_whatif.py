@@ -265,6 +265,8 @@ class Against(Base):
         service = r["services"][0]
         # one of thirteen never came back by itself
         self.assertLess(abs(service["outcomes"]["censored"] / 3000 - 1 / 13), 0.02)
+        self.assertEqual([d["trials"] for d in analysis(r, "drawn")["drills"]], [7, 6])
+        self.assertIn("The model draws from 13 trials of 2 drills", " ".join(r["said"].split()))
         self.assertGreater(service["mttr_s"]["median"], 14)
         self.assertLess(service["mttr_s"]["median"], 21)
         refused = self.forecast(model, "--against", other, code=(2,))
