@@ -9,6 +9,44 @@
 
 /* --- What fails, who repairs --- */
 
+static const struct field upkeep_fields[] = {
+    {.key = "every",
+     .type = FIELD_DURATION,
+     .flags = FIELD_REQUIRED,
+     .min = 60 * NSEC_SEC,
+     .max = LONGEST,
+     .offset = offsetof(struct upkeep, every),
+     .help = "How often it begins.",
+     .example = "90d"},
+    {.key = "takes",
+     .type = FIELD_OBJECT,
+     .record = &distribution_record,
+     .flags = FIELD_REQUIRED,
+     .offset = offsetof(struct upkeep, takes),
+     .help = "How long it is out of service then.",
+     .example = "{uniform: [1h, 2h]}"},
+    {.key = "first",
+     .type = FIELD_DURATION,
+     .min = 0,
+     .max = LONGEST,
+     .offset = offsetof(struct upkeep, first),
+     .help =
+         "When for the first time; without it after `every`. So two that stand in for each other "
+         "are not maintained at once.",
+     .example = "45d"},
+    {0},
+};
+static const struct record upkeep_record = {
+    .name = "upkeep",
+    .summary =
+        "Maintenance by the calendar, for forecasts of years. Left out where it is broken then.",
+    .size = sizeof(struct upkeep),
+    .fields = upkeep_fields,
+    .name_offset = NOWHERE,
+    .place_offset = NOWHERE,
+    .variant_place_offset = NOWHERE,
+};
+
 static const struct field component_fields[] = {
     {.key = "in",
      .type = FIELD_REFS,
@@ -35,6 +73,12 @@ static const struct field component_fields[] = {
      .offset = offsetof(struct component, crew),
      .help = "Who repairs it; without it somebody is always free.",
      .example = "field-service"},
+    {.key = "upkeep",
+     .type = FIELD_OBJECT,
+     .record = &upkeep_record,
+     .offset = offsetof(struct component, upkeep),
+     .help = "Maintenance that takes it out of service again and again.",
+     .example = "{every: 90d, takes: 2h}"},
     {.key = "ages_while_down",
      .type = FIELD_BOOL,
      .dflt = "false",

@@ -245,7 +245,9 @@ static size_t fall_from(const struct catalogue *c, size_t component, bool *down)
                      .service_down = down,
                      .todo = todo};
     for (size_t i = 0; i < c->components_n; i++)
-        if (i == component || (component == CATALOGUE_NONE && c->components[i].fails))
+        if (i == component ||
+            (component == CATALOGUE_NONE &&
+             (c->components[i].fails || nsec_is_set(c->components[i].maintained_first))))
             fall_component(&f, i);
     for (size_t got = 0; got < f.todo_n; got++)
         fall_on(&f, todo[got]);

@@ -79,6 +79,13 @@ static void list_components(struct estate *e)
                                          .ages_while_down = from->ages_while_down,
                                          .maintained_first = NSEC_UNSET,
                                          .maintained_every = NSEC_UNSET};
+        const struct upkeep *u = from->upkeep;
+        if (!u)
+            continue;
+        struct catalogue_component *made = &c[e->given.components_n - 1];
+        made->maintained_every = u->every;
+        made->maintained_first = nsec_is_set(u->first) ? u->first : u->every;
+        made->maintained_for = u->takes;
     }
     for (size_t i = 0; i < s->hosts.n; i++) {
         const struct host *h = s->hosts.items[i];
@@ -108,7 +115,7 @@ static int link_components(struct estate *e, struct err *err)
         int r = resolve(e, &from->in, true, from->name, &c[i].in, err);
         if (r < 0)
             return r;
-        any |= from->fails != NULL;
+        any |= from->fails || from->upkeep;
         for (size_t k = 0; from->crew && k < a->crews.n; k++)
             if (!strcmp(crews[k].name, from->crew))
                 c[i].crew = k;

@@ -15,20 +15,18 @@ static double open_unit(struct rng *r)
     return ((double)(rng_next(r) >> 12) + 0.5) * 0x1p-52;
 }
 
-/* Density of a second number of which each decade of each tail is as likely as the others. */
+/* Density of a second number of which each decade of each tail is as likely as the others, down to DEEPEST, and
+ * what lies still deeper as likely as a part of a decade: nowhere may a tail be rarer than it is untilted. */
 static double tails_density(double u)
 {
-    double d = 0;
-    if (u >= DEEPEST)
-        d += 0.5 / (u * DECADES);
-    if (1 - u >= DEEPEST)
-        d += 0.5 / ((1 - u) * DECADES);
-    return d;
+    double below = u > DEEPEST ? u : DEEPEST, above = 1 - u > DEEPEST ? 1 - u : DEEPEST;
+    return 0.5 / (1 + DECADES) * (1 / below + 1 / above);
 }
 
 static double draw_tails(struct rng *r)
 {
-    double v = real_exp(-DECADES * open_unit(r));
+    double where = (1 + DECADES) * open_unit(r);
+    double v = where < 1 ? where * DEEPEST : DEEPEST * real_exp(where - 1);
     return rng_next(r) >> 63 ? v : 1 - v;
 }
 
@@ -72,7 +70,6 @@ struct rng tilt_stream(struct tilt *t, size_t quantity, uint64_t number, struct 
         return nominal;
     struct rng chosen = choose(t, edge, nominal), look = chosen;
     double first = rng_unit(&look), second = rng_unit(&look), fails = edge < 1 ? FAILS : 0;
-    second = second > 0 ? second : 0x1p-54;
     t->density *= 1 - fails - TAILS + (first >= edge && fails > 0 ? fails / (1 - edge) : 0) +
                   TAILS * tails_density(second);
     t->seen[t->seen_n++] = (struct tilt_seen){quantity, number, chosen};

@@ -11,6 +11,11 @@
 #include "sim/model/distribution.h"
 #include "sim/model/field.h"
 
+struct upkeep {        /* maintenance by the calendar */
+    nsec every, first; /* first: after so long; NSEC_UNSET: after `every` */
+    const struct distribution *takes;
+};
+
 /* Something that works or does not: a zone, a link, a third party, or a host of the scenario (every
  * host is a component; an entry with its name adds what is known about it). */
 struct component {
@@ -20,6 +25,7 @@ struct component {
     const struct distribution *fails;  /* time to failure of a working one; NULL: never by itself */
     const struct distribution *repair; /* how long a repair takes, once begun */
     char *crew;                        /* who repairs; NULL: it has its own */
+    struct upkeep *upkeep;             /* NULL: none; in years only */
     bool ages_while_down; /* its time to failure goes on while others have stopped it (what it
                                    * stands in, or its service); false: stops ageing */
 };

@@ -154,6 +154,14 @@ class Years(unittest.TestCase):
         self.assertEqual(curve, sorted(curve, key=lambda p: (p[0], -p[1])))
         self.assertEqual(curve[-1][1], 0)
 
+    def test_upkeep_is_time_down_too(self):
+        plain = SCENARIO.replace("acme: {fails", "acme: {upkeep: {every: 70d, takes: 1h}, fails")
+        r = self.forecast("out", "--trials", "1000", scenario=plain)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        by = {s["name"]: s for s in self.result("out")["services"]}["pay-a"]["begun_by"]
+        self.assertTrue(4.5 < by["maintained"]["incidents"] / 1000 <= 5, by)
+        self.assertEqual(by["maintained"]["down_s"], 3600 * by["maintained"]["incidents"])
+
     def test_a_contract_that_cannot_be_kept(self):
         r = self.forecast("out", "--trials", "1000", sla="99.999%")
         self.assertEqual(r.returncode, 1, r.stderr)
