@@ -338,7 +338,7 @@ static void serve(struct course *c)
 static void settle(struct course *c)
 {
     for (int i = 0; i < STEPS_AT_ONCE; i++) {
-        watch_due(c);
+        course_watch_due(c);
         if (c->heard <= c->now) {
             if (c->aware == NSEC_INF && c->hurts)
                 c->aware = c->heard;
@@ -346,7 +346,7 @@ static void settle(struct course *c)
         }
         if (c->troubled && c->waits && c->aware != NSEC_INF)
             respond(c, c->aware > c->impact ? c->aware : c->impact);
-        health_units(c);
+        course_health_units(c);
         serve(c);
         if (c->troubled && c->restored <= c->now) {
             rescue(c);
@@ -358,11 +358,11 @@ static void settle(struct course *c)
         else if (!troubled && c->troubled)
             trouble_ends(c, false);
         bool hurt = c->hurts;
-        health_look(c);
+        course_health_look(c);
         if (c->hurts != hurt)
-            watch_pain(c, c->hurts);
+            course_watch_pain(c, c->hurts);
         if (c->heard > c->now && !(c->troubled && c->restored <= c->now) &&
-            watch_next(c) > c->now && !(c->troubled && c->waits && c->aware != NSEC_INF))
+            course_watch_next(c) > c->now && !(c->troubled && c->waits && c->aware != NSEC_INF))
             return;
     }
 }
@@ -374,8 +374,8 @@ static nsec sooner(nsec a, nsec b, nsec now)
 
 static nsec next_change(const struct course *c)
 {
-    nsec next = health_next(c);
-    next = sooner(next, watch_next(c), c->now);
+    nsec next = course_health_next(c);
+    next = sooner(next, course_watch_next(c), c->now);
     if (c->troubled)
         next = sooner(next, c->restored, c->now);
     next = sooner(next, c->heard, c->now);
@@ -441,17 +441,17 @@ void course_play(struct trial *t, size_t service)
 {
     struct course *c = t->course;
     begin(c, t, service);
-    watch_begin(c);
+    course_watch_begin(c);
     nsec horizon = t->sys->scenario->horizon, end = horizon;
     for (;;) {
         settle(c);
         nsec next = next_change(c);
-        c->now = watch_until(c, next < end ? next : end);
+        c->now = course_watch_until(c, next < end ? next : end);
         if (c->over || (c->now >= end && c->extended))
             break;
         if (c->now < end)
             continue;
-        if (!watch_recovers(c))
+        if (!course_watch_recovers(c))
             break;
         c->extended = true;
         end = nsec_add(horizon, longest_stable(c));

@@ -62,19 +62,20 @@ struct course {
 };
 
 /* course_health.c */
-void health_units(struct course *c); /* down, bad, self_bad at c->now */
-void health_look(struct course *c);  /* looks of the probes, legs for others, hurts */
-static inline nsec health_next(const struct course *c) /* when an effect or a need changes next */
+void course_health_units(struct course *c); /* down, bad, self_bad at c->now */
+void course_health_look(struct course *c);  /* looks of the probes, legs for others, hurts */
+static inline nsec
+course_health_next(const struct course *c) /* when an effect or a need changes next */
 {
     return c->effects_until < c->needs_until ? c->effects_until : c->needs_until;
 }
 
 /* course_watch.c */
-void watch_begin(struct course *c);
+void course_watch_begin(struct course *c);
 /* Asks what begins before `until`; returns to where nothing but that has happened: `until`, or sooner when
  * an alarm was heard that somebody waits for. */
-nsec watch_until(struct course *c, nsec until);
-bool watch_recovers(const struct course *c);
-void watch_pain(struct course *c, bool hurts); /* it began, or is over */
-void watch_due(struct course *c);              /* alarms that come by the clock */
-nsec watch_next(const struct course *c);
+nsec course_watch_until(struct course *c, nsec until);
+bool course_watch_recovers(const struct course *c);
+void course_watch_pain(struct course *c, bool hurts); /* it began, or is over */
+void course_watch_due(struct course *c);              /* alarms that come by the clock */
+nsec course_watch_next(const struct course *c);

@@ -44,12 +44,12 @@ static bool is_cut_off(const struct course *c, size_t unit)
         if (v == unit)
             continue;
         others++;
-        cut += units_are_cut(c->t, &c->r->acts, units->items[unit], units->items[v], c->now);
+        cut += look_units_are_cut(c->t, &c->r->acts, units->items[unit], units->items[v], c->now);
     }
     for (size_t i = 0; i < c->sv->probes_n && cut == others; i++) {
         size_t host = c->sv->probes[i].from.host;
         if (host != SYSTEM_NONE &&
-            !units_are_cut(c->t, &c->r->acts, units->items[unit], host, c->now))
+            !look_units_are_cut(c->t, &c->r->acts, units->items[unit], host, c->now))
             return false;
     }
     return others && cut == others;
@@ -62,7 +62,7 @@ static bool sees_too_few(const struct course *c, size_t unit, uint64_t down)
     int64_t sees = 1;
     for (size_t v = 0; v < units->n; v++)
         sees += v != unit && !(down & BIT(v)) &&
-                !units_are_cut(c->t, &c->r->acts, units->items[unit], units->items[v], c->now);
+                !look_units_are_cut(c->t, &c->r->acts, units->items[unit], units->items[v], c->now);
     return sees < c->sv->need;
 }
 
@@ -81,7 +81,7 @@ static bool self_is_wanting(const struct course *c)
     return a.quick + a.lost > 0;
 }
 
-void health_units(struct course *c)
+void course_health_units(struct course *c)
 {
     if (c->now < c->effects_until)
         return;
@@ -99,7 +99,7 @@ void health_units(struct course *c)
         return;
     const struct system_list *units = &c->sv->units;
     for (size_t u = 0; u < units->n; u++) {
-        if (unit_is_down(c->t, &c->r->acts, units->items[u], c->now))
+        if (look_unit_is_down(c->t, &c->r->acts, units->items[u], c->now))
             c->down |= BIT(u);
         if (is_wanting(c, units->items[u]))
             c->bad |= BIT(u);
@@ -192,7 +192,7 @@ static double cut_between(const struct course *c, size_t of, uint64_t theirs)
             if (theirs & BIT(v)) {
                 n++;
                 cut += a->items[u] != b->items[v] &&
-                       units_are_cut(c->t, &c->r->acts, a->items[u], b->items[v], c->now);
+                       look_units_are_cut(c->t, &c->r->acts, a->items[u], b->items[v], c->now);
             }
         double share = n <= 0 ? 0 : they_share ? cut / n : cut > 0;
         sum += share;
@@ -309,7 +309,7 @@ static bool is_looked_at(struct course *c)
     return same;
 }
 
-void health_look(struct course *c)
+void course_health_look(struct course *c)
 {
     if (is_looked_at(c))
         return;

@@ -89,7 +89,7 @@ static nsec next_false(struct siren *s, const struct alarm_model *m, nsec after)
     return wait < 4e18 ? nsec_add(after, (nsec)wait) : NSEC_INF;
 }
 
-void watch_due(struct course *c)
+void course_watch_due(struct course *c)
 {
     for (size_t k = 0; k < c->sv->alarms_n; k++) {
         struct siren *s = &c->r->sirens[k];
@@ -110,7 +110,7 @@ void watch_due(struct course *c)
     }
 }
 
-nsec watch_next(const struct course *c)
+nsec course_watch_next(const struct course *c)
 {
     nsec next = NSEC_INF;
     for (size_t k = 0; k < c->sv->alarms_n; k++) {
@@ -128,7 +128,7 @@ nsec watch_next(const struct course *c)
     return next;
 }
 
-void watch_pain(struct course *c, bool hurts)
+void course_watch_pain(struct course *c, bool hurts)
 {
     struct span now = {c->now, c->now};
     c->aware = NSEC_INF;
@@ -328,7 +328,7 @@ static struct sight *first_to_ask(const struct course *c)
     return first;
 }
 
-bool watch_recovers(const struct course *c)
+bool course_watch_recovers(const struct course *c)
 {
     for (size_t i = 0; i < c->sv->probes_n; i++)
         if (judge_is_recovering(c->r->sights[i].judge))
@@ -336,7 +336,7 @@ bool watch_recovers(const struct course *c)
     return false;
 }
 
-nsec watch_until(struct course *c, nsec until)
+nsec course_watch_until(struct course *c, nsec until)
 {
     bool one_by_one = c->t->telling || c->sv->in_order || (c->troubled && c->waits) || c->extended;
     if (!one_by_one) {
@@ -357,14 +357,14 @@ nsec watch_until(struct course *c, nsec until)
             return end;
         nsec at = s->next;
         ask_one(c, s);
-        if (c->extended && !watch_recovers(c)) {
+        if (c->extended && !course_watch_recovers(c)) {
             c->over = true;
             return at;
         }
     }
 }
 
-void watch_begin(struct course *c)
+void course_watch_begin(struct course *c)
 {
     struct trial *t = c->t;
     nsec fault = t->sys->fault_start;

@@ -179,7 +179,8 @@ struct answer answer_of_host(const struct trial *t, const struct system_list *ac
     return all;
 }
 
-bool unit_is_down(const struct trial *t, const struct system_list *acts, size_t component, nsec at)
+bool look_unit_is_down(const struct trial *t, const struct system_list *acts, size_t component,
+                       nsec at)
 {
     for (size_t i = 0; i < acts->n; i++) {
         const struct act *a = &t->acts[acts->items[i]];
@@ -190,8 +191,8 @@ bool unit_is_down(const struct trial *t, const struct system_list *acts, size_t 
     return false;
 }
 
-bool units_are_cut(const struct trial *t, const struct system_list *acts, size_t x, size_t y,
-                   nsec at)
+bool look_units_are_cut(const struct trial *t, const struct system_list *acts, size_t x, size_t y,
+                        nsec at)
 {
     for (size_t i = 0; i < acts->n; i++) {
         const struct act *a = &t->acts[acts->items[i]];

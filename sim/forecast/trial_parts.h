@@ -180,9 +180,10 @@ static inline double look_bad(const struct look *l)
     return l->quick + l->lost + l->slow;
 }
 /* Whether the component is down, and whether two can talk. */
-bool unit_is_down(const struct trial *t, const struct system_list *acts, size_t component, nsec at);
-bool units_are_cut(const struct trial *t, const struct system_list *acts, size_t a, size_t b,
-                   nsec at);
+bool look_unit_is_down(const struct trial *t, const struct system_list *acts, size_t component,
+                       nsec at);
+bool look_units_are_cut(const struct trial *t, const struct system_list *acts, size_t a, size_t b,
+                        nsec at);
 
 /* course.c: plays a service. */
 void course_play(struct trial *t, size_t service);
