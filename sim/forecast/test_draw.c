@@ -13,7 +13,7 @@ struct known {
     const char *name;
     struct distribution d;
     double mean, deviation; /* seconds */
-    double quantile[3];     /* of 10 %, 50 %, 95 %; seconds; < 0: not looked at */
+    double quantile[3];     /* of 10 %, 50 %, 95 %; seconds */
 };
 
 #define S(x) ((nsec)((x)*1e9))
@@ -75,7 +75,7 @@ static const struct known all[] = {
      {.kind = DISTRIBUTION_EMPIRICAL, .values = measured, .values_n = 4, UNCUT},
      3.75,
      3.631460,
-     {-1, -1, -1}},
+     {1, 2, 10}},
     {"mixture",
      {.kind = DISTRIBUTION_MIXTURE, .parts = paths, .parts_n = 2, UNCUT},
      3.96,
@@ -85,15 +85,44 @@ static const struct known all[] = {
      {.kind = DISTRIBUTION_EXPONENTIAL, .a = S(10), .least = S(5), .most = S(15)},
      9.180229,
      2.816430,
-     {-1, -1, -1}},
+     {5.6529834, 8.7988549, 14.1757789}},
 };
 
-static double share_below(const double *v, double x)
+static double share_below(const double *v, double x, bool or_equal)
 {
     size_t n = 0;
     for (size_t i = 0; i < N; i++)
-        n += v[i] < x;
+        n += v[i] < x || (or_equal && v[i] == x);
     return (double)n / N;
+}
+
+/* The mean and the deviation, each with its own standard error; that of a deviation s is
+ * sqrt((m4 - s^4) / n) / 2s, m4: the fourth central moment. */
+struct moments {
+    double mean, mean_se, deviation, deviation_se;
+};
+
+static struct moments moments_of(const double *v)
+{
+    double sum = 0, squares = 0, fourth = 0;
+    for (size_t i = 0; i < N; i++)
+        sum += v[i];
+    double mean = sum / N;
+    for (size_t i = 0; i < N; i++) {
+        double square = (v[i] - mean) * (v[i] - mean);
+        squares += square;
+        fourth += square * square;
+    }
+    double variance = squares / N, deviation = sqrt(variance);
+    return (struct moments){mean, deviation / sqrt(N), deviation,
+                            sqrt((fourth / N - variance * variance) / N) / (2 * deviation)};
+}
+
+/* Quantiles may lie on a value that is drawn again and again. */
+static bool quantile_holds(const double *v, double x, double p)
+{
+    double margin = 4.5 * sqrt(p * (1 - p) / N);
+    return share_below(v, x, false) <= p + margin && share_below(v, x, true) >= p - margin;
 }
 
 static void moments_and_quantiles(void **state)
@@ -104,26 +133,40 @@ static void moments_and_quantiles(void **state)
         const struct known *w = &all[k];
         for (uint64_t seed = 1; seed <= 5; seed++) {
             struct rng r = rng_stream(seed, w->name, 0, 0);
-            double sum = 0, squares = 0;
-            for (size_t i = 0; i < N; i++) {
-                v[i] = (double)draw(&w->d, &r) / SEC;
-                sum += v[i];
-            }
-            double mean = sum / N;
             for (size_t i = 0; i < N; i++)
-                squares += (v[i] - mean) * (v[i] - mean);
-            double deviation = sqrt(squares / N), se = deviation / sqrt(N);
-            if (fabs(mean - w->mean) > 4.5 * se)
-                fail_msg("%s, seed %d: mean %g instead of %g (%g)", w->name, (int)seed, mean,
-                         w->mean, se);
-            if (fabs(deviation / w->deviation - 1) > 0.06)
-                fail_msg("%s: deviation %g instead of %g", w->name, deviation, w->deviation);
+                v[i] = (double)draw(&w->d, &r) / SEC;
+            struct moments m = moments_of(v);
+            if (fabs(m.mean - w->mean) > 4.5 * m.mean_se)
+                fail_msg("%s, seed %d: mean %g instead of %g (%g)", w->name, (int)seed, m.mean,
+                         w->mean, m.mean_se);
+            if (fabs(m.deviation - w->deviation) > 4.5 * m.deviation_se)
+                fail_msg("%s, seed %d: deviation %g instead of %g (%g)", w->name, (int)seed,
+                         m.deviation, w->deviation, m.deviation_se);
             for (size_t i = 0; i < ARRAY_SIZE(p); i++)
-                if (w->quantile[i] >= 0 &&
-                    fabs(share_below(v, w->quantile[i]) - p[i]) > 4.5 * sqrt(p[i] * (1 - p[i]) / N))
-                    fail_msg("%s: %g below its %g quantile", w->name,
-                             share_below(v, w->quantile[i]), p[i]);
+                if (!quantile_holds(v, w->quantile[i], p[i]))
+                    fail_msg("%s, seed %d: %g below its %g quantile", w->name, (int)seed,
+                             share_below(v, w->quantile[i], false), p[i]);
         }
+    }
+}
+
+/* Each of the measured values as often as it was measured, and no other. */
+static void an_empirical_one_draws_what_was_measured(void **state)
+{
+    static const struct distribution d = {
+        .kind = DISTRIBUTION_EMPIRICAL, .values = measured, .values_n = 4, UNCUT};
+    static const double share[] = {0.25, 0.5, 0.25};
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct rng r = rng_stream(seed, "measured", 0, 0);
+        size_t seen[3] = {0};
+        for (size_t i = 0; i < N; i++) {
+            nsec v = draw(&d, &r);
+            assert_true(v == S(1) || v == S(2) || v == S(10));
+            seen[v == S(1) ? 0 : v == S(2) ? 1 : 2]++;
+        }
+        for (size_t i = 0; i < 3; i++)
+            assert_true(fabs((double)seen[i] / N - share[i]) <=
+                        4.5 * sqrt(share[i] * (1 - share[i]) / N));
     }
 }
 
@@ -155,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moments_and_quantiles),
+        cmocka_unit_test(an_empirical_one_draws_what_was_measured),
         cmocka_unit_test(a_constant_is_exact_and_nothing_is_negative),
         cmocka_unit_test(the_same_seed_is_the_same_draw_everywhere),
     };
