@@ -125,25 +125,29 @@ static void detection(void **state)
                 d5);
 }
 
+#define BURN(slo, factor, longer)                                                                  \
+    SHORT "probes: {" PROBE(                                                                       \
+        "p1", "1s") "}\n"                                                                          \
+                    "alarms: {own1: {burn_rate: {probe: p1, slo: " slo ", factor: " factor         \
+                    ", long: " longer ", short: 5m}}}\n"                                           \
+                    "script: [{at: 5s, outage: {component: a, answers: errors}}]\n" FIXED
+
 /* D6: every answer bad, 99.9 %, an hour and five minutes, 14.4 times: after 51.84 s, to a second. */
 static void burn_rate(void **state)
 {
-    struct known k = {
-        .texts = {SHORT "probes: {" PROBE(
-            "p1",
-            "1s") "}\n"
-                  "alarms: {own1: {burn_rate: {probe: p1, slo: 99.9%, factor: 14.4, long: 1h, "
-                  "short: 5m}}}\n"
-                  "script: [{at: 5s, outage: {component: a, answers: errors}}]\n" RESTORED(
-                      "{fix: {constant: 1s, at: detection}}")},
-        .measure = TTD,
-        .unit = 1};
-    known_open(&k, 0);
-    for (uint64_t n = 0; n < 50; n++) {
-        double t = known_trial(&k, 1, n, 0);
-        assert_true(t > 50.84 && t < 52.84);
+    struct known k = {.texts = {BURN("99.9%", "14.4", "1h"), BURN("99.9%", "6", "1h"),
+                                BURN("99.5%", "14.4", "1h"), BURN("99.9%", "14.4", "2h")},
+                      .measure = TTD,
+                      .unit = 1};
+    for (int v = 0; v < 4; v++) { /* the wrong ones: burn rate, promise, window */
+        known_open(&k, v);
+        for (uint64_t n = 0; n < 50; n++) {
+            double t = known_trial(&k, 1, n, v);
+            if ((t > 50.84 && t < 52.84) != (v == 0))
+                fail_msg("variant %d fires after %g s", v, t);
+        }
+        known_close(&k);
     }
-    known_close(&k);
 }
 
 /* Who answers does so after 3 min; a step lasts 5. */
@@ -243,11 +247,72 @@ static void through_a_breaker(void **state)
     }
 }
 
+/* C1 and C3 together: of four that share the load, some are killed and taken out at once. Of a load above what
+ * is left the rest fails, at once, and what fails is asked for again: b = 1 - share / (load (1 - b^(r+1)) / (1 - b)),
+ * that is b = (1 - share / load)^(1 / (r + 1)). */
+#define SHARED(script, load, retries)                                                              \
+    "blackstart: 1\n"                                                                              \
+    "name: t\n"                                                                                    \
+    "services: {shop: {rto: 60s, detect_within: {within: 60s, by: [own], clock: fault}}}\n"        \
+    "hosts: {client: {lab: {address: 10.0.0.9/24}}, a: {lab: {address: 10.0.0.1/24}}, "            \
+    "b: {lab: {address: 10.0.0.2/24}}, c: {lab: {address: 10.0.0.3/24}}, "                         \
+    "d: {lab: {address: 10.0.0.4/24}}}\n"                                                          \
+    "settle: {for: 3s, within: 1h}\n"                                                              \
+    "horizon: 12h\n"                                                                               \
+    "expect: {shop: either}\n" ONE THREE "script: [" script "]\n"                                  \
+    "model: {shop: {redundancy: {of: [a, b, c, d], mode: active-active, need: 1, takeout: 0s}, "   \
+    "load: " load ", retries: " retries ", restore: [{fix: {constant: 1s, at: detection}}]}}\n"
+#define HALF "{at: 5s, node-kill: a}, {at: 5s, node-kill: b}"
+#define QUARTER "{at: 5s, node-kill: a}"
+
+static void overloaded(void **state)
+{
+    static const char *const wrong[] = {"a repetition fewer", "one more", "less load", NULL};
+    double q = pow(1 - 0.5 / 0.9, 1.0 / 4);
+    known_check("C3 in trials, s", 10.0 / 2 + ((1 / pow(q, 3) - 1) / (1 - q) - 1) * 10, 42000,
+                (struct known){.texts = {SHARED(HALF, "90%", "3"), SHARED(HALF, "90%", "2"),
+                                         SHARED(HALF, "90%", "4"), SHARED(HALF, "70%", "3")},
+                               .measure = TTD,
+                               .unit = 1},
+                wrong);
+}
+
+static void safe_to_lose_one(void **state)
+{
+    static const struct {
+        const char *text;
+        bool safe;
+    } all[] = {
+        {SHARED(QUARTER, "74%", "3"), true},
+        {SHARED(QUARTER, "76%", "3"), false},
+        {SHARED(HALF, "49%", "3"), true},
+        {SHARED(HALF, "51%", "3"), false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        struct known k = {.texts = {all[i].text}};
+        struct err err = ERR_INIT;
+        known_open(&k, 0);
+        for (uint64_t n = 1; n <= 20; n++) {
+            struct outcome o;
+            if (trial_run(k.t, 1, n, NULL, NULL, NULL, &o, &err) < 0)
+                fail_msg("%s", err.text);
+            if ((o.kind == OUTCOME_IS_UNAFFECTED) != all[i].safe)
+                fail_msg("case %d: outcome %d", (int)i, o.kind);
+        }
+        known_close(&k);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(detection), cmocka_unit_test(burn_rate),         cmocka_unit_test(people),
-        cmocka_unit_test(restoring), cmocka_unit_test(through_a_breaker),
+        cmocka_unit_test(detection),
+        cmocka_unit_test(burn_rate),
+        cmocka_unit_test(people),
+        cmocka_unit_test(restoring),
+        cmocka_unit_test(through_a_breaker),
+        cmocka_unit_test(overloaded),
+        cmocka_unit_test(safe_to_lose_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
