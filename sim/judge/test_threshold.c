@@ -142,6 +142,27 @@ static void burn_rates_fire_as_the_workbook_says(void **state)
     }
 }
 
+/* A12: what a number of nines leaves, (1 - A) of a period, from the share that a burn rate of 1 allows; and how
+ * long it lasts when it is spent that many times as fast. */
+static void nines_are_so_many_minutes(void **state)
+{
+    static const struct {
+        double slo, month, year; /* minutes of 30 days, of 365 */
+    } nines[] = {{0.99, 432, 5256}, {0.999, 43.2, 526}, {0.9999, 4.32, 52.6}};
+    const double month = 30.0 * 24 * 60, year = 365.0 * 24 * 60;
+    for (size_t i = 0; i < ARRAY_SIZE(nines); i++) {
+        double share = threshold_of_burn(nines[i].slo, 1);
+        assert_true(fabs(share * month / nines[i].month - 1) < 1e-9);
+        assert_true(fabs(share * year / nines[i].year - 1) < 0.001); /* to the digits printed */
+        struct threshold_window w = {30 * DAY, share};
+        nsec spent = threshold_fires_after(&w, 1);
+        assert_true(fabs((double)spent / (double)MIN / nines[i].month - 1) < 1e-9);
+        /* one nine more or fewer is another answer */
+        double other = threshold_of_burn(1 - (1 - nines[i].slo) / 10, 1);
+        assert_true(fabs(other * month / nines[i].month - 1) > 0.5);
+    }
+}
+
 /* The same tables by rules that are wrong: each must differ by more than the tests above allow. */
 static void wrong_rules_do_not(void **state)
 {
@@ -197,6 +218,7 @@ int main(void)
         cmocka_unit_test(so_many_in_a_row),
         cmocka_unit_test(a_share_is_that_of_the_answers_in_the_window),
         cmocka_unit_test(burn_rates_fire_as_the_workbook_says),
+        cmocka_unit_test(nines_are_so_many_minutes),
         cmocka_unit_test(wrong_rules_do_not),
         cmocka_unit_test(long_good_history_is_the_same_as_none),
         cmocka_unit_test(so_many_of_several_at_once),
