@@ -2,6 +2,7 @@
 #include "reports/fit.h"
 
 #include "reports/stats.h"
+#include "sim/forecast/real.h"
 
 #include <math.h>
 #include <string.h>
@@ -22,29 +23,31 @@ struct problem {
 static double log_tail(double z)
 {
     if (z < 8)
-        return log(erfc(z / sqrt(2)) / 2);
-    return -z * z / 2 - log(z * sqrt(2 * M_PI)) - 1 / (z * z);
+        return real_log(real_erfc(z / sqrt(2)) / 2);
+    return -z * z / 2 - real_log(z * sqrt(2 * M_PI)) - 1 / (z * z);
 }
 
 /* a, b: logarithms of the parameters (lognormal: of median and p95; exponential: b unused). */
 static double log_likelihood(const struct problem *p, double a, double b)
 {
-    double sum = 0, sigma = (b - a) / Z95;
+    double sum = 0, sigma = (b - a) / Z95, shape = real_exp(b), z, hazard;
     if (p->kind == FIT_LOGNORMAL && !(sigma > 0))
         return -(double)INFINITY;
+    double peak = (p->kind == FIT_LOGNORMAL ? real_log(sigma) : 0) +
+                  real_log(2 * M_PI) / 2; /* of the normal density */
     for (size_t i = 0; i < p->n; i++) {
-        double t = log((double)p->v[i].t), shape = exp(b), z, hazard;
+        double t = real_log((double)p->v[i].t);
         switch (p->kind) {
         case FIT_LOGNORMAL:
             z = (t - a) / sigma;
-            sum += p->v[i].censored ? log_tail(z) : -t - log(sigma) - z * z / 2 - log(2 * M_PI) / 2;
+            sum += p->v[i].censored ? log_tail(z) : -t - z * z / 2 - peak;
             break;
         case FIT_WEIBULL:
-            hazard = exp(shape * (t - a));
+            hazard = real_exp(shape * (t - a));
             sum += p->v[i].censored ? -hazard : b + shape * (t - a) - t - hazard;
             break;
         case FIT_EXPONENTIAL:
-            hazard = exp(t - a);
+            hazard = real_exp(t - a);
             sum += p->v[i].censored ? -hazard : -a - hazard;
             break;
         case FIT_NONE:
@@ -166,14 +169,19 @@ static double edge(const struct problem *p, bool second, double best, double mos
     return inside;
 }
 
+static double square(double x)
+{
+    return x * x;
+}
+
 static void moments(struct problem *p)
 {
     double sum = 0, squares = 0;
     for (size_t i = 0; i < p->n; i++)
-        sum += log((double)p->v[i].t);
+        sum += real_log((double)p->v[i].t);
     p->centre = sum / (double)p->n;
     for (size_t i = 0; i < p->n; i++)
-        squares += pow(log((double)p->v[i].t) - p->centre, 2);
+        squares += square(real_log((double)p->v[i].t) - p->centre);
     p->spread = sqrt(squares / (double)p->n);
 }
 
@@ -196,13 +204,13 @@ void fit_one(enum fit_kind kind, const struct fit_value *v, size_t n, struct fit
     double k = (double)f.parameters_n, size = (double)n;
     f.aicc = 2 * k - 2 * most + 2 * k * (k + 1) / (size - k - 1);
     double t = stats_t_quantile(0.975, size - 1);
-    double drop = size / 2 * log1p(t * t / (size - 1));
+    double drop = size / 2 * real_log1p(t * t / (size - 1));
     for (size_t i = 0; i < f.parameters_n; i++)
         f.parameters[i] =
             (struct fit_parameter){.name = names[kind][i],
-                                   .value = exp(best[i]),
-                                   .lo = exp(edge(&p, i == 1, best[i], most, drop, -1)),
-                                   .hi = exp(edge(&p, i == 1, best[i], most, drop, 1))};
+                                   .value = real_exp(best[i]),
+                                   .lo = real_exp(edge(&p, i == 1, best[i], most, drop, -1)),
+                                   .hi = real_exp(edge(&p, i == 1, best[i], most, drop, 1))};
     f.kind = kind;
     *ret = f;
 }
@@ -223,7 +231,9 @@ void fit_best(const struct fit_value *v, size_t n, struct fit *ret)
 static void time_yaml(double ns, double direction, struct buf *out)
 {
     char text[NSEC_TEXT_MAX];
-    double step = pow(10, floor(log10(ns)) - 2);
+    double step = 1;
+    while (ns / step >= 1000)
+        step *= 10;
     double rounded = direction < 0 ? floor(ns / step) * step : ceil(ns / step) * step;
     if (rounded < 1)
         rounded = 1;

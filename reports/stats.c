@@ -1,6 +1,8 @@
 /* Numbers over trials. */
 #include "reports/stats.h"
 
+#include "sim/forecast/real.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,19 +34,14 @@ static double beta_fraction(double a, double b, double x)
     return h;
 }
 
-static double log_gamma(double x)
-{
-    int sign;
-    return lgamma_r(x, &sign);
-}
-
 double stats_beta(double a, double b, double x)
 {
     if (x <= 0)
         return 0;
     if (x >= 1)
         return 1;
-    double front = exp(log_gamma(a + b) - log_gamma(a) - log_gamma(b) + a * log(x) + b * log1p(-x));
+    double front = real_exp(real_log_gamma(a + b) - real_log_gamma(a) - real_log_gamma(b) +
+                            a * real_log(x) + b * real_log1p(-x));
     if (x < (a + 1) / (a + b + 2))
         return front * beta_fraction(a, b, x) / a;
     return 1 - front * beta_fraction(b, a, 1 - x) / b;
@@ -68,7 +65,7 @@ double stats_gamma(double a, double x)
 {
     if (x <= 0)
         return 0;
-    double front = exp(a * log(x) - x - log_gamma(a));
+    double front = real_exp(a * real_log(x) - x - real_log_gamma(a));
     if (x < a + 1) {
         double term = 1 / a, sum = term;
         for (double n = a + 1; term > sum * 1e-17; n++)
@@ -109,7 +106,7 @@ double stats_gamma_inverse(double a, double p)
 
 double stats_normal(double z)
 {
-    return erfc(-z / sqrt(2)) / 2;
+    return real_erfc(-z / sqrt(2)) / 2;
 }
 
 double stats_t_quantile(double p, double df)
@@ -167,7 +164,7 @@ bool stats_median_ranks(size_t n, double wanted, size_t *ret_lo, size_t *ret_hi,
         return false;
     /* P(X(j) < median < X(n+1-j)) = 1 - 2 P(Bin(n, 1/2) < j) = 1 - 2 (1 - I_½(j, n-j+1)). */
     size_t best = 1;
-    double confidence = 1 - 2 * exp2(-(double)n);
+    double confidence = 1 - 2 * ldexp(1, -(int)fmin((double)n, 2000));
     for (size_t j = 2; j <= n / 2; j++) {
         double c = 1 - 2 * (1 - stats_beta((double)j, (double)(n - j) + 1, 0.5));
         if (c < wanted)
@@ -188,11 +185,11 @@ static bool log_moments(const double *v, size_t n, double *mean, double *sd)
     for (size_t i = 0; i < n; i++) {
         if (!(v[i] > 0))
             return false;
-        sum += log(v[i]);
+        sum += real_log(v[i]);
     }
     *mean = sum / (double)n;
     for (size_t i = 0; i < n; i++)
-        squares += (log(v[i]) - *mean) * (log(v[i]) - *mean);
+        squares += (real_log(v[i]) - *mean) * (real_log(v[i]) - *mean);
     *sd = n > 1 ? sqrt(squares / (double)(n - 1)) : 0;
     return true;
 }
@@ -203,7 +200,7 @@ bool stats_log_t_median(const double *v, size_t n, double confidence, struct sta
     if (n < 2 || !log_moments(v, n, &m, &s))
         return false;
     double half = stats_t_quantile((1 + confidence) / 2, (double)n - 1) * s / sqrt((double)n);
-    *ret = (struct stats_interval){exp(m - half), exp(m + half)};
+    *ret = (struct stats_interval){real_exp(m - half), real_exp(m + half)};
     return true;
 }
 
@@ -243,14 +240,14 @@ enum stats_refusal stats_mean(const double *v, size_t n, double confidence, doub
     qsort(sorted, n, sizeof *sorted, compare);
     double gap = 0;
     for (size_t i = 1; i < n; i++)
-        gap = fmax(gap, log(sorted[i]) - log(sorted[i - 1]));
+        gap = fmax(gap, real_log(sorted[i]) - real_log(sorted[i - 1]));
     free(sorted);
     if (gap > 2 * s && gap > 0)
         return STATS_GAP;
     double t = stats_t_quantile((1 + confidence) / 2, (double)n - 1);
     double half = t * sqrt(s * s / (double)n + s * s * s * s / (2 * ((double)n - 1)));
-    *ret_mean = exp(m + s * s / 2);
-    *ret = (struct stats_interval){exp(m + s * s / 2 - half), exp(m + s * s / 2 + half)};
+    *ret_mean = real_exp(m + s * s / 2);
+    *ret = (struct stats_interval){real_exp(m + s * s / 2 - half), real_exp(m + s * s / 2 + half)};
     return STATS_OK;
 }
 

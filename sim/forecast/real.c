@@ -1,4 +1,6 @@
-/* Logarithm by the series of artanh, exponential by Taylor's after reduction by multiples of ln 2. */
+/* Logarithm by the series of artanh, exponential by Taylor's after reduction by multiples of ln 2, the
+ * gamma function by Stirling's series, erfc by a series of positive terms near 0 and its continued
+ * fraction far from it. */
 #include "sim/forecast/real.h"
 
 #include <math.h>
@@ -83,6 +85,58 @@ double real_exp(double x)
 double real_pow(double x, double y)
 {
     return real_exp(y * real_log(x));
+}
+
+double real_log1p(double x)
+{
+    /* The logarithm of what 1 + x was rounded to, and the share by which it was. */
+    double u = 1 + x;
+    return u == 1 ? x : real_log(u) * (x / (u - 1));
+}
+
+double real_log_gamma(double x)
+{
+    double product = 1;
+    if (x <= 20 && x == floor(x)) {
+        for (double k = 2; k < x; k++)
+            product *= k; /* exact */
+        return real_log(product);
+    }
+    for (; x < 10; x++)
+        product *= x;
+    /* Abramowitz and Stegun, 6.1.41. */
+    static const double c[] = {1.0 / 12,   -1.0 / 360,      1.0 / 1260, -1.0 / 1680,
+                               1.0 / 1188, -691.0 / 360360, 1.0 / 156,  -3617.0 / 122400};
+    double sum = 0, z = 1 / (x * x);
+    for (int i = (int)(sizeof c / sizeof *c) - 1; i >= 0; i--)
+        sum = sum * z + c[i];
+    double half_log_two_pi = 0.91893853320467274178;
+    return (x - 0.5) * real_log(x) - x + (half_log_two_pi + sum / x) - real_log(product);
+}
+
+double real_erfc(double x)
+{
+    if (x < 0)
+        return 2 - real_erfc(-x);
+    if (x > 27.3)
+        return 0;
+    /* e to the -x^2 with an exact square: the upper half of x, and the rest. */
+    double upper = from_bits(bits_of(x) & 0xffffffff00000000ULL);
+    double bell = real_exp(-upper * upper) * real_exp((upper - x) * (upper + x));
+    if (x < 1.5) { /* Abramowitz and Stegun, 7.1.6 */
+        double term = x, sum = x;
+        for (double n = 3; term > sum * 1e-17; n += 2)
+            sum += term *= 2 * x * x / n;
+        return 1 - 1.1283791670955125739 * bell * sum;
+    }
+    /* 7.1.14, from its 80th fraction back; numerator and denominator kept apart, one division. */
+    double num = x, den = 1;
+    for (int k = 80; k > 0; k--) {
+        double next = x * num + 0.5 * k * den;
+        den = num;
+        num = next;
+    }
+    return bell * den / (num * 1.7724538509055160273);
 }
 
 static double ratio(const double *num, const double *den, double r)

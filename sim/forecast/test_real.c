@@ -46,6 +46,44 @@ static void exponentials_are_near(void **state)
     assert_true(fabs(real_pow(2, 10) - 1024) < 1e-10);
 }
 
+static void logarithms_near_one_are_near(void **state)
+{
+    struct rng r = rng_stream(1, "log1p", 0, 0);
+    double worst = 0;
+    for (int i = 0; i < 100000; i++) {
+        double size = exp2(-60 * rng_unit(&r)), x = i % 3 ? (i % 3 - 1.5) * size : 1000 * size;
+        worst = fmax(worst, error_in_ulps(real_log1p(x), log1pl((long double)x)));
+    }
+    assert_true(worst < 4);
+    assert_true(real_log1p(0) == 0);
+}
+
+static void gamma_functions_are_near(void **state)
+{
+    struct rng r = rng_stream(1, "gamma", 0, 0);
+    for (int i = 0; i < 100000; i++) {
+        double x = i % 3 ? exp2(40 * rng_unit(&r) - 10) : 1 + i / 2 * 0.5;
+        int sign;
+        long double truth = lgammal_r((long double)x, &sign);
+        assert_true(fabsl((long double)real_log_gamma(x) - truth) < 1e-14L + 1e-15L * fabsl(truth));
+    }
+    assert_true(real_log_gamma(1) == 0);
+    assert_true(real_log_gamma(2) == 0);
+}
+
+static void error_functions_are_near(void **state)
+{
+    double worst = 0;
+    for (double x = -8; x < 26; x += 0.0007) {
+        long double truth = erfcl((long double)x);
+        worst = fmax(worst, (double)fabsl((long double)real_erfc(x) / truth - 1));
+    }
+    assert_true(worst < 1e-13);
+    assert_true(real_erfc(0) == 1);
+    assert_true(real_erfc(-30) == 2);
+    assert_true(real_erfc(30) == 0);
+}
+
 static void normal_quantiles_are_those_of_tables(void **state)
 {
     /* AS 241's own test values, and the mirror. */
@@ -76,6 +114,9 @@ static void bits_are_the_same_on_every_machine(void **state)
 {
     assert_int_equal(digest(real_log, 1e-3, 1e6), UINT64_C(0xbb1b656b26fe6e77));
     assert_int_equal(digest(real_exp, -50, 50), UINT64_C(0x7661566e34abaa97));
+    assert_int_equal(digest(real_log1p, -0.9, 9), UINT64_C(0x89762fb10b760e69));
+    assert_int_equal(digest(real_log_gamma, 0.01, 100), UINT64_C(0xce3290873b6599b3));
+    assert_int_equal(digest(real_erfc, -6, 20), UINT64_C(0x2c79e067dd3a752f));
     assert_int_equal(digest(real_normal_quantile, 1e-9, 1 - 1e-9), UINT64_C(0x980cd3dccac5cdbb));
 }
 
@@ -84,6 +125,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logarithms_are_near),
         cmocka_unit_test(exponentials_are_near),
+        cmocka_unit_test(logarithms_near_one_are_near),
+        cmocka_unit_test(gamma_functions_are_near),
+        cmocka_unit_test(error_functions_are_near),
         cmocka_unit_test(normal_quantiles_are_those_of_tables),
         cmocka_unit_test(bits_are_the_same_on_every_machine),
     };
