@@ -181,6 +181,31 @@ class Drill:
         shutil.rmtree(self.base, ignore_errors=True)
 
 
+def without_fused():
+    """As on a processor without fused multiplication, where glibc's log, exp and pow differ."""
+    return dict(os.environ, GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX")
+
+
+def same_files(test, base, first, *others):
+    """The report and what it was computed from are the same bytes in each folder of base."""
+    for name in ("record.ndjson", "result.json", "report.md", "report.html", "junit.xml",
+                 "metrics.prom"):
+        read = []
+        for folder in (first,) + others:
+            with open(os.path.join(base, folder, name), "rb") as f:
+                read.append(f.read())
+            test.assertTrue(read[0] == read[-1], os.path.join(folder, name))
+
+
+def plot(test, page, title):
+    """The one plot of a page with that title."""
+    if not has("gnuplot"):
+        test.skipTest("gnuplot is not installed")
+    found = [p for p in page.split("<figure>")[1:] if ">" + title + "</title>" in p]
+    test.assertEqual(len(found), 1, title)
+    return found[0].split("</figure>")[0]
+
+
 def check_record(record):
     """Every line fits sim/record/record.schema.json, and is of a kind that it knows."""
     import jsonschema

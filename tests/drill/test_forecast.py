@@ -60,19 +60,13 @@ class SameBytes(Base):
     def test_threads_and_parts(self):
         for threads in ("1", "2"):
             self.make("t" + threads, "--threads", threads, why=True)
-        # As on a processor without fused multiplication, where glibc's log, exp and pow differ.
-        self.make("t7", "--threads", "7", why=True,
-                  env=dict(os.environ, GLIBC_TUNABLES="glibc.cpu.hwcaps=-FMA,-AVX2,-FMA4"))
+        self.make("t7", "--threads", "7", why=True, env=harness.without_fused())
         for part in range(1, 6):
             done = self.make("part%d" % part, "--shard", "%d/5" % part, code=0, why=True)
             self.assertIn("part %d of 5" % part, done.stdout)
         # In whatever order they are named.
         whole = report(*[self.at("part%d" % k) for k in (4, 2, 5, 1, 3)], "--out", self.at("whole"))
-        for name in ("record.ndjson", "result.json", "report.md", "report.html", "junit.xml",
-                     "metrics.prom"):
-            first = digest(self.at("t1"), name)
-            for other in ("t2", "t7", "whole"):
-                self.assertEqual(first, digest(self.at(other), name), other + "/" + name)
+        harness.same_files(self, self.base, "t1", "t2", "t7", "whole")
         with open(self.at("t1/result.json")) as f:
             result = json.load(f)
         self.assertEqual(whole.returncode, result["exit_code"])
@@ -96,6 +90,26 @@ class SameBytes(Base):
             text = f.read()
             self.assertIn('name="mode" value="forecast"', text)
             self.assertEqual(text.count("<testcase"), text.count('name="forecast: '))
+
+    def test_the_page_shows_it(self):
+        self.make("out", trials=3000)
+        with open(self.at("out/report.html")) as f:
+            page = f.read()
+        made = page.split('<section id="made">')[1].split("</section>")[0]
+        self.assertIn('<table class="stages">', made)
+        self.assertRegex(made, r'<rect class="stage" width="[1-9]')
+        for stage in ("decide", "takeover", "by-hand"):
+            self.assertIn(stage, made)
+        graph = page.split('<section id="graph">')[1].split("</section>")[0]
+        self.assertIn('aria-label="Services and what they need"', graph)
+        for service in ("checkout", "shop"):
+            self.assertIn(service, graph)
+        self.assertIn("Durations of simulated trials; the target of 5 s is a line.", page)
+        for service, rto in (("checkout", "5 s promised"), ("shop", "8 s promised")):
+            histogram = harness.plot(self, page, "Forecast: time to restore " + service)
+            self.assertIn(rto, histogram)
+            waiting = "Forecast: time to restore %s, still waiting" % service
+            self.assertIn(rto, harness.plot(self, page, waiting))
 
     def test_another_seed_is_another_forecast(self):
         self.make("a", trials=2000)

@@ -132,6 +132,30 @@ class Base(unittest.TestCase):
         result["folder"], result["said"] = out, done.stdout
         return result
 
+    def same(self, scenario, *options, trials=6000):
+        """The same bytes with any number of threads, in parts and without fused multiplication."""
+        names = []
+
+        def forecast(name, *more, env=None):
+            done = subprocess.run(
+                [harness.BLACKSTART, "forecast", scenario, "--seed", "4", "--trials", str(trials),
+                 "--quiet", "--out", os.path.join(self.base, name), *options, *more],
+                capture_output=True, text=True, timeout=60, env=env)
+            self.assertIn(done.returncode, (0, 1, 4), done.stderr)
+            names.append(os.path.join(self.base, name))
+        for threads in "1", "2":
+            forecast("t" + threads, "--threads", threads)
+        forecast("t7", "--threads", "7", env=harness.without_fused())
+        for k in range(1, 6):
+            forecast("part%d" % k, "--shard", "%d/5" % k)
+        done = subprocess.run([harness.BLACKSTART, "report", *names[3:], "--out",
+                               os.path.join(self.base, "whole")],
+                              capture_output=True, text=True, timeout=60)
+        self.assertIn(done.returncode, (0, 1, 4), done.stderr)
+        harness.same_files(self, self.base, "t1", "t2", "t7", "whole")
+        with open(os.path.join(self.base, "t1", "result.json")) as f:
+            return json.load(f)
+
     def drill(self, *outages):
         self.runs += 1
         return drill(os.path.join(self.base, "drill%d" % self.runs), outages)
@@ -176,6 +200,12 @@ class Why(Base):
             self.assertIn(words, text)
         self.assertIn("a controller that hardly fails", " ".join(r["said"].split()))
         self.assertIsNone(analysis(r, "cheapest"))  # the promise is kept as it is
+        self.assertIn('<section id="why">', page)
+        sweep = harness.plot(self, page, "Forecast: checkout by probes.page.every")
+        self.assertIn("mean time to detect (left)", sweep)
+        tornado = harness.plot(self, page, "Forecast: what assumptions can change for checkout")
+        self.assertIn("a quarter more", tornado)
+        self.assertIn("roles.dba.acknowledges", tornado)
 
     def test_ranges_decide(self):
         r = self.forecast(self.model(median="{between: [3m, 6m]}", works="{between: [60%, 95%]}"))
@@ -193,6 +223,8 @@ class Why(Base):
         self.assertLessEqual(rto["p_lower"], s["within"][1])
         self.assertIn("draws of what is assumed", rto["method"])
         self.assertIn("over all that is assumed", " ".join(r["said"].split()))
+        self.assertIn("upper end", harness.plot(self, read(r["folder"], "report.html"),
+                                                "Forecast: what assumptions can change for checkout"))
 
     def test_the_cheapest_change_is_enough(self):
         r = self.forecast(self.model(rto="3m"))
@@ -207,18 +239,7 @@ class Why(Base):
 
     def test_threads_and_parts_change_nothing(self):
         options = ("--sweep", "probes.page.every=1s,5s", "--set", "services.checkout.rto=3m")
-        one = self.forecast(self.model(), *options, "--threads", "1")
-        two = self.forecast(self.model(), *options, "--threads", "3")
-        self.assertEqual(read(one["folder"], "result.json"), read(two["folder"], "result.json"))
-        parts = [os.path.join(self.base, "part%d" % k) for k in (1, 2)]
-        for k, part in enumerate(parts, 1):
-            subprocess.run([harness.BLACKSTART, "forecast", self.model(), *options, "--seed", "4",
-                            "--trials", "3000", "--shard", "%d/2" % k, "--out", part, "--quiet"],
-                           check=True, capture_output=True, timeout=60)
-        whole = os.path.join(self.base, "whole")
-        subprocess.run([harness.BLACKSTART, "report", *parts, "--out", whole], capture_output=True,
-                       timeout=60)
-        self.assertEqual(read(one["folder"], "result.json"), read(whole, "result.json"))
+        self.same(self.model(), *options)
 
     def test_what_cannot_be_is_said_before(self):
         for options, words in ((("--sweep", "probes.page.every"), "PATH=A,B"),
@@ -247,6 +268,18 @@ class Against(Base):
                                                                    proposed[:-1] + ", at"))
         done = subprocess.run([harness.BLACKSTART, "check", check], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_threads_parts_and_processors_change_nothing(self):
+        r = self.same(self.model(), "--no-why", "--against",
+                      self.drill(14, 15, 16, 17, None), self.drill(17, 18, 19, 40))
+        self.assertNotEqual(self.held(r)["fit_outage"]["kind"], "none")
+
+    def test_nor_where_the_model_draws_from_drills(self):
+        fed, other = self.drill(14, 15, 16, 17, 18, 20, None), self.drill(15, 16, 17, 18, 19, 21)
+        model = harness.write(os.path.join(self.base, "drawn.yaml"),
+                              DRAWN % ", ".join(os.path.basename(d) for d in (fed, other)))
+        r = self.same(model, "--no-why", "--against", other, "--holdout")
+        self.assertNotEqual(self.held(r)["fit_outage"]["kind"], "none")
 
     def test_slower_faster_few(self):
         slow = self.held(self.forecast(self.model(), "--against", self.drill(*[60] * 7, None)))["ttr"]

@@ -70,22 +70,34 @@ class Rare(unittest.TestCase):
         path = os.path.join(base, "two.yaml")
         with open(path, "w") as f:
             f.write(TWO_MUST_FAIL)
-        lines = []
-        for trials, threads in ("40000", "1"), ("40000", "3"), ("2000", "1"):
-            out = os.path.join(base, "o" + trials + threads)
+
+        def forecast(out, trials, *options, **kwargs):
             r = subprocess.run([harness.BLACKSTART, "forecast", path, "--rare", "--seed", "1", "-q",
-                                "--no-why", "--trials", trials, "--threads", threads, "--out", out],
-                               capture_output=True, text=True)
+                                "--no-why", "--trials", trials, "--out", os.path.join(base, out),
+                                *options], capture_output=True, text=True, **kwargs)
             self.assertIn(r.returncode, (0, 4), r.stderr)
-            with open(os.path.join(out, "record.ndjson")) as f:
+
+        def rare(out):
+            with open(os.path.join(base, out, "record.ndjson")) as f:
                 record = [json.loads(line) for line in f]
             harness.check_record(record)
-            lines.append([e for e in record if e.get("what") == "rare"][0]["services"]["web"])
-        value, low, high = lines[0]["missed"]
-        self.assertTrue(low < 1e-6 < high and high - low < 0.4e-6, lines[0])
-        self.assertGreater(lines[0]["effective"], 1000)
-        self.assertEqual(lines[0], lines[1])
-        self.assertIsNone(lines[2]["missed"])  # worth too little
+            return [e for e in record if e.get("what") == "rare"][0]["services"]["web"]
+
+        for threads in "1", "2":
+            forecast(threads, "40000", "--threads", threads)
+        forecast("7", "40000", "--threads", "7", env=harness.without_fused())
+        for k in "12345":
+            forecast("part" + k, "40000", "--shard", k + "/5")
+        parts = [os.path.join(base, "part" + k) for k in "12345"]
+        r = subprocess.run([harness.BLACKSTART, "report", *parts, "--out",
+                            os.path.join(base, "whole")], capture_output=True, text=True)
+        self.assertIn(r.returncode, (0, 4), r.stderr)
+        harness.same_files(self, base, "1", "2", "7", "whole")
+        value, low, high = rare("1")["missed"]
+        self.assertTrue(low < 1e-6 < high and high - low < 0.4e-6, rare("1"))
+        self.assertGreater(rare("1")["effective"], 1000)
+        forecast("few", "2000")
+        self.assertIsNone(rare("few")["missed"])  # worth too little
 
 
 class Years(unittest.TestCase):
@@ -93,14 +105,14 @@ class Years(unittest.TestCase):
         self.base = harness.folder()
         self.addCleanup(shutil.rmtree, self.base, ignore_errors=True)
 
-    def forecast(self, out, *options, sla="99.9%", scenario=SCENARIO):
+    def forecast(self, out, *options, sla="99.9%", scenario=SCENARIO, env=None):
         path = os.path.join(self.base, "two-zones.yaml")
         with open(path, "w") as f:
             f.write(scenario.replace("SLA", sla))
         r = subprocess.run(
             [harness.BLACKSTART, "forecast", path, "--years", "1", "--seed", "7", "-q", "--out",
              os.path.join(self.base, out)] + list(options), capture_output=True, text=True,
-            cwd=self.base)
+            cwd=self.base, env=env)
         return r
 
     def read(self, out, name):
@@ -111,20 +123,18 @@ class Years(unittest.TestCase):
         return json.loads(self.read(out, "result.json"))
 
     def test_the_same_bytes_with_any_number_of_threads_and_parts(self):
-        for threads in "1", "3":
-            r = self.forecast(threads, "--trials", "4000", "--threads", threads, "--rare")
+        # The last as on a processor without fused multiplication.
+        for threads, env in ("1", None), ("2", None), ("7", harness.without_fused()):
+            r = self.forecast(threads, "--trials", "4000", "--threads", threads, "--rare", env=env)
             self.assertEqual(r.returncode, 0, r.stderr)
-        for k in "1", "2":
-            r = self.forecast("part" + k, "--trials", "4000", "--shard", k + "/2", "--rare")
+        parts = ["part" + k for k in "12345"]
+        for k, part in enumerate(parts, 1):
+            r = self.forecast(part, "--trials", "4000", "--shard", "%d/5" % k, "--rare")
             self.assertEqual(r.returncode, 0, r.stderr)
-        r = subprocess.run(
-            [harness.BLACKSTART, "report", "part1", "part2"], capture_output=True, text=True,
-            cwd=self.base)
+        r = subprocess.run([harness.BLACKSTART, "report", *reversed(parts), "--out", "whole"],
+                           capture_output=True, text=True, cwd=self.base)
         self.assertEqual(r.returncode, 0, r.stderr)
-        joined = os.path.join("forecasts", os.listdir(os.path.join(self.base, "forecasts"))[0])
-        for name in "record.ndjson", "result.json", "report.html", "report.md", "junit.xml":
-            self.assertEqual(self.read("1", name), self.read("3", name), name)
-            self.assertEqual(self.read("1", name), self.read(joined, name), name)
+        harness.same_files(self, self.base, "1", "2", "7", "whole")
         harness.check_record([json.loads(line) for line in
                               self.read("1", "record.ndjson").splitlines()])
 
@@ -150,6 +160,13 @@ class Years(unittest.TestCase):
             self.assertLess(value - 3 * se, plain[1], name)
             self.assertGreater(value + 3 * se, plain[0], name)
             self.assertGreater(rare["effective"], 1000, name)
+        page = self.read("out", "report.html").decode()
+        self.assertIn('<section id="cascades">', page)
+        losses = page.split('<section id="losses">')[1].split("</section>")[0]
+        for words in ("In which share of years being down costs more than that",
+                      '<path class="within"', '<path class="target"'):
+            self.assertIn(words, losses)
+        self.assertGreater(losses.split('<path class="within"')[1].split("/>")[0].count("L"), 20)
         curve = result["losses"]["exceeded"]
         self.assertEqual(curve, sorted(curve, key=lambda p: (p[0], -p[1])))
         self.assertEqual(curve[-1][1], 0)
