@@ -29,6 +29,13 @@ void system_list_add(struct system_list *l, size_t item)
     l->items[l->n++] = item;
 }
 
+int system_wrong(const struct place *at, struct err *err)
+{
+    if (!err || !at->file || at->line == 0)
+        return err ? -err->code : -EINVAL;
+    return err_prefix(err, "%s:%d:%d", at->file, at->line, at->col);
+}
+
 /* ---- names ---- */
 
 static int by_name(const void *a, const void *b)
@@ -192,6 +199,7 @@ static int model_response(struct system *sys, struct system_service *sv, struct 
     if (m->restore.n == 0)
         return 0;
     int r = response_new(m, &a->roles, &a->freezes, &sv->response, err);
+    sv->placed = r < 0;
     if (r < 0)
         return r;
     size_t n = response_quantities(sv->response, &q);
@@ -299,21 +307,21 @@ static int make_order(struct system *sys, struct err *err)
             if (--open[by->items[i]] == 0)
                 sys->order[done++] = by->items[i];
     }
-    const char *stuck = NULL;
+    const struct service *stuck = NULL;
     for (size_t i = 0; i < n; i++) {
         free(needed_by[i].items);
         if (open[i] && !stuck)
-            stuck = sys->services[i].service->name;
+            stuck = sys->services[i].service;
     }
     free(needed_by);
     free(open);
-    if (stuck)
-        return err_set(
-            err, EINVAL,
-            "services need each other in a circle, in which %s stands: let one of them be "
-            "`kind: soft`",
-            stuck);
-    return 0;
+    if (!stuck)
+        return 0;
+    err_set(err, EINVAL,
+            "services need each other in a circle, in which %s stands: let one of them be `kind: "
+            "soft`",
+            stuck->name);
+    return system_wrong(&stuck->place, err);
 }
 
 /* ---- services ---- */
@@ -409,8 +417,15 @@ static int make_services(struct system *sys, struct err *err)
     struct system_list *probes = lists_of(sys, &s->probes, false);
     struct system_list *alarms = lists_of(sys, &s->alarms, true);
     int r = 0;
-    for (size_t i = 0; r == 0 && i < sys->services_n; i++)
-        r = make_service(sys, i, &probes[i], &alarms[i], err);
+    for (size_t i = 0; r == 0 && i < sys->services_n; i++) {
+        struct system_service *sv = &sys->services[i];
+        struct err own = ERR_INIT;
+        r = make_service(sys, i, &probes[i], &alarms[i], &own);
+        if (r < 0 && !sv->placed)
+            r = system_wrong(sv->model ? &sv->model->place : &sv->service->place, &own);
+        if (r < 0 && err)
+            *err = own;
+    }
     lists_free(probes, sys->services_n);
     lists_free(alarms, sys->services_n);
     return r < 0 ? r : make_order(sys, err);

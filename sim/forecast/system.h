@@ -85,6 +85,7 @@ struct system_service {
     size_t takeout, warm, failback, failback_outage, loss, leader; /* quantities */
     bool needed;                                                   /* by other services */
     bool has_false_alarms;
+    bool placed;   /* what is wrong with it has its place already */
     bool in_order; /* an alarm hears several probes: they are asked in the order of time */
     struct system_list told_by; /* tellers that count for its detect_within */
 };
@@ -142,6 +143,8 @@ static inline bool system_covers(const struct system *sys, size_t what, size_t t
     return false;
 }
 void system_list_add(struct system_list *l, size_t item);
+/* Puts the place in front of what is wrong there. */
+int system_wrong(const struct place *at, struct err *err);
 
 /* system_watch.c: probes, alarms and who pages, of a service whose response is known. */
 int system_watch(struct system *sys, struct system_service *sv, const struct system_list *probes,

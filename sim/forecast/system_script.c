@@ -80,6 +80,17 @@ static int check_repair(const struct system *sys, const struct effect *e, const 
 static int try_step(struct system *sys, struct system_step *ss, struct err *err)
 {
     const struct step *step = ss->step;
+    if (!nsec_is_set(ss->from) || !nsec_is_set(ss->to))
+        return err_set(err, ENOTSUP,
+                       "the step %s waits for an alarm, a probe or an operator: a forecast knows "
+                       "faults by the clock alone, so give it an `at`%s",
+                       step->id, nsec_is_set(ss->from) ? " and a `for`" : "");
+    if (!injector_of(step)->effect)
+        return err_set(err, ENOTSUP,
+                       "a forecast does not know what '%s' does to a service: replace the step %s "
+                       "by an `outage` (a component or a service, a share of requests, slow or "
+                       "not) that says so",
+                       step->action->name, step->id);
     bool leader = false;
     struct rng rng = rng_stream(0, "step", 0, 0), was = rng;
     struct inject_env env = {
@@ -122,23 +133,15 @@ int system_script(struct system *sys, struct err *err)
         ss->to = nsec_is_set(ss->from) ? ends(s, step, ss->from) : NSEC_UNSET;
         if (!step->fault)
             continue;
-        if (!nsec_is_set(ss->from) || !nsec_is_set(ss->to))
-            return err_set(
-                err, ENOTSUP,
-                "the step %s waits for an alarm, a probe or an operator: a forecast knows "
-                "faults by the clock alone, so give it an `at`%s",
-                step->id, nsec_is_set(ss->from) ? " and a `for`" : "");
-        if (!injector_of(step)->effect)
-            return err_set(
-                err, ENOTSUP,
-                "a forecast does not know what '%s' does to a service: replace the step %s "
-                "by an `outage` (a component or a service, a share of requests, slow or "
-                "not) that says so",
-                step->action->name, step->id);
         ss->choice = system_quantity(sys, NULL, false, "step", step->id);
-        int r = try_step(sys, ss, err);
-        if (r < 0)
+        struct err own = ERR_INIT;
+        int r = try_step(sys, ss, &own);
+        if (r < 0) {
+            r = system_wrong(&step->action_place, &own);
+            if (err)
+                *err = own;
             return r;
+        }
         sys->draws |= ss->draws;
         if (!nsec_is_set(sys->fault_start) || ss->from < sys->fault_start)
             sys->fault_start = ss->from;
