@@ -557,6 +557,14 @@ static const struct field service_model_fields[] = {
      .offset = offsetof(struct service_model, backup),
      .help = "Copies of its data to go back to: what may be lost.",
      .example = "{every: 1h, takes: 5m}"},
+    {.key = "errors",
+     .type = FIELD_PERCENT,
+     .flags = FIELD_UNCERTAIN,
+     .offset = offsetof(struct service_model, errors),
+     .help = "The share of answers that are bad when nothing is broken: single bad probes, and "
+             "what alarms "
+             "make of them.",
+     .example = "0.5%"},
     {.key = "load",
      .type = FIELD_PERCENT,
      .flags = FIELD_UNCERTAIN,

@@ -320,6 +320,10 @@ void course_health_look(struct course *c)
         struct answer a = met_from(c, &s->of->from, &needs);
         s->look = look_at(&a, &s->of->from);
         bool bad = look_bad(&s->look) > 0;
+        if (c->sv->errors > 0) { /* that hurts nobody */
+            a = answer_both(a, (struct answer){.quick = c->sv->errors});
+            s->look = look_at(&a, &s->of->from);
+        }
         if (bad && !s->bad)
             s->bad_from = c->now;
         else if (!bad && s->bad)

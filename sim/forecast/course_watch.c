@@ -157,10 +157,17 @@ void course_watch_pain(struct course *c, bool hurts)
 
 /* ---- probes ---- */
 
+/* Truly: when the present run of bad answers began; where nothing is broken, with its first. */
+static nsec bad_since(const struct sight *s, const struct judge_obs *o)
+{
+    return s->bad ? s->bad_from : o->start;
+}
+
 /* Truly: when the present run of good answers began. */
 static nsec good_since(const struct sight *s, const struct judge_obs *o)
 {
-    return s->bad || !nsec_is_set(s->bad_to) ? o->start : s->bad_to;
+    bool broken = nsec_is_set(s->bad_to) && s->bad_to >= s->run_first; /* while answers were bad */
+    return s->bad || !broken ? o->start : s->bad_to;
 }
 
 static void hear_thresholds(struct sight *s, const struct judge_event *e)
@@ -195,7 +202,7 @@ void sight_judged(const struct judge_event *e, void *data)
     case JUDGE_DOWN: {
         struct period one = {.impact = e->impact,
                              .restored = {e->obs.start, NSEC_INF},
-                             .began = s->in_run ? s->run_from : s->bad_from,
+                             .began = s->in_run ? s->run_from : bad_since(s, &e->obs),
                              .first_bad = s->in_run ? s->run_first : e->obs.start,
                              .ended = NSEC_INF};
         periods_add(&s->periods, &one);
@@ -207,8 +214,8 @@ void sight_judged(const struct judge_event *e, void *data)
         s->recovered_from = s->good_from;
         break;
     case JUDGE_FLAP: /* its first bad answer */
-        if (s->bad_from > s->recovered_from)
-            s->up_sum += s->bad_from - s->recovered_from;
+        if (bad_since(s, &e->obs) > s->recovered_from)
+            s->up_sum += bad_since(s, &e->obs) - s->recovered_from;
         break;
     case JUDGE_RESTORED:
         last->impact = e->impact;
@@ -218,7 +225,7 @@ void sight_judged(const struct judge_event *e, void *data)
         break;
     case JUDGE_DECIDED:
         if (e->obs.verdict == JUDGE_BAD && !s->in_run) {
-            s->run_from = s->bad_from;
+            s->run_from = bad_since(s, &e->obs);
             s->run_first = e->obs.start;
         } else if (e->obs.verdict == JUDGE_GOOD && s->in_run)
             s->good_from = good_since(s, &e->obs);

@@ -119,6 +119,21 @@ static bool is_of_the_undoing(const struct trial *t, const struct period *p)
     return any;
 }
 
+/* What was down and back before the script's zero had not settled yet. */
+static bool is_judged(const struct trial *t, const struct period *p)
+{
+    return p->restored.hi > 0 && !is_of_the_undoing(t, p);
+}
+
+/* Down just before the first fault: what the fault did cannot be told. */
+static bool was_unsteady(const struct trial *t, const struct periods *outages)
+{
+    for (size_t i = 0; nsec_is_set(t->sys->fault_start) && i < outages->n; i++)
+        if (is_judged(t, &outages->items[i]) && outages->items[i].impact.hi < t->sys->fault_start)
+            return true;
+    return false;
+}
+
 static bool heals(const struct trial *t, const struct period *p)
 {
     for (size_t i = 0; i < t->sys->steps_n; i++) {
@@ -192,7 +207,7 @@ static void reckon_longest(const struct trial *t, const struct system_service *s
     ret->down = 0;
     for (size_t i = 0; i < outages->n; i++) {
         const struct period *p = &outages->items[i];
-        if (is_of_the_undoing(t, p))
+        if (!is_judged(t, p))
             continue;
         bool open = p->ended == NSEC_INF, heal = !open && heals(t, p);
         bool back = !open && (!heal || sv->service->heal_counts);
@@ -247,8 +262,13 @@ void reckon(struct trial *t, size_t service, struct outcome *ret)
                 sv->service->down_at_least > 0 ? sv->service->down_at_least : 1);
     const struct periods *outages = sv->probes_n == 1 ? &r->sights[0].periods : &r->whole;
     const struct period *first = NULL;
+    if (was_unsteady(t, outages)) {
+        ret->kind = OUTCOME_IS_VOID;
+        ret->ttd = NSEC_UNSET;
+        return;
+    }
     for (size_t i = 0; i < outages->n; i++)
-        if (!is_of_the_undoing(t, &outages->items[i])) {
+        if (is_judged(t, &outages->items[i])) {
             first = first ? first : &outages->items[i];
             ret->episodes++;
         }

@@ -84,9 +84,10 @@ struct system_service {
     struct system_list response_quantities;
     size_t takeout, warm, failback, failback_outage, loss, leader; /* quantities */
     bool needed;                                                   /* by other services */
-    bool has_false_alarms;
-    bool placed;   /* what is wrong with it has its place already */
-    bool in_order; /* an alarm hears several probes: they are asked in the order of time */
+    double errors;         /* share of answers that are bad when nothing is broken */
+    bool has_false_alarms; /* or false outages: something may happen without an effect */
+    bool placed;           /* what is wrong with it has its place already */
+    bool in_order;         /* an alarm hears several probes: they are asked in the order of time */
     struct system_list told_by; /* tellers that count for its detect_within */
 };
 

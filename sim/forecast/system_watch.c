@@ -212,6 +212,8 @@ int system_watch(struct system *sys, struct system_service *sv, const struct sys
         watch_probe(sys, sv, sys->scenario->probes.items[probes->items[i]]);
     for (size_t i = 0; i < alarms->n; i++)
         watch_alarm(sys, sv, alarms->items[i]);
+    sv->errors = sv->model ? sv->model->errors : 0;
+    sv->has_false_alarms |= sv->errors > 0;
     find_tellers(sys, sv);
     choose_pagers(sv);
     if (sv->needs_detection && !somebody_pages(sv))

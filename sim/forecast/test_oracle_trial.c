@@ -3,6 +3,7 @@
 #include "tests/support/oracle.h"
 
 #include "scenarios/scenario.h"
+#include "sim/forecast/system.h"
 #include "sim/forecast/trial.h"
 
 /* What is the same in all; %s: when bad ones are an alarm, and what is assumed. Probes ask each 10 s for 2 s;
@@ -34,7 +35,7 @@
 #define RESTORED(stages) "model: {shop: {restore: [" stages "]}}\n"
 #define FIXED RESTORED("{fix: {constant: 1s, at: detection}}")
 
-enum measure { TTD, TTA, TTR, DRAINED };
+enum measure { TTD, TTA, TTR, DRAINED, FALSE_ALARMS, IS_VOID };
 
 struct known {
     const char *texts[4]; /* the right one, then wrong ones */
@@ -75,6 +76,8 @@ static double known_trial(void *state, uint64_t seed, uint64_t trial, int varian
     struct err err = ERR_INIT;
     if (trial_run(k->t, seed, trial, NULL, NULL, NULL, &o, &err) < 0)
         fail_msg("%s", err.text);
+    if (k->measure == FALSE_ALARMS || k->measure == IS_VOID)
+        return k->measure == IS_VOID ? o.kind == OUTCOME_IS_VOID : o.false_alarms;
     nsec t = k->measure == TTD       ? o.ttd
              : k->measure == TTA     ? o.tta
              : k->measure == DRAINED ? o.drained
@@ -303,6 +306,54 @@ static void safe_to_lose_one(void **state)
     }
 }
 
+/* D4 in trials: every tenth answer is bad though nothing is broken. So often an answer is the third of a run:
+ * q^3 for the first that can be, q^3 (1 - q) for each of the others. */
+#define ERRORS(share)                                                                              \
+    "blackstart: 1\n"                                                                              \
+    "name: t\n"                                                                                    \
+    "services: {shop: {}}\n"                                                                       \
+    "phase: fixed\n"                                                                               \
+    "probes: {p1: {service: shop, http: {url: \"http://shop.example/\"}, every: 1s, timeout: 1s, " \
+    "down_after: 1000, up_after: 1, stable: 1s}}\n"                                                \
+    "settle: {for: 3s, within: 1h}\n"                                                              \
+    "horizon: 30m\n"                                                                               \
+    "model: {shop: {errors: " share "}}\n"
+#define IN_A_ROW(k) "alarms: {own1: {threshold: {probe: p1, consecutive: " k "}}}\n"
+
+static void false_alarms(void **state)
+{
+    struct known known = {.texts = {ERRORS("10%") IN_A_ROW("3"), ERRORS("10%") IN_A_ROW("2"),
+                                    ERRORS("12%") IN_A_ROW("3")},
+                          .measure = FALSE_ALARMS};
+    known_open(&known, 0);
+    double n = (double)((known.sys->lead + known.s->horizon) / NSEC_SEC);
+    known_close(&known);
+    const struct oracle d4 = {.name = "D4 in trials",
+                              .value = 0.001 + (n - 3) * 0.0009,
+                              .trial = known_trial,
+                              .open = known_open,
+                              .close = known_close,
+                              .state = &known};
+    for (size_t i = 0; i < ARRAY_SIZE(oracle_seeds); i++)
+        assert_true(oracle_near(&d4, oracle_estimate(&d4, oracle_seeds[i], 400, 0)));
+    for (int wrong = 1; wrong <= 2; wrong++)
+        assert_false(oracle_near(&d4, oracle_estimate(&d4, oracle_seeds[0], 400, wrong)));
+}
+
+/* Who was down before the fault shows nothing by being down after it. */
+static void down_by_chance_before_the_fault(void **state)
+{
+#define BEFORE(share)                                                                              \
+    HEAD "probes: {p1: {service: shop, host: client, tcp: \"10.0.0.1:80\", every: 1s, timeout: "   \
+         "1s, down_after: 2, up_after: 1, stable: 1s}}\n" THREE KILLED                             \
+         "model: {shop: {errors: " share ", restore: [{fix: {constant: 1s, at: detection}}]}}\n"
+    struct known known = {.texts = {BEFORE("90%"), BEFORE("0.01%")}, .measure = IS_VOID};
+    struct oracle o = {
+        .trial = known_trial, .open = known_open, .close = known_close, .state = &known};
+    assert_true(oracle_estimate(&o, 1, 50, 0).mean > 0.9);
+    assert_true(oracle_estimate(&o, 1, 50, 1).mean <= 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +364,8 @@ int main(void)
         cmocka_unit_test(through_a_breaker),
         cmocka_unit_test(overloaded),
         cmocka_unit_test(safe_to_lose_one),
+        cmocka_unit_test(false_alarms),
+        cmocka_unit_test(down_by_chance_before_the_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,6 +132,7 @@ struct service_model {
     struct objects restore; /* struct stage; empty: until the fault has gone or is repaired */
     struct replication *replication;
     struct backup *backup;
+    double errors;   /* share of answers that are bad when nothing is broken; 0 */
     double load;     /* arrivals / capacity of all units together, in normal times; 0: not given */
     int64_t retries; /* of its callers: a failing answer is asked for that many times more; 0 */
     const struct distribution
