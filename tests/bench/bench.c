@@ -6,6 +6,7 @@
 #include "sim/base/file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <sched.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -62,6 +63,14 @@ static double pick(struct bench_time t, bool cpu)
     return cpu ? t.cpu_ms : t.wall_ms;
 }
 
+double bench_median(double *v, size_t n)
+{
+    if (n == 0)
+        return (double)NAN;
+    qsort(v, n, sizeof *v, by_value);
+    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
 struct spread {
     double low, median, high;
 };
@@ -72,8 +81,7 @@ static struct spread spread(const struct bench_series *s, const struct bench_ser
     double v[BENCH_MAX_ROUNDS];
     for (size_t i = 0; i < s->n; i++)
         v[i] = pick(s->rounds[i], cpu) / (base ? pick(base->rounds[i], cpu) : 1);
-    qsort(v, s->n, sizeof *v, by_value);
-    double median = s->n % 2 ? v[s->n / 2] : (v[s->n / 2 - 1] + v[s->n / 2]) / 2;
+    double median = bench_median(v, s->n);
     return (struct spread){v[0], median, v[s->n - 1]};
 }
 
@@ -97,6 +105,24 @@ void bench_print(const struct bench_series *s, const struct bench_series *base)
 double bench_ratio(const struct bench_series *s, const struct bench_series *base)
 {
     return spread(s, base, true).median;
+}
+
+void bench_gate(int *missed, const char *what, double got, bool most, double limit)
+{
+    bool kept = most ? got <= limit : got >= limit;
+    printf("  %-60s %10.3f   %s %g: %s\n", what, got, most ? "at most" : "at least", limit,
+           kept ? "kept" : "MISSED");
+    fflush(stdout);
+    *missed += !kept;
+}
+
+int bench_end(int missed, const char *lacks)
+{
+    if (lacks)
+        printf("%s\n", lacks);
+    if (missed)
+        printf("%d limits missed\n", missed);
+    return missed ? 1 : lacks ? 77 : 0;
 }
 
 void bench_ok(int r, const struct err *err)

@@ -1,4 +1,4 @@
-/* What benchmarks share: rounds, medians, running a program. No assertions: figures only.
+/* What benchmarks share: rounds, medians, limits, running a program.
  *
  * Ownership: values; nothing to free but what is said so.
  */
@@ -6,6 +6,7 @@
 
 #include "sim/base/err.h"
 #include "sim/base/nsec.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 #define BENCH_MAX_ROUNDS 50
@@ -32,6 +33,16 @@ void bench_print(const struct bench_series *s, const struct bench_series *base);
 
 /* The median of each round's ratio to `base`, of processors: steady on a busy machine, too. */
 double bench_ratio(const struct bench_series *s, const struct bench_series *base);
+
+/* Sorts v; NAN of none. */
+double bench_median(double *v, size_t n);
+
+/* A line that says whether a limit is kept; one that is not is counted. */
+void bench_gate(int *missed, const char *what, double got, bool most, double limit);
+/* The exit code: 1 after a missed limit, 77 with the reason where something to measure against is not here
+ * (NULL: everything is), else 0. */
+int bench_end(int missed, const char *lacks);
+#define BENCH_NO_SIMPY "skipped: SimPy 3 is not installed (python3-simpy3): nothing to compare with"
 
 /* Runs argv to its end, without a shell. Ends the benchmark when it fails. input NULL: /dev/null.
  */

@@ -47,25 +47,6 @@ struct bench {
     int missed;
 };
 
-static double median(double *v, size_t n)
-{
-    for (size_t i = 1; i < n; i++)
-        for (size_t j = i; j && v[j] < v[j - 1]; j--) {
-            double t = v[j];
-            v[j] = v[j - 1];
-            v[j - 1] = t;
-        }
-    return n ? v[n / 2] : (double)NAN;
-}
-
-static void gate(struct bench *b, const char *what, double got, bool most, double bound)
-{
-    bool kept = most ? got <= bound : got >= bound;
-    printf("  %-60s %10.3f   %s %g: %s\n", what, got, most ? "at most" : "at least", bound,
-           kept ? "kept" : "MISSED");
-    b->missed += !kept;
-}
-
 /* --- wirefilter ------------------------------------------------------------------------ */
 
 struct vde {
@@ -204,7 +185,7 @@ static struct delays delay_of(enum side side, nsec delay)
     double *d = stream_delays(s, false, &n);
     for (size_t i = 0; i < n; i++)
         d[i] = fabs(d[i] - (side == VETH ? 0 : (double)delay)) / 1e3;
-    median(d, n); /* sorts */
+    bench_median(d, n); /* sorts */
     struct delays r = {stream_quantile(d, n, 0.5), stream_quantile(d, n, 0.99)};
     free(d);
     bed_forget(&w.b);
@@ -327,7 +308,7 @@ static void beside_netem(struct bench *b, enum side best, const double *m50, con
             printf("  over the veth  %-12s %8.1f %10.1f   by netem's %6.2f %6.2f\n", side_names[s],
                    m50[s] - m50[VETH], m99[s] - m99[VETH], (m50[s] - m50[VETH]) / netem50,
                    (m99[s] - m99[VETH]) / netem99);
-    gate(b, "our median over netem's", (m50[best] - m50[VETH]) / netem50, true, 1.2);
+    bench_gate(&b->missed, "our median over netem's", (m50[best] - m50[VETH]) / netem50, true, 1.2);
 }
 
 static void delays(struct bench *b, nsec delay)
@@ -346,17 +327,18 @@ static void delays(struct bench *b, nsec delay)
             }
     for (enum side s = VETH; s < SIDES; s++)
         if (has(b, s)) {
-            m50[s] = median(p50[s], rounds);
-            m99[s] = median(p99[s], rounds);
+            m50[s] = bench_median(p50[s], rounds);
+            m99[s] = bench_median(p99[s], rounds);
             printf("  medians  %-16s %10.1f %10.1f\n", side_names[s], m50[s], m99[s]);
         }
     enum side best = b->tap ? TAP : CABLE;
-    gate(b, "median error over the bare veth, us", m50[best] - m50[VETH], true, 10);
+    bench_gate(&b->missed, "median error over the bare veth, us", m50[best] - m50[VETH], true, 10);
     if (b->netem)
         beside_netem(b, best, m50, m99);
     if (b->wirefilter) {
-        gate(b, "wirefilter's median over ours", m50[WIREFILTER] / m50[best], false, 20);
-        gate(b, "wirefilter's p99 over ours", m99[WIREFILTER] / m99[best], false, 5);
+        bench_gate(&b->missed, "wirefilter's median over ours", m50[WIREFILTER] / m50[best], false,
+                   20);
+        bench_gate(&b->missed, "wirefilter's p99 over ours", m99[WIREFILTER] / m99[best], false, 5);
     }
 }
 
@@ -378,15 +360,16 @@ static void throughput(struct bench *b)
         if (has(b, s)) {
             printf("  medians  %-16s", side_names[s]);
             for (int ten = 0; ten < (s == VETH ? 1 : 2); ten++) {
-                m[ten][s] = median(v[ten][s], rounds);
+                m[ten][s] = bench_median(v[ten][s], rounds);
                 printf(" %2d ms %8.2f", 10 * ten, m[ten][s]);
             }
             printf("\n");
         }
     enum side best = b->tap ? TAP : CABLE;
-    gate(b, "0 ms: ours over the bare veth", m[0][best] / m[0][VETH], false, 0.8);
+    bench_gate(&b->missed, "0 ms: ours over the bare veth", m[0][best] / m[0][VETH], false, 0.8);
     if (b->wirefilter)
-        gate(b, "10 ms: ours over wirefilter", m[1][best] / m[1][WIREFILTER], false, 10);
+        bench_gate(&b->missed, "10 ms: ours over wirefilter", m[1][best] / m[1][WIREFILTER], false,
+                   10);
 }
 
 static void floods(struct bench *b)
@@ -395,7 +378,7 @@ static void floods(struct bench *b)
     size_t rounds = bench_rounds();
     for (size_t i = 0; i < rounds; i++)
         rates[i] = flood_of(VETH, 0, 0, &ignored);
-    double rate = median(rates, rounds);
+    double rate = bench_median(rates, rounds);
     nsec interval = (nsec)(2e9 / rate);
     printf("datagrams of 100 bytes: the bare veth carries %.0f a second; at half of that, 10 ms:\n",
            rate);
@@ -406,7 +389,7 @@ static void floods(struct bench *b)
             flood_of(s, 10 * MS, interval, &lost[s][i]);
         char what[64];
         snprintf(what, sizeof what, "%s: %% lost", side_names[s]);
-        gate(b, what, 100 * median(lost[s], rounds), true, 0.1);
+        bench_gate(&b->missed, what, 100 * bench_median(lost[s], rounds), true, 0.1);
     }
 }
 
@@ -420,14 +403,14 @@ static void costs(struct bench *b)
             for (size_t i = 0; i < bench_rounds(); i++)
                 v[i] = processor_of(s, spin);
             snprintf(what, sizeof what, "%s, %s", side_names[s], spin ? "spinning" : "sleeping");
-            gate(b, what, median(v, bench_rounds()), true, spin ? 15 : 3);
+            bench_gate(&b->missed, what, bench_median(v, bench_rounds()), true, spin ? 15 : 3);
         }
     printf("switching a line, us:\n");
     for (enum side s = CABLE; s <= TAP; s++)
         if (has(b, s)) {
             double us = toggle_of(s);
             if (s == TAP)
-                gate(b, side_names[s], us, true, 1);
+                bench_gate(&b->missed, side_names[s], us, true, 1);
             else
                 printf("  %-60s %10.3f\n", side_names[s], us);
         }
@@ -480,7 +463,5 @@ int main(int argc, char **argv)
         throughput(&b);
     if (wants(argc, argv, "floods"))
         floods(&b);
-    if (b.missed)
-        printf("%d gates missed\n", b.missed);
-    return b.missed ? 1 : 0;
+    return bench_end(b.missed, NULL);
 }

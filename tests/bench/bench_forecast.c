@@ -1,20 +1,34 @@
 /* Trials of a forecast a second: a failover (fault, probes every second with a time-out of 200 ms, three
  * misses, somebody paged, a repair, two good probes) beside the same model as processes of SimPy 3 (Debian's
- * python3-simpy3, if installed); with two threads beside one; and how the cost grows with trials and with
- * services. Beside SimPy time of processors is compared (a busy machine slows both sides at different
- * moments), two threads on the clock: that figure is of a quiet machine. Both sides print what they came to, so that it can be seen that they are one model.
+ * python3-simpy3); with two threads beside one; how the cost grows with trials and with services; and a
+ * million trials of a shipped scenario through the program (environment: BLACKSTART, BLACKSTART_SOURCE).
+ *
+ * Beside SimPy time of processors is compared (a busy machine slows both sides at different
+ * moments), two threads on the clock: that figure is of a quiet machine. Both sides print what they came
+ * to, so that it can be seen that they are one model.
  */
 #include "scenarios/scenario.h"
 #include "sim/base/buf.h"
+#include "sim/base/file.h"
 #include "sim/forecast/pool.h"
 #include "sim/forecast/trial.h"
 #include "tests/bench/bench.h"
 
+#include <fcntl.h>
+#include <sched.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define PEER_TRIALS 2000
+#define PROGRAM_TRIALS 1000000
+#define TWICE_MOST 2.3   /* times the time for twice as many trials */
+#define TENFOLD_MOST 1.5 /* times the time of each service where there are ten times as many */
+
+extern char **environ;
 
 static const char failover_yaml[] =
     "blackstart: 1\n"
@@ -225,25 +239,20 @@ static struct figures simpy(void)
     return f;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, size_t n)
-{
-    qsort(v, n, sizeof *v, by_value);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
 static void tell(const char *who, const struct figures *f)
 {
     printf("%-10s %9.0f trials/s of processor   MTTD %.3f s, MTTR %.2f s, P(MTTR <= 30 s) %.3f\n",
            who, f->rate, f->mttd, f->mttr, f->within);
 }
 
-static void failover(void)
+static size_t processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (size_t)CPU_COUNT(&set) : 1;
+}
+
+/* False where SimPy is not installed. */
+static bool failover(int *missed)
 {
     struct scenario *s = load(failover_yaml);
     struct system *sys = ready(s);
@@ -261,13 +270,17 @@ static void failover(void)
     tell("2 threads", &two);
     if (peer.rate > 0)
         tell("SimPy", &peer);
-    printf("2 threads / 1: %.2f on the clock (at least 1.7)\n", median(of_one, rounds));
-    if (peer.rate > 0)
-        printf("1 thread / SimPy: %.0f (at least 100)\n", median(of_peer, rounds));
+    if (processors() >= 2)
+        bench_gate(missed, "2 threads over 1, on the clock", bench_median(of_one, rounds), false,
+                   1.7);
     else
-        printf("SimPy is not installed (python3-simpy3)\n");
+        printf("one processor: two threads have nothing to show\n");
+    if (peer.rate > 0)
+        bench_gate(missed, "1 thread over SimPy, of processors", bench_median(of_peer, rounds),
+                   false, 100);
     system_free(sys);
     scenario_free(s);
+    return peer.rate > 0;
 }
 
 /* A component fails on which all services stand, through the first one; one in ten has a probe (a file may
@@ -285,32 +298,157 @@ static void many_services(struct buf *yaml, size_t n)
                    "horizon: 10m\n");
 }
 
-static void growth(void)
+struct size {
+    size_t services;
+    struct scenario *s;
+    struct system *sys;
+    double made[BENCH_MAX_ROUNDS], each[BENCH_MAX_ROUNDS], twice[BENCH_MAX_ROUNDS];
+};
+
+/* Microseconds of a processor for each service, from the loaded scenario to what trials are run in. */
+static double cost_of_making(const struct size *z)
 {
-    static const size_t services[] = {10, 100, 1000, 10000};
-    for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
-        AUTO_BUF yaml = BUF_INIT;
-        many_services(&yaml, services[i]);
-        struct scenario *s = load(buf_text(&yaml));
-        struct system *sys = ready(s);
-        uint64_t trials = 2000000 / services[i] < PIECE ? PIECE : 2000000 / services[i];
-        struct figures f = ours(sys, services[i], trials, 1);
-        struct figures twice = ours(sys, services[i], 2 * trials, 1);
-        printf("%6zu services: %8.3f us a trial and service; twice as many trials: %.2f times the "
-               "time\n",
-               services[i], 1e6 / f.rate / (double)services[i], 2 * f.rate / twice.rate);
-        fflush(stdout);
+    size_t times = 20000 / z->services;
+    struct bench_time from = bench_clock();
+    for (size_t i = 0; i < times; i++) {
+        struct system *sys = ready(z->s);
+        trial_free(trial_new(sys));
         system_free(sys);
-        scenario_free(s);
     }
+    return bench_since(from).cpu_ms * 1e3 / (double)(times * z->services);
+}
+
+static void measure_size(struct size *z, size_t round)
+{
+    uint64_t trials = 2000000 / z->services < PIECE ? PIECE : 2000000 / z->services;
+    struct figures f = ours(z->sys, z->services, trials, 1);
+    struct figures twice = ours(z->sys, z->services, 2 * trials, 1);
+    z->made[round] = cost_of_making(z);
+    z->each[round] = 1e6 / f.rate / (double)z->services;
+    z->twice[round] = 2 * f.rate / twice.rate;
+}
+
+/* The median of each round's ratio. */
+static double over(const double *a, const double *b, size_t n)
+{
+    double v[BENCH_MAX_ROUNDS];
+    for (size_t i = 0; i < n; i++)
+        v[i] = a[i] / b[i];
+    return bench_median(v, n);
+}
+
+/* Linear in trials and in services: a tenth of the cost of ten times as many, but for the caches. */
+static void growth(int *missed)
+{
+    static struct size sizes[] = {
+        {.services = 10}, {.services = 100}, {.services = 1000}, {.services = 10000}};
+    const size_t n = sizeof sizes / sizeof *sizes;
+    size_t rounds = bench_rounds();
+    for (size_t i = 0; i < n; i++) {
+        AUTO_BUF yaml = BUF_INIT;
+        many_services(&yaml, sizes[i].services);
+        sizes[i].s = load(buf_text(&yaml));
+        sizes[i].sys = ready(sizes[i].s);
+    }
+    for (size_t round = 0; round < rounds; round++)
+        for (size_t i = 0; i < n; i++)
+            measure_size(&sizes[i], round);
+    for (size_t i = 0; i < n; i++) {
+        struct size *z = &sizes[i];
+        const struct size *less = i ? &sizes[i - 1] : NULL;
+        double per_trial = less ? over(z->each, less->each, rounds) : 0;
+        double per_making = less ? over(z->made, less->made, rounds) : 0;
+        printf("%zu services: %.3f us a trial and service, %.3f us a service to make\n",
+               z->services, bench_median(z->each, rounds), bench_median(z->made, rounds));
+        bench_gate(missed, "twice as many trials, times the time", bench_median(z->twice, rounds),
+                   true, TWICE_MOST);
+        if (less) {
+            bench_gate(missed, "a trial and service, over that of a tenth of the services",
+                       per_trial, true, TENFOLD_MOST);
+            bench_gate(missed, "a service to make, over that of a tenth of the services",
+                       per_making, true, TENFOLD_MOST);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        system_free(sizes[i].sys);
+        scenario_free(sizes[i].s);
+    }
+}
+
+/* ---- through the program ---- */
+
+/* What a forecast takes from its start to its end: loaded, played, reckoned, written. */
+static struct bench_time forecast_of(const char *program, const char *scenario, const char *out,
+                                     bool why)
+{
+    char trials[24];
+    snprintf(trials, sizeof trials, "%d", PROGRAM_TRIALS);
+    const char *const argv[] = {program,
+                                "forecast",
+                                scenario,
+                                "--trials",
+                                trials,
+                                "--seed",
+                                "1",
+                                "--quiet",
+                                "--out",
+                                out,
+                                why ? NULL : "--no-why",
+                                NULL};
+    pid_t pid;
+    int status = 0;
+    struct bench_time from = bench_clock();
+    if (posix_spawn(&pid, program, NULL, NULL, (char *const *)(uintptr_t)argv, environ) != 0 ||
+        waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) > 1) {
+        printf("failed: %s forecast %s (status %#x)\n", program, scenario, (unsigned)status);
+        exit(1);
+    }
+    return bench_since(from);
+}
+
+static void program(void)
+{
+    const char *blackstart = getenv("BLACKSTART"), *source = getenv("BLACKSTART_SOURCE");
+    struct err err = ERR_INIT;
+    AUTO_BUF scenario = BUF_INIT;
+    char dir[] = "/tmp/blackstart-bench-XXXXXX";
+    if (!blackstart || !source) {
+        printf(
+            "no BLACKSTART (the program) and BLACKSTART_SOURCE: nothing is said of the program\n");
+        return;
+    }
+    buf_printf(&scenario, "%s/scenarios/forecast/third-party-outage.yaml", source);
+    if (!mkdtemp(dir))
+        abort();
+    for (int why = 0; why < 2; why++) {
+        AUTO_BUF out = BUF_INIT;
+        buf_printf(&out, "%s/%d", dir, why);
+        struct bench_time t =
+            forecast_of(blackstart, buf_text(&scenario), buf_text(&out), why != 0);
+        printf("%d trials of third-party-outage through the program%s: %.2f s, %.0f trials/s "
+               "(%.2f s of processors)\n",
+               PROGRAM_TRIALS, why ? "" : ", --no-why", t.wall_ms / 1e3,
+               PROGRAM_TRIALS / (t.wall_ms / 1e3), t.cpu_ms / 1e3);
+        fflush(stdout);
+    }
+    bench_ok(file_remove_tree(AT_FDCWD, dir, &err), &err);
+}
+
+static bool wants(int argc, char **argv, const char *part)
+{
+    return argc < 2 || strcmp(argv[1], part) == 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "failover") == 0)
-        failover();
+    int missed = 0;
+    bool has_peer = true;
+    if (wants(argc, argv, "failover"))
+        has_peer = failover(&missed);
     fflush(stdout);
-    if (argc < 2 || strcmp(argv[1], "growth") == 0)
-        growth();
-    return 0;
+    if (wants(argc, argv, "growth"))
+        growth(&missed);
+    if (wants(argc, argv, "program"))
+        program();
+    return bench_end(missed, has_peer ? NULL : BENCH_NO_SIMPY);
 }

@@ -115,19 +115,8 @@ static double simpy(size_t n, size_t events)
     return told ? strtod(line, NULL) : 0;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, size_t n)
-{
-    qsort(v, n, sizeof *v, by_value);
-    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
-static void measure(size_t n, size_t events, size_t simpy_events)
+/* False where SimPy is not installed. */
+static bool measure(size_t n, size_t events, size_t simpy_events, int *missed)
 {
     double own[BENCH_MAX_ROUNDS], floor[BENCH_MAX_ROUNDS], peer[BENCH_MAX_ROUNDS];
     double of_floor[BENCH_MAX_ROUNDS], of_peer[BENCH_MAX_ROUNDS];
@@ -139,22 +128,23 @@ static void measure(size_t n, size_t events, size_t simpy_events)
         of_floor[i] = own[i] / floor[i];
         of_peer[i] = peer[i] > 0 ? own[i] / peer[i] : 0;
     }
-    printf("%8zu pending: queue %6.2f, bare heap %6.2f, SimPy %6.3f million events/s", n,
-           median(own, rounds) / 1e6, median(floor, rounds) / 1e6, median(peer, rounds) / 1e6);
-    printf("; queue / bare %.2f (at least 0.6)", median(of_floor, rounds));
-    if (median(of_peer, rounds) > 0)
-        printf(", queue / SimPy %.1f (at least 20)\n", median(of_peer, rounds));
-    else
-        printf("; SimPy is not installed (python3-simpy3)\n");
-    fflush(stdout);
+    bool has_peer = bench_median(peer, rounds) > 0;
+    printf("%zu pending: queue %.2f, bare heap %.2f, SimPy %.3f million events/s\n", n,
+           bench_median(own, rounds) / 1e6, bench_median(floor, rounds) / 1e6,
+           bench_median(peer, rounds) / 1e6);
+    bench_gate(missed, "queue over the bare heap", bench_median(of_floor, rounds), false, 0.6);
+    if (has_peer)
+        bench_gate(missed, "queue over SimPy", bench_median(of_peer, rounds), false, 20);
+    return has_peer;
 }
 
 int main(void)
 {
     struct rng r = rng_stream(1, "hold", 0, 0);
+    int missed = 0;
     for (size_t i = 0; i < STEPS; i++)
         steps[i] = (nsec)(draw_exponential(&r) * 1e9);
-    measure(1000, 4000000, 400000);
-    measure(1000000, 2000000, 100000);
-    return 0;
+    bool has_peer = measure(1000, 4000000, 400000, &missed);
+    has_peer &= measure(1000000, 2000000, 100000, &missed);
+    return bench_end(missed, has_peer ? NULL : BENCH_NO_SIMPY);
 }
