@@ -5,13 +5,6 @@
 
 #include <sys/random.h>
 
-static uint64_t rng_mix(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-}
-
 uint64_t rng_named(uint64_t seed, const char *name)
 {
     uint64_t k = rng_mix(seed + 0x9e3779b97f4a7c15ULL);
@@ -20,21 +13,9 @@ uint64_t rng_named(uint64_t seed, const char *name)
     return k;
 }
 
-struct rng rng_stream_at(uint64_t named, uint64_t a, uint64_t b)
-{
-    uint64_t k = rng_mix(named ^ rng_mix(a + 1));
-    k = rng_mix(k ^ rng_mix(b + 0x5851f42d4c957f2dULL));
-    return (struct rng){.key = k};
-}
-
 struct rng rng_stream(uint64_t seed, const char *name, uint64_t a, uint64_t b)
 {
     return rng_stream_at(rng_named(seed, name), a, b);
-}
-
-uint64_t rng_next(struct rng *r)
-{
-    return rng_mix(r->key + 0x9e3779b97f4a7c15ULL * ++r->n);
 }
 
 /* The inverse of rng_mix(): xorshifts undone by themselves, odd factors by their inverses modulo 2^64. */
@@ -59,11 +40,6 @@ uint64_t rng_below(struct rng *r, uint64_t n)
         v = rng_next(r);
     while (v >= limit);
     return v % n;
-}
-
-double rng_unit(struct rng *r)
-{
-    return (double)(rng_next(r) >> 11) * 0x1p-53;
 }
 
 uint64_t rng_fresh_seed(void)

@@ -575,7 +575,17 @@ void response_run(const struct response *r, const struct response_input *in,
                   const struct response_draws *draws, struct response_stage *stages,
                   struct response_call *calls, struct response_output *ret)
 {
-    struct run run = {.r = r, .in = in, .draws = draws, .stages = stages, .calls = calls};
+    struct run run; /* a kilobyte, of which most responses need few bytes */
+    run.r = r;
+    run.in = in;
+    run.draws = draws;
+    run.stages = stages;
+    run.calls = calls;
+    run.over = run.failed = 0;
+    for (size_t i = 0; i < r->n; i++)
+        run.over_at[i] = 0;
+    for (size_t i = 0; i < r->n; i++)
+        run.over_by[i] = 0;
     for (size_t i = 0; i < r->calls_n; i++)
         calls[i] = (struct response_call){NSEC_UNSET, NSEC_UNSET, NONE};
     uint64_t done = 0;
