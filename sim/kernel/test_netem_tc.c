@@ -178,8 +178,7 @@ static void options_are_those_of_tc(void **state)
         AUTO_FREE char *message = NULL;
         size_t n = 0;
         if (!message_of_tc(t, netem_cases[i].words, &message, &n)) {
-            print_message("there is no tc (package iproute2)\n");
-            skip();
+            test_skip("there is no tc (package iproute2)");
         }
         assert_int_equal(nl_open_recording("here", &nl, NULL), 0);
         tc_netem_add(nl, "lo", 1, &netem_cases[i].m);

@@ -25,8 +25,10 @@ SOURCE = os.environ.get("BLACKSTART_SOURCE", "")
 NEEDS_ROOT = "needs root"
 NEEDS_CGROUP2 = "no cgroup v2 hierarchy is mounted on this machine"
 ANOTHER_DRILL = "another drill is running on this machine"
-# Of these, what even a machine on which all tests must run may lack.
-MAY_LACK = [NEEDS_CGROUP2]
+HAS_NETEM = "this kernel has netem"
+NO_DISK = "the folder for temporary files is not on a disk"
+# Of these, what may hold even on a machine on which all tests must run.
+MAY_LACK = [NEEDS_CGROUP2, HAS_NETEM, NO_DISK]
 
 
 def must_run(reason):

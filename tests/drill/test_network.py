@@ -77,7 +77,7 @@ class Network(unittest.TestCase):
 
     def test_what_this_kernel_lacks_is_refused_with_the_cure(self):
         if can("netem"):
-            self.skipTest("this kernel has netem")
+            self.skipTest(harness.HAS_NETEM)
         drill = self.drill(SLOW % ", engine: netem")
         drill.run()
         self.assertEqual(drill.code, 3, drill.explain())

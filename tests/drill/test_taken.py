@@ -407,7 +407,7 @@ class Squeezed(FrozenOthers):
         name = "squeezed-" + secrets.token_hex(4)
         self.groups = [os.path.join(h, name) for h in hierarchies()]
         if not self.groups:
-            harness.skip("no control groups are mounted")
+            self.skipTest("no control groups are mounted")
         for g in self.groups:
             os.mkdir(g)
             self.addCleanup(lambda g=g: wait_until(lambda: self.removed(g)))
@@ -561,7 +561,7 @@ class Squeezed(FrozenOthers):
 
     def need_a_disk(self):
         if not harness.on_a_disk(self.folder):
-            self.skipTest(self.folder + " is not on a disk")
+            self.skipTest(harness.NO_DISK)
 
 
 class Custom(test_attached.Attached):

@@ -254,6 +254,19 @@ def check_shell():
     yield from done.stdout.splitlines()
 
 
+def check_shipped():
+    """Each folder of scenarios is installed, and named by the README."""
+    folders = {p.parent.name for p in (SOURCE / "scenarios").glob("*/README.md")}
+    build = (SOURCE / "scenarios/meson.build").read_text()
+    listed = re.search(r"foreach shipped_scenario : \[(.*?)\]", build, re.S)
+    rows = re.findall(r"^\| \[scenarios/([\w-]+)\]", (SOURCE / "README.md").read_text(), re.M)
+    for file, names in [("scenarios/meson.build", re.findall(r"'([\w-]+)'", listed.group(1))),
+                        ("README.md", rows)]:
+        for name in sorted(folders.symmetric_difference(names)):
+            yield f"{file}:1: " + (f"does not list the folder scenarios/{name}" if name in folders
+                                   else f"lists {name}, which is no folder of scenarios")
+
+
 def main():
     global SOURCE, BUILD
     check, SOURCE, BUILD = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
