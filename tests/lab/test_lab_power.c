@@ -302,8 +302,7 @@ static void a_host_that_forbids_user_namespaces_says_what_to_do(void **state)
         unsigned ids = 7;
         if (unshare(CLONE_NEWUSER) < 0)
             _exit(errno == EINVAL || errno == ENOSYS ? 76 : 77); /* not in this kernel */
-        if (put("/proc/self/setgroups", "deny") < 0 ||
-            put("/proc/self/uid_map", "1000 0 1") < 0 ||
+        if (put("/proc/self/setgroups", "deny") < 0 || put("/proc/self/uid_map", "1000 0 1") < 0 ||
             put("/proc/sys/user/max_user_namespaces", "0") < 0)
             _exit(77);
         int r = lab_prepare_process("/tmp", &rootless, &ids, &err);
