@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
@@ -162,6 +163,12 @@ script:""")
         self.addCleanup(d.remove)
         d.run()
         self.assertTrue(d.events("alarm", alarm="syn"), d.explain())
+        with open(os.path.join(d.out, "wire-edge.pcap"), "rb") as f:
+            header, frames = f.read(24), f.read()
+        self.assertEqual(header[:4], (0xa1b23c4d).to_bytes(4, sys.byteorder))  # time in nanoseconds
+        # ports and addresses of the first: an Ethernet header of 14, IPv4's of 20
+        self.assertEqual((frames[16 + 30:16 + 34], frames[16 + 36:16 + 38]),
+                         (bytes([10, 99, 0, 1]), (8080).to_bytes(2, "big")))
 
     def test_a_lab_stands_beside_it(self):
         scene = self.scene().replace("hosts:", "hosts:\n  own: {lab: {address: 10.99.0.9/24}}", 1)

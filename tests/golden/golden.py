@@ -135,6 +135,22 @@ def check_page(name, folder):
     return text, sentence
 
 
+def check_plots(name, folder, page):
+    """gnuplot's drawings take the page's colour of text and our words; they do not tell of a version."""
+    plots = re.findall(r"<svg[^>]*aria-labelledby=.plot\d+-title.*?</svg>", page, re.S)
+    if not plots:
+        fail(f"{name}: no plots on the page")
+    for n, svg in enumerate(plots, 1):
+        words = (rf'<svg [^>]*aria-labelledby="plot{n}-title plot{n}-desc">\s*'
+                 rf'<title id="plot{n}-title">[^<]+</title>\s*<desc id="plot{n}-desc">[^<]+</desc>')
+        if not re.match(words, svg) or svg.count("<title") - svg.count("<title>") != 1:
+            fail(f"{name}: plot {n} begins {svg[:300]!r}")
+        if "currentColor" not in svg:
+            fail(f"{name}: plot {n} has no currentColor")
+        for m in re.finditer(r"[\"']black[\"']|rgb\(\s*0,\s*0,\s*0\)|GNUPLOT|patchlevel|<title>Gnuplot", svg):
+            fail(f"{name}: plot {n} says {m[0]}")
+
+
 def check_junit(name, folder):
     root = ET.parse(os.path.join(folder, "junit.xml")).getroot()
     cases = root.findall(".//testcase")
@@ -190,6 +206,7 @@ def prepare(tmp, name):
 
 
 def goldens(tmp):
+    drawn = []
     for name, code in EXITS.items():
         folder = prepare(tmp, name)
         rc, out, err = run(folder)
@@ -204,7 +221,10 @@ def goldens(tmp):
                 open(path, "wb").write(got)
             elif got != open(path, "rb").read():
                 fail(f"{name}/{f} is not as expected; golden.py HELPER --update shows how")
-        check_page(name, folder)
+        page, _ = check_page(name, folder)
+        if os.path.isdir(os.path.join(folder, "plots")):
+            check_plots(name, folder, page)
+            drawn.append(name)
         check_junit(name, folder)
         check_metrics(name, folder)
         check_terminal(name, out)
@@ -212,6 +232,8 @@ def goldens(tmp):
         last = open(os.path.join(folder, "record.ndjson"), "rb").read().splitlines(True)[-1]
         if head["hash"] != hashlib.sha256(last).hexdigest():
             fail(f"{name}: head hash")
+    if shutil.which("gnuplot") and drawn != ["met", "missed", "aborted"]:  # steady has nothing to draw
+        fail(f"plots are drawn of {drawn}")
 
 
 def snapshot(folder):
