@@ -9,17 +9,8 @@
 
 #include <string.h>
 
-bool answer_is_good(const struct answer *a)
+struct answer answer_of_two(struct answer a, struct answer b)
 {
-    return a->quick <= 0 && a->lost <= 0 && (a->slow <= 0 || a->slow_share <= 0);
-}
-
-struct answer answer_both(struct answer a, struct answer b)
-{
-    if (answer_is_good(&b))
-        return a;
-    if (answer_is_good(&a))
-        return b;
     double passed = 1 - a.quick - a.lost, good = passed * (1 - b.quick - b.lost);
     double lost = a.lost + passed * b.lost;
     bool none = a.slow <= 0 || a.slow_share <= 0;

@@ -169,11 +169,20 @@ struct answer answer_of_self(const struct trial *t, const struct system_list *ac
 /* Of the way to whoever asks: his own host. */
 struct answer answer_of_host(const struct trial *t, const struct system_list *acts,
                              const struct system_vantage *from, nsec at);
+static inline bool answer_is_good(const struct answer *a)
+{
+    return a->quick <= 0 && a->lost <= 0 && (a->slow <= 0 || a->slow_share <= 0);
+}
+struct answer answer_of_two(struct answer a, struct answer b); /* neither of which is good */
 /* Both must be passed. */
-struct answer answer_both(struct answer a, struct answer b);
+static inline struct answer answer_both(struct answer a, struct answer b)
+{
+    if (answer_is_good(&b))
+        return a;
+    return answer_is_good(&a) ? b : answer_of_two(a, b);
+}
 /* What is left when every request has `n` chances, of which `at_least` must be good. */
 struct answer answer_some(const struct answer *of, size_t n, size_t at_least);
-bool answer_is_good(const struct answer *a);
 struct look look_at(const struct answer *a, const struct system_vantage *from);
 static inline double look_bad(const struct look *l)
 {
