@@ -157,6 +157,30 @@ static void what_is_written_is_the_language(void **state)
     assert_int_equal(f.kind, FIT_NONE);
 }
 
+static void bits_are_the_same_on_every_machine(void **state)
+{
+    uint64_t sum = 0;
+    for (size_t n = 8; n < 20; n += 4) {
+        struct fit_value v[20];
+        for (size_t i = 0; i < n; i++)
+            v[i] = (struct fit_value){.t = (nsec)(1 + i * i * 7 % 19) * NSEC_SEC,
+                                      .censored = i % 5 == 4};
+        for (int kind = FIT_LOGNORMAL; kind <= FIT_EXPONENTIAL; kind++) {
+            struct fit f;
+            fit_one((enum fit_kind)kind, v, n, &f);
+            for (size_t i = 0; i < f.parameters_n; i++) {
+                const double got[] = {f.parameters[i].value, f.parameters[i].lo, f.parameters[i].hi,
+                                      f.aicc};
+                uint64_t bits[4];
+                memcpy(bits, got, sizeof bits);
+                for (size_t k = 0; k < 4; k++)
+                    sum = (sum ^ bits[k]) * 0x100000001b3ULL;
+            }
+        }
+    }
+    assert_int_equal(sum, UINT64_C(0x817badf8eb1b7e19));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +190,7 @@ int main(void)
         cmocka_unit_test(intervals_cover),
         cmocka_unit_test(the_right_kind_is_chosen),
         cmocka_unit_test(what_is_written_is_the_language),
+        cmocka_unit_test(bits_are_the_same_on_every_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,6 +208,27 @@ static void counts_by_garwood(void **state)
     NEAR(8760 / three.lo, 14159, 5);
 }
 
+static void add_bits(uint64_t *sum, double y)
+{
+    uint64_t b;
+    memcpy(&b, &y, sizeof b);
+    *sum = (*sum ^ b) * 0x100000001b3ULL;
+}
+
+static void bits_are_the_same_on_every_machine(void **state)
+{
+    uint64_t sum = 0;
+    for (size_t n = 2; n < 200; n += 3) {
+        struct stats_interval share = stats_share(n / 3, n, 0.95), count = stats_count(n, 0.95);
+        add_bits(&sum, share.lo);
+        add_bits(&sum, share.hi);
+        add_bits(&sum, count.lo);
+        add_bits(&sum, count.hi);
+        add_bits(&sum, stats_t_quantile(0.975, (double)n));
+    }
+    assert_int_equal(sum, UINT64_C(0x72bfb292bce2a9c6));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +242,7 @@ int main(void)
         cmocka_unit_test(the_log_t_interval_covers),
         cmocka_unit_test(censored_trials),
         cmocka_unit_test(counts_by_garwood),
+        cmocka_unit_test(bits_are_the_same_on_every_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
