@@ -208,6 +208,13 @@ def plot(test, page, title):
     return found[0].split("</figure>")[0]
 
 
+def undone_alone(d, service, rto):
+    """The exit code of one trial in which the service came back by our undo alone, or not at all: missed
+    where it was down for longer than promised, else it is not known whether it would have been."""
+    trial, = d.result["trials"]
+    return 1 if trial["services"][service]["ttr_s"][0] > rto else 4
+
+
 def check_record(record):
     """Every line fits sim/record/record.schema.json, and is of a kind that it knows."""
     import jsonschema

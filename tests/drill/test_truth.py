@@ -169,6 +169,7 @@ class Truth(unittest.TestCase):
             self.assertIsNotNone(o.good_again, o.name)
         lo, hi = self.origin()
         self.assertLessEqual(lo, hi, "no single origin fits all outages")
+        self.assertLess(hi - lo, EVERY / 10)  # however late some were: of many one is seen at once
         lengths = [(o.alive["lo"] - o.dead["hi"]) / 1e6 for o in self.outages]
         self.assertGreater(len({round(n) for n in lengths}), len(lengths) / 2, "not random")
         print("%d outages of %.0f to %.0f ms; origin known to %.0f us"
@@ -231,6 +232,14 @@ class Truth(unittest.TestCase):
             # 4.5 standard errors of a uniform over T, plus 5 ms for what is between decision and stamp
             allowed = 4.5 * EVERY / math.sqrt(12 * len(mids)) + 5e6
             self.assertLess(abs(mean - (k - 0.5) * EVERY), allowed, "mean %.1f ms" % (mean / 1e6))
+            # 4.5 standard errors of the variance of n from a uniform (kurtosis 9/5), the same 5 ms
+            n, true = len(mids), EVERY ** 2 / 12
+            spread = sum((m - mean) ** 2 for m in mids) / (n - 1)
+            error = 4.5 * math.sqrt(9 / 5 / n - (n - 3) / (n * (n - 1)))
+            self.assertGreater(math.sqrt(spread), math.sqrt(true * max(0, 1 - error)) - 5e6 / math.sqrt(n))
+            self.assertLess(math.sqrt(spread), math.sqrt(true * (1 + error)) + 5e6)
+            print("time to detect by the %s: %d, mean %.1f ms, deviation %.1f ms"
+                  % ("packet" if by_packet else "threshold", n, mean / 1e6, math.sqrt(spread) / 1e6))
 
 
 if __name__ == "__main__":
