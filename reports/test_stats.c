@@ -114,6 +114,17 @@ static void medians_by_order_statistics(void **state)
         assert_int_equal(hi, known[i].hi);
         NEAR(c, known[i].confidence, 5e-4);
     }
+    /* 1 - 2 x 9 / 2^8, x 79 / 2^12, x 536155 / 2^24: what a 90 % interval really has. */
+    static const struct {
+        size_t n, lo, hi;
+        double confidence;
+    } ninety[] = {{8, 2, 7, .9297}, {12, 3, 10, .9614}, {24, 8, 17, .9361}};
+    for (size_t i = 0; i < ARRAY_SIZE(ninety); i++) {
+        assert_true(stats_median_ranks(ninety[i].n, 0.9, &lo, &hi, &c));
+        assert_int_equal(lo, ninety[i].lo);
+        assert_int_equal(hi, ninety[i].hi);
+        NEAR(c, ninety[i].confidence, 1e-4);
+    }
 }
 
 static void means_that_assume_lognormal(void **state)
