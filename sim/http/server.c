@@ -4,6 +4,11 @@
  * (with connections that were read in part the descriptor alone does not say so). libmicrohttpd's own
  * time-out counts silence, so a client that sends a byte a second would stay for ever: each connection
  * has a deadline of ours, after which its socket is shut down, and libmicrohttpd sees it end.
+ *
+ * A stream is an answer of unknown size. While nothing waits for it its connection is suspended:
+ * libmicrohttpd would otherwise ask for more in each turn. A suspended connection's socket is not
+ * watched, so a client that has gone is found by the next piece; and MHD_stop_daemon() ends the
+ * program when one is left suspended, so all are resumed before.
  */
 #include "sim/http/server.h"
 
@@ -20,6 +25,7 @@
 #include <unistd.h>
 
 #define BACKLOG 64
+#define STREAM_PIECE 16384u /* that libmicrohttpd asks for at once */
 #define SWEEP_EVERY (200 * NSEC_MSEC)
 #define MEMORY_OF_A_CONNECTION 32768u /* for the head of its request */
 
@@ -28,7 +34,10 @@ struct peer { /* a connection */
     struct peer *prev, *next;
     struct MHD_Connection *connection;
     nsec accepted;
-    bool cut; /* shut down by us */
+    nsec since;     /* it was accepted, or its last request answered */
+    unsigned asked; /* requests that were whole */
+    bool cut;       /* shut down by us */
+    bool streaming; /* no deadline */
     char address[HTTP_PEER_MAX];
 };
 
@@ -37,15 +46,31 @@ struct incoming { /* a request */
     bool too_large;
 };
 
+struct http_stream {
+    struct http_server *server;
+    struct http_stream *prev, *next;
+    struct peer *peer; /* NULL: it has ended */
+    struct buf pending;
+    size_t sent; /* of pending */
+    size_t pending_max;
+    bool suspended;
+    bool ending; /* after what is pending */
+    bool cut;
+    void (*on_end)(struct http_stream *s, void *data);
+    void *data;
+};
+
 struct http_server {
     struct loop *loop;
     struct MHD_Daemon *daemon;
     struct loop_io io;
     struct loop_timer due, sweep;
     struct peer *peers;
+    struct http_stream *streams;
     unsigned port;
     size_t body_max;
     nsec within;
+    bool keeps;
     void (*on_request)(const struct http_asked *a, struct http_reply *reply, void *data);
     void (*on_slow)(const char *peer, void *data);
     void *data;
@@ -79,20 +104,26 @@ static void server_due(struct loop_timer *t, void *data)
     server_run(data);
 }
 
+static void peer_cut(struct peer *p)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    p->cut = true;
+    if (info)
+        shutdown(info->connect_fd, SHUT_RDWR);
+}
+
 static void server_sweep(struct loop_timer *t, void *data)
 {
     (void)t;
     struct http_server *s = data;
     nsec now = nsec_now(CLOCK_MONOTONIC);
     for (struct peer *p = s->peers; p; p = p->next) {
-        if (p->cut || now - p->accepted < s->within)
+        if (p->cut || p->streaming || now - p->since < s->within)
             continue;
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(p->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        p->cut = true;
-        if (info)
-            shutdown(info->connect_fd, SHUT_RDWR);
-        if (s->on_slow)
+        peer_cut(p);
+        if (s->on_slow &&
+            !p->asked) /* one that keeps its connection and asks no more is not slow */
             s->on_slow(p->address, s->data);
     }
     server_run(s);
@@ -125,6 +156,7 @@ static void connection_changed(void *data, struct MHD_Connection *c, void **cont
             abort();
         *p = (struct peer){
             .server = s, .next = s->peers, .connection = c, .accepted = nsec_now(CLOCK_MONOTONIC)};
+        p->since = p->accepted;
         peer_address(c, p->address);
         if (s->peers)
             s->peers->prev = p;
@@ -142,11 +174,21 @@ static void connection_changed(void *data, struct MHD_Connection *c, void **cont
     }
 }
 
+static struct peer *peer_of(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
 static void request_completed(void *data, struct MHD_Connection *c, void **context,
                               enum MHD_RequestTerminationCode code)
 {
-    (void)data, (void)c, (void)code;
+    (void)data, (void)code;
     struct incoming *in = *context;
+    struct peer *p = peer_of(c);
+    if (p)
+        p->since = nsec_now(CLOCK_MONOTONIC);
     if (!in)
         return;
     buf_done(&in->body);
@@ -154,18 +196,131 @@ static void request_completed(void *data, struct MHD_Connection *c, void **conte
     *context = NULL;
 }
 
-static enum MHD_Result answer(struct MHD_Connection *c, const struct http_reply *reply)
+/* --- Streams ---------------------------------------------------------------------------------- */
+
+static ssize_t stream_read(void *data, uint64_t at, char *to, size_t max)
 {
-    size_t n = reply->text ? strlen(reply->text) : 0;
-    /* The text is not written to: MHD_RESPMEM_MUST_COPY. */
+    (void)at;
+    struct http_stream *t = data;
+    size_t n = t->pending.len - t->sent;
+    if (t->cut)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (n == 0 && t->ending)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (n == 0) {
+        MHD_suspend_connection(t->peer->connection);
+        t->suspended = true;
+        return 0;
+    }
+    n = n < max ? n : max;
+    memcpy(to, t->pending.text + t->sent, n);
+    t->sent += n;
+    if (t->sent == t->pending.len) {
+        buf_clear(&t->pending);
+        t->sent = 0;
+    }
+    return (ssize_t)n;
+}
+
+static void stream_ended(void *data)
+{
+    struct http_stream *t = data;
+    struct http_server *s = t->server;
+    if (t->prev)
+        t->prev->next = t->next;
+    else
+        s->streams = t->next;
+    if (t->next)
+        t->next->prev = t->prev;
+    if (t->on_end)
+        t->on_end(t, t->data);
+    buf_done(&t->pending);
+    free(t);
+}
+
+/* Resuming only marks the connection: the next turn of the daemon goes on with it. */
+static void stream_wake(struct http_stream *t)
+{
+    if (!t->suspended)
+        return;
+    t->suspended = false;
+    MHD_resume_connection(t->peer->connection);
+    loop_timer_set(t->server->loop, &t->server->due, loop_now(t->server->loop));
+}
+
+struct http_stream *http_stream_open(const struct http_asked *a, struct http_reply *reply,
+                                     const struct http_stream_spec *spec)
+{
+    struct http_stream *t = calloc(1, sizeof *t);
+    struct peer *p = peer_of(a->connection);
+    struct http_server *s = p->server;
+    if (!t)
+        abort();
+    *t = (struct http_stream){.server = s,
+                              .next = s->streams,
+                              .peer = p,
+                              .pending_max = spec->pending_max,
+                              .on_end = spec->on_end,
+                              .data = spec->data};
+    if (s->streams)
+        s->streams->prev = t;
+    s->streams = t;
+    p->streaming = true;
+    reply->stream = t;
+    return t;
+}
+
+int http_stream_send(struct http_stream *t, const void *bytes, size_t n)
+{
+    if (t->cut || t->ending)
+        return HTTP_STREAM_CUT;
+    if (n > t->pending_max || t->pending.len - t->sent > t->pending_max - n) {
+        t->cut = true;
+        peer_cut(t->peer);
+        stream_wake(t);
+        return HTTP_STREAM_CUT;
+    }
+    if (t->sent > t->pending_max) { /* what was sent does not pile up in front */
+        memmove(t->pending.text, t->pending.text + t->sent, t->pending.len - t->sent);
+        t->pending.len -= t->sent;
+        t->sent = 0;
+    }
+    buf_add(&t->pending, bytes, n);
+    stream_wake(t);
+    return 0;
+}
+
+void http_stream_end(struct http_stream *t)
+{
+    t->ending = true;
+    stream_wake(t);
+}
+
+/* --- Answers ---------------------------------------------------------------------------------- */
+
+static enum MHD_Result answer(const struct http_server *s, struct MHD_Connection *c,
+                              const struct http_reply *reply)
+{
+    size_t n = !reply->text ? 0 : reply->text_n ? reply->text_n : strlen(reply->text);
     struct MHD_Response *r =
-        MHD_create_response_from_buffer(n, (void *)(uintptr_t)reply->text, MHD_RESPMEM_MUST_COPY);
-    if (!r)
+        reply->stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_PIECE,
+                                                          stream_read, reply->stream, stream_ended)
+                      /* The text is not written to: MHD_RESPMEM_MUST_COPY. */
+                      : MHD_create_response_from_buffer(n, (void *)(uintptr_t)reply->text,
+                                                        MHD_RESPMEM_MUST_COPY);
+    if (!r) { /* out of memory; the caller may have kept the stream */
+        if (reply->stream)
+            stream_ended(reply->stream);
         return MHD_NO;
-    MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
-    MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
+    MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE,
+                            reply->type ? reply->type : "text/plain; charset=utf-8");
+    if (!s->keeps || reply->stream)
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
     if (reply->authenticate)
         MHD_add_response_header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate);
+    for (const struct http_field *f = reply->fields; f && f->name; f++)
+        MHD_add_response_header(r, f->name, f->value);
     enum MHD_Result result = MHD_queue_response(c, reply->status, r);
     MHD_destroy_response(r);
     return result;
@@ -176,9 +331,7 @@ static enum MHD_Result request_whole(struct http_server *s, struct MHD_Connectio
                                      const struct incoming *in)
 {
     nsec now = nsec_now(CLOCK_MONOTONIC);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    const struct peer *p = info ? info->socket_context : NULL;
+    struct peer *p = peer_of(c);
     struct http_asked asked = {.accepted = p ? p->accepted : now,
                                .complete = now,
                                .method = method,
@@ -189,8 +342,10 @@ static enum MHD_Result request_whole(struct http_server *s, struct MHD_Connectio
                                .peer = p ? p->address : "?",
                                .connection = c};
     struct http_reply reply = {.status = MHD_HTTP_OK};
+    if (p)
+        p->asked++;
     s->on_request(&asked, &reply, s->data);
-    return answer(c, &reply);
+    return answer(s, c, &reply);
 }
 
 /* Called with the head alone, then with each part of the body, then once more (libmicrohttpd's law).
@@ -218,6 +373,36 @@ static enum MHD_Result request_heard(void *data, struct MHD_Connection *c, const
         buf_add(&in->body, part, *part_n);
     *part_n = 0;
     return MHD_YES;
+}
+
+/* --- What a request carries -------------------------------------------------------------------- */
+
+const char *http_asked_header(const struct http_asked *a, const char *name)
+{
+    return MHD_lookup_connection_value(a->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_asked_cookie(const struct http_asked *a, const char *name)
+{
+    return MHD_lookup_connection_value(a->connection, MHD_COOKIE_KIND, name);
+}
+
+static enum MHD_Result query_part(void *data, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    (void)kind;
+    const char **wanted = data; /* the name; then, found, the value */
+    if (strcmp(name, wanted[0]) != 0)
+        return MHD_YES;
+    wanted[1] = value ? value : "";
+    return MHD_NO;
+}
+
+const char *http_asked_query(const struct http_asked *a, const char *name)
+{
+    const char *wanted[] = {name, NULL};
+    MHD_get_connection_values(a->connection, MHD_GET_ARGUMENT_KIND, query_part, wanted);
+    return wanted[1];
 }
 
 /* --- Secrets --------------------------------------------------------------------------------- */
@@ -271,6 +456,36 @@ static int server_listen(const struct http_server_spec *spec, unsigned *ret_port
     return steal_fd(&fd);
 }
 
+static int server_start(struct http_server *s, const struct http_server_spec *spec, int fd,
+                        struct err *err)
+{
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
+                     (spec->address->sa_family == AF_INET6 ? MHD_USE_IPv6 : 0) |
+                     (spec->certificate ? MHD_USE_TLS : 0);
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)spec->certificate}, /* only read */
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)spec->key},
+        {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+    if (!spec->certificate != !spec->key)
+        return err_set(err, EINVAL, "a certificate and its private key are given together");
+    if (spec->certificate && MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
+        return err_set(err, ENOSYS, "libmicrohttpd was built without TLS");
+    s->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, request_heard, s, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, spec->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        spec->per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_OF_A_CONNECTION,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s, MHD_OPTION_NOTIFY_COMPLETED,
+        request_completed, NULL, MHD_OPTION_ARRAY, spec->certificate ? tls : plain, MHD_OPTION_END);
+    if (!s->daemon && spec->certificate)
+        return err_set(err, EINVAL,
+                       "the certificate and the key cannot be used together: both are PEM, and the "
+                       "key is the certificate's own");
+    if (!s->daemon)
+        return err_set(err, ENOSYS, "libmicrohttpd cannot be used: it did not start");
+    return 0;
+}
+
 int http_server_new(struct loop *loop, const struct http_server_spec *spec,
                     struct http_server **ret, struct err *err)
 {
@@ -280,6 +495,7 @@ int http_server_new(struct loop *loop, const struct http_server_spec *spec,
     *s = (struct http_server){.loop = loop,
                               .body_max = spec->body_max,
                               .within = spec->within,
+                              .keeps = spec->keeps,
                               .on_request = spec->on_request,
                               .on_slow = spec->on_slow,
                               .data = spec->data,
@@ -289,20 +505,15 @@ int http_server_new(struct loop *loop, const struct http_server_spec *spec,
     int fd = server_listen(spec, &s->port, err);
     if (fd < 0)
         return fd;
-    unsigned flags = MHD_USE_EPOLL | (spec->address->sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    s->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, request_heard, s, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, spec->connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)MEMORY_OF_A_CONNECTION, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s,
-        MHD_OPTION_NOTIFY_COMPLETED, request_completed, NULL, MHD_OPTION_END);
-    if (!s->daemon) {
+    int r = server_start(s, spec, fd, err);
+    if (r < 0) {
         close(fd);
-        return err_set(err, ENOSYS, "libmicrohttpd cannot be used: it did not start");
+        return r;
     }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (!info)
         return err_set(err, ENOSYS, "libmicrohttpd cannot be used: it was built without epoll");
-    int r = loop_io_add(loop, &s->io, info->epoll_fd, EPOLLIN, err);
+    r = loop_io_add(loop, &s->io, info->epoll_fd, EPOLLIN, err);
     if (r < 0)
         return r;
     *ret = steal_ptr(s);
@@ -314,6 +525,10 @@ struct http_server *http_server_free(struct http_server *s)
     if (!s)
         return NULL;
     loop_io_remove(s->loop, &s->io);
+    for (struct http_stream *t = s->streams; t; t = t->next) {
+        t->ending = true;
+        stream_wake(t);
+    }
     if (s->daemon)
         MHD_stop_daemon(s->daemon); /* ends its connections, and closes the socket it was given */
     loop_timer_cancel(s->loop, &s->due);
