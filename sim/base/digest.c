@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,6 +22,14 @@ void digest_sha256(const void *data, size_t n, char hex[DIGEST_HEX])
     if (!EVP_Digest(data, n, md, NULL, EVP_sha256(), NULL))
         abort(); /* only when libcrypto has no memory */
     digest_hex(md, hex);
+}
+
+void digest_hmac(const void *key, size_t key_n, const void *data, size_t n,
+                 unsigned char mac[DIGEST_MAC])
+{
+    unsigned mac_n = DIGEST_MAC;
+    if (!HMAC(EVP_sha256(), key, (int)key_n, data, n, mac, &mac_n))
+        abort();
 }
 
 int digest_file(int dirfd, const char *path, char hex[DIGEST_HEX], struct err *err)

@@ -24,7 +24,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define BACKLOG 64
+#define BACKLOG 1024
 #define STREAM_PIECE 16384u /* that libmicrohttpd asks for at once */
 #define SWEEP_EVERY (200 * NSEC_MSEC)
 #define MEMORY_OF_A_CONNECTION 32768u /* for the head of its request */
@@ -270,14 +270,19 @@ struct http_stream *http_stream_open(const struct http_asked *a, struct http_rep
     return t;
 }
 
+void http_stream_cut(struct http_stream *t)
+{
+    t->cut = true;
+    peer_cut(t->peer);
+    stream_wake(t);
+}
+
 int http_stream_send(struct http_stream *t, const void *bytes, size_t n)
 {
     if (t->cut || t->ending)
         return HTTP_STREAM_CUT;
     if (n > t->pending_max || t->pending.len - t->sent > t->pending_max - n) {
-        t->cut = true;
-        peer_cut(t->peer);
-        stream_wake(t);
+        http_stream_cut(t);
         return HTTP_STREAM_CUT;
     }
     if (t->sent > t->pending_max) { /* what was sent does not pile up in front */
@@ -288,6 +293,11 @@ int http_stream_send(struct http_stream *t, const void *bytes, size_t n)
     buf_add(&t->pending, bytes, n);
     stream_wake(t);
     return 0;
+}
+
+size_t http_stream_waiting(const struct http_stream *t)
+{
+    return t->pending.len - t->sent;
 }
 
 void http_stream_end(struct http_stream *t)
@@ -301,13 +311,14 @@ void http_stream_end(struct http_stream *t)
 static enum MHD_Result answer(const struct http_server *s, struct MHD_Connection *c,
                               const struct http_reply *reply)
 {
-    size_t n = !reply->text ? 0 : reply->text_n ? reply->text_n : strlen(reply->text);
+    const char *text = reply->body.len ? reply->body.text : reply->text;
+    size_t n = reply->body.len ? reply->body.len : text ? strlen(text) : 0;
     struct MHD_Response *r =
-        reply->stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_PIECE,
-                                                          stream_read, reply->stream, stream_ended)
-                      /* The text is not written to: MHD_RESPMEM_MUST_COPY. */
-                      : MHD_create_response_from_buffer(n, (void *)(uintptr_t)reply->text,
-                                                        MHD_RESPMEM_MUST_COPY);
+        reply->stream
+            ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_PIECE, stream_read,
+                                                reply->stream, stream_ended)
+            /* The text is not written to: MHD_RESPMEM_MUST_COPY. */
+            : MHD_create_response_from_buffer(n, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
     if (!r) { /* out of memory; the caller may have kept the stream */
         if (reply->stream)
             stream_ended(reply->stream);
@@ -319,8 +330,11 @@ static enum MHD_Result answer(const struct http_server *s, struct MHD_Connection
         MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
     if (reply->authenticate)
         MHD_add_response_header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, reply->authenticate);
-    for (const struct http_field *f = reply->fields; f && f->name; f++)
-        MHD_add_response_header(r, f->name, f->value);
+    for (size_t i = 0; i < reply->fields.len;) {
+        const char *name = reply->fields.text + i, *value = name + strlen(name) + 1;
+        MHD_add_response_header(r, name, value);
+        i += strlen(name) + strlen(value) + 2;
+    }
     enum MHD_Result result = MHD_queue_response(c, reply->status, r);
     MHD_destroy_response(r);
     return result;
@@ -345,7 +359,10 @@ static enum MHD_Result request_whole(struct http_server *s, struct MHD_Connectio
     if (p)
         p->asked++;
     s->on_request(&asked, &reply, s->data);
-    return answer(s, c, &reply);
+    enum MHD_Result result = answer(s, c, &reply);
+    buf_done(&reply.body);
+    buf_done(&reply.fields);
+    return result;
 }
 
 /* Called with the head alone, then with each part of the body, then once more (libmicrohttpd's law).
@@ -373,6 +390,12 @@ static enum MHD_Result request_heard(void *data, struct MHD_Connection *c, const
         buf_add(&in->body, part, *part_n);
     *part_n = 0;
     return MHD_YES;
+}
+
+void http_reply_field(struct http_reply *reply, const char *name, const char *value)
+{
+    buf_add(&reply->fields, name, strlen(name) + 1);
+    buf_add(&reply->fields, value, strlen(value) + 1);
 }
 
 /* --- What a request carries -------------------------------------------------------------------- */

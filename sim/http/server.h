@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include "sim/base/buf.h"
 #include "sim/loop/loop.h"
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -33,20 +34,16 @@ struct http_asked {
     void *connection;    /* the server's */
 };
 
-struct http_field { /* of a head */
-    const char *name, *value;
-};
-
 struct http_stream;
 
 struct http_reply {
     unsigned status;
-    const char *text;         /* copied; NULL: none */
-    size_t text_n;            /* bytes; 0: up to the NUL */
-    const char *type;         /* NULL: plain text in UTF-8 */
-    const char *authenticate; /* value of WWW-Authenticate (a 401 must have one); NULL: none */
-    const struct http_field *fields; /* further ones, copied; ends with a NULL name; may be NULL */
-    struct http_stream *stream;      /* by http_stream_open(); `text` is then not sent */
+    const char *text;           /* copied; NULL: none */
+    const char *type;           /* NULL: plain text in UTF-8 */
+    const char *authenticate;   /* value of WWW-Authenticate (a 401 must have one); NULL: none */
+    struct buf body;            /* sent instead of `text` unless empty; the server frees it */
+    struct buf fields;          /* by http_reply_field(); the server frees it */
+    struct http_stream *stream; /* by http_stream_open(); `text` is then not sent */
 };
 
 struct http_server_spec {
@@ -76,6 +73,8 @@ unsigned http_server_port(const struct http_server *s);
 bool http_asked_is_bearer(const struct http_asked *a, const char *token);
 bool http_asked_is_basic(const struct http_asked *a, const char *user, const char *password);
 
+/* A further field of the answer's head; copied. */
+void http_reply_field(struct http_reply *reply, const char *name, const char *value);
 /* What the request's head carries; NULL: not that. Borrowed until on_request returns. */
 const char *http_asked_header(const struct http_asked *a, const char *name);
 const char *http_asked_cookie(const struct http_asked *a, const char *name);
@@ -98,4 +97,6 @@ struct http_stream *http_stream_open(const struct http_asked *a, struct http_rep
 /* 0, or HTTP_STREAM_CUT: more than pending_max would wait, or it has been ended. The client is cut
  * off and on_end follows from the loop; nothing of this piece is sent. */
 int http_stream_send(struct http_stream *s, const void *bytes, size_t n);
-void http_stream_end(struct http_stream *s); /* after what is waiting */
+size_t http_stream_waiting(const struct http_stream *s); /* bytes that the client has not taken */
+void http_stream_end(struct http_stream *s);             /* after what is waiting */
+void http_stream_cut(struct http_stream *s);             /* at once */

@@ -214,7 +214,6 @@ static void page_ended(struct http_stream *t, void *data)
 
 static void page_asked(const struct http_asked *a, struct http_reply *reply, void *data)
 {
-    static const struct http_field fields[] = {{"X-One", "1"}, {NULL, NULL}};
     struct page *p = data;
     p->asked++;
     if (strcmp(a->path, "/events") == 0) {
@@ -227,9 +226,10 @@ static void page_asked(const struct http_asked *a, struct http_reply *reply, voi
                *q = http_asked_query(a, "q"), *none = http_asked_query(a, "none");
     snprintf(p->seen, sizeof p->seen, "%s|%s|%s|%s|%s", a->path, c ? c : "-", h ? h : "-",
              q ? q : "-", none ? none : "-");
-    reply->text = p->seen;
+    buf_adds(&reply->body, p->seen);
     reply->type = "text/html";
-    reply->fields = fields;
+    http_reply_field(reply, "X-One", "1");
+    http_reply_field(reply, "X-Two", "2");
 }
 
 static void page_open(struct page *p, unsigned per_address)
@@ -299,6 +299,7 @@ static void requests_follow_on_one_connection(void **state)
     assert_non_null(strstr(text, "HTTP/1.1 200"));
     assert_non_null(strstr(text, "Content-Type: text/html\r\n"));
     assert_non_null(strstr(text, "X-One: 1\r\n"));
+    assert_non_null(strstr(text, "X-Two: 2\r\n"));
     assert_null(strstr(text, "Connection: close"));
     assert_true(send(fd, "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n", 29, MSG_NOSIGNAL) == 29);
     page_hear(&p, fd, text, sizeof text, "/2|-|-|-|-");

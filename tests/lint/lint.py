@@ -25,6 +25,7 @@ MAY = {
     "sim/attach": "sim/base sim/loop sim/kernel sim/model sim/http",
     "sim/lab": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach",
     "sim/http": "sim/base sim/loop",
+    "sim/page": "sim/base sim/loop sim/http",
     "sim/proxy": "sim/base sim/loop sim/kernel",
     "sim/watch": "sim/base sim/loop sim/kernel sim/model sim/judge sim/attach sim/lab sim/http",
     "injectors": "sim/base sim/loop sim/kernel sim/model sim/impair sim/attach sim/lab "
@@ -45,6 +46,7 @@ LIBRARIES = {
     "curl/": ("sim/http", 0),
     "microhttpd.h": ("sim/http", 1),
     "openssl/evp.h": ("sim/base", 0),
+    "openssl/hmac.h": ("sim/base", 0),
     "openssl/ssl.h": ("sim/proxy", 0),
     "openssl/x509": ("sim/proxy", 0),
     "bpf/": ("sim/impair", 0),
