@@ -2,7 +2,7 @@
 #include "reports/fit.h"
 
 #include "reports/stats.h"
-#include "sim/forecast/real.h"
+#include "sim/base/real.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Numbers over trials. */
 #include "reports/stats.h"
 
-#include "sim/forecast/real.h"
+#include "sim/base/real.h"
 
 #include <math.h>
 #include <stdlib.h>

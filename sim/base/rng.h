@@ -23,6 +23,8 @@ struct rng rng_with(uint64_t n, uint64_t value);
 uint64_t rng_below(struct rng *r, uint64_t n);
 /* Uniform in [0, 1) with 53 bits. */
 static inline double rng_unit(struct rng *r);
+/* Uniform in (0, 1): for whom an end is infinitely far away. */
+static inline double rng_open_unit(struct rng *r);
 /* A seed nobody chose (getrandom(2)). */
 uint64_t rng_fresh_seed(void);
 
@@ -50,4 +52,9 @@ static inline uint64_t rng_next(struct rng *r)
 static inline double rng_unit(struct rng *r)
 {
     return (double)(rng_next(r) >> 11) * 0x1p-53;
+}
+
+static inline double rng_open_unit(struct rng *r)
+{
+    return ((double)(rng_next(r) >> 12) + 0.5) * 0x1p-52;
 }

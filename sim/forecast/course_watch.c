@@ -194,7 +194,6 @@ static void hear_thresholds(struct sight *s, const struct judge_event *e)
 void sight_judged(const struct judge_event *e, void *data)
 {
     struct sight *s = data;
-    struct period *last = s->periods.n ? &s->periods.items[s->periods.n - 1] : NULL;
     switch (e->kind) {
     case JUDGE_BLIP:
         s->blips++;
@@ -217,12 +216,14 @@ void sight_judged(const struct judge_event *e, void *data)
         if (bad_since(s, &e->obs) > s->recovered_from)
             s->up_sum += bad_since(s, &e->obs) - s->recovered_from;
         break;
-    case JUDGE_RESTORED:
+    case JUDGE_RESTORED: {
+        struct period *last = &s->periods.items[s->periods.n - 1];
         last->impact = e->impact;
         last->restored = e->restored;
         last->ended = s->recovered_from;
         last->down = last->ended - last->began - s->up_sum;
         break;
+    }
     case JUDGE_DECIDED:
         if (e->obs.verdict == JUDGE_BAD && !s->in_run) {
             s->run_from = bad_since(s, &e->obs);

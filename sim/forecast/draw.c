@@ -3,36 +3,29 @@
  * gamma, and beta from it, by rejection (Marsaglia and Tsang, ACM TOMS 26 (2000)). */
 #include "sim/forecast/draw.h"
 
-#include "sim/forecast/real.h"
+#include "sim/base/real.h"
 
 #include <math.h>
 
-#define Z95 1.6448536269514722 /* the 95 % quantile of the standard normal */
 #define TRIES 10000
-
-/* Uniform in (0, 1): both ends are infinitely far away for somebody. */
-static double open_unit(struct rng *r)
-{
-    return ((double)(rng_next(r) >> 12) + 0.5) * 0x1p-52;
-}
 
 double draw_exponential(struct rng *r)
 {
-    return -real_log(open_unit(r));
+    return -real_log(rng_open_unit(r));
 }
 
 double draw_normal(struct rng *r)
 {
-    return real_normal_quantile(open_unit(r));
+    return real_normal_quantile(rng_open_unit(r));
 }
 
 double draw_gamma(double shape, struct rng *r)
 {
     if (shape < 1) /* one shape more, and a power of a uniform one (ibid., section 6) */
-        return draw_gamma(shape + 1, r) * real_pow(open_unit(r), 1 / shape);
+        return draw_gamma(shape + 1, r) * real_pow(rng_open_unit(r), 1 / shape);
     double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
     for (;;) {
-        double z = draw_normal(r), u = open_unit(r), v = 1 + c * z;
+        double z = draw_normal(r), u = rng_open_unit(r), v = 1 + c * z;
         if (v <= 0)
             continue;
         v = v * v * v;
@@ -43,7 +36,7 @@ double draw_gamma(double shape, struct rng *r)
 
 static double draw_triangular(double a, double b, double c, struct rng *r)
 {
-    double u = open_unit(r), width = c - a;
+    double u = rng_open_unit(r), width = c - a;
     if (width <= 0)
         return a;
     double at = (b - a) / width;
@@ -86,7 +79,7 @@ static double draw_once(const struct distribution *d, struct rng *r)
     case DISTRIBUTION_NORMAL:
         return a + b * draw_normal(r);
     case DISTRIBUTION_LOGNORMAL:
-        return a * real_exp(real_log(b / a) / Z95 * draw_normal(r));
+        return a * real_exp(distribution_sigma(d) * draw_normal(r));
     case DISTRIBUTION_GAMMA:
         return a / d->shape * draw_gamma(d->shape, r);
     case DISTRIBUTION_WEIBULL:

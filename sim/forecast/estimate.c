@@ -1,7 +1,7 @@
 /* Estimates with their intervals. */
 #include "sim/forecast/estimate.h"
 
-#include "sim/forecast/real.h"
+#include "sim/base/real.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,8 +5,6 @@
  */
 #include "sim/forecast/trial_parts.h"
 
-#include "sim/forecast/real.h"
-
 #include <string.h>
 
 struct answer answer_of_two(struct answer a, struct answer b)

@@ -1,7 +1,7 @@
 /* See tilt.h. */
 #include "sim/forecast/tilt.h"
 
-#include "sim/forecast/real.h"
+#include "sim/base/real.h"
 
 #include <string.h>
 
@@ -9,11 +9,6 @@
 #define TAILS 0.2
 #define DEEPEST 1e-8               /* tails reach down to there */
 #define DECADES 18.420680743952367 /* -ln DEEPEST */
-
-static double open_unit(struct rng *r)
-{
-    return ((double)(rng_next(r) >> 12) + 0.5) * 0x1p-52;
-}
 
 /* Density of a second number of which each decade of each tail is as likely as the others, down to DEEPEST, and
  * what lies still deeper as likely as a part of a decade: nowhere may a tail be rarer than it is untilted. */
@@ -25,7 +20,7 @@ static double tails_density(double u)
 
 static double draw_tails(struct rng *r)
 {
-    double where = (1 + DECADES) * open_unit(r);
+    double where = (1 + DECADES) * rng_open_unit(r);
     double v = where < 1 ? where * DEEPEST : DEEPEST * real_exp(where - 1);
     return rng_next(r) >> 63 ? v : 1 - v;
 }

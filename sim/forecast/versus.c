@@ -2,7 +2,7 @@
 #include "sim/forecast/versus.h"
 
 #include "sim/base/cleanup.h"
-#include "sim/forecast/real.h"
+#include "sim/base/real.h"
 
 #include <errno.h>
 #include <stdlib.h>

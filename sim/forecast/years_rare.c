@@ -2,9 +2,9 @@
  * added up in their order, whoever computed them. */
 #include "sim/forecast/years_rare.h"
 
+#include "sim/base/real.h"
 #include "sim/forecast/draw.h"
 #include "sim/forecast/pool.h"
-#include "sim/forecast/real.h"
 #include "sim/forecast/years_state.h"
 
 #include <errno.h>

@@ -184,9 +184,8 @@ void judge_feed(struct judge *j, const struct judge_obs *obs)
     if (obs->n < j->next)
         return;
     if (j->pending_n == 0 && obs->n == j->next) { /* nothing is waited for */
-        struct judge_obs now = *obs;
-        j->next = now.n + 1;
-        judge_decide(j, &now);
+        j->next = obs->n + 1;
+        judge_decide(j, obs);
         judge_advance(j, false);
         return;
     }

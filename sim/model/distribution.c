@@ -1,6 +1,8 @@
 /* The words of distributions, what they must be to be one, and how much a cut leaves of them. */
 #include "sim/model/distribution.h"
 
+#include "sim/base/real.h"
+
 #include <errno.h>
 #include <float.h>
 #include <math.h>
@@ -187,6 +189,11 @@ static int make_normal(struct distribution *d, struct err *err)
     return 0;
 }
 
+double distribution_sigma(const struct distribution *d)
+{
+    return d->sigma > 0 ? d->sigma : real_log((double)d->b / (double)d->a) / Z95;
+}
+
 static int make_lognormal(struct distribution *d, struct err *err)
 {
     char a[NSEC_TEXT_MAX], b[NSEC_TEXT_MAX];
@@ -199,6 +206,7 @@ static int make_lognormal(struct distribution *d, struct err *err)
             "'lognormal' needs a p95 above its median: 95 %% of them are shorter than it "
             "(%s), and half of them shorter than the median (%s)",
             nsec_text(d->b, b), nsec_text(d->a, a));
+    d->sigma = distribution_sigma(d);
     return 0;
 }
 
@@ -368,7 +376,7 @@ static double share_in(const struct distribution *d, double lo, double hi)
     case DISTRIBUTION_NORMAL:
         return phi((hi - a) / b) - phi((lo - a) / b);
     case DISTRIBUTION_LOGNORMAL:
-        b = log(b / a) / Z95;
+        b = distribution_sigma(d);
         return phi(log(hi / a) / b) - (lo > 0 ? phi(log(lo / a) / b) : 0);
     case DISTRIBUTION_GAMMA:
         return gamma_in(d, lo, hi);

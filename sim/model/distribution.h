@@ -58,6 +58,7 @@ struct distribution {
     enum distribution_kind kind;
     nsec a, b, c;
     double shape;
+    double sigma;     /* lognormal: of the logarithm; 0: not reckoned yet from a and b */
     nsec least, most; /* cut to [least, most] by drawing again; NSEC_UNSET: not cut */
     const nsec *values;
     size_t values_n;
@@ -153,5 +154,7 @@ bool distribution_is_given(const struct distribution *d);
 /* From `given` (and those of the parts, which come first): kind and parameters. -EINVAL: why it cannot be
  * one, as a sentence that begins with the word in quotes ("'uniform' …"). */
 int distribution_resolve(struct distribution *d, struct arena *arena, struct err *err);
+/* Of a lognormal: the deviation of its logarithm. */
+double distribution_sigma(const struct distribution *d);
 /* The share of it in [least, most], to about 1e-3; 1 where it is not cut. */
 double distribution_kept(const struct distribution *d);

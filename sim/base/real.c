@@ -1,16 +1,23 @@
-/* Logarithm by the series of artanh, exponential by Taylor's after reduction by multiples of ln 2, the
+/* Logarithm and exponential by Taylor's series about the nearest of 64 points whose values are in a table, the
  * gamma function by Stirling's series, erfc by a series of positive terms near 0 and its continued
  * fraction far from it. */
-#include "sim/forecast/real.h"
+#include "sim/base/real.h"
+
+#include "sim/base/real_table.h"
 
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-/* ln 2 in two parts: the first has 21 trailing zero bits, so that its multiples by exponents are exact. */
-#define LN2_HI 0x1.62e42feep-1
-#define LN2_LO 0x1.a39ef35793c76p-33
-#define INV_LN2 0x1.71547652b82fep+0
+/* ln 2, and a 64th of it, in two parts each: the first ends in so many zero bits that its multiples by
+ * exponents are exact. */
+#define LN2_HI 0x1.62e42fefa38p-1
+#define LN2_LO 0x1.ef35793c7673p-45
+#define LN2_PIECE_HI 0x1.62e42fef8p-7
+#define LN2_PIECE_LO 0x1.1cf79abc9e3b4p-42
+#define PIECES_OF_LN2 0x1.71547652b82fep+6     /* 64 / ln 2 */
+#define LOG_FIRST UINT64_C(0x3fe6000000000000) /* 0.6875: the first piece begins */
+#define LOG_WIDTH 46                           /* bits of a mantissa within a piece */
 
 static uint64_t bits_of(double x)
 {
@@ -32,30 +39,38 @@ static double power_of_two(int k)
     return from_bits((uint64_t)(k + 1023) << 52);
 }
 
+/* Near 1, where the logarithm is small itself: ln x = 2 artanh(s) with s = f / (2 + f), |s| < 1/31; written
+ * as f - s (f - R) so that the large part f is exact. */
+static double log_near_one(double x)
+{
+    double f = x - 1, s = f / (2 + f), z = s * s, half = 0.5 * f * f;
+    double r = z * (2.0 / 3 + z * (2.0 / 5 + z * (2.0 / 7 + z * (2.0 / 9 + z * (2.0 / 11)))));
+    return f - (half - s * (half + r));
+}
+
 double real_log(double x)
 {
-    int k = 0;
+    const double below = 1 - 0x1p-4, above = 1 + 0x1p-4;
+    double k = 0;
+    if (x > below && x < above)
+        return log_near_one(x);
     if (x < 0x1p-1022) { /* subnormal */
         x *= 0x1p54;
         k = -54;
     }
-    uint64_t b = bits_of(x);
-    k += (int)(b >> 52) - 1023;
-    double m = from_bits((b & 0xfffffffffffffULL) | 0x3ff0000000000000ULL);
-    if (m > 0x1.6a09e667f3bcdp+0) { /* the square root of 2 */
-        m *= 0.5;
-        k++;
-    }
-    /* ln m = 2 artanh(s) with s = f / (2 + f), |s| <= 0.1716; written as f - s (f - R) so that the
-     * large part f is exact. */
-    double f = m - 1, s = f / (2 + f), z = s * s;
-    static const double c[] = {2.0 / 3,  2.0 / 5,  2.0 / 7,  2.0 / 9,  2.0 / 11, 2.0 / 13,
-                               2.0 / 15, 2.0 / 17, 2.0 / 19, 2.0 / 21, 2.0 / 23};
-    double r = 0;
-    for (int i = (int)(sizeof c / sizeof *c) - 1; i >= 0; i--)
-        r = (r + c[i]) * z;
-    double half = 0.5 * f * f;
-    return k * LN2_HI - ((half - (s * (half + r) + k * LN2_LO)) - f);
+    /* x = 2^k z, 0.6875 <= z < 1.375, and c is the middle of the piece of the table that z is in. */
+    uint64_t b = bits_of(x), t = b - LOG_FIRST;
+    k += (double)((int64_t)t >> 52);
+    b -= t & UINT64_C(0xfff) << 52;
+    const struct real_log_piece *p = &real_log_pieces[t >> LOG_WIDTH & (REAL_PIECES - 1)];
+    double z = from_bits(b);
+    double c = from_bits((b >> LOG_WIDTH << LOG_WIDTH) + (UINT64_C(1) << (LOG_WIDTH - 1)));
+    /* z - c and the larger parts of the other two are exact. */
+    double r = (z - c) * p->inverse, w = k * LN2_HI + p->hi, hi = w + r;
+    double lo = w - hi + r + (k * LN2_LO + p->lo), r2 = r * r;
+    double q = (-1.0 / 2 + r * (1.0 / 3)) + r2 * (-1.0 / 4 + r * (1.0 / 5)) +
+               r2 * r2 * ((-1.0 / 6 + r * (1.0 / 7)) - r2 * (1.0 / 8));
+    return hi + (lo + r2 * q);
 }
 
 double real_exp(double x)
@@ -64,22 +79,22 @@ double real_exp(double x)
         return HUGE_VAL;
     if (x < -745)
         return 0;
-    double k = rint(x * INV_LN2); /* round to nearest even, as everywhere */
-    double hi = x - k * LN2_HI, lo = k * LN2_LO, r = hi - lo;
-    /* e^r = 1 + r + r^2/2 + …, |r| <= 0.3466 */
-    static const double c[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,        1.0 / 120,
-                               1.0 / 720,     1.0 / 5040,     1.0 / 40320,     1.0 / 362880,
-                               1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
-    double p = 0;
-    for (int i = (int)(sizeof c / sizeof *c) - 1; i >= 0; i--)
-        p = p * r + c[i];
-    double y = 1 + ((r * r * p - lo) + hi);
+    /* Added to this, and taken away from it again, a number is rounded to a whole one. */
+    const double whole = 0x1.8p52;
+    double k = x * PIECES_OF_LN2 + whole - whole;
+    double r = x - k * LN2_PIECE_HI - k * LN2_PIECE_LO, r2 = r * r;
     int n = (int)k;
-    if (n > 1023)
-        return y * power_of_two(n - 1) * 2;
-    if (n < -1022)
-        return y * power_of_two(n + 1000) * power_of_two(-1000);
-    return y * power_of_two(n);
+    const struct real_exp_piece *p = &real_exp_pieces[n & (REAL_PIECES - 1)];
+    /* e^r = 1 + r + r^2/2 + …, |r| <= 0.0055 */
+    double q = p->tail + r + r2 * (1.0 / 2 + r * (1.0 / 6)) +
+               r2 * r2 * ((1.0 / 24 + r * (1.0 / 120)) + r2 * (1.0 / 720));
+    n >>= 6;
+    if (n >= -1021 && n <= 1023) {
+        double s = from_bits(bits_of(p->power) + ((uint64_t)(int64_t)n << 52));
+        return s + s * q;
+    }
+    double y = p->power + p->power * q;
+    return n > 0 ? y * power_of_two(n - 1) * 2 : y * power_of_two(n + 1000) * power_of_two(-1000);
 }
 
 double real_pow(double x, double y)
@@ -139,14 +154,17 @@ double real_erfc(double x)
     return bell * den / (num * 1.7724538509055160273);
 }
 
+/* Of degree 7; halves and quarters of it do not wait for each other. */
+static double polynomial(const double *c, double r)
+{
+    double r2 = r * r;
+    return ((c[0] + c[1] * r) + (c[2] + c[3] * r) * r2) +
+           ((c[4] + c[5] * r) + (c[6] + c[7] * r) * r2) * (r2 * r2);
+}
+
 static double ratio(const double *num, const double *den, double r)
 {
-    double n = 0, d = 0;
-    for (int i = 7; i >= 0; i--) {
-        n = n * r + num[i];
-        d = d * r + den[i];
-    }
-    return n / d;
+    return polynomial(num, r) / polynomial(den, r);
 }
 
 double real_normal_quantile(double p)

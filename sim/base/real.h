@@ -2,7 +2,8 @@
  * square roots alone, which IEEE 754 rounds in one way, and no contraction (-ffp-contract=off). glibc's
  * own differ in some last bits between processors with and without FMA.
  *
- * Where nothing else is said errors are below 2 units in the last place (test_real.c holds them against long double).
+ * Where nothing else is said errors are below 0.65 units in the last place (test_real.c holds them against
+ * long double).
  */
 #pragma once
 
