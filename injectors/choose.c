@@ -47,6 +47,28 @@ char *inject_target_text(const struct target *t)
     return buf_steal(&b);
 }
 
+const char *inject_candidate(const struct target *t, size_t i)
+{
+    if (t->host)
+        return i == 0 ? t->host : NULL;
+    return i < t->of.n ? t->of.items[i] : NULL;
+}
+
+void inject_plan_case(const struct target *t, const char *host, const char *only, struct buf *out)
+{
+    if (!t->host)
+        buf_printf(out, "if %s is chosen: ", host);
+    buf_adds(out, only);
+}
+
+void inject_plan_deed(const struct target *t, const char *host, const char *only, const char *deed,
+                      json_t *texts)
+{
+    AUTO_BUF in = BUF_INIT;
+    inject_plan_case(t, host, only, &in);
+    json_array_append_new(texts, json_sprintf("  host %s: %s%s", host, buf_text(&in), deed));
+}
+
 size_t inject_target_count(const struct target *t)
 {
     return t->host || t->leader ? 1 : (size_t)t->any;

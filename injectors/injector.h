@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include "sim/base/buf.h"
 #include "sim/base/err.h"
 #include "sim/base/rng.h"
 #include "sim/kernel/hostcaps.h"
@@ -33,7 +34,9 @@ struct inject_env {
     struct loop *loop;
     struct rng *rng;    /* this trial's and step's stream: target choice is seeded */
     const char *run_id; /* part of every name we give to the kernel */
-    bool decide;        /* verify: it is now or never (the fault is about to be undone) */
+    const char
+        *step;   /* on whose behalf changes are made (inject_act()); NULL: nobody keeps count */
+    bool decide; /* verify: it is now or never (the fault is about to be undone) */
     /* In a forecast, where nobody can be asked: who leads, of the candidates; NULL: not a forecast. */
     const char *(*leads)(const struct target *t, void *data);
     void *leads_data;
@@ -47,6 +50,29 @@ static inline int inject_amend(struct inject_env *env, struct err *err)
 {
     return env->amend ? env->amend(env, err) : 0;
 }
+
+/* To the end of the block every change in the lab is told as one of this step, which is being undone or
+ * not. The drill says so around its calls of an injector; one that acts later, from a timer of its own,
+ * says so there. */
+struct inject_acting {
+    struct lab *lab;
+    struct lab_acting before;
+};
+static inline struct inject_acting inject_act(const struct inject_env *env, bool undo)
+{
+    struct inject_acting a = {.lab = env->lab};
+    if (a.lab)
+        a.before = lab_act_for(a.lab, (struct lab_acting){env->step, undo});
+    return a;
+}
+static inline void inject_acting_end(struct inject_acting *a)
+{
+    if (a->lab)
+        lab_act_for(a->lab, a->before);
+}
+#define INJECT_ACT(env, undo)                                                                      \
+    __attribute__((cleanup(inject_acting_end), unused)) struct inject_acting inject_acting_ =      \
+        inject_act((env), (undo))
 
 struct inject_result {
     struct span at;  /* first request, last acknowledgement; CLOCK_MONOTONIC */
@@ -162,6 +188,17 @@ int inject_choose(struct inject_env *env, const struct target *t, const char **r
 /* The same for plan: "lb1", "any 2 of a, b, c (seeded)", "the one of a, b on which `cmd` exits 0".
  * malloc'd. */
 char *inject_target_text(const struct target *t);
+/* Who may be chosen: the plainly named host, or one of its candidates; NULL from the last on. */
+const char *inject_candidate(const struct target *t, size_t i);
+/* In which case alone something planned is done: "if a is chosen: " for a candidate, and `only`, "if it is
+ * down: ", say, or "". */
+void inject_plan_case(const struct target *t, const char *host, const char *only, struct buf *out);
+/* A change as it stands below the sentence of a plan, "  host a: if a is chosen: SIGSTOP to …": what is
+ * done there (one of sim/lab/deed.h), in which case alone. */
+void inject_plan_deed(const struct target *t, const char *host, const char *only, const char *deed,
+                      json_t *texts);
+/* The line between what is done and how that is undone. */
+#define INJECT_PLAN_UNDO "to undo that:"
 /* How many hosts it yields, and what is wrong with it (`any` above the number of candidates …). */
 size_t inject_target_count(const struct target *t);
 int inject_target_check(const struct target *t, const char *key, struct err *err);

@@ -586,8 +586,12 @@ static void plans_of_process_faults_are_sentences(void **state)
     kill->whom.host = fault_target(&k, "b");
     kill->whom.process = text_of(&k, "nginx");
     kill->whom.expect = 2;
-    assert_string_equal(planned(&k, s, 0), "host b: SIGKILL to process nginx, which must be 2");
-    s->lasting = NSEC_SEC;
+    assert_string_equal(planned(&k, s, 0),
+                        "host b: SIGKILL to process nginx, which must be 2; undone by starting "
+                        "again the commands that it ended");
+    assert_string_equal(planned(&k, s, 1), "  host b: SIGKILL to each: process nginx");
+    assert_string_equal(planned(&k, s, 2), "to undo that:");
+    assert_string_equal(planned(&k, s, 3), "  host b: if it ended: start web: nginx -p .");
     kill->whom.expect = 0;
     kill->signal = 1;
     assert_string_equal(planned(&k, s, 0),
@@ -601,10 +605,15 @@ static void plans_of_process_faults_are_sentences(void **state)
                         "host any 1 of a, b (drawn from the seed): its ports at the switch down, "
                         "then SIGKILL to its init, which ends every process in it; undone by "
                         "powering it on again");
+    assert_string_equal(planned(&k, s, 1), "  switch: if a is chosen: link set down name=a.front");
+    assert_string_equal(planned(&k, s, 2), "  host a: if a is chosen: SIGKILL to its init");
+    assert_string_equal(planned(&k, s, 4), "  switch: if b is chosen: link set down name=b.front");
     s = fault_step(&k, "s", "stop");
     ((struct stop_params *)s->params)->whom.host = fault_target(&k, "a");
     assert_string_equal(planned(&k, s, 0),
                         "host a: SIGSTOP to every process; undone by SIGCONT to the same");
+    assert_string_equal(planned(&k, s, 1), "  host a: SIGSTOP to each: every process");
+    assert_string_equal(planned(&k, s, 3), "  host a: SIGCONT to each of the same");
     s = fault_step(&k, "s", "run");
     struct run_params *run = s->params;
     run->host = fault_target(&k, "a");
@@ -614,6 +623,9 @@ static void plans_of_process_faults_are_sentences(void **state)
     assert_string_equal(planned(&k, s, 0),
                         "host a: /bin/sh -c './promote.sh', for at most 30 s, as "
                         "dba would; not undone");
+    assert_string_equal(planned(&k, s, 1), "  host a: run: /bin/sh -c './promote.sh'");
+    assert_string_equal(planned(&k, s, 2), "  host a: if it takes longer than 30 s: SIGKILL to the "
+                                           "command './promote.sh'");
     kit_close(&k);
 }
 

@@ -91,6 +91,17 @@ static void link_encode(struct nl *sw, const struct ports *ports, bool up)
         rtnl_link_up(sw, ports->items[i].name, up);
 }
 
+/* One message for each port, over and over. */
+static void plan_ports(const struct nl *rec, size_t from, size_t to, const struct ports *ports,
+                       const struct target *t, const char *only, json_t *texts)
+{
+    for (size_t i = from; i < to; i++) {
+        AUTO_BUF in = BUF_INIT;
+        inject_plan_case(t, ports->items[i % ports->n].host, only, &in);
+        ports_plan_part(rec, i, i + 1, buf_text(&in), texts);
+    }
+}
+
 static int link_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                      struct err *err)
 {
@@ -125,15 +136,15 @@ static int link_plan(const struct inject_env *env, const struct step *step, json
     r = nl_flush(rec, err);
     if (r < 0)
         return r;
-    const char *prefix = p->host->host ? "" : "if chosen: ";
-    size_t applied = nl_recorded(rec);
-    ports_plan_messages(rec, 0, prefix, texts);
+    size_t down = nl_recorded(rec);
     link_encode(rec, &ports, true);
     r = nl_flush(rec, err);
     if (r < 0)
         return r;
-    json_array_append_new(texts, json_string("to undo that:"));
-    ports_plan_messages(rec, applied, prefix, texts);
+    size_t all = nl_recorded(rec);
+    plan_ports(rec, 0, p->flap ? all : down, &ports, p->host, p->flap ? "in turns: " : "", texts);
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    plan_ports(rec, down, all, &ports, p->host, p->flap ? "if it is down: " : "", texts);
     return 0;
 }
 
@@ -311,6 +322,7 @@ static void flap_edge(struct loop_timer *t, void *data)
 {
     struct link_state *st = data;
     struct err err = ERR_INIT;
+    INJECT_ACT(&st->env, false);
     look_before_edge(st);
     int r = set_ports(st, st->is_down, &err);
     st->halted = r < 0;

@@ -68,7 +68,7 @@ int link_device_plan(const struct link_params *p, json_t *texts, struct err *err
     rtnl_link_up(rec, p->device, true);
     if ((r = nl_flush(rec, err)) < 0)
         return r;
-    json_array_append_new(texts, json_string("to undo that:"));
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
     ports_plan_messages(rec, applied, "", texts);
     json_array_append_new(
         texts, json_sprintf("  %s: routes over %s, its IPv6 addresses and permanent neighbours, as "

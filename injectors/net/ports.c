@@ -90,7 +90,13 @@ int ports_check(const struct scenario *s, const struct target *t, const char *ne
 
 void ports_plan_messages(const struct nl *recording, size_t from, const char *prefix, json_t *texts)
 {
-    for (size_t i = from; i < nl_recorded(recording); i++) {
+    ports_plan_part(recording, from, nl_recorded(recording), prefix, texts);
+}
+
+void ports_plan_part(const struct nl *recording, size_t from, size_t to, const char *prefix,
+                     json_t *texts)
+{
+    for (size_t i = from; i < to && i < nl_recorded(recording); i++) {
         struct nl_seen seen = nl_recorded_at(recording, i);
         json_array_append_new(texts, json_sprintf("  %s: %s%s", seen.where, prefix, seen.text));
     }

@@ -44,3 +44,6 @@ int ports_check(const struct scenario *s, const struct target *t, const char *ne
  * PREFIX TEXT". */
 void ports_plan_messages(const struct nl *recording, size_t from, const char *prefix,
                          json_t *texts);
+/* The same of those before `to`. */
+void ports_plan_part(const struct nl *recording, size_t from, size_t to, const char *prefix,
+                     json_t *texts);

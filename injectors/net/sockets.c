@@ -202,6 +202,7 @@ static int end_on(struct sockets_state *st, const char *host, json_t *changes, s
 static void again(struct loop_timer *t, void *data)
 {
     struct sockets_state *st = data;
+    INJECT_ACT(&st->env, false);
     st->n = 0; /* of the rounds before nothing is left to look at */
     for (size_t i = 0; i < st->targets.n; i++) {
         struct err err = ERR_INIT;

@@ -24,6 +24,7 @@
 #include "sim/attach/procs.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/text.h"
+#include "sim/lab/deed.h"
 #include "sim/loop/child.h"
 
 #define CUSTOM_LONGEST (10 * NSEC_SEC) /* the warden waits 15 s for a sign of life */
@@ -69,6 +70,11 @@ static int custom_plan(const struct inject_env *env, const struct step *step, js
     else
         buf_adds(&text, "; not undone");
     json_array_append_new(texts, json_string(buf_text(&text)));
+    targets_plan_run(p->host, p->command, p->timeout, texts);
+    if (!p->undo)
+        return 0;
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    targets_plan_run(p->host, p->undo, 0, texts);
     return 0;
 }
 
@@ -283,6 +289,15 @@ static int undo_elsewhere(const json_t *undo, const char *command, nsec timeout,
     return child_wait(&spec, ret_code, ret_output, err);
 }
 
+static int undo_there(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
+                      char **ret_output, struct err *err)
+{
+    AUTO_BUF text = BUF_INIT;
+    deed_run(command, &text);
+    lab_node_tell(n, buf_text(&text));
+    return lab_node_run_wait(n, command, timeout, ret_code, ret_output, err);
+}
+
 static int custom_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                          struct err *err)
 {
@@ -298,7 +313,7 @@ static int custom_revert(struct inject_env *env, const json_t *undo, struct inje
     if (!others && (!n || (int64_t)lab_node_pid(n) != jsonx_int(undo, "init", 0)))
         command = NULL; /* what it did went with the host */
     if (command && n)
-        r = lab_node_run_wait(n, command, timeout, &code, &output, err);
+        r = undo_there(n, command, timeout, &code, &output, err);
     else if (command)
         r = undo_elsewhere(undo, command, timeout, &code, &output, err);
     if (r != 0)

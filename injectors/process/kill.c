@@ -63,14 +63,21 @@ static int kill_plan(const struct inject_env *env, const struct step *step, json
 {
     const struct kill_params *p = step->params;
     const struct host *h = targets_attached(env->scenario, p->whom.host);
+    bool managed = h && (h->container || h->compose || h->unit);
+    bool starts = !managed && (!h || h->start.n > 0);
     AUTO_BUF text = BUF_INIT;
     targets_plan(&p->whom, kill_signal_words[p->signal], &text);
-    if (h && (h->container || h->compose || h->unit) && ends_processes(kill_signals[p->signal]))
+    if (managed && ends_processes(kill_signals[p->signal]))
         buf_printf(&text, "; undone by starting the %s again, if that ended it",
                    h->unit ? "unit" : "same container");
-    else if (nsec_is_set(step->lasting) || step->until)
+    else if (starts)
         buf_adds(&text, "; undone by starting again the commands that it ended");
     json_array_append_new(texts, json_string(buf_text(&text)));
+    targets_plan_signal(&p->whom, kill_signals[p->signal], NULL, "", texts);
+    if (!starts)
+        return 0;
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    targets_plan_start(env->scenario, p->whom.host, p->whom.unit, "if it ended: ", texts);
     return 0;
 }
 

@@ -80,6 +80,12 @@ static int restart_plan(const struct inject_env *env, const struct step *step, j
                "to undo",
                nsec_text(p->grace, grace));
     json_array_append_new(texts, json_string(buf_text(&text)));
+    char only[NSEC_TEXT_MAX + 40];
+    snprintf(only, sizeof only, "if it lives %s later: ", grace);
+    targets_plan_signal(&p->whom, SIGTERM, NULL, "", texts);
+    targets_plan_signal(&p->whom, SIGKILL, TARGETS_THE_SAME, only, texts);
+    targets_plan_start(env->scenario, p->whom.host, p->whom.unit,
+                       p->whom.process ? "if it ended, or is of that name: " : "", texts);
     return 0;
 }
 
@@ -302,6 +308,7 @@ static void restart_look(struct loop_timer *t, void *data)
 {
     struct restart_state *st = data;
     struct loop *loop = st->env->loop;
+    INJECT_ACT(st->env, false);
     struct err err = ERR_INIT;
     size_t alive = 0;
     int r = count_alive(st, &alive, &err);

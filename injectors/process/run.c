@@ -55,6 +55,7 @@ static int run_plan(const struct inject_env *env, const struct step *step, json_
         buf_printf(&text, ", as %s would", p->role);
     buf_adds(&text, "; not undone");
     json_array_append_new(texts, json_string(buf_text(&text)));
+    targets_plan_run(p->host, p->command, p->timeout, texts);
     return 0;
 }
 

@@ -39,6 +39,9 @@ static int stop_plan(const struct inject_env *env, const struct step *step, json
     targets_plan(&p->whom, "STOP", &text);
     buf_adds(&text, "; undone by SIGCONT to the same");
     json_array_append_new(texts, json_string(buf_text(&text)));
+    targets_plan_signal(&p->whom, SIGSTOP, NULL, "", texts);
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    targets_plan_signal(&p->whom, SIGCONT, TARGETS_THE_SAME, "", texts);
     return 0;
 }
 
@@ -204,8 +207,8 @@ static void note_continued(const char *host, const struct match_set *who, json_t
 }
 
 /* On a host that others made: by number and start, with or without a lab. */
-static int go_on_there(const json_t *attached, const json_t *entry, json_t *changes,
-                       struct span *at, struct err *err)
+static int go_on_there(const struct lab_node *n, const json_t *attached, const json_t *entry,
+                       json_t *changes, struct span *at, struct err *err)
 {
     AUTO_PROCS alive = {0};
     struct hit hit = {.at = SPAN_UNSET};
@@ -224,6 +227,8 @@ static int go_on_there(const json_t *attached, const json_t *entry, json_t *chan
         return r;
     for (size_t i = 0; i < hit.n; i++)
         json_array_append_new(continued.procs, procs_json(who[i], NULL));
+    if (n)
+        lab_node_tell_signal(n, SIGCONT, continued.procs);
     targets_cover(at, hit.at);
     note_continued(jsonx_str(entry, "host", "?"), &continued, changes);
     return 0;
@@ -240,7 +245,7 @@ static int go_on(struct lab_node *n, const json_t *entry, json_t *changes, struc
     AUTO_MATCH alive = {0}, hit = {0};
     struct span by = SPAN_UNSET;
     if (attached)
-        return go_on_there(attached, entry, changes, at, err);
+        return go_on_there(n, attached, entry, changes, at, err);
     int r = match_alive_of(n, procs, &alive, err);
     if (r < 0)
         return r;

@@ -2,10 +2,13 @@
 #include "injectors/process/targets.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sim/attach/start.h"
 #include "sim/base/jsonx.h"
+#include "sim/lab/deed.h"
 
 void targets_done(struct targets *t)
 {
@@ -171,6 +174,49 @@ void targets_plan(const struct process_params *p, const char *signal, struct buf
         buf_printf(out, ", which must be %lld", (long long)p->expect);
 }
 
+void targets_plan_signal(const struct process_params *p, int signo, const char *whom,
+                         const char *only, json_t *texts)
+{
+    struct match_rule rule = targets_rule(p);
+    AUTO_BUF each = BUF_INIT, text = BUF_INIT;
+    buf_adds(&each, "each: ");
+    match_rule_text(&rule, &each);
+    deed_signal(signo, whom ? whom : buf_text(&each), &text);
+    for (size_t i = 0; inject_candidate(p->host, i); i++)
+        inject_plan_deed(p->host, inject_candidate(p->host, i), only, buf_text(&text), texts);
+}
+
+void targets_plan_start(const struct scenario *s, const struct target *t, const char *unit,
+                        const char *only, json_t *texts)
+{
+    for (size_t i = 0; inject_candidate(t, i); i++) {
+        const struct host *h = scenario_host(s, inject_candidate(t, i));
+        for (size_t k = 0; h && k < h->start.n; k++) {
+            const struct unit *u = h->start.items[k];
+            AUTO_BUF text = BUF_INIT;
+            if (unit && strcmp(unit, u->name) != 0)
+                continue;
+            deed_start(host_is_attached(h) ? NULL : u->name, u->command, &text);
+            inject_plan_deed(t, h->name, only, buf_text(&text), texts);
+        }
+    }
+}
+
+void targets_plan_run(const struct target *t, const char *command, nsec timeout, json_t *texts)
+{
+    char limit[NSEC_TEXT_MAX], only[NSEC_TEXT_MAX + 40];
+    AUTO_BUF text = BUF_INIT, whom = BUF_INIT, end = BUF_INIT;
+    deed_run(command, &text);
+    deed_command(command, &whom);
+    deed_signal(SIGKILL, buf_text(&whom), &end);
+    snprintf(only, sizeof only, "if it takes longer than %s: ", nsec_text(timeout, limit));
+    for (size_t i = 0; inject_candidate(t, i); i++) {
+        inject_plan_deed(t, inject_candidate(t, i), "", buf_text(&text), texts);
+        if (timeout > 0)
+            inject_plan_deed(t, inject_candidate(t, i), only, buf_text(&end), texts);
+    }
+}
+
 void targets_plan_command(const struct target *t, const char *command, nsec timeout,
                           struct buf *out)
 {
@@ -202,8 +248,13 @@ int targets_start(struct lab_node *n, const json_t *entry, json_t *changes, stru
     int r = attached_runs(json_object_get(entry, "attached"), &runs, err);
     struct span by = {.lo = nsec_now(CLOCK_MONOTONIC)};
     json_array_foreach (commands, i, c)
-        if (r == 0 && !runs)
-            r = start_command(json_string_value(c), n ? lab_node_machine(n) : -1, err);
+        if (r == 0 && !runs &&
+            (r = start_command(json_string_value(c), n ? lab_node_machine(n) : -1, err)) == 0 &&
+            n) {
+            AUTO_BUF text = BUF_INIT;
+            deed_start(NULL, json_string_value(c), &text);
+            lab_node_tell(n, buf_text(&text));
+        }
     if (r < 0)
         return err_prefix(err, "host %s", jsonx_str(entry, "host", "?"));
     by.hi = nsec_now(CLOCK_MONOTONIC);

@@ -41,6 +41,16 @@ struct match_rule targets_rule(const struct process_params *p);
 int targets_check(const struct scenario *s, const struct process_params *p, struct err *err);
 /* "host lb1: SIGKILL to process nginx, which must be 1" */
 void targets_plan(const struct process_params *p, const char *signal, struct buf *out);
+/* Below that sentence, on each candidate: the signal to whatever of the rule is there ("each: process
+ * nginx"; whom NULL), or to `whom`. `only` as inject_plan_deed(). */
+void targets_plan_signal(const struct process_params *p, int signo, const char *whom,
+                         const char *only, json_t *texts);
+/* On each candidate its commands, or that of the name `unit` alone, started. */
+void targets_plan_start(const struct scenario *s, const struct target *t, const char *unit,
+                        const char *only, json_t *texts);
+/* On each candidate a command run, with its limit (0: it is not told). */
+void targets_plan_run(const struct target *t, const char *command, nsec timeout, json_t *texts);
+#define TARGETS_THE_SAME "each of the same"
 /* "host lb1: /bin/sh -c 'reload', for at most 5 s" */
 void targets_plan_command(const struct target *t, const char *command, nsec timeout,
                           struct buf *out);

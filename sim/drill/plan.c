@@ -8,8 +8,10 @@
 #include "sim/base/cleanup.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/nl.h"
+#include "sim/lab/deed.h"
 #include "sim/lab/lab.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,8 +69,19 @@ char *plan_when(const struct step *step)
     return buf_steal(&b);
 }
 
+static void plan_recorded(const struct nl *nl, size_t from, json_t *texts)
+{
+    for (size_t i = from; i < nl_recorded(nl); i++) {
+        struct nl_seen seen = nl_recorded_at(nl, i);
+        AUTO_BUF line = BUF_INIT;
+        buf_printf(&line, "%s: %s", seen.where, seen.text);
+        json_array_append_new(texts, jsonx_new_text(buf_text(&line)));
+    }
+}
+
+/* How it is made, and how it goes. */
 static int plan_lab(const struct scenario *s, const struct hostcaps *caps, json_t *texts,
-                    struct err *err)
+                    json_t *end, struct err *err)
 {
     CLEANUP(nl_free_p) struct nl *nl = NULL;
     int rc = nl_open_recording("switch", &nl, err);
@@ -76,13 +89,12 @@ static int plan_lab(const struct scenario *s, const struct hostcaps *caps, json_
         rc = lab_plan(s, caps, nl, err);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < nl_recorded(nl); i++) {
-        struct nl_seen seen = nl_recorded_at(nl, i);
-        AUTO_BUF line = BUF_INIT;
-        buf_printf(&line, "%s: %s", seen.where, seen.text);
-        json_array_append_new(texts, json_string(buf_text(&line)));
-    }
-    return 0;
+    plan_recorded(nl, 0, texts);
+    size_t built = nl_recorded(nl);
+    rc = lab_plan_end(s, nl, err);
+    if (rc == 0)
+        plan_recorded(nl, built, end);
+    return rc;
 }
 
 /* Every service that has a probe, or needs (hard) one that has, is in reach of the faults. */
@@ -131,6 +143,21 @@ static json_t *plan_hooks(const struct scenario *s)
     return texts;
 }
 
+static void plan_load(const struct load *l, json_t *texts)
+{
+    const int signals[] = {load_stop_signals[l->stop], SIGKILL};
+    AUTO_BUF run = BUF_INIT, whom = BUF_INIT;
+    deed_run(l->command, &run);
+    json_array_append_new(texts, json_sprintf("  host %s: %s", l->host, buf_text(&run)));
+    deed_command(l->command, &whom);
+    for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+        AUTO_BUF end = BUF_INIT;
+        deed_signal(signals[i], buf_text(&whom), &end);
+        json_array_append_new(texts, json_sprintf("  host %s: %s%s", l->host,
+                                                  i ? "if it still runs: " : "", buf_text(&end)));
+    }
+}
+
 static json_t *plan_loads(const struct scenario *s)
 {
     json_t *texts = json_array();
@@ -141,6 +168,7 @@ static json_t *plan_loads(const struct scenario *s)
         buf_printf(&text, "%s: host %s: /bin/sh -c '%s', then SIG%s, killed after %s", l->name,
                    l->host, l->command, load_stop_words[l->stop], nsec_text(l->within, within));
         json_array_append_new(texts, jsonx_new_text(buf_text(&text)));
+        plan_load(l, texts);
     }
     return texts;
 }
@@ -150,8 +178,9 @@ int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t se
 {
     char number[24];
     snprintf(number, sizeof number, "%llu", (unsigned long long)seed);
-    AUTO_JSON *lab = json_array(), *steps = json_array(), *radius = json_object();
-    int rc = plan_lab(s, caps, lab, err);
+    AUTO_JSON *lab = json_array(), *end = json_array(), *steps = json_array(),
+              *radius = json_object();
+    int rc = plan_lab(s, caps, lab, end, err);
     if (rc < 0)
         return rc;
     struct inject_env env = {.scenario = s, .caps = caps};
@@ -167,8 +196,9 @@ int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t se
                                                step->action->name, "when", when, "texts", texts));
     }
     plan_radius(s, steps, radius);
-    *ret = json_pack("{s:s,s:s,s:I,s:O,s:O,s:O}", "scenario", s->name, "seed", number, "trials",
-                     (json_int_t)trials, "blast_radius", radius, "lab", lab, "steps", steps);
+    *ret = json_pack("{s:s,s:s,s:I,s:O,s:O,s:O,s:O}", "scenario", s->name, "seed", number, "trials",
+                     (json_int_t)trials, "blast_radius", radius, "lab", lab, "lab_end", end,
+                     "steps", steps);
     if (s->load.n)
         json_object_set_new(*ret, "load", plan_loads(s));
     if (s->hooks)
@@ -203,8 +233,7 @@ void plan_text(const json_t *plan, struct buf *out)
             buf_printf(out, "  %s\n", json_string_value(t));
     }
     if (json_array_size(json_object_get(plan, "lab")))
-        buf_adds(out,
-                 "\nthe lab, built for each trial; it goes with its processes and namespaces\n");
+        buf_adds(out, "\nthe lab, built for each trial\n");
     json_array_foreach (json_object_get(plan, "lab"), i, v)
         buf_printf(out, "  %s\n", json_string_value(v));
     json_array_foreach (json_object_get(plan, "steps"), i, v) {
@@ -215,6 +244,10 @@ void plan_text(const json_t *plan, struct buf *out)
     }
     if (!json_array_size(json_object_get(plan, "steps")))
         buf_adds(out, "\nno step: nothing is broken\n");
+    if (json_array_size(json_object_get(plan, "lab_end")))
+        buf_adds(out, "\nthe end of the lab; with its processes and namespaces everything goes\n");
+    json_array_foreach (json_object_get(plan, "lab_end"), i, v)
+        buf_printf(out, "  %s\n", json_string_value(v));
     if (json_array_size(json_object_get(plan, "load")))
         buf_adds(out,
                  "\nbackground load, from the settling of a trial to the end of observation\n");

@@ -151,6 +151,45 @@ static void step_failed(struct step_run *r, const struct err *err)
     script_spoilt(r->script, buf_text(&reason));
 }
 
+/* Every call of an injector that may change something, so that each change is told as this step's. */
+
+static int injector_prepare(struct step_run *r, struct err *err)
+{
+    INJECT_ACT(&r->env, false);
+    return r->injector->prepare(&r->env, r->step, &r->istate, &r->undo, err);
+}
+
+static int injector_start(struct step_run *r, inject_event_fn *fn, struct err *err)
+{
+    INJECT_ACT(&r->env, false);
+    return r->injector->start(&r->env, r->istate, fn, r, err);
+}
+
+static int injector_apply(struct step_run *r, struct inject_result *ret, struct err *err)
+{
+    INJECT_ACT(&r->env, false);
+    return r->injector->apply(&r->env, r->istate, ret, err);
+}
+
+static int injector_verify(struct step_run *r, struct inject_proof *ret, struct err *err)
+{
+    INJECT_ACT(&r->env, false);
+    return r->injector->verify(&r->env, r->istate, ret, err);
+}
+
+static void injector_done(struct step_run *r, bool undo)
+{
+    INJECT_ACT(&r->env, undo);
+    r->injector->done(r->istate);
+    r->istate = NULL;
+}
+
+static int injector_revert(struct step_run *r, struct inject_result *ret, struct err *err)
+{
+    INJECT_ACT(&r->env, true);
+    return r->injector->revert(&r->env, r->undo, ret, err);
+}
+
 /* Nothing of it is in force, and nobody needs to undo it any more. */
 static void step_forget_entry(struct step_run *r)
 {
@@ -165,7 +204,7 @@ static bool step_bites(struct step_run *r, struct buf *reason)
     struct script *s = r->script;
     struct inject_proof proof = {0};
     struct err err = ERR_INIT;
-    int rc = r->injector->verify(&r->env, r->istate, &proof, &err);
+    int rc = injector_verify(r, &proof, &err);
     if (rc == INJECT_AGAIN) {
         loop_timer_set(s->core->loop, &r->again,
                        nsec_add(loop_fresh(s->core->loop), INJECT_AGAIN_EVERY));
@@ -227,7 +266,8 @@ static void step_ended(const struct inject_event *e, void *data)
 {
     struct step_run *r = data;
     struct script *s = r->script;
-    if (e->kind == INJECT_ENDED) {
+    if (e->kind == INJECT_ENDED) { /* may come from inside of the injector's own call */
+        INJECT_ACT(&(struct inject_env){.lab = s->lab}, false);
         if (!e->error) {
             step_applied(r, e->result);
             return;
@@ -284,7 +324,7 @@ static int step_prepare(struct step_run *r, struct err *err)
     if (rc == 0)
         rc = step_meet_hosts(r, &r->lives, err);
     if (rc == 0)
-        rc = r->injector->prepare(&r->env, r->step, &r->istate, &r->undo, err);
+        rc = injector_prepare(r, err);
     warden_beat(s->core->warden);
     if (rc < 0)
         return rc;
@@ -334,8 +374,7 @@ static int step_prepared(struct step_run *r, struct err *err)
     if (rc < 0 || (r->ready && lives == r->lives))
         return rc;
     if (r->ready) {
-        r->injector->done(r->istate);
-        r->istate = NULL;
+        injector_done(r, false);
         json_decref(r->undo);
         r->undo = NULL;
         step_forget_entry(r);
@@ -383,12 +422,12 @@ static void step_begin(struct step_run *r)
         rc = step_announce(r, &err);
     bool prepared = rc == 0;
     if (rc == 0 && r->injector->start) {
-        rc = r->injector->start(&r->env, r->istate, step_ended, r, &err);
+        rc = injector_start(r, step_ended, &err);
         if (rc == 0)
             return;
     } else if (rc == 0) {
         struct inject_result result = INJECT_RESULT_INIT;
-        rc = r->injector->apply(&r->env, r->istate, &result, &err);
+        rc = injector_apply(r, &result, &err);
         if (rc == 0)
             step_applied(r, &result);
         inject_result_done(&result);
@@ -426,7 +465,7 @@ static bool step_still_holds(struct step_run *r, struct buf *reason)
     struct err err = ERR_INIT;
     if (!r->injector->holds || !r->injector->verify || !r->istate)
         return true;
-    if (r->injector->verify(&r->env, r->istate, &proof, &err) != 0 || proof.ok)
+    if (injector_verify(r, &proof, &err) != 0 || proof.ok)
         return true;
     struct span at = {loop_now(r->script->core->loop), loop_fresh(r->script->core->loop)};
     step_event(r, "fault-gone",
@@ -448,10 +487,9 @@ static bool step_undo(struct step_run *r, const char *cause)
     loop_timer_cancel(s->core->loop, &r->over);
     loop_timer_cancel(s->core->loop, &r->again);
     if (r->istate)
-        r->injector->done(r->istate);
-    r->istate = NULL;
+        injector_done(r, true);
     nsec before = loop_fresh(s->core->loop);
-    int rc = r->injector->revert(&r->env, r->undo, &result, &err);
+    int rc = injector_revert(r, &result, &err);
     if (rc == INJECT_GONE) {
         inject_result_done(&result);
         result.changes = json_pack("[o]", jsonx_new_text(err.text));
@@ -511,6 +549,7 @@ struct script *script_new(struct core *c, struct lab *lab, int64_t trial,
                                      .loop = c->loop,
                                      .rng = &r->rng,
                                      .run_id = c->o->id,
+                                     .step = r->step->id,
                                      .amend = step_amend};
         r->due = (struct loop_timer){.fn = step_due, .data = r};
         r->over = (struct loop_timer){.fn = step_over, .data = r};
@@ -529,7 +568,7 @@ struct script *script_free(struct script *s)
         loop_timer_cancel(s->core->loop, &r->over);
         loop_timer_cancel(s->core->loop, &r->again);
         if (r->istate)
-            r->injector->done(r->istate);
+            injector_done(r, false);
         if (r->state == RUN_WAITING) /* armed, and it never came to it */
             step_forget_entry(r);
         json_decref(r->undo);

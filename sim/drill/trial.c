@@ -348,7 +348,7 @@ static void trial_lab_output(struct lab_node *n, const char *unit, const char *l
         watch_outputs_line(t->outputs, lab_node_name(n), unit, line, len, at);
 }
 
-/* What was really sent to the kernel. Every trial builds the same lab: the first one tells. */
+/* What was really sent to the kernel, and done in hosts. Every trial builds the same lab: the first one tells. */
 static void trial_lab_change(const struct nl_seen *seen, void *data)
 {
     struct trial *t = *(struct trial **)data;
@@ -358,6 +358,11 @@ static void trial_lab_change(const struct nl_seen *seen, void *data)
                           jsonx_new_text(seen->text));
     if (seen->result)
         json_object_set_new(e, "errno", json_integer(seen->result));
+    struct lab_acting acting = t->lab ? lab_acting(t->lab) : (struct lab_acting){0};
+    if (acting.step)
+        json_object_set_new(e, "step", json_string(acting.step));
+    if (acting.step && acting.undo)
+        json_object_set_new(e, "undo", json_true());
     core_note(t->core, "lab", t->spec.n, e);
 }
 

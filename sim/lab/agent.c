@@ -235,17 +235,21 @@ static int agent_do_outputs(struct agent *a, struct proto_fds *fds, struct err *
 static int agent_do_start(struct agent *a, const json_t *ask, json_t *answer, struct err *err)
 {
     const json_t *units = json_object_get(ask, "units");
+    json_t *started = json_array();
     struct span at = SPAN_UNSET, one;
     struct procs all = {0};
     int r = procs_scan(&all, err);
+    json_object_set_new(answer, "started", started);
     for (size_t k = 0; r == 0 && k < json_array_size(units); k++) {
         size_t i = (size_t)json_integer_value(json_array_get(units, k));
         if (i >= a->outs_n)
             r = err_set(err, EPROTO, "unit %zu is unknown", i);
         else if (agent_runs(a, &all, i))
             continue;
-        else if ((r = agent_start_unit(a, i, &one, err)) == 0)
+        else if ((r = agent_start_unit(a, i, &one, err)) == 0) {
             at = span_is_set(at) ? (struct span){at.lo, one.hi} : one;
+            json_array_append_new(started, json_integer((json_int_t)i));
+        }
     }
     procs_done(&all);
     if (!span_is_set(at))

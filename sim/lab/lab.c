@@ -10,7 +10,7 @@
 #include "sim/base/jsonx.h"
 #include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
-#include "sim/lab/standing.h"
+#include "sim/lab/deed.h"
 #include "sim/lab/wire.h"
 
 #include <errno.h>
@@ -38,6 +38,34 @@ int lab_note_id(struct lab *lab, int netns_fd, struct err *err)
     buf_printf(&b, "%" PRIu64 ":%" PRIu64 ":%" PRIu64, (uint64_t)id.dev, (uint64_t)id.ino, cookie);
     lab->ids[lab->ids_n++] = buf_steal(&b);
     return 0;
+}
+
+/* --- Changes ---------------------------------------------------------------------------------- */
+
+void lab_tell(const struct lab *lab, const char *where, const char *text)
+{
+    struct nl_seen seen = {.where = where, .text = text};
+    if (lab->handlers.change)
+        lab->handlers.change(&seen, lab->handlers.data);
+}
+
+void lab_node_tell(const struct lab_node *n, const char *text)
+{
+    char where[80];
+    snprintf(where, sizeof where, "host %s", n->host->name);
+    lab_tell(n->lab, where, text);
+}
+
+struct lab_acting lab_act_for(struct lab *lab, struct lab_acting who)
+{
+    struct lab_acting before = lab->acting;
+    lab->acting = who;
+    return before;
+}
+
+struct lab_acting lab_acting(const struct lab *lab)
+{
+    return lab->acting;
 }
 
 /* --- Building --------------------------------------------------------------------------------- */
@@ -155,9 +183,13 @@ struct lab *lab_free(struct lab *lab)
         node_done(&lab->nodes[i]);
     if (lab->nodes_n)
         file_remove_tree(AT_FDCWD, lab->workdir, NULL);
+    if (lab->sw)
+        lab_tell(lab, DEED_LAB, DEED_FOLDERS);
     if (lab->impair && lab->sw)
         impair_gone(lab->impair, lab->sw, NULL);
     impair_free(lab->impair);
+    if (lab->sw)
+        lab_tell(lab, "switch", DEED_GONE);
     nl_free(lab->sw);
     int fds[] = {lab->switch_fd, lab->source_dirfd, lab->logs_dirfd};
     for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -184,40 +216,6 @@ int lab_start(struct lab *lab, struct err *err)
             return r;
     }
     return 0;
-}
-
-int lab_plan(const struct scenario *s, const struct hostcaps *caps, struct nl *recording,
-             struct err *err)
-{
-    CLEANUP(topo_free_p) struct topo *t = NULL;
-    CLEANUP(nl_free_p) struct nl *sw = NULL;
-    CLEANUP(impair_free_p) struct impair *impair = NULL;
-    struct impair_here here;
-    impair_here_of(caps, &here);
-    int r = topo_new(s, &t, err);
-    if (r == 0 && !t->hosts_n)
-        return 0;
-    if (r == 0)
-        r = nl_derive(recording, -1, "switch", &sw, err);
-    if (r == 0)
-        r = impair_new(NULL, NULL, NULL, &impair, err);
-    if (r == 0)
-        impair_expect(impair, &here);
-    if (r == 0)
-        r = wire_switch(t, sw, err);
-    for (size_t i = 0; r == 0 && i < t->hosts_n; i++) {
-        CLEANUP(nl_free_p) struct nl *nl = NULL;
-        char where[80];
-        snprintf(where, sizeof where, "host %s", t->hosts[i].host->name);
-        if ((r = nl_derive(recording, -1, where, &nl, err)) == 0 &&
-            (r = wire_settings(t, i, nl, err)) == 0 &&
-            (r = wire_host(t, i, sw, nl, (struct nl_netns){.fd = -1, .name = where}, err)) == 0)
-            r = standing_arm(t, s, i, impair, sw, -1, &here, err);
-    }
-    if (impair)
-        impair_gone(impair, sw,
-                    NULL); /* nothing is taken away one by one: the lab goes as a whole */
-    return r;
 }
 
 /* --- Asking ----------------------------------------------------------------------------------- */
@@ -374,6 +372,18 @@ char *lab_node_tail(const struct lab_node *n, const char *unit, size_t lines)
 
 /* --- Processes -------------------------------------------------------------------------------- */
 
+void lab_node_tell_signal(const struct lab_node *n, int signo, const json_t *procs)
+{
+    size_t i;
+    const json_t *p;
+    json_array_foreach (procs, i, p) {
+        AUTO_BUF who = BUF_INIT, text = BUF_INIT;
+        deed_process(p, &who);
+        deed_signal(signo, buf_text(&who), &text);
+        lab_node_tell(n, buf_text(&text));
+    }
+}
+
 static json_t *lab_ask(const char *what, const struct lab_match *m)
 {
     json_t *ask = json_pack("{s:s}", "do", what);
@@ -404,6 +414,7 @@ int lab_node_signal(struct lab_node *n, const struct lab_match *m, int signo, ns
                                   .confirmed = (size_t)jsonx_int(answer, "confirmed", 0),
                                   .at = jsonx_span(json_object_get(answer, "at")),
                                   .pids = json_incref(json_object_get(answer, "pids"))};
+    lab_node_tell_signal(n, signo, ret->pids);
     return 0;
 }
 

@@ -59,7 +59,8 @@ struct lab_handlers {
                    struct span at, void *data);
     /* Networks are not impaired any more as they should be: the engine has died (impair.h). */
     void (*broken)(const char *reason, void *data);
-    /* Each change to the networks of the lab, after the kernel's acknowledgement (nl.h). */
+    /* Each change to the lab: to its networks, after the kernel's acknowledgement (nl.h); files, commands
+     * and signals (deed.h), after they were copied, started and sent. On whose behalf: lab_acting(). */
     nl_observer *change;
     void *data;
 };
@@ -95,14 +96,32 @@ int lab_attach(struct lab *lab, struct attached *a, struct err *err);
 
 /* Starts the units of every host and watches their `ready`; events tell. LAB_READY per host. */
 int lab_start(struct lab *lab, struct err *err);
-/* The same messages as lab_new(), through another transport, for `plan`. caps: by which engine this
- * machine would impair; NULL: not known. */
+/* The changes that lab_new() and lab_start() make, in the same order, through another transport, for
+ * `plan`. caps: by which engine this machine would impair; NULL: not known. */
 int lab_plan(const struct scenario *s, const struct hostcaps *caps, struct nl *recording,
              struct err *err);
+/* Those of lab_free(), of lab_node_off() and of lab_node_on(). */
+int lab_plan_end(const struct scenario *s, struct nl *recording, struct err *err);
+int lab_plan_off(const struct scenario *s, const char *host, struct nl *recording, struct err *err);
+int lab_plan_on(const struct scenario *s, const struct hostcaps *caps, const char *host,
+                struct nl *recording, struct err *err);
 /* Can this machine impair networks as the scenario says? -EOPNOTSUPP with the reason; *ret: which
  * network. */
 int lab_supported(const struct scenario *s, const struct hostcaps *caps, const struct network **ret,
                   struct err *err);
+
+/* On whose behalf changes are made from now on: a step of the script (borrowed until it is over), which is
+ * being undone or not; step NULL: nobody's. Returns who it was before. */
+struct lab_acting {
+    const char *step;
+    bool undo;
+};
+struct lab_acting lab_act_for(struct lab *lab, struct lab_acting who);
+struct lab_acting lab_acting(const struct lab *lab);
+/* Tells the observer of a change that was made past this lab: to this host, in words as those of deed.h. */
+void lab_node_tell(const struct lab_node *n, const char *text);
+/* The same for a signal that was sent to each of these, {pid, name, unit}. */
+void lab_node_tell_signal(const struct lab_node *n, int signo, const json_t *procs);
 
 size_t lab_count(const struct lab *lab);
 struct lab_node *lab_node_at(struct lab *lab, size_t i);
@@ -178,7 +197,10 @@ struct lab_run_result {
 typedef void lab_run_fn(const struct lab_run_result *r, void *data);
 int lab_node_run(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
                  struct err *err);
-/* The same for what must not outlive us: without a limit of time, and on hosts that others made too it
+/* The same for a command that only asks: it is not told as a change. */
+int lab_node_ask(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
+                 struct err *err);
+/* As lab_node_run(), for what must not outlive us: without a limit of time, and on hosts that others made too it
  * ends, with its process group, when this process does. (Of a lab host everything does.) */
 int lab_node_run_bound(struct lab_node *n, const char *command, lab_run_fn *fn, void *data,
                        struct err *err);
@@ -198,7 +220,7 @@ int lab_node_run_guest(struct lab_node *n, const char *command, const struct lab
 int lab_node_run_stop(struct lab_node *n, const void *data, int signo, struct err *err);
 /* Nobody waits any more: for commands started with this `data` no callback comes. They go on. */
 void lab_node_forget(struct lab_node *n, const void *data);
-/* As lab_node_run(), waiting for its end (at most timeout): for choosing a leader. The caller frees
+/* As lab_node_ask(), waiting for its end (at most timeout): for choosing a leader. The caller frees
  * *ret_output. */
 int lab_node_run_wait(struct lab_node *n, const char *command, nsec timeout, int *ret_code,
                       char **ret_output, struct err *err);

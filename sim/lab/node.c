@@ -5,6 +5,7 @@
 #include "sim/base/jsonx.h"
 #include "sim/kernel/netns.h"
 #include "sim/lab/clock.h"
+#include "sim/lab/deed.h"
 #include "sim/lab/init.h"
 #include "sim/lab/proto.h"
 #include "sim/lab/standing.h"
@@ -54,6 +55,10 @@ static int node_copy_files(struct lab_node *n, struct err *err)
         if (r < 0)
             return err_prefix(err, "host %s: files", n->host->name);
     }
+    AUTO_BUF text = BUF_INIT;
+    deed_files(n->host, &text);
+    if (text.len)
+        lab_node_tell(n, buf_text(&text));
     return 0;
 }
 
@@ -325,7 +330,7 @@ int node_clone(struct lab_node *n, struct err *err)
     if (r < 0)
         return r;
     n->up = true;
-    n->ready = false;
+    n->ready = n->killed = false;
     n->io = (struct loop_io){.fn = node_readable, .data = n};
     n->deliver = (struct loop_timer){.fn = node_deliver_later, .data = n};
     n->sock = steal_fd(&ours);
@@ -362,8 +367,13 @@ int node_join(struct lab_node *n, struct err *err)
 
 void node_kill(struct lab_node *n)
 {
-    if (n->up && !n->attached)
-        pidfd_send_signal(n->pidfd, SIGKILL, NULL, 0);
+    AUTO_BUF text = BUF_INIT;
+    if (!n->up || n->attached || n->killed)
+        return;
+    pidfd_send_signal(n->pidfd, SIGKILL, NULL, 0);
+    n->killed = true;
+    deed_signal(SIGKILL, DEED_INIT, &text);
+    lab_node_tell(n, buf_text(&text));
 }
 
 nsec node_drop(struct lab_node *n)
@@ -413,6 +423,14 @@ int node_start(struct lab_node *n, const char *const *names, struct span *ret_at
     int r = node_call(n, ask, NULL, 0, 0, &answer, err);
     if (r < 0)
         return r;
+    size_t k;
+    const json_t *i;
+    json_array_foreach (json_object_get(answer, "started"), k, i) {
+        const struct unit *u = n->host->start.items[json_integer_value(i)];
+        AUTO_BUF text = BUF_INIT;
+        deed_start(u->name, u->command, &text);
+        lab_node_tell(n, buf_text(&text));
+    }
     if (ret_at)
         *ret_at = jsonx_span(json_object_get(answer, "at"));
     return 0;

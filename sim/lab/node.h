@@ -37,6 +37,7 @@ struct lab_node {
     char *dir;                      /* working directory, as the runner sees it */
     int dir_fd;
     bool up, ready;
+    bool killed; /* its init has got SIGKILL */
     nsec uptime; /* which its commands see from its power-on; NSEC_UNSET: the machine's */
     pid_t pid;
     int pidfd, netns, sock;
@@ -69,6 +70,7 @@ struct lab {
     struct loop_timer look;
     char **ids; /* of every namespace this lab ever had */
     size_t ids_n;
+    struct lab_acting acting;
 };
 
 /* node.c */
@@ -114,4 +116,6 @@ void run_ended(struct lab_node *n, const json_t *event);
 void run_drop_all(struct lab_node *n, bool tell); /* tell: the host went down under them */
 
 /* lab.c */
+/* To the observer of changes: one of deed.h, done to the switch or to the lab as a whole. */
+void lab_tell(const struct lab *lab, const char *where, const char *text);
 int lab_note_id(struct lab *lab, int netns_fd, struct err *err);

@@ -7,6 +7,7 @@
 #include "sim/attach/hit.h"
 #include "sim/attach/start.h"
 #include "sim/base/jsonx.h"
+#include "sim/lab/deed.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -204,9 +205,14 @@ int others_start(struct lab_node *n, struct span *ret_at, struct err *err)
     nsec now = loop_fresh(n->lab->loop);
     struct span at = {now, now};
     int r = attached_processes(n->attached, &own, err);
-    for (size_t i = 0; r == 0 && own.n == 0 && i < n->host->start.n; i++)
-        r = start_command(((const struct unit *)n->host->start.items[i])->command,
-                          n->lab->attached->mounts, err);
+    for (size_t i = 0; r == 0 && own.n == 0 && i < n->host->start.n; i++) {
+        const struct unit *u = n->host->start.items[i];
+        AUTO_BUF text = BUF_INIT;
+        r = start_command(u->command, n->lab->attached->mounts, err);
+        deed_start(NULL, u->command, &text);
+        if (r == 0)
+            lab_node_tell(n, buf_text(&text));
+    }
     at.hi = loop_fresh(n->lab->loop);
     if (r == 0 && ret_at)
         *ret_at = at;
@@ -249,5 +255,6 @@ int others_signal(struct lab_node *n, const struct lab_match *m, int signo, nsec
     ret->pids = json_array();
     for (size_t i = 0; i < hit.n; i++)
         json_array_append_new(ret->pids, procs_json(who[i], NULL));
+    lab_node_tell_signal(n, signo, ret->pids);
     return 0;
 }

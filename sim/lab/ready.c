@@ -199,7 +199,7 @@ static void ready_ask(struct lab_node *n)
     if (w->asking || w->seen || now < w->next_ask || w->deadline - now < NSEC_MSEC)
         return;
     w->asking =
-        lab_node_run(n, n->host->ready->command, w->deadline - now, ready_answered, n, NULL) == 0;
+        lab_node_ask(n, n->host->ready->command, w->deadline - now, ready_answered, n, NULL) == 0;
 }
 
 /* --- The timer -------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 
 #include "sim/attach/procs.h"
 #include "sim/base/jsonx.h"
+#include "sim/lab/deed.h"
 #include "sim/lab/guest.h"
 #include "sim/loop/child.h"
 
@@ -38,6 +39,8 @@ struct lab_run {
     struct loop_timer tell; /* the host went down: told from the loop */
     struct buf output;
     struct lab_run_result result;
+    char *command;            /* NULL: it only asks */
+    struct lab_acting acting; /* on whose behalf it was started */
 };
 
 /* Reads what is there; closes the pipe at its end. */
@@ -75,6 +78,7 @@ static void run_free(struct lab_run *run)
         close(run->fd);
     }
     buf_done(&run->output);
+    free(run->command);
     free(run);
 }
 
@@ -96,10 +100,31 @@ static void run_leave(struct lab_run *run)
         run_free(run);
 }
 
+static void run_tell_signal(const struct lab_run *run, int signo)
+{
+    AUTO_BUF whom = BUF_INIT, text = BUF_INIT;
+    if (!run->command)
+        return;
+    deed_command(run->command, &whom);
+    deed_signal(signo, buf_text(&whom), &text);
+    lab_node_tell(run->node, buf_text(&text));
+}
+
+/* Of a command that was too slow, which its supervisor has ended. */
+static void run_tell_limit(const struct lab_run *run)
+{
+    struct lab *lab = run->node->lab;
+    struct lab_acting before = lab_act_for(lab, run->acting);
+    run_tell_signal(run, SIGKILL);
+    lab_act_for(lab, before);
+}
+
 /* Hands the result over; the callback may start another. */
 static void run_finish(struct lab_run *run)
 {
     run_read(run);
+    if (run->result.timed_out)
+        run_tell_limit(run);
     struct lab_run_result result = run->result;
     lab_run_fn *fn = run->fn;
     void *data = run->data;
@@ -278,11 +303,36 @@ static int run_start(struct lab_node *n, const char *command, nsec timeout, bool
     return 0;
 }
 
+/* It was started, and it may change something. */
+static void run_tell_start(struct lab_run *run, const char *command)
+{
+    AUTO_BUF text = BUF_INIT;
+    run->command = strdup(command);
+    run->acting = lab_acting(run->node->lab);
+    if (!run->command)
+        abort();
+    deed_run(command, &text);
+    lab_node_tell(run->node, buf_text(&text));
+}
+
 static int run_begin(struct lab_node *n, const char *command, nsec timeout, bool bound,
                      lab_run_fn *fn, void *data, struct err *err)
 {
     struct lab_run *run;
     int r = run_start(n, command, timeout, bound, NULL, &run, err);
+    if (r < 0)
+        return r;
+    run->fn = fn;
+    run->data = data;
+    run_tell_start(run, command);
+    return 0;
+}
+
+int lab_node_ask(struct lab_node *n, const char *command, nsec timeout, lab_run_fn *fn, void *data,
+                 struct err *err)
+{
+    struct lab_run *run;
+    int r = run_start(n, command, timeout, false, NULL, &run, err);
     if (r < 0)
         return r;
     run->fn = fn;
@@ -314,6 +364,7 @@ int lab_node_run_guest(struct lab_node *n, const char *command, const struct lab
         return r;
     run->fn = fn;
     run->data = data;
+    run_tell_start(run, command);
     *ret_pid = 0;
     r = procs_scan(&all, err);
     for (size_t i = 0; r == 0 && i < all.n; i++)
@@ -333,12 +384,16 @@ int lab_node_run_stop(struct lab_node *n, const void *data, int signo, struct er
         if (n->attached) {
             if (run->child && kill(-child_pid(run->child), signo) < 0 && errno != ESRCH)
                 r = err_errno(err, errno, "host %s: cannot send signal %d", n->host->name, signo);
+            if (r == 0)
+                run_tell_signal(run, signo);
             continue;
         }
         AUTO_JSON *answer = NULL;
         AUTO_JSON *ask =
             json_pack("{s:s,s:I,s:i}", "do", "stop", "id", (json_int_t)run->id, "signo", signo);
         r = node_call(n, ask, NULL, 0, 0, &answer, err);
+        if (r == 0)
+            run_tell_signal(run, signo);
     }
     return r;
 }

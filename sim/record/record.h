@@ -28,6 +28,8 @@
  *              settle ends with state "arm"; zero:ns stands in state "inject": the script's zero
  * lab          trial, event:"built|started|ready|exited|failed|gone|followed|between", host, unit?,
  *              code?, signal?, command? (of "between"), reason?
+ *              event:"change": where, text, errno?, step?, undo?:true   (a change as it was made, in the
+ *              words of `plan`; on behalf of which step. The building is told of the first trial alone)
  * probe        trial, probe, n, sched, start, end, ok:bool, unknown?:true,
  *              why? "refused|timeout|reset|unreachable|dns|tls|status|body|header|slow|exit|error",
  *              detail?

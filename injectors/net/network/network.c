@@ -77,6 +77,14 @@ struct plan {
     uint64_t points;
 };
 
+/* What was recorded from there on. */
+static void plan_since(const struct plan *p, size_t from, const char *when)
+{
+    AUTO_BUF only = BUF_INIT;
+    buf_printf(&only, "%s%s", p->prefix, when);
+    ports_plan_messages(p->sw, from, buf_text(&only), p->texts);
+}
+
 static int plan_arm(struct plan *p, struct nl *nl, const struct reach *reach,
                     const struct reach_point *at, struct err *err)
 {
@@ -97,16 +105,16 @@ static int plan_arm(struct plan *p, struct nl *nl, const struct reach *reach,
     int r = impair_arm(p->impair, &order, &line, err);
     if (r < 0)
         return r;
-    ports_plan_messages(p->sw, from, "when armed: ", p->texts);
+    plan_since(p, from, "when armed: ");
     from = nl_recorded(p->sw);
     r = impair_set(line, true, NULL, err);
-    ports_plan_messages(p->sw, from, "", p->texts);
+    plan_since(p, from, "");
     from = nl_recorded(p->sw);
     if (r == 0)
         r = impair_set(line, false, NULL, err);
     if (r == 0)
         r = impair_disarm(line, err);
-    ports_plan_messages(p->sw, from, "to undo that: ", p->texts);
+    plan_since(p, from, "to undo that: ");
     return r;
 }
 
@@ -114,13 +122,16 @@ static int plan_host(struct plan *p, const struct topo *topo, const char *host, 
 {
     AUTO_REACH reach = {0};
     CLEANUP(nl_free_p) struct nl *nl = NULL;
-    AUTO_BUF where = BUF_INIT;
+    AUTO_BUF where = BUF_INIT, only = BUF_INIT;
     int r = reach_find(topo, p->params, host, &reach, err);
     buf_printf(&where, "host %s", host);
+    inject_plan_case(p->params->host, host, "", &only);
+    p->prefix = buf_text(&only);
     if (r == 0)
         r = nl_derive(p->sw, -1, buf_text(&where), &nl, err);
     for (size_t i = 0; r == 0 && i < reach.n; i++)
         r = plan_arm(p, reach.points[i].at_switch ? p->sw : nl, &reach, &reach.points[i], err);
+    p->prefix = "";
     return r;
 }
 
@@ -166,7 +177,6 @@ static int network_plan(const struct inject_env *env, const struct step *step, j
     impair_expect(impair, &here);
     p.sw = sw;
     p.impair = impair;
-    p.prefix = params->host->host ? "" : "if chosen: ";
     plan_sentence(&p, why);
     const struct target *t = params->host;
     for (size_t i = 0; r == 0 && i < (t->host ? 1 : t->of.n); i++)

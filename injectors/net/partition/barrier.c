@@ -304,7 +304,7 @@ int barrier_plan(const struct scenario *s, const struct partition_params *p, con
     size_t applied = nl_recorded(rec);
     ports_plan_messages(rec, 0, "", texts);
     r = cut_remove(&(struct cut_place){.host = p->host, .nl = rec, .table = table}, err);
-    json_array_append_new(texts, json_string("to undo that:"));
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
     ports_plan_messages(rec, applied, "", texts);
     return r;
 }

@@ -129,7 +129,7 @@ static int plan_messages(const struct scenario *s, const struct partition_params
     r = record_cut(&cut, &scope, table, RECORD_UNDO, rec, err);
     if (r < 0)
         return r;
-    json_array_append_new(texts, json_string("to undo that:"));
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
     ports_plan_messages(rec, applied, "", texts);
     return 0;
 }
