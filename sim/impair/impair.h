@@ -30,6 +30,7 @@ struct impair_point {
     int netns_fd;       /* of the same; borrowed for the call */
     const char *device; /* borrowed for the call */
     bool ingress;
+    bool outlives; /* the namespace is somebody else's, and there when all of us are dead */
 };
 
 /* Which packets. Empty members match everything. With neither peers, protocol nor ports all frames

@@ -6,6 +6,7 @@
 
 #include "sim/base/jsonx.h"
 #include "sim/base/text.h"
+#include "sim/impair/engine/gate.h"
 #include "sim/kernel/rtnl.h"
 #include "sim/kernel/tc.h"
 
@@ -168,6 +169,21 @@ static int sweep_devices(const struct impair *m, struct nl *nl, const json_t *no
     return r;
 }
 
+static int sweep_gates(const struct impair *m, struct nl *nl, const json_t *note, size_t *n_swept,
+                       struct err *err)
+{
+    struct range r = range_of(m, note);
+    char tag[IMPAIR_TAG_MAX];
+    uint16_t pref;
+    int code = 0;
+    for (unsigned k = 0; k < r.n && code == 0; k++) {
+        impair_name(r.first + k, tag, &pref);
+        if (!impair_lives(r.m, pref))
+            code = gate_sweep(nl, tag, n_swept, err);
+    }
+    return code;
+}
+
 int impair_sweep(const struct impair *m, struct nl *nl, const char *device, const json_t *note,
                  size_t *ret_n, struct err *err)
 {
@@ -179,6 +195,8 @@ int impair_sweep(const struct impair *m, struct nl *nl, const char *device, cons
         r = sweep_filters(m, nl, device, note, (enum tc_hook)hook, &n, &left, err);
     if (r == 0)
         r = sweep_devices(m, nl, note, &n, err);
+    if (r == 0)
+        r = sweep_gates(m, nl, note, &n, err);
     if (r == 0)
         r = tc_clsact_find(nl, device, kind, err);
     if (r == 0 && strcmp(kind, "clsact") == 0 && !left && !jsonx_bool(note, "clsact", true)) {

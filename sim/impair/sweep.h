@@ -13,7 +13,7 @@
 int impair_note(const struct impair *m, size_t lines, struct nl *nl, const char *device,
                 json_t **ret, struct err *err);
 /* Takes away what stands of them: filters with their priorities that were not there before, devices
- * with their names that were not there before, clsact when there was none before and no filter of
+ * with their names that were not there before, their gates, clsact when there was none before and no filter of
  * anybody is left in it. May be called again. m: its lines that are armed and not retired stay, for
  * the note of one fault covers the lines of those that are armed after it; NULL: it is dead, all go.
  * *ret_n: how much was taken away. */

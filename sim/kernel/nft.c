@@ -42,7 +42,7 @@ static void put_table(struct nl_req *q, int attr, const struct nft_table *t)
     nl_req_put_str(q, attr, t->name);
 }
 
-static void table_add(struct nl *nl, const struct nft_table *t, bool owned)
+static void table_new(struct nl *nl, const struct nft_table *t, bool owned)
 {
     struct nl_req *q = nft_req(t->family, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, ROOM);
     put_table(q, NFTA_TABLE_NAME, t);
@@ -56,15 +56,20 @@ int nft_table_create(struct nl *nl, const struct nft_table *t, struct err *err)
     if (r < 0)
         return r;
     struct err first = ERR_INIT;
-    table_add(nl, t, true);
+    table_new(nl, t, true);
     r = nl_flush(nl, &first);
     if (r == -EOPNOTSUPP || (r == -EINVAL && first.code == EINVAL)) {
         /* A kernel before 5.12 refuses the flag; one without the family refuses this too. */
-        table_add(nl, t, false);
+        table_new(nl, t, false);
         r = nl_flush(nl, err);
         return r < 0 ? r : 1;
     }
     return r < 0 ? err_set(err, first.code, "%s", first.text) : 0;
+}
+
+void nft_table_add(struct nl *nl, const struct nft_table *t)
+{
+    table_new(nl, t, false);
 }
 
 void nft_table_delete(struct nl *nl, const struct nft_table *t)
@@ -79,7 +84,7 @@ void nft_chain_add(struct nl *nl, const struct nft_chain *c)
     static const uint32_t hooks[] = {
         [NFT_PREROUTING] = NF_INET_PRE_ROUTING,   [NFT_INPUT] = NF_INET_LOCAL_IN,
         [NFT_FORWARD] = NF_INET_FORWARD,          [NFT_OUTPUT] = NF_INET_LOCAL_OUT,
-        [NFT_POSTROUTING] = NF_INET_POST_ROUTING,
+        [NFT_POSTROUTING] = NF_INET_POST_ROUTING, [NFT_INGRESS] = NF_NETDEV_INGRESS,
     }; /* NF_BR_* have the same numbers */
     struct nl_req *q = nft_req(c->table.family, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, ROOM);
     put_table(q, NFTA_CHAIN_TABLE, &c->table);
@@ -88,6 +93,8 @@ void nft_chain_add(struct nl *nl, const struct nft_chain *c)
         struct nlattr *hook = nl_req_nest(q, NFTA_CHAIN_HOOK);
         nl_req_put_be32(q, NFTA_HOOK_HOOKNUM, hooks[c->hook]);
         nl_req_put_be32(q, NFTA_HOOK_PRIORITY, (uint32_t)c->priority);
+        if (c->device)
+            nl_req_put_ifname(q, NFTA_HOOK_DEV, c->device);
         nl_req_nest_end(q, hook);
         nl_req_put_be32(q, NFTA_CHAIN_POLICY, NF_ACCEPT);
         nl_req_put_str(q, NFTA_CHAIN_TYPE, c->translates ? "nat" : "filter");
@@ -241,6 +248,24 @@ static void set_zone(struct nl_req *q, uint16_t zone)
     struct expr e = expr_begin(q, "ct");
     nl_req_put_be32(q, NFTA_CT_KEY, NFT_CT_ZONE);
     nl_req_put_be32(q, NFTA_CT_SREG, REG1);
+    expr_end(q, e);
+}
+
+static void send_out(struct nl_req *q, const struct nft_rule *r)
+{
+    load(q, &r->as, sizeof r->as); /* host byte order, both: registers, not headers */
+    struct expr e = expr_begin(q, "meta");
+    nl_req_put_be32(q, NFTA_META_KEY, NFT_META_MARK);
+    nl_req_put_be32(q, NFTA_META_SREG, REG1);
+    expr_end(q, e);
+    e = expr_begin(q, "immediate");
+    nl_req_put_be32(q, NFTA_IMMEDIATE_DREG, REG1);
+    struct nlattr *data = nl_req_nest(q, NFTA_IMMEDIATE_DATA);
+    nl_req_put_ifindex(q, NFTA_DATA_VALUE, r->out);
+    nl_req_nest_end(q, data);
+    expr_end(q, e);
+    e = expr_begin(q, "fwd");
+    nl_req_put_be32(q, NFTA_FWD_SREG_DEV, REG1);
     expr_end(q, e);
 }
 
@@ -446,6 +471,9 @@ static void put_verdict(struct nl_req *q, const struct nft_rule *r)
         break;
     case NFT_ZONE:
         set_zone(q, r->to);
+        break;
+    case NFT_SEND:
+        send_out(q, r);
         break;
     case NFT_REJECT_RST:
     case NFT_REJECT_ICMP:

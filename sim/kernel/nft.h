@@ -16,7 +16,11 @@
 #include "sim/kernel/inet.h"
 #include "sim/kernel/nl.h"
 
-enum nft_family { NFT_FAMILY_INET = 1, NFT_FAMILY_BRIDGE = 7 }; /* NFPROTO_* */
+enum nft_family {
+    NFT_FAMILY_INET = 1,
+    NFT_FAMILY_NETDEV = 5,
+    NFT_FAMILY_BRIDGE = 7
+}; /* NFPROTO_* */
 
 struct nft_table {
     enum nft_family family;
@@ -27,9 +31,20 @@ struct nft_table {
  * knows no owner, so the caller must delete it. -EAFNOSUPPORT or -EOPNOTSUPP: no nf_tables for this
  * family. -EEXIST: there is one of that name. */
 int nft_table_create(struct nl *nl, const struct nft_table *t, struct err *err);
+/* One that stays when its maker has died; somebody must delete it. */
+void nft_table_add(struct nl *nl, const struct nft_table *t);
 void nft_table_delete(struct nl *nl, const struct nft_table *t);
+/* 1: there is one of that name; 0: no, or no nf_tables at all. */
+int nft_table_find(struct nl *nl, const struct nft_table *t, struct err *err);
 
-enum nft_hook { NFT_PREROUTING, NFT_INPUT, NFT_FORWARD, NFT_OUTPUT, NFT_POSTROUTING };
+enum nft_hook {
+    NFT_PREROUTING,
+    NFT_INPUT,
+    NFT_FORWARD,
+    NFT_OUTPUT,
+    NFT_POSTROUTING,
+    NFT_INGRESS, /* of `device`, the only one of the netdev family: after packet sockets and clsact */
+};
 struct nft_chain {
     struct nft_table table;
     const char *name;
@@ -37,7 +52,8 @@ struct nft_chain {
     int priority; /* 0: filter; bridge filter is -200 */
     bool
         is_plain; /* sees only what rules of other chains send it by `jump`; no hook, no priority */
-    bool translates; /* sees the first packet of a flow alone, and may redirect it (type nat) */
+    bool translates;    /* sees the first packet of a flow alone, and may redirect it (type nat) */
+    const char *device; /* NFT_INGRESS; else NULL */
 };
 /* With the policy accept. Rules may be loaded into a plain chain at leisure; a jump into it brings all
  * of them into force by one short transaction. (Waking a dormant table would, too, but since 6.9 the
@@ -54,6 +70,7 @@ enum nft_verdict {
     NFT_TAKE, /* given to the transparent socket that listens on the port `to`, unchanged (tproxy,
                       * hook prerouting); flows of other sockets go on to those */
     NFT_ZONE, /* tracked in the zone `to`, apart from all others; the rules after it are asked */
+    NFT_SEND, /* marked with `as`, and out of the device `out` (fwd); the netdev family's */
 };
 /* What a set is keyed by; the first part is always an interface. */
 enum nft_key {
@@ -88,6 +105,8 @@ struct nft_rule {
     bool to_local;            /* sent to an address of this host (inet family) */
     uint32_t mark;            /* of its socket (SO_MARK); 0: any */
     uint16_t to;              /* the port or zone of the verdict */
+    const char *out;          /* of NFT_SEND */
+    uint32_t as;              /* of NFT_SEND */
     const struct nft_set *in; /* only what is in this set, asked last; NULL: any; borrowed */
     enum nft_verdict verdict; /* always after a counter */
     const char *jump;         /* instead of a verdict: the rules of that plain chain */

@@ -11,11 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct nl_req *question(unsigned family, uint16_t type)
+static struct nl_req *question_of(unsigned family, uint16_t type, uint16_t flags)
 {
     struct nfgenmsg head = {.nfgen_family = (uint8_t)family, .version = NFNETLINK_V0};
-    return nl_req_new(NETLINK_NETFILTER, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), NLM_F_DUMP,
-                      &head, sizeof head, 512);
+    return nl_req_new(NETLINK_NETFILTER, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, &head,
+                      sizeof head, 512);
+}
+
+static struct nl_req *question(unsigned family, uint16_t type)
+{
+    return question_of(family, type, NLM_F_DUMP);
 }
 
 static const struct nlattr *find(const struct nlmsghdr *h, int attr)
@@ -62,6 +67,25 @@ static bool read_counter(const struct nlattr *expr, uint64_t *packets, uint64_t 
     *packets = get_be64(inside(data, NFTA_COUNTER_PACKETS));
     *bytes = get_be64(inside(data, NFTA_COUNTER_BYTES));
     return true;
+}
+
+static int on_table(const struct nlmsghdr *h, void *data, struct err *err)
+{
+    *(bool *)data = NFNL_MSG_TYPE(h->nlmsg_type) == NFT_MSG_NEWTABLE;
+    return 0;
+}
+
+int nft_table_find(struct nl *nl, const struct nft_table *t, struct err *err)
+{
+    struct err why = ERR_INIT;
+    bool found = false;
+    struct nl_req *q = question_of(t->family, NFT_MSG_GETTABLE, 0);
+    nl_req_put_str(q, NFTA_TABLE_NAME, t->name);
+    int r = nl_ask(nl, q, on_table, &found, &why);
+    if (r == -ENOENT || r == -EOPNOTSUPP || r == -EAFNOSUPPORT || r == -EINVAL ||
+        r == -EPROTONOSUPPORT)
+        return 0;
+    return r < 0 ? err_set(err, why.code, "%s", why.text) : found;
 }
 
 /* --- Rules ------------------------------------------------------------------- */

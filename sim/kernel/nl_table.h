@@ -70,6 +70,8 @@ void nl_write_nest(struct nl_writer *w, const struct nlattr *a, const struct nl_
 void nl_write_hex(struct nl_writer *w, const void *data, size_t n);
 void nl_write_number(struct nl_writer *w, int64_t value, const struct nl_words *words);
 void nl_write_ifindex(struct nl_writer *w, const void *at);
+/* The hole of the request at that place of the message; NULL: there is none. */
+const struct nl_hole *nl_write_hole(const struct nl_writer *w, const void *at);
 
 /* The verb of a request: add, ensure, replace, change, append, set, delete, get, dump. */
 const char *nl_write_verb(const struct nlmsghdr *h, bool is_new, bool is_get);

@@ -52,7 +52,7 @@ void nl_write_number(struct nl_writer *w, int64_t value, const struct nl_words *
         buf_printf(w->out, "%lld", (long long)value);
 }
 
-static const struct nl_hole *hole_at(const struct nl_writer *w, const void *at)
+const struct nl_hole *nl_write_hole(const struct nl_writer *w, const void *at)
 {
     size_t offset = (size_t)((const char *)at - (const char *)w->h);
     for (size_t i = 0; i < w->names->n_holes; i++)
@@ -63,7 +63,7 @@ static const struct nl_hole *hole_at(const struct nl_writer *w, const void *at)
 
 void nl_write_ifindex(struct nl_writer *w, const void *at)
 {
-    const struct nl_hole *hole = hole_at(w, at);
+    const struct nl_hole *hole = nl_write_hole(w, at);
     uint32_t index;
     memcpy(&index, at, sizeof index);
     const char *name = hole               ? hole->name
@@ -77,7 +77,7 @@ void nl_write_ifindex(struct nl_writer *w, const void *at)
 
 static void write_fd(struct nl_writer *w, const void *at)
 {
-    const struct nl_hole *hole = hole_at(w, at);
+    const struct nl_hole *hole = nl_write_hole(w, at);
     if (hole)
         nl_text_word(hole->name, strlen(hole->name), w->out);
     else
@@ -367,7 +367,7 @@ static void write_link_head(struct nl_writer *w, const struct ifinfomsg *i)
         return;
     }
     write_family(w, i->ifi_family);
-    if (i->ifi_index || hole_at(w, &i->ifi_index)) {
+    if (i->ifi_index || nl_write_hole(w, &i->ifi_index)) {
         buf_adds(w->out, " index=");
         nl_write_ifindex(w, &i->ifi_index);
     }
@@ -559,7 +559,7 @@ static void text_route(struct nl_writer *w)
     case 1: {
         const struct ifaddrmsg *m = head;
         write_family(w, m->ifa_family);
-        if (m->ifa_index || hole_at(w, &m->ifa_index)) {
+        if (m->ifa_index || nl_write_hole(w, &m->ifa_index)) {
             buf_adds(w->out, " dev=");
             nl_write_ifindex(w, &m->ifa_index);
         }

@@ -2,12 +2,12 @@
 #include "sim/kernel/nl_table.h"
 
 #include <arpa/inet.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
 static const char *const hook_names[] = {"prerouting", "input", "forward", "output", "postrouting"};
-static const struct nl_words hook_words = NL_WORDS(hook_names);
 static const char *const verdicts[] = {"drop", "accept", "stolen", "queue", "repeat", "stop"};
 static const struct nl_words verdict_words = NL_WORDS(verdicts);
 static const char *const flag_names[] = {"none", "dormant", "owner"};
@@ -35,8 +35,21 @@ static const struct nl_field table_fields[] = {
 };
 static const struct nl_table table_table = NL_TABLE(table_fields);
 
+/* The netdev family counts from 0, too. */
+static void write_hook(struct nl_writer *w, const struct nlattr *a)
+{
+    static const char *const netdev[] = {"ingress", "egress"};
+    const struct nfgenmsg *head = nlmsg_data(w->h);
+    uint32_t n = nla_len(a) >= (int)sizeof n ? ntohl(nla_get_u32(a)) : UINT32_MAX;
+    bool device = head->nfgen_family == NFPROTO_NETDEV;
+    if (n < (device ? ARRAY_SIZE(netdev) : ARRAY_SIZE(hook_names)))
+        buf_adds(w->out, (device ? netdev : hook_names)[n]);
+    else
+        buf_printf(w->out, "%u", n);
+}
+
 static const struct nl_field hook_fields[] = {
-    {NFTA_HOOK_HOOKNUM, "num", NL_BE32, .words = &hook_words},
+    {NFTA_HOOK_HOOKNUM, "num", NL_CUSTOM, .write = write_hook},
     {NFTA_HOOK_PRIORITY, "priority", NL_BE32},
     {NFTA_HOOK_DEV, "dev", NL_STR},
     {NFTA_HOOK_DEVS, "devs", NL_BYTES},
@@ -76,6 +89,10 @@ static void write_data_value(struct nl_writer *w, const struct nlattr *a)
 {
     const char *s = nla_data(a);
     size_t n = (size_t)nla_len(a), i = 0;
+    if (n == sizeof(uint32_t) && nl_write_hole(w, s)) {
+        nl_write_ifindex(w, s);
+        return;
+    }
     for (; n - i >= NAME_BYTES && is_padded_name(s + i); i += NAME_BYTES) {
         if (i > 0)
             buf_adds(w->out, ".");
@@ -156,6 +173,9 @@ static const struct nl_field tproxy_fields[] = {
     {NFTA_TPROXY_REG_ADDR, "address", NL_BE32},
     {NFTA_TPROXY_REG_PORT, "port", NL_BE32},
 };
+static const struct nl_field fwd_fields[] = {
+    {NFTA_FWD_SREG_DEV, "dev", NL_BE32},
+};
 static const struct nl_field counter_fields[] = {
     {NFTA_COUNTER_BYTES, "bytes", NL_BE64, .masked = true},
     {NFTA_COUNTER_PACKETS, "packets", NL_BE64, .masked = true},
@@ -171,6 +191,7 @@ static const struct {
     {"ct", NL_TABLE(ct_fields)},           {"reject", NL_TABLE(reject_fields)},
     {"counter", NL_TABLE(counter_fields)}, {"fib", NL_TABLE(fib_fields)},
     {"redir", NL_TABLE(redir_fields)},     {"tproxy", NL_TABLE(tproxy_fields)},
+    {"fwd", NL_TABLE(fwd_fields)},
 };
 /* Expressions whose data hold a state that changes with each packet. */
 static const char *const counting[] = {"quota", "last", "connlimit", "limit"};

@@ -73,240 +73,36 @@ static void delays_loses_and_leaves_the_rest_alone(void **state)
     bed_close(&b);
 }
 
-/* --- Distributions ------------------------------------------------------------------ */
-
-enum { QUANTILES = 4096 };
-
-static double inverse_normal(double u)
-{
-    double lo = -9, hi = 9;
-    for (int i = 0; i < 80; i++) {
-        double mid = (lo + hi) / 2;
-        *(0.5 * erfc(-mid / M_SQRT2) < u ? &lo : &hi) = mid;
-    }
-    return lo;
-}
-
-/* In jitters from the mean; from their definitions, not from tables. */
-static double inverse(enum impair_distribution d, double u, const int16_t *own, size_t n)
-{
-    double pareto = fmin((pow(1 - u, -1.0 / 3) - 1.5) * 4 / 3, 4);
-    switch (d) {
-    case IMPAIR_UNIFORM:
-        return 2 * u - 1;
-    case IMPAIR_NORMAL:
-        return inverse_normal(u);
-    case IMPAIR_PARETO:
-        return pareto;
-    case IMPAIR_PARETONORMAL:
-        return 0.25 * inverse_normal(u) + 0.75 * pareto;
-    case IMPAIR_TABLE:
-        break;
-    }
-    return own[(size_t)(u * (double)n)] / 8192.0;
-}
-
-static double distance(const struct stream *s, size_t every, const struct impairment *w)
-{
-    double q[QUANTILES];
-    for (size_t i = 0; i < QUANTILES; i++)
-        q[i] = (double)w->delay + (double)w->jitter * inverse(w->distribution,
-                                                              ((double)i + 0.5) / QUANTILES,
-                                                              w->table.values, w->table.n);
-    struct stream thin = *s;
-    thin.n = s->n / every;
-    thin.packets = calloc(thin.n, sizeof *thin.packets);
-    for (size_t i = 0; i < thin.n; i++)
-        thin.packets[i] = s->packets[i * every];
-    size_t n;
-    AUTO_FREE double *d = stream_delays(&thin, true, &n);
-    free(thin.packets);
-    return stream_distance(d, n, q, QUANTILES);
-}
-
-static void draws_delays_from_each_distribution(void **state)
-{
-    /* A user's own: two humps. */
-    int16_t own[2048];
-    for (int i = 0; i < 2048; i++)
-        own[i] = (int16_t)(i < 1024 ? -8192 + 4 * i : 4096 + 4 * (i - 1024));
-    const struct impairment asked[] = {
-        {.delay = 60 * MS, .jitter = 20 * MS},
-        {.delay = 80 * MS, .jitter = 20 * MS, .distribution = IMPAIR_NORMAL},
-        {.delay = 60 * MS, .jitter = 20 * MS, .distribution = IMPAIR_PARETO},
-        {.delay = 60 * MS, .jitter = 20 * MS, .distribution = IMPAIR_PARETONORMAL},
-        {.delay = 60 * MS, .jitter = 20 * MS, .distribution = IMPAIR_TABLE, .table = {own, 2048}},
-        {.delay = 60 * MS, .jitter = 20 * MS, .delay_correlation = 0.5},
-    };
-    const size_t packets = few(state, 20000);
-    /* Beyond this with probability 1e-4 or less when all is well (Kolmogorov: 2.23 / sqrt(n)). */
-    const double most = kit_is_rootless() ? 0.045 : netem(state) ? 0.06 : 0.03;
-    /* netem's correlation is lost in the lower bits of its draws, where it looks. */
-    const size_t kinds = netem(state) ? 5 : 6;
-    struct bed b;
-    bed_open(&b, bed_way(state), 0);
-    struct stream spec = {.n = packets, .size = 64, .interval = slow(state, 493 * US)};
-    for (size_t i = 0; i < kinds; i++) {
-        bed_port_line(&b, false, (uint16_t)(7001 + i), &asked[i]);
-        bed_stream(&b, "10.9.0.2", (uint16_t)(7001 + i), false, &spec);
-    }
-    /* A machine that is busy with other things delays frames by milliseconds: once more then. */
-    bool good = false;
-    for (int turn = 0; turn < 3 && !good; turn++) {
-        for (size_t i = 0; i < b.n_streams; i++)
-            stream_done(&b.streams[i]);
-        bed_run(&b, 200 * MS);
-        good = true;
-        for (size_t i = 0; i < kinds; i++) {
-            const struct stream *s = &b.streams[i];
-            /* Of every fourth where neighbours are alike: those are 0.06 apart. */
-            double d = distance(s, asked[i].delay_correlation > 0 ? 4 : 1, &asked[i]);
-            double r = stream_correlation(s);
-            fprintf(stderr, "# distribution %d: distance %.4f, correlation %.3f, %zu lost\n",
-                    (int)asked[i].distribution, d, r, stream_lost(s));
-            assert_int_equal(stream_lost(s), 0);
-            good = good && d <= most && fabs(r - asked[i].delay_correlation) < 0.08;
-        }
-    }
-    assert_true(good);
-    bed_close(&b);
-}
-
-/* --- Loss, copies, damage, order -------------------------------------------------------- */
-
-/* Estimates of a chain that loses all in its bad state and nothing in its good one. */
-static void gilbert_of(const struct stream *s, size_t *ret_good, size_t *ret_to_bad,
-                       size_t *ret_bad, size_t *ret_to_good)
-{
-    *ret_good = *ret_to_bad = *ret_bad = *ret_to_good = 0;
-    for (size_t i = 0; i + 1 < s->n; i++) {
-        bool lost = !s->packets[i].copies, next = !s->packets[i + 1].copies;
-        *(lost ? ret_bad : ret_good) += 1;
-        if (lost && !next)
-            ++*ret_to_good;
-        if (!lost && next)
-            ++*ret_to_bad;
-    }
-}
-
-static void loses_by_each_model(void **state)
-{
-    const struct impairment random = {
-        .loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.05, .correlation = 0.5}};
-    const struct impairment gilbert = {
-        .loss = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT, .p = 0.02, .r = 0.25, .one_minus_h = 1}};
-    const struct impairment chain = {.loss = {.kind = IMPAIR_LOSS_STATE,
-                                              .p13 = 0.02,
-                                              .p31 = 0.3,
-                                              .p32 = 0.1,
-                                              .p23 = 0.2,
-                                              .p14 = 0.01}};
-    const struct impairment cut = {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 1}};
-    struct bed b;
-    bed_open(&b, bed_way(state), 0);
-    const size_t n = few(state, 20000);
-    struct stream spec = {.n = n, .size = 64, .interval = slow(state, 237 * US)};
-    const struct impairment *const asked[] = {&random, &gilbert, &chain, &cut};
-    for (size_t i = 0; i < 4; i++) {
-        bed_port_line(&b, false, (uint16_t)(7001 + i), asked[i]);
-        bed_stream(&b, "10.9.0.2", (uint16_t)(7001 + i), false, &spec);
-    }
-    bed_run(&b, 50 * MS);
-    /* Correlation widens the interval; by how much is computed from the recursion in test_fate. */
-    double share = (double)stream_lost(&b.streams[0]) / (double)n;
-    fprintf(stderr, "# correlated loss %.3f %%\n", 100 * share);
-    if (!netem(state)) /* it loses less than asked when losses are correlated */
-        assert_true(fabs(share - 0.05) < (n == 20000 ? 0.012 : 0.025));
-    size_t good, to_bad, bad, to_good;
-    gilbert_of(&b.streams[1], &good, &to_bad, &bad, &to_good);
-    bed_share("Gilbert-Elliott p", to_bad, good, 0.02);
-    bed_share("Gilbert-Elliott r", to_good, bad, 0.25);
-    /* The chain's stationary shares: lost in a gap p14 of gaps; balance of the others. */
-    double gap = 1, burst, lost;
-    lost = gap * 0.02 / (0.3 + 0.1 - 0.1); /* what goes to a burst comes back lost */
-    burst = lost * 0.1 / 0.2;
-    double alone = gap * 0.01, all = gap + burst + lost + alone;
-    double due = (lost + alone) / all;
-    double got = (double)stream_lost(&b.streams[2]) / (double)n;
-    fprintf(stderr, "# 4 states: lost %.3f %%, asked %.3f %%\n", 100 * got, 100 * due);
-    assert_true(fabs(got - due) < (n == 20000 ? 0.015 : 0.04));
-    assert_int_equal(stream_lost(&b.streams[3]), n);
-    for (size_t i = 0; i < 4 && !netem(state); i++) {
-        struct impair_counts c = bed_count(&b, i);
-        assert_int_equal(c.matched, n);
-        assert_int_equal(c.lost, stream_lost(&b.streams[i]));
-        assert_int_equal(c.overflow, 0);
-    }
-    bed_close(&b);
-}
-
-static void doubles_damages_and_reorders(void **state)
-{
-    const struct impairment twice = {.duplicate = 0.1};
-    const struct impairment damaged = {.corrupt = 0.1};
-    const struct impairment shuffled = {.delay = 10 * MS, .reorder = 0.25, .gap = 5};
-    const struct impairment ordered = {.delay = 10 * MS, .jitter = 5 * MS, .keep_order = true};
-    struct bed b;
-    bed_open(&b, bed_way(state), 0);
-    const size_t n = few(state, 5000);
-    struct stream spec = {.n = n, .size = 64, .interval = slow(state, 451 * US)};
-    struct stream large = {.n = n, .size = 1400, .interval = slow(state, 451 * US)};
-    const struct impairment *const asked[] = {&twice, &damaged, &shuffled, &ordered};
-    for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
-        bed_port_line(&b, false, (uint16_t)(7001 + i), asked[i]);
-        bed_stream(&b, "10.9.0.2", (uint16_t)(7001 + i), false, i == 1 ? &large : &spec);
-    }
-    bed_unchecked(&b.streams[1]);
-    bed_run(&b, 50 * MS);
-    const struct stream *s = b.streams;
-    bed_share("duplicated", stream_doubled(&s[0]), n, 0.1);
-    assert_int_equal(stream_lost(&s[0]), 0);
-    size_t seen = stream_damaged(&s[1]) + stream_lost(&s[1]);
-    bed_print("reordered", &s[2]);
-    assert_true(stream_overtaken(&s[2]) > 0);
-    /* One in four that are allowed; the packets between: geometric with 4 more. */
-    const double due = 1 / (1 / 0.25 + 4);
-    if (netem(state)) /* does not count them: those that took less than half of their delay */
-        bed_share("reordered", stream_sooner(&s[2], 5 * MS), n, due);
-    else {
-        struct impair_counts c = bed_count(&b, 1);
-        bed_share("corrupted", c.corrupted, n, 0.1);
-        assert_true(seen <= c.corrupted && seen * 100 >= c.corrupted * 90);
-        c = bed_count(&b, 2);
-        bed_share("reordered", c.reordered, n, due);
-    }
-    bed_print("ordered", &s[3]);
-    assert_int_equal(stream_lost(&s[3]), 0);
-    assert_int_equal(stream_overtaken(&s[3]), 0);
-    assert_int_equal(stream_sooner(&s[3], 5 * MS), 0);
-    /* 42 of 1442 bytes are headers, and 32 more are what a datagram is known by. */
-    bed_share("damaged or lost", seen, n, 0.1 * 1440 / 1442);
-    bed_close(&b);
-}
-
 /* --- Rate and slots ------------------------------------------------------------------------- */
 
 static void holds_to_a_rate(void **state)
 {
-    /* 100 bytes of payload are 142 on the wire. */
+    /* 100 bytes of payload are 142 on the wire, 162 by IPv6. */
     const struct impairment plain = {.rate = 125000, .limit = 5000};
     const struct impairment packets = {.rate = 125000, .limit = 5000, .packet_overhead = 58};
     const struct impairment cells = {
         .rate = 125000, .limit = 5000, .cell_size = 48, .cell_overhead = 5};
-    const double bytes[] = {142, 200, 3 * 53};
-    const struct impairment *const asked[] = {&plain, &packets, &cells};
+    const struct {
+        const struct impairment *what;
+        const char *to;
+        bool back;
+        double bytes;
+    } asked[] = {{&plain, "10.9.0.2", false, 142},
+                 {&packets, "fd09::2", false, 162 + 58},
+                 {&cells, "10.9.0.1", true, 3 * 53},
+                 {&plain, "fd09::1", true, 162}};
     struct bed b;
     bed_open(&b, bed_way(state), 0);
     struct stream spec = {.n = 1500, .size = 100, .interval = 499 * US};
-    for (size_t i = 0; i < 3; i++) {
-        bed_port_line(&b, false, (uint16_t)(7001 + i), asked[i]);
-        bed_stream(&b, "10.9.0.2", (uint16_t)(7001 + i), false, &spec);
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+        bed_port_line(&b, asked[i].back, (uint16_t)(7001 + i), asked[i].what);
+        bed_stream(&b, asked[i].to, (uint16_t)(7001 + i), asked[i].back, &spec);
     }
-    bed_run(&b, 2 * NSEC_SEC);
-    for (size_t i = 0; i < 3; i++) {
+    bed_run(&b, 2500 * MS);
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
         const struct stream *s = &b.streams[i];
         double took = (double)(s->last_got - s->first_got) / 1e9;
-        double rate = (double)(s->came - 1) * bytes[i] / took;
+        double rate = (double)(s->came - 1) * asked[i].bytes / took;
         fprintf(stderr, "# rate %zu: %.0f bytes a second, asked 125000\n", i, rate);
         assert_int_equal(stream_lost(s), 0);
         assert_int_equal(stream_overtaken(s), 0);
@@ -325,15 +121,20 @@ static void opens_slots(void **state)
     bed_port_line(&b, false, 7001, &slots);
     struct stream spec = {.n = 300, .size = 100, .interval = 1 * MS};
     struct stream *s = bed_stream(&b, "10.9.0.2", 7001, false, &spec);
-    bed_run(&b, 1500 * MS);
-    assert_int_equal(stream_lost(s), 0);
-    double took = (double)(s->last_got - s->first_got) / 1e6;
-    fprintf(stderr, "# 300 packets in slots of 5: %.1f ms\n", took);
-    assert_true(fabs(took - 59 * 20) < 59 * 20 * 0.03);
-    size_t bursts = 1;
-    for (size_t i = 1; i < 300; i++)
-        bursts += s->packets[i].got - s->packets[i - 1].got > 10 * MS;
-    assert_int_equal(bursts, 60);
+    /* Where the process is woken late a slot opens late, and so do all that follow: once more then. */
+    bool good = false;
+    for (int turn = 0; turn < 3 && !good; turn++) {
+        stream_done(s);
+        bed_run(&b, 1500 * MS);
+        assert_int_equal(stream_lost(s), 0);
+        double took = (double)(s->last_got - s->first_got) / 1e6;
+        size_t bursts = 1;
+        for (size_t i = 1; i < 300; i++)
+            bursts += s->packets[i].got - s->packets[i - 1].got > 10 * MS;
+        fprintf(stderr, "# 300 packets in %zu slots of 5: %.1f ms\n", bursts, took);
+        good = fabs(took - 59 * 20) < 59 * 20 * 0.03 && bursts == 60;
+    }
+    assert_true(good);
     bed_close(&b);
 }
 
@@ -499,9 +300,6 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(delays_loses_and_leaves_the_rest_alone),
-        cmocka_unit_test(draws_delays_from_each_distribution),
-        cmocka_unit_test(loses_by_each_model),
-        cmocka_unit_test(doubles_damages_and_reorders),
         cmocka_unit_test(holds_to_a_rate),
         cmocka_unit_test(opens_slots),
         cmocka_unit_test(matches_peers_ports_and_directions),

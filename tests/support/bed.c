@@ -113,12 +113,15 @@ size_t bed_line(struct bed *b, bool ingress, const struct impair_scope *scope,
 {
     struct err err = ERR_INIT;
     const struct impair_scope all = {.protocol = -1};
-    struct impair_order o = {
-        .point = {.nl = b->p.a, .netns_fd = b->p.a_fd, .device = "eth0", .ingress = ingress},
-        .scope = scope ? scope : &all,
-        .what = what,
-        .engine = IMPAIR_NETEM,
-        .label = "test"};
+    struct impair_order o = {.point = {.nl = b->p.a,
+                                       .netns_fd = b->p.a_fd,
+                                       .device = "eth0",
+                                       .ingress = ingress,
+                                       .outlives = b->outlives},
+                             .scope = scope ? scope : &all,
+                             .what = what,
+                             .engine = IMPAIR_NETEM,
+                             .label = "test"};
     if (b->impair)
         kit_ok(impair_arm(b->impair, &o, &b->netem[b->n], &err), &err);
     else

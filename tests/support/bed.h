@@ -30,6 +30,7 @@ struct bed {
     size_t n;
     struct stream streams[BED_STREAMS];
     size_t n_streams;
+    bool outlives; /* lines of it end by themselves when we are dead; set before they are armed */
     int deaths;
     char reason[128];
     char *links, *qdiscs; /* as they were */

@@ -222,6 +222,7 @@ static int arm_point(struct inject_env *env, struct network_state *st, struct re
                                  .number = st->n_lines,
                                  .label = st->label};
     order.point.nl = transport(env, at, &order.point.netns_fd);
+    order.point.outlives = st->attached;
     struct network_line *l = &st->lines[st->n_lines];
     *l = (struct network_line){.reach = reach, .at = at};
     int r = impair_arm(lab_impair(env->lab), &order, &l->line, err);

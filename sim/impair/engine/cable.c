@@ -2,6 +2,7 @@
 #include "sim/impair/engine/cable.h"
 
 #include "sim/impair/engine/fate.h"
+#include "sim/impair/engine/gate.h"
 #include "sim/impair/engine/offload.h"
 #include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
@@ -90,6 +91,20 @@ static struct tc_filter arrive_filter(const struct engine_line *line)
                               .to_ingress = true};
 }
 
+/* Opened, what was on its way out goes out, and what was about to arrive takes the way of those that we
+ * let arrive. */
+static int cable_gate(struct engine_line *line, struct err *err)
+{
+    if (!line->outlives)
+        return 0;
+    int r = nl_flush(line->nl, err);
+    if (r == 0)
+        r = gate_make(line->nl, line->tag, line->inner, line->ingress ? line->inner : line->device,
+                      err);
+    line->gated = r == 0;
+    return r < 0 ? r : 0;
+}
+
 static int cable_plug(struct engine_line *line, struct err *err)
 {
     struct rtnl_link device;
@@ -107,8 +122,12 @@ static int cable_plug(struct engine_line *line, struct err *err)
         v.mac = device.mac;
     struct tc_filter drop = drop_filter(line), arrive = arrive_filter(line);
     rtnl_veth_add(line->nl, &v);
-    tc_clsact_add(line->nl, line->inner);
-    tc_filter_add(line->nl, &drop);
+    if ((r = cable_gate(line, err)) < 0)
+        return r;
+    if (!line->gated) {
+        tc_clsact_add(line->nl, line->inner);
+        tc_filter_add(line->nl, &drop);
+    }
     if (line->ingress) {
         tc_clsact_add(line->nl, line->outer);
         tc_filter_add(line->nl, &arrive);
@@ -143,13 +162,15 @@ static int cable_connect(struct engine_line *line, const struct engine_spec *spe
 int cable_arm(struct engine_line *line, const struct engine_spec *spec,
               const struct impairment *what, struct err *err)
 {
-    /* Frames that we let arrive are matched again at the device's ingress: not those. */
+    /* Frames that we let arrive are matched again at the device's ingress, and those of an open gate
+     * wherever they go: not those. */
     const struct sock_filter not_ours[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_MARK)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ENGINE_MARK, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, 0),
     };
-    size_t more = line->ingress ? ARRAY_SIZE(not_ours) : 0;
+    line->outlives = spec->point.outlives;
+    size_t more = line->ingress || line->outlives ? ARRAY_SIZE(not_ours) : 0;
     line->ops = calloc(spec->n_ops + more, sizeof *line->ops);
     if (!line->ops)
         return err_set(err, ENOMEM, "no memory for a filter");
@@ -206,7 +227,9 @@ int cable_remove(struct engine_line *line, struct err *err)
     rtnl_link_delete(line->nl, line->outer);
     nl_forgive(line->nl, ENODEV);
     line->outer[0] = '\0';
-    return nl_flush(line->nl, err);
+    int r = nl_flush(line->nl, err),
+        gate = line->gated ? gate_remove(line->nl, line->tag, NULL) : 0;
+    return r < 0 ? r : gate;
 }
 
 int cable_count(struct engine_line *line, struct impair_counts *ret, struct err *err)

@@ -1,6 +1,7 @@
 /* The intake of ENGINE_VETH: a cable in the point's namespace. Private to this folder.
  *
- *   device ─ filter ─ mirred ─▶ TAGa ═══ TAGb ─▶ AF_PACKET socket (then dropped at ingress)
+ *   device ─ filter ─ mirred ─▶ TAGa ═══ TAGb ─▶ AF_PACKET socket (then dropped at ingress, by a filter,
+ *                                                or where the namespace outlives us by a gate: gate.h)
  *   ingress: AF_PACKET on TAGb, marked ─▶ TAGa ─ filter ─ mirred ingress ─▶ device (mark: not again)
  *
  * The cable is the line's; cable_remove() takes it away with everything at it.

@@ -30,8 +30,10 @@
  * twice over. The kernel empties the array by which the filters reach the program when its last
  * descriptor is closed. And the program takes packets only as long as the process puts off a deadline
  * in its map, a quarter of a second ahead (two seconds for lines that only lose or duplicate), so that
- * a process that is stopped harms nothing either. With ENGINE_VETH packets of the lines are lost then
- * until somebody undoes: a classic program knows neither time nor memory.
+ * a process that is stopped harms nothing either. With ENGINE_VETH a classic program knows neither time
+ * nor memory, so packets of the lines would be lost until somebody undoes. In a namespace that outlives
+ * us (impair_point.outlives) the kernel lets them pass by the cable instead, as soon as the runner's
+ * netlink socket is closed (gate.h), where it has nf_tables with owners and fwd.
  *
  * Ownership: engine_new() … engine_free(), after the last line is disarmed. A line belongs to the
  * engine and is freed by engine_disarm(). One thread.

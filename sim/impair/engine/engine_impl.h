@@ -43,6 +43,8 @@ struct engine_line {
     size_t n_ops;
     bool cuts;     /* large frames are cut */
     bool must_cut; /* whatever is asked for: the device does not take them */
+    bool outlives; /* the namespace outlives us */
+    bool gated;    /* by gate.h */
     /* ENGINE_TAP */
     struct tap_line *tap; /* NULL: ENGINE_VETH */
     bool planned;         /* a recording of ENGINE_TAP */
