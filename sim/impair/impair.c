@@ -22,6 +22,7 @@
 #define PREF_FIRST 100
 #define PREF_LAST 20000
 #define RETIRE_LOOK (50 * NSEC_MSEC)
+#define LABELS 512 /* a power of two */
 
 struct impair_line {
     struct impair *m;
@@ -37,8 +38,9 @@ struct impair_line {
     enum impair_engine engine;
     char why[IMPAIR_WHY_MAX];
     char *label;
-    struct kernel_line *kernel; /* NETEM */
-    struct engine_line *user;   /* USER */
+    struct impair_line *namesake; /* the next whose label falls into the same place */
+    struct kernel_line *kernel;   /* NETEM */
+    struct engine_line *user;     /* USER */
     bool retired;
     nsec retired_until;
     struct loop_timer look; /* retired: is anything held? */
@@ -57,7 +59,8 @@ struct impair {
     struct loop *loop;
     void (*died)(const char *reason, void *data);
     void *data;
-    struct impair_line *lines; /* oldest first */
+    struct impair_line *lines;          /* oldest first */
+    struct impair_line *labels[LABELS]; /* those that are not retired, oldest first */
     struct hold *holds;
     struct engine *engine; /* NULL before the first line of ours */
     struct impair_here here;
@@ -186,8 +189,35 @@ static void set_what(struct impair_line *line, const struct impairment *what)
     line->tables[1] = copy_table(&line->what.slot.table);
 }
 
+static struct impair_line **label_place(struct impair *m, const char *label)
+{
+    uint32_t h = 2166136261u; /* FNV-1a */
+    for (const char *c = label; *c; c++)
+        h = (h ^ (unsigned char)*c) * 16777619u;
+    return &m->labels[h & (LABELS - 1)];
+}
+
+static void label_add(struct impair_line *line)
+{
+    struct impair_line **at = label_place(line->m, line->label);
+    while (*at)
+        at = &(*at)->namesake;
+    *at = line;
+}
+
+static void label_remove(struct impair_line *line)
+{
+    struct impair_line **at = label_place(line->m, line->label);
+    while (*at && *at != line)
+        at = &(*at)->namesake;
+    if (*at)
+        *at = line->namesake;
+    line->namesake = NULL;
+}
+
 static void unlink_line(struct impair_line *line)
 {
+    label_remove(line);
     struct impair_line **at = &line->m->lines;
     while (*at && *at != line)
         at = &(*at)->next;
@@ -334,6 +364,7 @@ int impair_arm(struct impair *m, const struct impair_order *o, struct impair_lin
     while (*last)
         last = &(*last)->next;
     *last = line;
+    label_add(line);
     *ret = line;
     return 0;
 }
@@ -431,6 +462,7 @@ int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err
     if (r < 0)
         return r;
     line->retired = true;
+    label_remove(line);
     if (!m->loop)
         return impair_disarm(line, err);
     nsec now = loop_fresh(m->loop);
@@ -442,9 +474,9 @@ int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err
 
 struct impair_line *impair_find(struct impair *m, const char *label)
 {
-    struct impair_line *l = m->lines;
-    while (l && (l->retired || strcmp(l->label, label) != 0))
-        l = l->next;
+    struct impair_line *l = *label_place(m, label);
+    while (l && strcmp(l->label, label) != 0)
+        l = l->namesake;
     return l;
 }
 

@@ -230,6 +230,11 @@ struct lab_node *lab_node_at(struct lab *lab, size_t i)
     return &lab->nodes[i];
 }
 
+const struct topo *lab_topo(const struct lab *lab)
+{
+    return lab->topo;
+}
+
 struct lab_node *lab_node(struct lab *lab, const char *name)
 {
     for (size_t i = 0; i < lab->nodes_n; i++)

@@ -35,6 +35,7 @@
 
 struct hostcaps;
 struct lab;
+struct topo;
 struct lab_node; /* a host of the lab, or beside it */
 
 /* LAB_GONE, LAB_FOLLOWED: of hosts that others made: its main process has ended; another has taken its
@@ -148,6 +149,8 @@ char *lab_node_tail(const struct lab_node *n, const char *unit, size_t lines);
 struct nl *lab_node_nl(struct lab_node *n);
 struct nl *lab_switch_nl(struct lab *lab);
 int lab_switch_netns(const struct lab *lab); /* borrowed */
+/* Its shape, which is the scenario's; borrowed. */
+const struct topo *lab_topo(const struct lab *lab);
 /* What impairs traffic in this lab; lines go with the lab, those in a host with the host. */
 struct impair *lab_impair(struct lab *lab);
 /* Name of the switch's port to this host on this network (NULL: its first), as in the switch. */

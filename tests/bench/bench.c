@@ -9,6 +9,7 @@
 #include <math.h>
 #include <sched.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,13 +108,55 @@ double bench_ratio(const struct bench_series *s, const struct bench_series *base
     return spread(s, base, true).median;
 }
 
-void bench_gate(int *missed, const char *what, double got, bool most, double limit)
+static bool is_kept(double got, bool most, double limit)
 {
-    bool kept = most ? got <= limit : got >= limit;
-    printf("  %-60s %10.3f   %s %g: %s\n", what, got, most ? "at most" : "at least", limit,
-           kept ? "kept" : "MISSED");
+    return most ? got <= limit : got >= limit;
+}
+
+void bench_gate(int *missed, const char *name, double got, bool most, double limit)
+{
+    bench_gate_of(missed, name, &got, 1, most, limit);
+}
+
+void bench_gate_of(int *missed, const char *name, double *v, size_t n, bool most, double limit)
+{
+    double median = bench_median(v, n);
+    bool kept = is_kept(median, most, limit);
+    printf("gate %s: %.3f", name, median);
+    if (n > 1)
+        printf(" (%.3f to %.3f)", v[0], v[n - 1]);
+    printf(", at %s %g: %s\n", most ? "most" : "least", limit, kept ? "kept" : "MISSED");
     fflush(stdout);
     *missed += !kept;
+}
+
+void bench_goal(const char *name, double got, bool most, double limit)
+{
+    printf("goal %s: %.3f, at %s %g: %s\n", name, got, most ? "most" : "least", limit,
+           is_kept(got, most, limit) ? "reached" : "not reached");
+    fflush(stdout);
+}
+
+void bench_tell(const char *name, double *v, size_t n, const char *unit)
+{
+    double median = bench_median(v, n);
+    printf("  %-44s %10.2f %s", name, median, unit);
+    if (n > 1)
+        printf(" (%.2f to %.2f)", v[0], v[n - 1]);
+    printf("\n");
+    fflush(stdout);
+}
+
+void bench_over(const double *a, const double *b, size_t n, double *ret)
+{
+    for (size_t i = 0; i < n; i++)
+        ret[i] = a[i] / b[i];
+}
+
+/* 77 says "skipped" to meson; where everything must run, nothing may be. */
+static int skipped(void)
+{
+    return getenv("BLACKSTART_TESTS_MUST_RUN") ? 1 : 77;
 }
 
 int bench_end(int missed, const char *lacks)
@@ -121,8 +164,16 @@ int bench_end(int missed, const char *lacks)
     if (lacks)
         printf("%s\n", lacks);
     if (missed)
-        printf("%d limits missed\n", missed);
-    return missed ? 1 : lacks ? 77 : 0;
+        printf("%d gate%s missed\n", missed, missed == 1 ? "" : "s");
+    return missed ? 1 : lacks ? skipped() : 0;
+}
+
+bool bench_wants(int argc, char **argv, const char *part)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], part) == 0)
+            return true;
+    return argc <= 1;
 }
 
 void bench_ok(int r, const struct err *err)
@@ -136,7 +187,18 @@ void bench_ok(int r, const struct err *err)
 void bench_skip(const char *why)
 {
     printf("skipped: %s\n", why);
-    exit(77);
+    exit(skipped());
+}
+
+void bench_fail(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    printf("failed: ");
+    vprintf(fmt, ap);
+    printf("\n");
+    va_end(ap);
+    exit(1);
 }
 
 static int input_fd(const char *input)

@@ -37,20 +37,35 @@ double bench_ratio(const struct bench_series *s, const struct bench_series *base
 /* Sorts v; NAN of none. */
 double bench_median(double *v, size_t n);
 
-/* A line that says whether a limit is kept; one that is not is counted. */
-void bench_gate(int *missed, const char *what, double got, bool most, double limit);
-/* The exit code: 1 after a missed limit, 77 with the reason where something to measure against is not here
- * (NULL: everything is), else 0. */
+/* The rule of all benchmarks. A gate is a line "gate NAME: MEASURED, at most LIMIT: kept" (or MISSED), and
+ * one that is missed ends the benchmark with 1. A goal is told alike ("goal NAME: …: reached", or not) and
+ * ends nothing. Medians of rounds have their extremes beside them. */
+void bench_gate(int *missed, const char *name, double got, bool most, double limit);
+/* Of the median; sorts v. */
+void bench_gate_of(int *missed, const char *name, double *v, size_t n, bool most, double limit);
+void bench_goal(const char *name, double got, bool most, double limit);
+/* "  NAME  MEDIAN UNIT (LOW to HIGH)": what is told without a limit; sorts v. */
+void bench_tell(const char *name, double *v, size_t n, const char *unit);
+/* In each round a over b, as values that bench_gate_of() takes. */
+void bench_over(const double *a, const double *b, size_t n, double *ret);
+
+/* The exit code: 1 after a missed gate, 77 with the reason where something to measure against is not here
+ * (NULL: everything is), else 0. With BLACKSTART_TESTS_MUST_RUN set 77 is 1. */
 int bench_end(int missed, const char *lacks);
 #define BENCH_NO_SIMPY "skipped: SimPy 3 is not installed (python3-simpy3): nothing to compare with"
+
+/* A part is named as an argument; none: all of them. */
+bool bench_wants(int argc, char **argv, const char *part);
 
 /* Runs argv to its end, without a shell. Ends the benchmark when it fails. input NULL: /dev/null.
  */
 void bench_run(const char *const *argv, const char *input);
 /* Ends the benchmark with the sentence when r is negative. */
 void bench_ok(int r, const struct err *err);
-/* Ends with 77 and the reason: this machine cannot do it. */
+/* Ends with 77 (see bench_end()) and the reason: this machine cannot do it. */
 _Noreturn void bench_skip(const char *why);
+/* Ends with 1. */
+_Noreturn void bench_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Enters namespaces of its own (a user namespace when not root), with an empty /run: whatever a
  * benchmark leaves there is gone with it. */

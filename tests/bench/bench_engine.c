@@ -433,15 +433,6 @@ static bool has_netem(void)
     return here.netem;
 }
 
-/* A part is named as an argument; none: all of them. */
-static bool wants(int argc, char **argv, const char *part)
-{
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], part) == 0)
-            return true;
-    return argc <= 1;
-}
-
 int main(int argc, char **argv)
 {
     struct bench b = {0};
@@ -453,15 +444,15 @@ int main(int argc, char **argv)
     b.wirefilter = access("/usr/bin/wirefilter", X_OK) == 0 && access("/dev/net/tun", R_OK) == 0;
     if (!b.wirefilter)
         printf("no wirefilter here (package vde2): its ratios are left out\n");
-    if (wants(argc, argv, "costs"))
+    if (bench_wants(argc, argv, "costs"))
         costs(&b);
-    if (wants(argc, argv, "delays")) {
+    if (bench_wants(argc, argv, "delays")) {
         delays(&b, 10 * MS);
         delays(&b, 50 * MS);
     }
-    if (wants(argc, argv, "throughput"))
+    if (bench_wants(argc, argv, "throughput"))
         throughput(&b);
-    if (wants(argc, argv, "floods"))
+    if (bench_wants(argc, argv, "floods"))
         floods(&b);
     return bench_end(b.missed, NULL);
 }

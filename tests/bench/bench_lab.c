@@ -113,7 +113,7 @@ static struct bench_time by_us(const struct scenario *s, const char *dir)
     return t;
 }
 
-static void measure(const char *mountpoint)
+static void measure(const char *mountpoint, void *data)
 {
     struct bench_series programs = {.name = "100 hosts, unshare and ip"};
     struct bench_series ours = {.name = "100 hosts, lab_new"};
@@ -124,7 +124,7 @@ static void measure(const char *mountpoint)
     if (lab_prepare_process(mountpoint, &rootless, &ids, &err) < 0)
         bench_skip(err.text);
     snprintf(dir, sizeof dir, "%s/lab", mountpoint);
-    struct scenario *s = bench_hosts(HOSTS);
+    struct scenario *s = bench_hosts(HOSTS, 0);
     by_us(s, dir); /* warms up */
     for (size_t i = 0; i < bench_rounds(); i++) {
         bench_add(&ours, by_us(s, dir));
@@ -137,5 +137,5 @@ static void measure(const char *mountpoint)
 
 int main(void)
 {
-    return bench_with_mountpoint(measure);
+    return bench_with_mountpoint(measure, NULL);
 }

@@ -182,7 +182,7 @@ static void measure_rounds(struct bed *b)
     bench_print(&iptables, &r.wake);
 }
 
-static void measure(const char *mountpoint)
+static void measure(const char *mountpoint, void *data)
 {
     struct bed b = {.switch_fd = -1};
     struct loop *loop;
@@ -194,7 +194,7 @@ static void measure(const char *mountpoint)
     if (lab_prepare_process(mountpoint, &rootless, &ids, &err) < 0)
         bench_skip(err.text);
     snprintf(dir, sizeof dir, "%s/lab", mountpoint);
-    struct scenario *s = bench_hosts(HOSTS);
+    struct scenario *s = bench_hosts(HOSTS, 0);
     bench_ok(loop_new(LOOP_REAL, &loop, &err), &err);
     bench_ok(lab_new(s, loop, dir, AT_FDCWD, -1, &none, &b.lab, &err), &err);
     bench_ok(netns_new(&b.switch_fd, &err), &err);
@@ -211,5 +211,5 @@ static void measure(const char *mountpoint)
 
 int main(void)
 {
-    return bench_with_mountpoint(measure);
+    return bench_with_mountpoint(measure, NULL);
 }

@@ -225,7 +225,6 @@ static int add_ways(struct bite *b, struct inject_env *env, const struct topo *t
 int bite_begin(struct inject_env *env, const struct bite_point *points, size_t n,
                const struct impairment *what, nsec lasting, struct bite **ret, struct err *err)
 {
-    CLEANUP(topo_free_p) struct topo *topo = NULL;
     CLEANUP(bite_free_p) struct bite *b = calloc(1, sizeof *b);
     if (!b)
         return err_errno(err, ENOMEM, "looking whether a fault bites");
@@ -234,9 +233,7 @@ int bite_begin(struct inject_env *env, const struct bite_point *points, size_t n
                        .plan = make_plan(what, lasting),
                        .clocks = clocks_apart(),
                        .timer = {.fn = on_time, .data = b}};
-    int r = topo_new(env->scenario, &topo, err);
-    if (r == 0)
-        r = add_ways(b, env, topo, points, n, err);
+    int r = add_ways(b, env, lab_topo(env->lab), points, n, err);
     if (r < 0)
         return r;
     b->over = b->n == 0;

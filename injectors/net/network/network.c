@@ -234,11 +234,8 @@ static int arm_point(struct inject_env *env, struct network_state *st, struct re
 
 static int find_reaches(struct inject_env *env, struct network_state *st, struct err *err)
 {
-    CLEANUP(topo_free_p) struct topo *topo = NULL;
     size_t points = 0;
-    int r = topo_new(env->scenario, &topo, err);
-    if (r < 0)
-        return r;
+    int r = 0;
     st->reaches = calloc(st->targets.n + 1, sizeof *st->reaches);
     if (!st->reaches)
         return err_errno(err, ENOMEM, "preparing network");
@@ -247,7 +244,7 @@ static int find_reaches(struct inject_env *env, struct network_state *st, struct
         struct lab_node *n = lab_node(env->lab, host);
         if (!n || !lab_node_is_up(n))
             return err_set(err, ESRCH, "host '%s' is down: it has no traffic", host);
-        r = reach_find(topo, st->params, host, &st->reaches[i], err);
+        r = reach_find(lab_topo(env->lab), st->params, host, &st->reaches[i], err);
         st->n_reaches = i + 1;
         if (r == 0 && lab_node_attached(n))
             reach_leave_out(&st->reaches[i], &lab_node_attached(n)->exempt);

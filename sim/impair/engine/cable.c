@@ -146,9 +146,11 @@ static int cable_connect(struct engine_line *line, const struct engine_spec *spe
 {
     AUTO_CLOSE int release = -1;
     AUTO_CLOSE int capture = -1;
-    int device, inner, r;
+    int device, inner, outer, r;
+    /* The last is asked for now so that it need not be when the line is switched on. */
     if ((r = nl_ifindex(line->nl, line->device, &device, err)) < 0 ||
         (r = nl_ifindex(line->nl, line->inner, &inner, err)) < 0 ||
+        (r = nl_ifindex(line->nl, line->outer, &outer, err)) < 0 ||
         (r = engine_release_socket(spec->point.netns_fd, line->ingress ? inner : device,
                                    line->ingress ? ENGINE_MARK : 0, &release, err)) < 0 ||
         (r = capture_socket(spec->point.netns_fd, inner, &capture, err)) < 0)
