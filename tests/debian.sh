@@ -3,7 +3,8 @@
 #
 #   sh tests/debian.sh drill     the drill vip-failover, with real servers, to its verdict and report
 #   sh tests/debian.sh test      all tests; the last line is "N passed, N failed, N skipped"
-#   sh tests/debian.sh packages  only the packages for both
+#   sh tests/debian.sh bench     all benchmarks, with what they compare with; a quiet machine
+#   sh tests/debian.sh packages  only the packages for all of these
 #   sh tests/debian.sh build     packages, and the program in build/
 #
 # Run it as root or as an ordinary user who may use sudo (for the packages alone). Packages that are
@@ -31,6 +32,7 @@ testing='python3 python3-jsonschema python3-ruamel.yaml nftables iptables jq uni
 containers='docker.io docker-compose podman runc conmon containernetworking-plugins busybox-static'
 batch='slurmctld slurmd slurm-client munge'
 emulating='qemu-system-x86 kmod dbus-daemon' # 83 MB on disk, the emulator's own packages among them
+benchmarking='vde2 python3-simpy3' # wirefilter and SimPy, beside which we are measured
 # The services that come with these packages, by the package that brings them.
 services='keepalived:keepalived nginx-light:nginx haproxy:haproxy redis-server:redis-server
     redis-sentinel:redis-sentinel etcd-server:etcd prometheus:prometheus
@@ -130,6 +132,14 @@ run_tests()
     exit "$status"
 }
 
+run_benchmarks()
+{
+    status=0
+    # What it lacks is a failure: everything they compare with was installed.
+    BLACKSTART_TESTS_MUST_RUN=1 meson test -C "$build" --benchmark --verbose || status=$?
+    exit "$status"
+}
+
 # shellcheck disable=SC2086
 case ${1:-} in
 drill)
@@ -143,15 +153,22 @@ test)
     fetch_kernel
     run_tests
     ;;
+bench)
+    packages $building $running $first_drill $drills $testing $containers $emulating $benchmarking
+    build
+    fetch_kernel
+    run_benchmarks
+    ;;
 packages)
-    packages $building $running $first_drill $drills $testing $containers $batch $emulating
+    packages $building $running $first_drill $drills $testing $containers $batch $emulating \
+        $benchmarking
     ;;
 build)
     packages $building $running
     build
     ;;
 *)
-    say "usage: sh tests/debian.sh drill | test | packages | build"
+    say "usage: sh tests/debian.sh drill | test | bench | packages | build"
     exit 2
     ;;
 esac

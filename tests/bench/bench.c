@@ -130,6 +130,15 @@ void bench_gate_of(int *missed, const char *name, double *v, size_t n, bool most
     *missed += !kept;
 }
 
+void bench_gate_times(int *missed, const char *name, const struct bench_series *s,
+                      const struct bench_series *base, double least)
+{
+    double v[BENCH_MAX_ROUNDS];
+    for (size_t i = 0; i < s->n; i++)
+        v[i] = s->rounds[i].wall_ms / base->rounds[i].wall_ms;
+    bench_gate_of(missed, name, v, s->n, false, least);
+}
+
 void bench_goal(const char *name, double got, bool most, double limit)
 {
     printf("goal %s: %.3f, at %s %g: %s\n", name, got, most ? "most" : "least", limit,
@@ -232,6 +241,19 @@ void bench_run(const char *const *argv, const char *input)
         printf("failed:%s\n", buf_text(&text));
         exit(1);
     }
+}
+
+bool bench_has(const char *program)
+{
+    static const char *const folders[] = {"/usr/bin", "/usr/sbin", "/bin", "/sbin",
+                                          "/usr/local/bin"};
+    char path[256];
+    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+        snprintf(path, sizeof path, "%s/%s", folders[i], program);
+        if (access(path, X_OK) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void write_map(const char *path, const char *text)

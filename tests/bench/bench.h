@@ -46,6 +46,9 @@ void bench_gate_of(int *missed, const char *name, double *v, size_t n, bool most
 void bench_goal(const char *name, double got, bool most, double limit);
 /* "  NAME  MEDIAN UNIT (LOW to HIGH)": what is told without a limit; sorts v. */
 void bench_tell(const char *name, double *v, size_t n, const char *unit);
+/* "gate NAME: …" of each round's ratio to `base`, on the clock. */
+void bench_gate_times(int *missed, const char *name, const struct bench_series *s,
+                      const struct bench_series *base, double least);
 /* In each round a over b, as values that bench_gate_of() takes. */
 void bench_over(const double *a, const double *b, size_t n, double *ret);
 
@@ -60,6 +63,8 @@ bool bench_wants(int argc, char **argv, const char *part);
 /* Runs argv to its end, without a shell. Ends the benchmark when it fails. input NULL: /dev/null.
  */
 void bench_run(const char *const *argv, const char *input);
+/* Whether a program is there. */
+bool bench_has(const char *program);
 /* Ends the benchmark with the sentence when r is negative. */
 void bench_ok(int r, const struct err *err);
 /* Ends with 77 (see bench_end()) and the reason: this machine cannot do it. */

@@ -297,9 +297,14 @@ int main(void)
         {cuts_by_nft_each, {.name = "nft, one process each (100 x 10)"}},
     };
     size_t rounds = bench_rounds();
+    int missed = 0;
     bench_hide();
     quiet_switch();
     compare("network part of a lab of 100 hosts", hosts, ARRAY_SIZE(hosts), rounds);
     compare("1,000 cuts applied and reverted", cuts, ARRAY_SIZE(cuts), rounds);
-    return 0;
+    bench_gate_times(&missed, "T1 100 hosts: one ip each over ours", &hosts[2].series,
+                     &hosts[0].series, 10);
+    bench_gate_times(&missed, "T1b 100 hosts: ip -batch over ours", &hosts[1].series,
+                     &hosts[0].series, 4);
+    return bench_end(missed, NULL);
 }
