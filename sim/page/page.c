@@ -111,11 +111,10 @@ static struct page_person shown(const struct person *person)
     return (struct page_person){.name = person->who.name, .seat = person->seat};
 }
 
-static void came(struct page *p, struct person *person, enum page_coming what)
+static int came(struct page *p, struct person *person, enum page_coming what, struct err *err)
 {
     struct page_person who = shown(person);
-    if (p->do_.came)
-        p->do_.came(&who, what, p->do_.data);
+    return p->do_.came ? p->do_.came(&who, what, err, p->do_.data) : 0;
 }
 
 /* NULL: nobody who has come in. */
@@ -126,9 +125,11 @@ static struct person *asker(struct page *p, const struct http_asked *asked)
     const struct page_seat *seat =
         cookie && door_knows(p->door, cookie, &who) ? seat_of(p, who.role) : NULL;
     struct person *person = seat ? people_get(&p->people, &who) : NULL;
+    if (person && person->left)
+        return NULL;
     if (person && !person->seat) { /* known from before we were started anew */
         person->seat = seat;
-        came(p, person, PAGE_BACK);
+        came(p, person, PAGE_BACK, NULL);
     }
     return person;
 }
@@ -257,9 +258,9 @@ static void page_ping(struct loop_timer *t, void *data)
         if (http_stream_waiting(c->stream) == 0)
             http_stream_send(c->stream, ":\n\n", 3);
     for (struct person *q = p->people.first; q; q = q->next)
-        if (q->gone && !q->away && now - q->gone > AWAY_AFTER) {
+        if (q->gone && !q->away && !q->left && now - q->gone > AWAY_AFTER) {
             q->away = true;
-            came(p, q, PAGE_AWAY);
+            came(p, q, PAGE_AWAY, NULL);
         }
     loop_timer_set(p->loop, &p->ping, nsec_add(now, PING_EVERY));
 }
@@ -304,7 +305,7 @@ static void get_events(struct page *p, struct person *person, struct answer *a)
     person->gone = 0;
     if (person->away) {
         person->away = false;
-        came(p, person, PAGE_BACK);
+        came(p, person, PAGE_BACK, NULL);
     }
     struct http_stream_spec spec = {
         .pending_max = VIEW_MAX + 4096, .on_end = client_ended, .data = c};
@@ -350,19 +351,59 @@ static void post_seats(struct page *p, const json_t *body, struct answer *a)
         answer_json(a, 200, json_pack("{s:O}", "seats", list));
 }
 
+/* They go, or change their role: cookies of this name in this role are worth nothing until they come
+ * in again. */
+static void go(struct page *p, struct person *person)
+{
+    for (struct client *c = p->clients; c; c = c->next)
+        if (c->person == person)
+            http_stream_cut(c->stream);
+    person->left = true;
+    person->gone = 0;
+}
+
+/* A name is one person's: whoever is here under it in another role must be the one who asks. */
+static struct person *name_taken(struct page *p, const struct door_person *who,
+                                 const struct person *asks)
+{
+    for (struct person *q = p->people.first; q; q = q->next)
+        if (!q->left && q != asks && strcmp(q->who.name, who->name) == 0 &&
+            strcmp(q->who.role, who->role) != 0)
+            return q;
+    return NULL;
+}
+
 static void come_in(struct page *p, const struct door_person *who, struct answer *a)
 {
+    struct err err = ERR_INIT;
+    char taken[DOOR_NAME_MAX + DOOR_ROLE_MAX + 160];
+    struct person *before = asker(p, a->asked), *other = name_taken(p, who, before);
+    if (other) {
+        snprintf(
+            taken, sizeof taken,
+            "somebody named %s is here already, in another role (%s): add an initial, or leave "
+            "there first",
+            who->name, other->who.role);
+        answer_refused(a, 409, taken);
+        return;
+    }
     struct person *person = people_get(&p->people, who);
     if (!person) {
         answer_refused(a, 503, "too many people are here");
         return;
     }
-    bool new = !person->seat;
+    bool new = !person->seat || person->left;
     person->seat = seat_of(p, who->role);
+    if (new &&came(p, person, PAGE_JOINED, &err) < 0) {
+        person->left = true;
+        answer_refused(a, 409, err.text);
+        return;
+    }
+    person->left = false;
+    if (before && before != person && strcmp(before->who.name, who->name) == 0)
+        go(p, before); /* joining in the new role was leaving the old one */
     answer_cookie(a, p, who);
     answer_json(a, 200, json_pack("{s:s}", "role", who->role));
-    if (new)
-        came(p, person, PAGE_JOINED);
     page_changed(p);
 }
 
@@ -437,16 +478,15 @@ static unsigned status_of(int r)
     return r == -EPERM ? 403 : r == -EINVAL ? 400 : r == -EALREADY ? 409 : r == -ENOENT ? 404 : 500;
 }
 
-static void post_do(struct page *p, struct person *person, json_t *body, struct answer *a)
+static void post_do(struct page *p, struct person *person, const json_t *body, struct answer *a)
 {
     struct err err = ERR_INIT;
     const char *why;
     struct page_person who = shown(person);
-    if (!people_may_act(person, jsonx_str(body, "id", ""), loop_now(p->loop), &why)) {
+    if (!people_may_act(person, jsonx_str(body, "key", ""), loop_now(p->loop), &why)) {
         answer_refused(a, 409, why);
         return;
     }
-    json_object_del(body, "id");
     int r = who.seat->admits && strcmp(jsonx_str(body, "do", ""), "admit") == 0
                 ? admit(p, body, &err)
                 : p->do_.act(&who, body, &err, p->do_.data);
@@ -459,7 +499,7 @@ static void post_do(struct page *p, struct person *person, json_t *body, struct 
 static void get_file(struct page *p, struct person *person, struct answer *a)
 {
     struct page_person who = shown(person);
-    const char *type = "application/octet-stream", *name = a->asked->path + strlen("/file/");
+    const char *type = "application/octet-stream", *name = a->asked->path + strlen("/attachment/");
     if (!p->do_.file || p->do_.file(&who, name, &a->reply->body, &type, p->do_.data) < 0) {
         buf_clear(&a->reply->body);
         answer_refused(a, 404, "there is no such file");
@@ -496,7 +536,7 @@ static void get(struct page *p, struct answer *a)
     if (get_asset(a))
         return;
     bool events = strcmp(path, "/events") == 0, view = strcmp(path, "/view") == 0;
-    if (!events && !view && strncmp(path, "/file/", 6) != 0) {
+    if (!events && !view && strncmp(path, "/attachment/", strlen("/attachment/")) != 0) {
         answer_refused(a, 404, "there is nothing here");
         return;
     }
@@ -538,6 +578,9 @@ static void post(struct page *p, struct answer *a)
     } else if (i == 2) {
         post_waiting(p, body, a);
     } else if (i == 3) {
+        struct person *person = asker(p, a->asked);
+        if (person && came(p, person, PAGE_LEFT, &err) == 0)
+            go(p, person);
         answer_cookie(a, p, NULL);
         answer_json(a, 200, json_object());
     } else {

@@ -18,8 +18,8 @@
  *   POST /leave   {}                                    200, the cookie is gone
  *   GET  /events                                        server-sent events: `view`
  *   GET  /view                                          the same document, once
- *   POST /do      {"do", "id", …}                       200 {}; `id`: new with each, a repeated one is refused
- *   GET  /file/NAME                                     an attachment that the view names
+ *   POST /do      {"do", "key", …}                      200 {}; `key`: new with each, a repeated one is refused
+ *   GET  /attachment/NAME                               an attachment that the view names
  * The view's envelope: {"title", "me": {"person","role","kind"}, "view": …} and, for those who may
  * admit, "waiting": [{"id","person","role"}] and "codes": [{"role","title","code"}].
  *
@@ -51,16 +51,17 @@ struct page_person {
     const struct page_seat *seat;
 };
 
-enum page_coming { PAGE_JOINED, PAGE_AWAY, PAGE_BACK };
+enum page_coming { PAGE_JOINED, PAGE_AWAY, PAGE_BACK, PAGE_LEFT };
 
 struct page_handlers {
     /* Appends the JSON of what this person may see now. */
     void (*view)(const struct page_person *p, struct buf *json, void *data);
-    /* What the person asks for, without "id". Negative: refused, the person reads the sentence
+    /* What the person asks for. Negative: refused, the person reads the sentence
      * (EPERM: not theirs; EINVAL: not understood; EALREADY: has been done). */
     int (*act)(const struct page_person *p, const json_t *command, struct err *err, void *data);
-    /* May be NULL. Away: no client of theirs has been connected for some seconds. */
-    void (*came)(const struct page_person *p, enum page_coming what, void *data);
+    /* May be NULL. Joined: negative refuses them, with a sentence. Away: no client of theirs has been
+     * connected for some seconds. Back: from there, or with a cookie from before we were started anew. */
+    int (*came)(const struct page_person *p, enum page_coming what, struct err *err, void *data);
     /* An attachment by the name the view gave it: 0, *ret_type constant; -ENOENT also for what this
      * person may not see. May be NULL. */
     int (*file)(const struct page_person *p, const char *name, struct buf *content,

@@ -39,7 +39,7 @@ struct person *people_get(struct people *all, const struct door_person *who)
 bool people_may_act(struct person *p, const char *id, nsec now, const char **ret_why)
 {
     size_t n = strlen(id), known = p->n_ids < PEOPLE_IDS ? p->n_ids : PEOPLE_IDS;
-    *ret_why = "a command needs an id of its own, 8 to 40 characters";
+    *ret_why = "a command needs a key of its own, 8 to 40 characters";
     if (n < 8 || n >= PEOPLE_ID_MAX)
         return false;
     *ret_why = "this has been sent before, and was taken then";

@@ -20,6 +20,7 @@ struct person {
     struct door_person who;
     const void *seat; /* the page's */
     size_t streams;
+    bool left;    /* by their own will, or for another role */
     bool away;    /* said so */
     nsec gone;    /* when the last client went; 0 while there is one, or none ever was */
     nsec full_at; /* bucket of commands: when it is empty again */

@@ -25,7 +25,8 @@ struct bed {
     unsigned status;
     const char *body;
     char cookie[1024]; /* "name=value" of the last Set-Cookie */
-    size_t acted, joined, away, back, views;
+    size_t acted, joined, away, back, left, views;
+    bool full;
     int refuse;
     char last_do[4096], padding[4096];
 };
@@ -45,7 +46,7 @@ static int act(const struct page_person *p, const json_t *command, struct err *e
     AUTO_BUF text = BUF_INIT;
     if (b->refuse)
         return err_set(err, b->refuse, "refused as the test wants it");
-    assert_null(json_object_get(command, "id"));
+    assert_null(json_object_get(command, "none"));
     jsonx_dump(command, &text);
     snprintf(b->last_do, sizeof b->last_do, "%s: %s", p->name, text.text);
     b->acted++;
@@ -53,11 +54,17 @@ static int act(const struct page_person *p, const json_t *command, struct err *e
     return 0;
 }
 
-static void came(const struct page_person *p, enum page_coming what, void *data)
+static int came(const struct page_person *p, enum page_coming what, struct err *err, void *data)
 {
     struct bed *b = data;
     (void)p;
-    ++*(what == PAGE_JOINED ? &b->joined : what == PAGE_AWAY ? &b->away : &b->back);
+    if (what == PAGE_JOINED && b->full)
+        return err_set(err, ENOSPC, "nobody more may join");
+    ++*(what == PAGE_JOINED ? &b->joined
+        : what == PAGE_AWAY ? &b->away
+        : what == PAGE_BACK ? &b->back
+                            : &b->left);
+    return 0;
 }
 
 static int file(const struct page_person *p, const char *name, struct buf *content,
@@ -184,6 +191,8 @@ static void join(struct bed *b, const char *name, const char *role, char cookie[
     memcpy(cookie, b->cookie, sizeof b->cookie);
 }
 
+#define JOIN_AS "{\"code\":\"%s\",\"name\":\"%s\",\"role\":\"%s\"}"
+
 /* --- Tests -------------------------------------------------------------------------------------- */
 
 static void each_is_shown_their_own_view(void **state)
@@ -210,8 +219,8 @@ static void each_is_shown_their_own_view(void **state)
     snprintf(forged, sizeof forged, "%.*s.%s", (int)(point - commander), commander,
              strchr(comms, '.') + 1);
     assert_int_equal(ask(&b, "GET", "/view", forged, "", ""), 403);
-    assert_int_equal(ask(&b, "GET", "/file/press.txt", commander, "", ""), 404);
-    assert_int_equal(ask(&b, "GET", "/file/press.txt", comms, "", ""), 200);
+    assert_int_equal(ask(&b, "GET", "/attachment/press.txt", commander, "", ""), 404);
+    assert_int_equal(ask(&b, "GET", "/attachment/press.txt", comms, "", ""), 200);
     assert_string_equal(b.body, "what the press has");
     assert_int_equal(tell(&b, "/leave", comms, "{}"), 200);
     assert_non_null(strstr(b.text, "Max-Age=0"));
@@ -267,7 +276,7 @@ static void the_room_s_code_leads_to_the_door(void **state)
         assert_null(strstr(b.body, id));
         assert_int_equal(
             tell(&b, "/do", facilitator,
-                 "{\"do\":\"admit\",\"id\":\"abcdefgh%d\",\"n\":0,\"person\":\"Ada\",\"yes\":%s}",
+                 "{\"do\":\"admit\",\"key\":\"abcdefgh%d\",\"n\":0,\"person\":\"Ada\",\"yes\":%s}",
                  yes, yes ? "true" : "false"),
             200);
         assert_int_equal(tell(&b, "/waiting", NULL, "{\"waiting\":\"%s\"}", id), yes ? 200 : 403);
@@ -281,8 +290,40 @@ static void the_room_s_code_leads_to_the_door(void **state)
         202);
     assert_int_equal(sscanf(b.body, "{\"waiting\":\"%40[0-9a-f]\"}", id), 1);
     tell(&b, "/do", ada,
-         "{\"do\":\"admit\",\"id\":\"12345678\",\"n\":0,\"person\":\"Eve\",\"yes\":true}");
+         "{\"do\":\"admit\",\"key\":\"12345678\",\"n\":0,\"person\":\"Eve\",\"yes\":true}");
     assert_int_equal(tell(&b, "/waiting", NULL, "{\"waiting\":\"%s\"}", id), 202);
+    bed_close(&b);
+}
+
+static void a_name_is_one_person_s(void **state)
+{
+    static struct bed b;
+    char commander[1024], comms[1024], code[DOOR_CODE], body[512];
+    bed_open(&b);
+    join(&b, "Ada", "commander", commander);
+    page_code(b.page, "comms", code);
+    /* Another who calls himself Ada gets nothing, and changes nothing for her. */
+    assert_int_equal(tell(&b, "/join", NULL, JOIN_AS, code, "Ada", "comms"), 409);
+    assert_non_null(strstr(b.body, "somebody named Ada is here already"));
+    assert_int_equal(ask(&b, "GET", "/view", commander, "", ""), 200);
+    /* She herself changes her role: the old cookie opens nothing any more. */
+    snprintf(body, sizeof body, JOIN_AS, code, "Ada", "comms");
+    assert_int_equal(ask(&b, "POST", "/join", commander, JSON, body), 200);
+    memcpy(comms, b.cookie, sizeof comms);
+    assert_int_equal(ask(&b, "GET", "/view", commander, "", ""), 403);
+    assert_int_equal(ask(&b, "GET", "/view", comms, "", ""), 200);
+    assert_int_equal(b.joined, 2);
+    /* Who has left comes in again by the code alone. */
+    assert_int_equal(tell(&b, "/leave", comms, "{}"), 200);
+    assert_int_equal(b.left, 1);
+    assert_int_equal(ask(&b, "GET", "/view", comms, "", ""), 403);
+    b.full = true;
+    assert_int_equal(tell(&b, "/join", NULL, JOIN_AS, code, "Ada", "comms"), 409);
+    assert_non_null(strstr(b.body, "nobody more may join"));
+    assert_int_equal(ask(&b, "GET", "/view", comms, "", ""), 403);
+    b.full = false;
+    assert_int_equal(tell(&b, "/join", NULL, JOIN_AS, code, "Ada", "comms"), 200);
+    assert_int_equal(ask(&b, "GET", "/view", comms, "", ""), 200);
     bed_close(&b);
 }
 
@@ -293,24 +334,25 @@ static void commands_come_from_this_page_once(void **state)
         unsigned status;
         const char *says;
     } bad[] = {
-        {"Content-Type: text/plain\r\n", "{\"do\":\"x\",\"id\":\"00000001\"}", 403, "by this page"},
+        {"Content-Type: text/plain\r\n", "{\"do\":\"x\",\"key\":\"00000001\"}", 403,
+         "by this page"},
         {"Content-Type: application/x-www-form-urlencoded\r\n", "do=x&id=00000001", 403, "by this"},
-        {"", "{\"do\":\"x\",\"id\":\"00000001\"}", 403, "by this page"},
-        {JSON "Origin: http://evil.example\r\n", "{\"do\":\"x\",\"id\":\"00000001\"}", 403,
+        {"", "{\"do\":\"x\",\"key\":\"00000001\"}", 403, "by this page"},
+        {JSON "Origin: http://evil.example\r\n", "{\"do\":\"x\",\"key\":\"00000001\"}", 403,
          "by this"},
-        {JSON "Origin: null\r\n", "{\"do\":\"x\",\"id\":\"00000001\"}", 403, "by this page"},
-        {JSON "Sec-Fetch-Site: cross-site\r\n", "{\"do\":\"x\",\"id\":\"00000001\"}", 403,
+        {JSON "Origin: null\r\n", "{\"do\":\"x\",\"key\":\"00000001\"}", 403, "by this page"},
+        {JSON "Sec-Fetch-Site: cross-site\r\n", "{\"do\":\"x\",\"key\":\"00000001\"}", 403,
          "by this"},
-        {JSON "Sec-Fetch-Site: same-site\r\n", "{\"do\":\"x\",\"id\":\"00000001\"}", 403,
+        {JSON "Sec-Fetch-Site: same-site\r\n", "{\"do\":\"x\",\"key\":\"00000001\"}", 403,
          "by this"},
         {JSON, "", 400, "the request"},
         {JSON, "{", 400, "the request"},
         {JSON, "[1]", 400, "not an object"},
         {JSON, "\"do\"", 400, "the request"},
-        {JSON, "{\"do\":\"x\"}", 409, "an id of its own"},
-        {JSON, "{\"do\":\"x\",\"id\":5}", 409, "an id of its own"},
-        {JSON, "{\"do\":\"x\",\"id\":\"short\"}", 409, "an id of its own"},
-        {JSON, "{\"do\":\"x\",\"id\":\"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\"}", 400, "the request"},
+        {JSON, "{\"do\":\"x\"}", 409, "a key of its own"},
+        {JSON, "{\"do\":\"x\",\"key\":5}", 409, "a key of its own"},
+        {JSON, "{\"do\":\"x\",\"key\":\"short\"}", 409, "a key of its own"},
+        {JSON, "{\"do\":\"x\",\"key\":\"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8\"}", 400, "the request"},
     };
     static struct bed b;
     static char much[40000];
@@ -329,28 +371,29 @@ static void commands_come_from_this_page_once(void **state)
         much[i] = '[';
     much[9000] = '\0';
     assert_int_equal(ask(&b, "POST", "/do", ada, JSON, much), 400);
-    assert_int_equal(ask(&b, "POST", "/do", NULL, JSON, "{\"do\":\"x\",\"id\":\"00000001\"}"), 403);
+    assert_int_equal(ask(&b, "POST", "/do", NULL, JSON, "{\"do\":\"x\",\"key\":\"00000001\"}"),
+                     403);
     assert_int_equal(b.acted, 0);
     snprintf(origin, sizeof origin, JSON "Origin: http://%s\r\nSec-Fetch-Site: same-origin\r\n",
              b.host);
-    assert_int_equal(ask(&b, "POST", "/do", ada, origin, "{\"do\":\"x\",\"id\":\"00000001\"}"),
+    assert_int_equal(ask(&b, "POST", "/do", ada, origin, "{\"do\":\"x\",\"key\":\"00000001\"}"),
                      200);
     assert_int_equal(b.acted, 1);
-    assert_string_equal(b.last_do, "Ada: {\"do\":\"x\"}");
-    assert_int_equal(ask(&b, "POST", "/do", ada, origin, "{\"do\":\"x\",\"id\":\"00000001\"}"),
+    assert_string_equal(b.last_do, "Ada: {\"do\":\"x\",\"key\":\"00000001\"}");
+    assert_int_equal(ask(&b, "POST", "/do", ada, origin, "{\"do\":\"x\",\"key\":\"00000001\"}"),
                      409);
     assert_non_null(strstr(b.body, "has been sent before"));
     static const int codes[][2] = {{EPERM, 403}, {EINVAL, 400}, {EALREADY, 409}, {ENOSPC, 500}};
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
         b.refuse = codes[i][0];
-        assert_int_equal(tell(&b, "/do", ada, "{\"do\":\"x\",\"id\":\"refused-%zu\"}", i),
+        assert_int_equal(tell(&b, "/do", ada, "{\"do\":\"x\",\"key\":\"refused-%zu\"}", i),
                          codes[i][1]);
         assert_string_equal(b.body, "{\"error\":\"refused as the test wants it\"}");
     }
     b.refuse = 0;
     size_t refused = 0;
     for (int i = 0; i < 80; i++)
-        refused += tell(&b, "/do", ada, "{\"do\":\"y\",\"id\":\"flood-%03d\"}", i) == 409;
+        refused += tell(&b, "/do", ada, "{\"do\":\"y\",\"key\":\"flood-%03d\"}", i) == 409;
     assert_in_range(refused, 1, 45); /* 40 at once and 20 a second are taken */
     bed_close(&b);
 }
@@ -418,8 +461,9 @@ static void who_does_not_read_harms_nobody(void **state)
 static void hostile_requests_are_answered_and_nothing_more(void **state)
 {
     static const char *const bad[] = {
-        "GET /file/../../../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        "GET /file/%2e%2e%2f%2e%2e%2fetc%2fpasswd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "GET /attachment/../../../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "GET /attachment/%2e%2e%2f%2e%2e%2fetc%2fpasswd HTTP/1.1\r\nHost: x\r\nConnection: "
+        "close\r\n\r\n",
         "GET /../page.c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         "GET //etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         "GET /view%00.html HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -527,6 +571,7 @@ int main(void)
         cmocka_unit_test(each_is_shown_their_own_view),
         cmocka_unit_test(codes_open_their_role_alone),
         cmocka_unit_test(the_room_s_code_leads_to_the_door),
+        cmocka_unit_test(a_name_is_one_person_s),
         cmocka_unit_test(commands_come_from_this_page_once),
         cmocka_unit_test(a_stream_brings_the_view_and_each_change_once),
         cmocka_unit_test(who_does_not_read_harms_nobody),

@@ -55,6 +55,7 @@ const fresh = (word) => word + "-" + ++serial;
 
 /* --- Time --------------------------------------------------------------------------------- */
 
+const roleTitle = (role) => (((view && view.roles) || []).find((r) => r.role === role) || {}).title || (role === "all" ? "everybody" : role);
 const head = () => (view && (view.exercise || view.drill)) || {};
 const runs = () => head().state === "running";
 const passed = () => (runs() ? ((performance.now() - heard) / 1000) * (head().speed || 1) : 0);
@@ -100,11 +101,11 @@ async function post(path, body) {
   const said = await answer.json().catch(() => ({ error: "The answer was not understood." }));
   return { status: answer.status, ...said };
 }
-const newId = () => [...crypto.getRandomValues(new Uint8Array(12))].map((b) => b.toString(16).padStart(2, "0")).join("");
+const newKey = () => [...crypto.getRandomValues(new Uint8Array(12))].map((b) => b.toString(16).padStart(2, "0")).join("");
 /* The error stands beside what was pressed; true when it was taken. */
 async function act(command, error) {
   if (error) put(error, "");
-  const said = await post("/do", { ...command, id: newId() });
+  const said = await post("/do", { ...command, key: newKey() });
   if (said.error && error) put(error, said.error);
   else if (said.error) put($("link"), said.error);
   return !said.error;
@@ -214,7 +215,7 @@ section(0, "Decisions", (v) => v.decisions, (node) => {
     const made = el("p"), note = el("p", { class: "meta" }), question = el("h3", { class: "text" });
     const group = fresh("option");
     options.append(...d.options.map((o) => el("label", { class: "choice" },
-      el("input", { type: "radio", name: group, value: o.name || o }), el("span", { text: o.title || o.name || o }))));
+      el("input", { type: "radio", name: group, value: o }), el("span", { text: o }))));
     const form = el("form", { class: "items act", onsubmit: async (e) => {
       e.preventDefault();
       const option = new FormData(form).get(group);
@@ -228,13 +229,14 @@ section(0, "Decisions", (v) => v.decisions, (node) => {
       put(question, now.question);
       item.classList.toggle("open", !now.made);
       item.classList.toggle("good", !!now.made);
-      put(note, now.note || (now.who && !now.mine ? "To be decided by " + now.who : ""));
+      put(note, [now.mine ? "" : "To be decided by " + roleTitle(now.who), now.authority && "Authority: " + now.authority,
+                 now.impact && "Impact: " + now.impact, now.reversible === false && "Cannot be reversed"].filter(Boolean).join(" · "));
       show(form, !now.made && now.mine);
       show(names, !now.made && !now.mine);
-      put(names, "Options: " + now.options.map((o) => o.title || o.name || o).join(" · "));
+      put(names, "Options: " + now.options.join(" · "));
       tick(left, now.made ? null : now.left_s, -1);
-      put(made, now.made ? "Decided: " + (now.made.title || now.made.option) + (now.made.by ? ", by " + now.made.by : "") +
-          (now.made.at_s != null ? " at " + at(now.made.at_s) : "") + (now.made.reason ? ". " + now.made.reason : "") : "");
+      put(made, !now.made ? "" : "Decided: " + now.made.option + (now.made.default ? ", by default: the time was up" : now.made.by ? ", by " + now.made.by : "") +
+          " at " + at(now.made.at_s) + (now.made.late ? " (late)" : "") + (now.made.reason ? ". " + now.made.reason : ""));
     };
     return item;
   });
@@ -245,9 +247,9 @@ section(0, "Messages", (v) => v.inbox, (node, extra) => {
   return (all) => {
     put(extra, all.length ? all.length + " received" : "");
     list(box, [...all].reverse(), (m) => m.id, (m) => {
-      const files = (m.attachments || []).map((f) => el("a", { href: f.url, download: f.name, text: f.name }));
+      const files = (m.attachments || []).map((f) => el("a", { href: "/" + f.url, download: f.name, text: f.name }));
       const item = el("article", { class: "item" + (first ? "" : " new") },
-        el("p", { class: "meta", text: [at(m.at_s), "from " + m.from, m.channel && "by " + m.channel].filter(Boolean).join(" · ") }),
+        el("p", { class: "meta", text: [at(m.at_s), m.from && "from " + m.from, m.channel && "by " + m.channel, !m.mine && m.to && "to " + m.to.map(roleTitle).join(", ")].filter(Boolean).join(" · ") }),
         m.title ? el("h3", { text: m.title }) : null, el("p", { class: "text", text: m.text }),
         files.length ? el("p", {}, "Attached: ", ...files) : null);
       return item;
@@ -255,27 +257,67 @@ section(0, "Messages", (v) => v.inbox, (node, extra) => {
   };
 });
 
+section(0, "Pages", (v) => v.pages, (node) => {
+  const box = node.appendChild(el("div", { class: "items" }));
+  return (all) => list(box, all, (p) => p.id, (p) => {
+    const text = el("h3"), note = el("p", { class: "meta" }), press = button("Acknowledge", { do: "acknowledge", step: p.id });
+    const item = el("article", { class: "item" }, text, note, press);
+    item.update = (now) => {
+      put(text, now.text || "You are paged");
+      put(note, ["to " + roleTitle(now.to) + (now.person ? ", " + now.person : ""),
+                 now.acknowledged ? "acknowledged by " + now.acknowledged.by + " at " + at(now.acknowledged.at_s) : "not acknowledged"].join(" · "));
+      item.classList.toggle("open", !now.acknowledged);
+      item.classList.toggle("good", !!now.acknowledged);
+      show(press, now.mine && !now.acknowledged);
+    };
+    return item;
+  });
+});
+
 section(0, "Checklists", (v) => v.checklists, (node) => {
   const box = node.appendChild(el("div", { class: "items" }));
-  return (all) => list(box, all, (c) => c.name, (c) => {
+  return (all) => list(box, all, (c) => c.id, (c) => {
     const title = el("h3"), steps = el("ul"), note = el("p", { class: "meta" });
     const item = el("article", { class: "item" }, title, note, steps);
     item.update = (now) => {
-      put(title, now.title || now.name);
-      put(note, now.owner ? "Owner: " + now.owner : "");
-      list(steps, now.steps.map((s, n) => ({ ...s, n: s.n == null ? n : s.n })), (s) => s.n, (s) => {
-        const box2 = el("input", { type: "checkbox" }), words = el("span"), error = el("span", { class: "error", role: "alert" });
-        box2.addEventListener("change", async () => {
-          if (!(await act({ do: "check", runbook: now.name, n: s.n, undone: !box2.checked }, error))) box2.checked = !box2.checked;
+      put(title, now.title);
+      put(note, "Owner: " + roleTitle(now.owner) + (now.complete ? " · complete" : ""));
+      item.classList.toggle("good", now.complete);
+      item.classList.toggle("open", !now.complete);
+      list(steps, now.items, (s) => s.n, (s) => {
+        const tick1 = el("input", { type: "checkbox" }), words = el("span"), left = el("span", { class: "at" }), error = el("span", { class: "error", role: "alert" });
+        tick1.addEventListener("change", async () => {
+          if (!(await act({ do: "check", step: now.id, n: s.n }, error))) tick1.checked = false;
         });
-        const li = el("li", {}, el("label", { class: "choice" }, box2, words), error);
+        const li = el("li", { class: "line" }, el("label", { class: "choice grow" }, tick1, words), left, error);
         li.update = (x) => {
-          put(words, x.do + (x.owner ? " (" + x.owner + ")" : "") + (x.done ? " – done" + (x.done.by ? " by " + x.done.by : "") + " " + at(x.done.at_s) : ""));
-          box2.checked = !!x.done;
-          box2.disabled = now.mine === false;
+          put(words, x.does + (x.mine ? "" : " (" + roleTitle(x.owner) + ")") + (x.checked ? " – done by " + x.checked.by + " at " + at(x.checked.at_s) : "") + (x.late ? " (late)" : ""));
+          tick1.checked = !!x.checked;
+          tick1.disabled = !!x.checked || !x.mine;
+          tick(left, x.checked ? null : x.left_s, -1);
         };
         return li;
       });
+    };
+    return item;
+  });
+});
+
+section(0, "Status updates", (v) => v.updates, (node) => {
+  const box = node.appendChild(el("div", { class: "items" }));
+  return (all) => list(box, all, (u) => u.id, (u) => {
+    const title = el("h3"), left = el("span", { class: "number" }), note = el("p", { class: "meta" });
+    const text = el("textarea", { id: fresh("update"), maxlength: 8000 }), error = el("p", { class: "error", role: "alert" });
+    const form = el("form", { class: "items act", onsubmit: async (e) => {
+      e.preventDefault();
+      if (await act({ do: "status", step: u.id, text: text.value }, error)) text.value = "";
+    } }, el("div", {}, el("label", { for: text.id, text: "Text of the update" }), text), error, el("div", {}, el("button", { type: "submit", text: "Send the update" })));
+    const item = el("article", { class: "item open" }, el("div", { class: "line" }, el("div", { class: "grow" }, title), left), note, form);
+    item.update = (now) => {
+      put(title, "Update " + now.n + " to " + now.to.map(roleTitle).join(", "));
+      put(note, [now.what, "every " + span(now.every_s), !now.mine && "owed by " + roleTitle(now.from)].filter(Boolean).join(" · "));
+      tick(left, now.left_s, -1);
+      show(form, now.mine);
     };
     return item;
   });
@@ -289,11 +331,11 @@ section(0, "Approvals", (v) => v.approvals, (node) => {
     const item = el("article", { class: "item" }, el("div", { class: "line" }, el("div", { class: "grow" }, what), left), who, press);
     item.update = (now) => {
       put(what, now.what);
-      put(who, (now.given || []).length + " of " + now.people + " persons" + ((now.given || []).length ? ": " + now.given.map((g) => g.by || g).join(", ") : ""));
-      item.classList.toggle("good", !!now.done);
-      item.classList.toggle("open", !now.done);
-      show(press, now.mine && !now.done);
-      tick(left, now.done ? null : now.left_s, -1);
+      put(who, (now.given || []).length + " of " + now.people + " persons" + ((now.given || []).length ? ": " + now.given.join(", ") : ""));
+      item.classList.toggle("good", now.complete);
+      item.classList.toggle("open", !now.complete);
+      show(press, now.mine && !now.complete);
+      tick(left, now.complete ? null : now.left_s, -1);
     };
     return item;
   });
@@ -302,13 +344,16 @@ section(0, "Approvals", (v) => v.approvals, (node) => {
 section(0, "Expected actions", (v) => v.check, (node) => {
   const box = node.appendChild(el("div", { class: "items" }));
   return (all) => list(box, all, (c) => c.step, (c) => {
-    const does = el("h3"), note = el("p", { class: "meta" });
-    const item = el("article", { class: "item" }, does, note, rating({ step: c.step }));
+    const does = el("h3"), note = el("p", { class: "meta" }), hint = el("p", { class: "soft" });
+    const done = button("Seen: it was done", { do: "done", step: c.step }, "quiet");
+    const item = el("article", { class: "item" }, does, note, hint, done, rating({ step: c.step }));
     item.update = (now) => {
       put(does, now.does);
-      put(note, [now.by && "by " + now.by, now.within_s != null && "within " + span(now.within_s), now.state].filter(Boolean).join(" · "));
+      put(note, [now.number, now.by && "by " + roleTitle(now.by), now.within_s != null && "within " + span(now.within_s), now.state + (now.at_s != null ? " at " + at(now.at_s) : "")].filter(Boolean).join(" · "));
+      put(hint, now.notes);
+      show(done, now.state === "due" || now.state === "missed");
       item.querySelector("fieldset").update(now);
-      item.classList.toggle("good", now.state === "done");
+      item.classList.toggle("good", now.state === "done" || now.state === "late");
       item.classList.toggle("bad", now.state === "missed");
       item.classList.toggle("open", now.state === "due");
     };
@@ -338,13 +383,13 @@ function rating(of) {
 section(0, "Objectives", (v) => v.objectives, (node) => {
   const box = node.appendChild(el("div", { class: "items" }));
   return (all) => list(box, all, (o) => o.id, (o) => {
-    const text = el("h3"), target = el("p", { class: "meta" });
-    const item = el("article", { class: "item" }, text, target, o.rating !== undefined ? rating({ objective: o.id }) : null);
+    const text = el("h3"), target = el("p", { class: "meta" }), tasks = el("p", { class: "soft" });
+    const item = el("article", { class: "item" }, text, target, tasks, rating({ objective: o.id }));
     item.update = (now) => {
       put(text, now.text);
       put(target, [now.capability, now.target].filter(Boolean).join(" · "));
-      const set = item.querySelector("fieldset");
-      if (set) set.update(now);
+      put(tasks, (now.tasks || []).join(" · "));
+      item.querySelector("fieldset").update(now);
     };
     return item;
   });
@@ -353,14 +398,15 @@ section(0, "Objectives", (v) => v.objectives, (node) => {
 section(0, "What comes next", (v) => v.next, (node) => {
   const box = node.appendChild(el("div", { class: "items" }));
   return (all) => list(box, all, (n) => n.step, (n) => {
-    const when = el("span", { class: "at" }), title = el("h3"), meta = el("p", { class: "meta" }), text = el("p", { class: "text" });
-    const item = el("article", { class: "item" }, el("div", { class: "line" }, el("div", { class: "grow" }, title), when), meta,
+    const when = el("span", { class: "at" }), title = el("h3"), meta = el("p", { class: "meta" }), text = el("p", { class: "text" }), hint = el("p", { class: "soft" });
+    const item = el("article", { class: "item" }, el("div", { class: "line" }, el("div", { class: "grow" }, title), when), meta, hint,
       el("details", {}, el("summary", { text: "Text" }), text),
       el("div", { class: "line" }, button("Send now", { do: "send", step: n.step }), button("Skip", { do: "skip", step: n.step }, "quiet")));
     item.update = (now) => {
       put(title, now.title || now.step);
       put(when, now.at_s == null ? now.when || "when it is time" : at(now.at_s));
-      put(meta, [now.kind, now.to && "to " + (Array.isArray(now.to) ? now.to.join(", ") : now.to)].filter(Boolean).join(" · "));
+      put(meta, [now.number, now.contingency ? "contingency" : now.kind, now.to && now.to.length && "to " + now.to.map(roleTitle).join(", "), now.controller && "controller: " + now.controller].filter(Boolean).join(" · "));
+      put(hint, now.notes);
       put(text, now.text || "");
       show(item.querySelector("details"), !!now.text);
     };
@@ -370,15 +416,16 @@ section(0, "What comes next", (v) => v.next, (node) => {
 
 section(0, "Questions after the exercise", (v) => v.debrief, (node) => {
   const form = node.appendChild(el("form", { class: "items" })), note = el("p", { class: "meta" }), error = el("p", { class: "error", role: "alert" });
-  const box = el("div", { class: "items" });
+  const box = el("div", { class: "items" }), thanks = node.appendChild(el("p", { text: "Your answers have been kept. Thank you." }));
   form.append(note, box, error, el("div", {}, el("button", { type: "submit", text: "Send the answers" })));
   form.addEventListener("submit", async (e) => {
     e.preventDefault();
-    await act({ do: "debrief", answers: [...box.querySelectorAll("textarea")].map((t) => t.value) }, error);
+    await act({ do: "debrief", answers: [...box.querySelectorAll("textarea")].map((t) => t.value || null) }, error);
   });
   return (now) => {
     put(note, now.anonymous ? "Your answers are kept without your name." : "Your answers are kept with your name.");
-    show(form, !now.mine);
+    show(form, !now.answered);
+    show(thanks, now.answered);
     list(box, now.questions.map((q, n) => ({ q, n })), (q) => q.n, (q) => {
       const t = el("textarea", { id: fresh("answer"), maxlength: 4000 });
       return el("div", {}, el("label", { for: t.id, text: q.q }), t);
@@ -392,40 +439,52 @@ section(1, "Conduct", (v) => (v.next ? v : null), (node) => {
   const to = el("select", { id: fresh("to") }), from = el("input", { id: fresh("from"), maxlength: 80 }), error = el("p", { class: "error", role: "alert" });
   let sure = false;
   const end = el("button", { type: "button", class: "danger", text: "End the exercise", onclick: async () => {
+    const words = end.textContent;
     if (!sure) {
       sure = true;
-      end.textContent = "Really end it? Press again";
-      setTimeout(() => { sure = false; end.textContent = "End the exercise"; }, 5000);
+      end.textContent = "Really? Press again";
+      setTimeout(() => { sure = false; end.textContent = words; }, 5000);
       return;
     }
+    sure = false;
     await act({ do: "end" }, error);
   } });
   const form = el("form", { class: "items act", onsubmit: async (e) => {
     e.preventDefault();
-    if (await act({ do: "add", tell: { to: [to.value], from: from.value, title: title.value, message: ask.value } }, error)) {
+    if (await act({ do: "add", tell: { to: [to.value], from: from.value || undefined, title: title.value || undefined, message: ask.value } }, error)) {
       ask.value = "";
       title.value = "";
     }
   } }, el("div", {}, el("label", { for: to.id, text: "To" }), to), el("div", {}, el("label", { for: from.id, text: "From" }), from),
     el("div", {}, el("label", { for: title.id, text: "Title" }), title),
     el("div", {}, el("label", { for: ask.id, text: "Message" }), ask), el("div", {}, el("button", { type: "submit", text: "Send" })));
-  node.append(el("div", { class: "line" }, hold, go, end), error, el("details", {}, el("summary", { text: "Send a message that is not in the script" }), form));
+  const speed = el("input", { id: fresh("speed"), type: "number", min: "0.1", max: "1000", step: "0.1", value: "1" });
+  const word = el("select", { id: fresh("word") }), words = el("div", { class: "line" }, el("div", { class: "grow" }, el("label", { for: word.id, text: "Branch: say that this has happened" }), word),
+    button("Say it", () => (word.value ? { do: "branch", word: word.value } : null), "quiet"));
+  const pace = el("div", { class: "line" }, el("div", { class: "grow" }, el("label", { for: speed.id, text: "Speed of the clock" }), speed),
+    button("Set", () => ({ do: "speed", speed: Number(speed.value) }), "quiet"));
+  node.append(el("div", { class: "line" }, hold, go, end), error, words, el("details", { class: "act" }, el("summary", { text: "Speed" }), pace), el("details", {}, el("summary", { text: "Send a message that is not in the script" }), form));
   return (v) => {
     show(hold, head().state === "running");
     show(go, head().state === "held" || head().state === "lobby");
     put(go.querySelector("button"), head().state === "lobby" ? "Start" : "Go on");
     const roles = v.roles || [];
-    list(to, roles, (r) => r.role, (r) => el("option", { value: r.role, text: r.title || r.role }));
+    list(to, [{ role: "all", title: "Everybody" }, ...roles], (r) => r.role, (r) => el("option", { value: r.role, text: r.title || r.role }));
+    list(word, v.words || [], (w) => w, (w) => el("option", { value: w, text: w }));
+    show(words, any(v.words));
+    end.textContent = sure ? end.textContent : head().state === "debrief" ? "Close the debrief" : "End the exercise";
   };
 });
 
-section(1, "Marks", (v) => (v.marks && v.marks.length ? v.marks : null), (node) => {
+const MARKS = ["acknowledged", "declared", "aware", "classified", "diagnosed", "mitigation_start", "mitigated", "resolved"];
+const mayMark = (v) => v.marks || (v.exercise && ["player", "facilitator"].includes(v.me.kind) && head().state === "running" ? MARKS : null);
+section(1, "Marks", mayMark, (node) => {
   const box = node.appendChild(el("div", { class: "line" })), text = el("input", { id: fresh("mark"), maxlength: 1000 });
   node.append(el("div", {}, el("label", { for: text.id, text: "Note (goes with the next mark)" }), text));
   return (all) => list(box, all, (m) => m, (m) => button(m.replaceAll("_", " "), () => {
     const said = text.value;
     text.value = "";
-    return { do: "mark", what: m, text: said };
+    return { do: "mark", mark: m, text: said || undefined };
   }, "quiet"));
 });
 
@@ -455,10 +514,9 @@ section(1, "Promises", (v) => v.promises, (node) => {
     const item = el("article", { class: "item" }, el("div", { class: "line" }, el("div", { class: "grow" }, name), left), note);
     item.update = (now) => {
       put(name, now.service + (now.promise ? ": " + now.promise : ""));
-      tick(left, now.met == null ? now.left_s : null, -1);
-      put(note, (now.met === true ? "held" : now.met === false ? "missed" : "") + " target " + span(now.target_s));
-      item.classList.toggle("good", now.met === true);
-      item.classList.toggle("bad", now.met === false);
+      tick(left, now.left_s, -1);
+      put(note, "down; target " + span(now.target_s));
+      item.classList.toggle("bad", true);
     };
     return item;
   });
@@ -470,11 +528,11 @@ section(1, "Clocks", (v) => v.clocks, (node) => {
     const name = el("h3"), left = el("span", { class: "number" }), note = el("p", { class: "meta" });
     const item = el("article", { class: "item" }, el("div", { class: "line" }, el("div", { class: "grow" }, name), left), note);
     item.update = (now) => {
-      put(name, now.regime || now.name);
-      put(note, [now.authority, now.state || (now.met === true ? "met" : now.met === false ? "missed" : now.left_s == null ? "not running" : "running")].filter(Boolean).join(" · "));
-      tick(left, now.met == null ? now.left_s : null, -1);
-      item.classList.toggle("good", now.met === true);
-      item.classList.toggle("bad", now.met === false);
+      put(name, now.title || now.name);
+      put(note, [now.regime, now.authority, now.met ? "met" : now.overdue ? "overdue" : now.started ? "running" : "has not begun"].filter(Boolean).join(" · "));
+      tick(left, now.started && !now.met ? now.left_s : null, -1);
+      item.classList.toggle("good", now.met);
+      item.classList.toggle("bad", now.overdue && !now.met);
     };
     return item;
   });
@@ -495,13 +553,13 @@ section(1, "People", (v) => v.people, (node) => {
   node.append(doors, box, more);
   return (all) => {
     list(doors, me.waiting || [], (w) => w.n + w.person, (w) => el("li", {}, el("time", { text: "waits" }),
-      el("span", {}, w.person + " as " + w.role + " ", button("Let in", { do: "admit", n: w.n, person: w.person, yes: true }),
+      el("span", {}, w.person + " as " + roleTitle(w.role) + " ", button("Let in", { do: "admit", n: w.n, person: w.person, yes: true }),
          button("Refuse", { do: "admit", n: w.n, person: w.person, yes: false }, "quiet"))));
     list(box, all, (p) => p.person + "/" + p.role, () => {
       const state = el("time"), who = el("span"), li = el("li", {}, state, who);
       li.update = (p) => {
         put(state, p.connected ? "here" : "away");
-        put(who, p.person + ", " + (p.title || p.role));
+        put(who, p.person + ", " + roleTitle(p.role));
       };
       return li;
     });
@@ -510,19 +568,51 @@ section(1, "People", (v) => v.people, (node) => {
   };
 });
 
-section(1, "Note", (v) => (v.exercise && head().state !== "ended" ? v : null), (node) => {
-  const text = el("textarea", { id: fresh("note"), maxlength: 4000 }), error = el("p", { class: "error", role: "alert" });
+section(1, "Note", (v) => (v.exercise && v.me.kind !== "observer" && head().state !== "ended" ? v : null), (node) => {
+  const text = el("textarea", { id: fresh("note"), maxlength: 8000 }), error = el("p", { class: "error", role: "alert" });
+  const what = el("select", { id: fresh("what") }, ...["note", "observation", "strength", "improvement"].map((w) => el("option", { value: w, text: w })));
+  const objective = el("select", { id: fresh("objective") });
+  const about = el("div", { class: "items" }, el("div", {}, el("label", { for: what.id, text: "It is" }), what), el("div", {}, el("label", { for: objective.id, text: "About the objective" }), objective));
   node.append(el("form", { class: "items", onsubmit: async (e) => {
     e.preventDefault();
-    if (await act({ do: "note", text: text.value }, error)) text.value = "";
-  } }, el("div", {}, el("label", { for: text.id, text: "For the record" }), text), error, el("div", {}, el("button", { type: "submit", class: "quiet", text: "Add the note" }))));
-  return () => {};
+    const more = about.hidden ? {} : { what: what.value, objective: objective.value || undefined };
+    if (await act({ do: "note", text: text.value, ...more }, error)) text.value = "";
+  } }, el("div", {}, el("label", { for: text.id, text: "For the record" }), text), about, error, el("div", {}, el("button", { type: "submit", class: "quiet", text: "Add the note" }))));
+  return (v) => {
+    show(about, ["evaluator", "facilitator"].includes(v.me.kind));
+    list(objective, [{ id: "", text: "none in particular" }, ...(v.objectives || [])], (o) => o.id, (o) => el("option", { value: o.id, text: o.text }));
+  };
+});
+
+section(1, "Message to players", (v) => (v.exercise && v.me.kind === "simulator" && head().state === "running" ? v : null), (node) => {
+  const to = el("select", { id: fresh("to") }), title = el("input", { id: fresh("title"), maxlength: 200 });
+  const text = el("textarea", { id: fresh("text"), maxlength: 8000 }), error = el("p", { class: "error", role: "alert" });
+  node.append(el("form", { class: "items", onsubmit: async (e) => {
+    e.preventDefault();
+    if (await act({ do: "message", to: [to.value], title: title.value || undefined, text: text.value }, error)) text.value = title.value = "";
+  } }, el("div", {}, el("label", { for: to.id, text: "To" }), to), el("div", {}, el("label", { for: title.id, text: "Title" }), title),
+    el("div", {}, el("label", { for: text.id, text: "Message" }), text), error, el("div", {}, el("button", { type: "submit", text: "Send" }))));
+  return (v) => list(to, v.roles.filter((r) => r.kind === "player"), (r) => r.role, (r) => el("option", { value: r.role, text: r.title || r.role }));
+});
+
+section(1, "Who is away", (v) => v.absences, (node) => {
+  const box = node.appendChild(el("ul", { class: "log" }));
+  return (all) => list(box, all, (a) => a.role + "/" + a.person, (a) => el("li", {}, el("time", { text: at(a.since_s) }), el("span", { text: a.person || roleTitle(a.role) })));
+});
+
+section(1, "Who plays", (v) => (v.roles && !v.people && v.roles.some((r) => r.people.length) ? v.roles.filter((r) => r.people.length) : null), (node) => {
+  const box = node.appendChild(el("ul", { class: "items" }));
+  return (all) => list(box, all, (r) => r.role, () => {
+    const li = el("li");
+    li.update = (r) => put(li, (r.title || r.role) + ": " + r.people.join(", "));
+    return li;
+  });
 });
 
 section(1, "What has happened", (v) => v.log, (node) => {
   const box = node.appendChild(el("ol", { class: "log" }));
-  return (all) => list(box, all.slice(-200).reverse(), (l) => l.n == null ? l.at_s + l.text : l.n, (l) =>
-    el("li", {}, el("time", { text: at(l.at_s) }), el("span", { text: l.text })));
+  return (all) => list(box, all.slice(-200).reverse(), (l) => l.id == null ? l.at_s + l.text : l.id, (l) =>
+    el("li", {}, el("time", { text: at(l.at_s) }), el("span", { text: l.text + (l.by ? " (" + l.by + ")" : "") })));
 });
 
 /* The one red button of a live drill. */
@@ -552,7 +642,7 @@ for (const s of sections) columns[s.column].append(s.node);
 const STATES = { lobby: "not started", running: "running", held: "on hold: the clock stands", debrief: "debrief", ended: "ended" };
 function announce(v) {
   for (const m of v.inbox || []) {
-    if (!seen.has(m.id) && !first) put($("said"), "New message from " + m.from + ": " + (m.title || m.text));
+    if (!seen.has(m.id) && !first) put($("said"), "New message" + (m.from ? " from " + m.from : "") + ": " + (m.title || m.text));
     seen.add(m.id);
   }
   for (const d of v.decisions || []) {
@@ -571,10 +661,10 @@ function render(envelope) {
   put($("title"), h.title || envelope.title);
   document.title = (h.state === "held" ? "(hold) " : "") + envelope.title;
   const phase = h.phase;
-  put($("phase"), phase ? [phase.n != null && "Phase " + phase.n, phase.title, phase.situation].filter(Boolean).join(" · ") : "");
+  put($("phase"), phase ? [phase.n != null && "Phase " + phase.n + (phase.of ? " of " + phase.of : ""), phase.title, phase.date, phase.situation].filter(Boolean).join(" · ") : "");
   if (h.clock_s == null) put($("clock"), "");
   else tick($("clock"), h.clock_s, 1, "T+");
-  put($("state"), (STATES[h.state] || h.state || "") + (h.speed && h.speed !== 1 ? ", " + h.speed + " times as fast" : ""));
+  put($("state"), (STATES[h.state] || h.state || "") + (h.held_why ? " (" + h.held_why + ")" : "") + (h.speed && h.speed !== 1 ? ", " + h.speed + " times as fast" : ""));
   put($("who"), me.me.person + ", " + me.me.role_title);
   announce(view);
   for (const s of sections) {
