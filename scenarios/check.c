@@ -460,5 +460,6 @@ void check_scenario(const struct scenario *s, struct diags *diags)
     check_hooks(s, diags);
     check_loads(s, diags);
     check_forecast(s, diags);
+    check_exercise(s, diags);
     check_trials(s, s->trials, diags);
 }

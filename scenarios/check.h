@@ -15,6 +15,8 @@ bool check_places_exist(const struct scenario *s, struct diags *diags);
 /* The same for what a forecast assumes (distributions, ranges); only of a scenario without errors so
  * far. */
 void check_resolve_assumed(struct scenario *s, const struct decode *d, struct diags *diags);
+/* The members of roles, phases and steps of people that follow from others; called by check_resolve(). */
+void check_resolve_exercise(struct scenario *s);
 /* Everything else; only of a scenario without errors so far. */
 void check_scenario(const struct scenario *s, struct diags *diags);
 /* The files that were named can be read and lie in the scenario's folder. */
@@ -27,6 +29,8 @@ void check_trials(const struct scenario *s, int64_t trials, struct diags *diags)
 void check_networks(const struct scenario *s, struct diags *diags); /* and hosts' addresses */
 /* Background load comes from where it may. */
 void check_loads(const struct scenario *s, struct diags *diags);
+/* What people play can be played. */
+void check_exercise(const struct scenario *s, struct diags *diags);
 /* What a forecast assumes can be. */
 void check_forecast(const struct scenario *s, struct diags *diags);
 void check_hooks(const struct scenario *s, struct diags *diags);

@@ -145,9 +145,34 @@ static bool somebody_answers(const struct scenario *s, const struct responder *r
     return false;
 }
 
+/* A page may reach it in a forecast: by a stage, or by somebody's escalation. */
+static bool is_paged(const struct scenario *s, const struct responder *r)
+{
+    for (size_t i = 0; i < s->assumptions->services.n; i++) {
+        const struct service_model *m = s->assumptions->services.items[i];
+        for (size_t k = 0; k < m->restore.n; k++) {
+            const struct stage *stage = m->restore.items[k];
+            const struct responder *by =
+                stage->by ? assumed_responder(s->assumptions, stage->by) : NULL;
+            for (size_t steps = 0; by && steps <= s->assumptions->roles.n; steps++) {
+                if (by == r)
+                    return true;
+                by = by->escalate_to ? assumed_responder(s->assumptions, by->escalate_to) : NULL;
+            }
+        }
+    }
+    return false;
+}
+
 static void check_responder(const struct scenario *s, const struct responder *r,
                             struct diags *diags)
 {
+    if (!scenario_is_exercise(s) || is_paged(s, r)) {
+        if (!r->people.n)
+            diags_error(diags, r->place, "this role needs 'people'");
+        if (!r->acknowledges)
+            diags_error(diags, r->place, "this role needs 'acknowledges'");
+    }
     if (!somebody_answers(s, r))
         diags_error(diags, check_place(s, "roles", r->name, "responds", NULL),
                     "nobody ever answers a page of %s: 'responds' is 0 %%%s", r->name,

@@ -182,14 +182,15 @@ static void resolve_expect(struct scenario *s, struct diags *diags)
 }
 
 /* Only what nobody wants to run does without hosts and probes. */
-static bool is_only_forecast(const struct scenario *s)
+static bool touches_nothing(const struct scenario *s)
 {
     bool outage = false;
     for (size_t i = 0; i < s->script.n; i++) {
         const struct step *step = s->script.items[i];
         outage = outage || (step->action && !strcmp(step->action->name, "outage"));
     }
-    return !s->hosts.n && (outage || s->assumed.services.n || s->assumed.components.n);
+    return !s->hosts.n &&
+           (outage || scenario_is_exercise(s) || s->assumed.services.n || s->assumed.components.n);
 }
 
 bool check_places_exist(const struct scenario *s, struct diags *diags)
@@ -197,7 +198,7 @@ bool check_places_exist(const struct scenario *s, struct diags *diags)
     static const char *const keys[] = {"hosts", "probes"};
     const size_t n[] = {s->hosts.n, s->probes.n};
     bool all = true;
-    if (is_only_forecast(s))
+    if (touches_nothing(s))
         return true;
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
         if (n[i])
@@ -218,6 +219,7 @@ void check_resolve(struct scenario *s, struct diags *diags)
     resolve_probes(s);
     resolve_alarms(s, diags);
     resolve_steps(s);
+    check_resolve_exercise(s);
     resolve_clocks(s);
     resolve_units(s);
     resolve_routers(s);

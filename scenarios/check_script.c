@@ -11,10 +11,13 @@
 static void check_condition(const struct condition *c, const struct step *step, const char *key,
                             struct place at, struct diags *diags)
 {
-    if (!c->alarm && !c->probe && !c->operator_word && !c->step && !c->any.n && !c->all.n)
+    if (!c->alarm && !c->probe && !c->operator_word && !c->step && !c->decision && !c->done &&
+        !c->not_done && !c->phase && !c->any.n && !c->all.n)
         diags_error(diags, at, "the condition of '%s' names nothing", key);
-    if (c->step && !strcmp(c->step, step->id) && !strcmp(key, "when"))
-        diags_error(diags, at, "the step '%s' waits for itself", step->id);
+    const char *const waits_for[] = {c->step, c->decision, c->done, c->not_done};
+    for (size_t i = 0; i < ARRAY_SIZE(waits_for); i++)
+        if (waits_for[i] && !strcmp(waits_for[i], step->id) && !strcmp(key, "when"))
+            diags_error(diags, at, "the step '%s' waits for itself", step->id);
     for (size_t i = 0; i < c->any.n; i++)
         check_condition(c->any.items[i], step, key, at, diags);
     for (size_t i = 0; i < c->all.n; i++)

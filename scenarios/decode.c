@@ -516,8 +516,8 @@ static size_t record_words(const struct record *r, const char *words[DECODE_WORD
     size_t n = 0;
     for (const struct field *f = r->fields; f->key && n < DECODE_WORDS_MAX; f++)
         words[n++] = f->key;
-    for (size_t i = 0; r->variants && r->variants[i] && n < DECODE_WORDS_MAX; i++)
-        words[n++] = r->variants[i]->name;
+    for (size_t i = 0; field_variant(r, i) && n < DECODE_WORDS_MAX; i++)
+        words[n++] = field_variant(r, i)->name;
     return n;
 }
 
@@ -567,17 +567,18 @@ static const struct field *record_field(const struct record *r, const char *key)
 
 static const struct variant *record_variant(const struct record *r, const char *key)
 {
-    for (size_t i = 0; r->variants && r->variants[i]; i++)
-        if (!strcmp(r->variants[i]->name, key))
-            return r->variants[i];
+    const struct variant *v;
+    for (size_t i = 0; (v = field_variant(r, i)); i++)
+        if (!strcmp(v->name, key))
+            return v;
     return NULL;
 }
 
 static void say_needs_variant(struct decode *d, const struct record *r, struct place at)
 {
     AUTO_BUF list = BUF_INIT;
-    for (size_t i = 0; r->variants[i]; i++)
-        buf_printf(&list, "%s%s", i ? ", " : "", r->variants[i]->name);
+    for (size_t i = 0; field_variant(r, i); i++)
+        buf_printf(&list, "%s%s", i ? ", " : "", field_variant(r, i)->name);
     diags_error(d->diags, at, "this %s needs %s: %s", r->name, r->variant_what, buf_text(&list));
 }
 
@@ -667,6 +668,10 @@ static const char *ref_what(enum field_ref ref)
         [REF_COMPONENT] = "component or host",
         [REF_CREW] = "crew",
         [REF_RESPONDER] = "role of people",
+        [REF_AUDIENCE] = "role of people",
+        [REF_OBJECTIVE] = "objective",
+        [REF_PHASE] = "phase",
+        [REF_RUNBOOK] = "runbook",
     };
     return words[ref];
 }

@@ -157,6 +157,7 @@ void listing_manual(struct buf *out)
     for (; next < m.n; next++)
         manual_section(&m, m.done[next]);
     manual_variants(&m, "Actions", injector_actions);
+    manual_variants(&m, "Steps of people", tables_people);
     manual_variants(&m, "Kinds of probes", watch_probe_kinds);
     manual_variants(&m, "Kinds of alarms", watch_alarm_kinds);
     for (; next < m.n; next++)

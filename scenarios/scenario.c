@@ -52,6 +52,18 @@ static const char *const *names_roles_and_alarms(const struct scenario *s, size_
     return names;
 }
 
+static const char *const *names_audience(const struct scenario *s, size_t *ret_n)
+{
+    size_t n;
+    const char *const *roles = names_of(s, &s->assumed.roles, &n);
+    const char **names = arena_alloc(s->arena, (n + 1) * sizeof *names);
+    if (n)
+        memcpy(names, roles, n * sizeof *names);
+    names[n] = ROLE_ALL;
+    *ret_n = n + 1;
+    return names;
+}
+
 static const char *const *names_lookup(enum field_ref ref, size_t *ret_n, void *data)
 {
     const struct scenario *s = data;
@@ -78,6 +90,14 @@ static const char *const *names_lookup(enum field_ref ref, size_t *ret_n, void *
         return names_of(s, &s->assumed.crews, ret_n);
     case REF_RESPONDER:
         return names_of(s, &s->assumed.roles, ret_n);
+    case REF_AUDIENCE:
+        return names_audience(s, ret_n);
+    case REF_OBJECTIVE:
+        return names_of(s, &s->exercise.objectives, ret_n);
+    case REF_PHASE:
+        return names_of(s, &s->exercise.phases, ret_n);
+    case REF_RUNBOOK:
+        return names_of(s, &s->exercise.runbooks, ret_n);
     case REF_NONE:
         break;
     }

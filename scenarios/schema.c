@@ -270,8 +270,8 @@ static json_t *record_schema(struct schema *c, const struct record *r)
     for (const struct field *f = r->fields; f->key; f++)
         json_object_set_new(properties, f->key, field_schema(c, f));
     json_t *one = r->variants ? json_array() : kinds_of(r);
-    for (size_t i = 0; r->variants && r->variants[i]; i++) {
-        const struct variant *v = r->variants[i];
+    const struct variant *v;
+    for (size_t i = 0; (v = field_variant(r, i)); i++) {
         json_t *j = json_pack("{s:[o]}", "allOf", schema_ref(c, v->params));
         if (v->summary)
             json_object_set_new(j, "description", json_string(v->summary));

@@ -192,9 +192,10 @@ static const struct record hours_record = {
 static const struct field responder_fields[] = {
     {.key = "people",
      .type = FIELD_TEXTS,
-     .flags = FIELD_REQUIRED | FIELD_NON_EMPTY,
      .offset = offsetof(struct responder, people),
-     .help = "Who they are.",
+     .help = "Who they are. Required, unless the scenario is an exercise: there whoever joins may "
+             "take the "
+             "role.",
      .example = "[bob, carol]"},
     {.key = "deputies",
      .type = FIELD_TEXTS,
@@ -202,12 +203,31 @@ static const struct field responder_fields[] = {
      .help = "Who is paged in turn, each for as long as `escalate.after`, before `escalate.to`; "
              "they count for approvals.",
      .example = "[dave]"},
+    {.key = "kind",
+     .type = FIELD_WORD,
+     .words = role_kind_words,
+     .dflt = "player",
+     .offset = offsetof(struct responder, kind),
+     .help = "For exercises: `player` acts; `facilitator` keeps the clock and sees what comes; "
+             "`evaluator` rates; `observer` watches; `simulator` plays who is absent.",
+     .example = "evaluator"},
+    {.key = "title",
+     .type = FIELD_TEXT,
+     .flags = FIELD_NON_EMPTY,
+     .offset = offsetof(struct responder, title),
+     .help = "For people; without it the name.",
+     .example = "Incident commander"},
+    {.key = "duty",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct responder, duty),
+     .help = "What is expected of who plays it; they read it before.",
+     .example = "Decides, delegates, keeps the overview; types nothing."},
     {.key = "acknowledges",
      .type = FIELD_OBJECT,
      .record = &distribution_record,
-     .flags = FIELD_REQUIRED,
      .offset = offsetof(struct responder, acknowledges),
-     .help = "How long from a page to its acknowledgement.",
+     .help = "How long from a page to its acknowledgement. Required, unless the scenario is an "
+             "exercise.",
      .example = "{lognormal: {median: 3m, p95: 12m}}"},
     {.key = "responds",
      .type = FIELD_PERCENT,
@@ -232,7 +252,7 @@ static const struct field responder_fields[] = {
 };
 const struct record tables_responder = {
     .name = "role",
-    .summary = "People who are paged: one of them answers.",
+    .summary = "People who are paged, one of whom answers; or a part in an exercise.",
     .size = sizeof(struct responder),
     .fields = responder_fields,
     .name_offset = offsetof(struct responder, name),

@@ -46,13 +46,17 @@ struct hours {
     const struct distribution *otherwise;
 };
 
-/* Somebody who is paged: `roles`. */
+/* Somebody who is paged, or who plays a part in an exercise: `roles`. */
 struct responder {
     char *name;
     struct place place;
+    int kind;           /* enum role_kind (exercise.h) */
+    char *title, *duty; /* for people; the title is resolved: never NULL */
     struct strv people, deputies;
-    const struct distribution *acknowledges; /* from the page to the acknowledgement; never NULL */
-    double responds;                         /* probability that a page is answered at all; 1 */
+    const struct distribution
+        *acknowledges;   /* from the page to the acknowledgement; NULL in an exercise
+                                              * alone, for roles that no model asks */
+    double responds;     /* probability that a page is answered at all; 1 */
     nsec escalate_after; /* not acknowledged by then: the next step; NSEC_UNSET: waits on */
     char *escalate_to;   /* responder; NULL: the same again */
     int64_t loops;       /* rounds through the steps; after the last nobody comes; 0: for ever */

@@ -99,3 +99,15 @@ void field_objects(const struct record *r, void *object, field_object_fn *fn, vo
     const struct hosts_walk w = {.each = fn, .data = data};
     walk_object(r, object, &w);
 }
+
+const struct variant *field_variant(const struct record *r, size_t i)
+{
+    size_t n = 0;
+    for (; r->variants && r->variants[n]; n++)
+        if (n == i)
+            return r->variants[n];
+    for (size_t k = 0; r->more && r->more[k]; k++)
+        if (n + k == i)
+            return r->more[k];
+    return NULL;
+}

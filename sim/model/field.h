@@ -97,8 +97,12 @@ enum field_ref {
     REF_COMPONENT, /* of `components`, or a host */
     REF_CREW,
     REF_RESPONDER, /* of `roles` */
+    REF_AUDIENCE,  /* the same, or `all` */
+    REF_OBJECTIVE,
+    REF_PHASE,
+    REF_RUNBOOK,
 };
-#define REF_LAST REF_RESPONDER
+#define REF_LAST REF_RUNBOOK
 
 #define FIELD_REQUIRED 1u
 #define FIELD_NON_EMPTY 2u  /* of lists, mappings and texts */
@@ -152,6 +156,7 @@ struct record {
     size_t place_offset;        /* struct place; SIZE_MAX: not kept */
     /* Exactly one key out of a registry (a step's action, a probe's kind): */
     const struct variant *const *variants; /* NULL-terminated; NULL: none */
+    const struct variant *const *more;     /* a second such list; read both by field_variant() */
     const char *variant_what;              /* "an action", "a kind of probe" */
     size_t variant_offset;                 /* const struct variant * */
     size_t params_offset;                  /* void *: decoded by variant->params */
@@ -166,3 +171,6 @@ struct variant {
     const struct record *params;
     const void *impl; /* struct injector *, …: what stands behind it */
 };
+
+/* The i-th of a record's variants, those of `more` last; NULL: there are no more. */
+const struct variant *field_variant(const struct record *r, size_t i);

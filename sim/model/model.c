@@ -13,6 +13,12 @@ int scenario_can_run(const struct scenario *s, struct err *err)
 {
     for (size_t i = 0; i < s->script.n; i++) {
         const struct step *step = s->script.items[i];
+        if (step_people(step) != PEOPLE_NONE)
+            return err_set(err, ENOTSUP,
+                           "%s:%d:%d: the step '%s' (%s) is played by people: use `blackstart "
+                           "exercise`",
+                           step->place.file, step->place.line, step->place.col, step->id,
+                           step->action->name);
         if (!strcmp(step->action->name, "outage"))
             return err_set(
                 err, ENOTSUP,

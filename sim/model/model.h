@@ -9,6 +9,7 @@
 #include "sim/base/arena.h"
 #include "sim/base/err.h"
 #include "sim/model/assumption.h"
+#include "sim/model/exercise.h"
 #include "sim/model/field.h"
 #include "sim/model/impaired.h"
 
@@ -187,10 +188,14 @@ struct alarm {
 
 /* When a step happens, or until when: all members that are set must hold (or one, with `any`). */
 struct condition {
-    char *alarm;             /* its onset */
-    char *probe;             /* counts as down */
-    char *operator_word;     /* `operator: go`: `blackstart mark note go` */
-    char *step;              /* that step was done */
+    char *alarm;         /* its onset */
+    char *probe;         /* counts as down */
+    char *operator_word; /* `operator: go`: `blackstart mark note go` */
+    char *step;          /* that step was done: delivered, decided, approved, over … */
+    char *done;          /* what that step expects or asks was done */
+    char *decision, *is; /* that step was decided; `is`: in favour of this option; NULL: of any */
+    char *not_done;      /* what that step asked for was not done in time */
+    char *phase;         /* that phase began */
     struct objects any, all; /* struct condition */
 };
 
@@ -303,6 +308,7 @@ struct scenario {
     nsec max_duration;                     /* of a whole run; NSEC_UNSET: no bound */
     struct assumptions assumed;            /* as decoded; read it through: */
     const struct assumptions *assumptions; /* &assumed; never NULL */
+    struct exercise exercise;              /* what people play; all empty: nothing */
 };
 
 struct scenario *scenario_free(struct scenario *s);

@@ -60,6 +60,38 @@
  * analysis     what was found out about a forecast: sim/forecast/analysis.h
  * run-end      status:"completed|aborted|failed", reason?, wall, wall_offset_ns (drift against the
  *              anchor), by:"runner|warden|undo"
+ *
+ * In an exercise (mode "exercise", "functional", or "replay" when answers play for the people) run-start has
+ * also speed and answers?, nothing is about a trial, and each of these lines has `clock`: ns of the exercise
+ * clock (sim/exercise/conduct.h), as have all instants of it: due, deadline, asked, after. `by`: a person,
+ * `role`: the role in which they did it; `key`: of what they sent, so that it counts once. mark (word:true:
+ * said by the facilitator for conditions), trouble and run-end have `clock` too.
+ *
+ * pace         event:"go|hold|speed|tick|debrief", speed?, reason?, step?, by?, role?     (the clock; tick:
+ *              nothing but a sign of life; the first go begins the play)
+ * join         person, role?, event:"join|leave|away|back"
+ * phase        phase, by?                                 (it begins; by: out of turn, by the facilitator)
+ * step         step, event:"skipped|over|absent", role?, person?, to?:[role…], text?, reason?, by?   (over:
+ *              what lasted ends; absent: from now on that role or person is away; text: what players are told)
+ * deliver      step?, number?, to:[role…], from?, channel?, title?, text, attachments?:[file…],
+ *              what:"inject|contingency|message|added", due?, late?:true, by?, role?   (what players see,
+ *              exactly; due: when the script asked for it; late: it came after that, because the exercise was
+ *              interrupted; by: who sent it out of turn, or wrote it)
+ * question     step, who, question, options:[text…], deadline?, by?
+ * decision     step, option, by?, role?, reason?, asked, deadline?, late?:true, default?:true,
+ *              informed:[seq of what had been delivered to that role]       (default: time was up)
+ * expected     step, event:"due|done|missed", deadline?, late?:true, by?, role?   (missed: of decide, too)
+ * approval     step, event:"asked|given|missed", complete?:true, deadline?, late?:true, by?, role?
+ * checklist    step, event:"opened|checked|late", n? (from 1), runbook?, complete?:true, late?:true, by?, role?
+ * status       step, event:"opened|sent|missed", n?, to?:[role…], text?, late?:true, by?, role?
+ *              (update n of it; sent: delivered to those roles)
+ * page         step, event:"paged|acknowledged|nobody", n? (from 1), to?:[role], person?, from?, channel?,
+ *              text?, by?, role?                             (paged: delivered to that role; nobody: all gave up)
+ * rating       step|objective, rating:"P|S|M|U", note?, by, role
+ * note         text, what?:"note|observation|strength|improvement", step?, objective?, by, role
+ * deadline     name, event:"started|met|overdue", deadline?         (of a law or contract: `clocks`)
+ * service      service, event:"down|up", step?                      (in the scenario's world)
+ * debrief      answers:[text|null…], by?, role?                     (neither: anonymous)
  */
 #pragma once
 
