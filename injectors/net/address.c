@@ -30,7 +30,8 @@ static int address_check(const struct scenario *s, const struct step *step, stru
     if (inet_parse(p->address, &a, &why) < 0)
         return err_set(err, EINVAL, "'address': %s", why.text);
     if ((a.family == AF_INET && a.addr[0] == 127) || strcmp(p->device ? p->device : "", "lo") == 0)
-        return err_set(err, EINVAL, "'%s' is the loopback's, which is always exempt",
+        return err_set(err, EINVAL,
+                       "'%s' is the loopback's, which is always exempt: name another address",
                        p->device ? "device" : "address");
     if (p->network && p->device)
         return err_set(err, EINVAL, "give one of 'network' and 'device', not both");

@@ -45,7 +45,8 @@ int link_device_check(const struct host *h, const char *device, const char *netw
     if (strlen(device) >= IFNAMSIZ || strpbrk(device, "/ \t"))
         return err_set(err, EINVAL, "'device' is no name of a device");
     if (strcmp(device, "lo") == 0)
-        return err_set(err, EINVAL, "'device' is the loopback, which is always exempt");
+        return err_set(err, EINVAL,
+                       "'device' is the loopback, which is always exempt: name another device");
     if (h->here && strcmp(h->here->interface, device) != 0)
         return err_set(err, EINVAL, "'device' is %s, but %s is the interface %s and nothing else",
                        device, h->name, h->here->interface);
@@ -105,8 +106,9 @@ int link_device_prepare(struct inject_env *env, const struct link_params *p,
     if (r == 0)
         r = rtnl_link_get(nl, p->device, &link, err);
     if (r == 0 && (link.flags & IFF_LOOPBACK))
-        r = err_set(err, EINVAL, "%s: %s is the loopback, which is always exempt", nl_where(nl),
-                    p->device);
+        r = err_set(err, EINVAL,
+                    "%s: %s is the loopback, which is always exempt: name another device",
+                    nl_where(nl), p->device);
     if (r == 0 && !(link.flags & IFF_UP))
         r = err_set(err, EALREADY, "%s: the device %s is down already", nl_where(nl), p->device);
     if (r == 0)

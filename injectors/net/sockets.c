@@ -2,7 +2,7 @@
  *
  * The kernel's SOCK_DESTROY closes a socket at once: its program reads ECONNABORTED, the other side is
  * sent a reset. Chosen by the other side's address, by port, and by who opened the connection: at a
- * port on which the host listens the other side did. Loopback is exempt. Nothing of it can be undone,
+ * port on which the host listens the other side did. Left out: who is exempt (exempt.h). Nothing of it can be undone,
  * and nothing of it lasts: servers and clients may connect again at once.
  *
  * Verified by the kernel's cookies (none of the sockets is there any more, and no other has got its
@@ -64,13 +64,6 @@ static void prefixes_add(struct prefixes *p, struct inet_prefix one)
     p->items[p->n++] = one;
 }
 
-static bool is_loopback(const struct inet_prefix *a)
-{
-    static const struct inet_prefix v4 = {.family = AF_INET, .len = 8, .addr = {127}};
-    static const struct inet_prefix v6 = {.family = AF_INET6, .len = 128, .addr = {[15] = 1}};
-    return inet_contains(a->family == AF_INET ? &v4 : &v6, a);
-}
-
 /* All addresses that a host has now, virtual ones included; one that is down has none. */
 static int add_host(struct lab *lab, const char *host, struct prefixes *p, struct err *err)
 {
@@ -79,7 +72,7 @@ static int add_host(struct lab *lab, const char *host, struct prefixes *p, struc
     size_t count = 0;
     int r = n && lab_node_is_up(n) ? rtnl_addresses(lab_node_nl(n), &all, &count, err) : 0;
     for (size_t i = 0; r == 0 && i < count; i++)
-        if (!is_loopback(&all[i].prefix))
+        if (!exempt_is_loopback(&all[i].prefix))
             prefixes_add(p, inet_address(all[i].prefix.family, all[i].prefix.addr));
     return r;
 }
@@ -126,10 +119,7 @@ static bool is_listening(const uint16_t *ports, size_t n, uint16_t port)
 static bool concerns(const struct sockets_params *p, const struct prefixes *peers,
                      const struct exempts *exempt, const struct inet_flow *f)
 {
-    struct inet_prefix there = f->target;
-    there.len = there.family == AF_INET ? 32 : 128;
-    if (is_loopback(&there) || (exempt && exempt_in(exempt, &there)) ||
-        !in_ranges(&p->own_port, f->sport))
+    if (exempt_flow(exempt, f) || !in_ranges(&p->own_port, f->sport))
         return false;
     if (p->port.n > 0 && !in_ranges(&p->port, f->sport) && !in_ranges(&p->port, f->dport))
         return false;

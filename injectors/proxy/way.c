@@ -38,6 +38,8 @@ struct way_host {
     struct own_seen seen;
     bool is_known; /* what became of the request of our own */
     const char *asker;
+    struct inet_prefix *pass; /* malloc'd: who is exempt there */
+    size_t pass_n;
 };
 
 /* --- Words ------------------------------------------------------------------------------------ */
@@ -105,7 +107,7 @@ static int plan_messages(const struct way *w, json_t *texts, struct err *err)
         r = nft_table_create(rec, &t, err);
     if (r < 0)
         return r;
-    proxy_encode(rec, w->spec.kind, w->spec.port, &listens);
+    proxy_encode(rec, &w->spec, &listens); /* who is exempt is known when the host is looked at */
     r = nl_flush(rec, err);
     if (r == 0)
         ports_plan_messages(rec, 0, "", texts);
@@ -139,6 +141,7 @@ void way_done(void *state)
     for (size_t i = 0; w->hosts && i < w->targets.n; i++) {
         own_free(w->hosts[i].own);
         proxy_free(w->hosts[i].proxy);
+        free(w->hosts[i].pass);
     }
     free(w->hosts);
     targets_done(&w->targets);
@@ -147,9 +150,31 @@ void way_done(void *state)
     free(w);
 }
 
-static int find_host(struct inject_env *env, const char *name, const char *table,
+/* Who is exempt in a host of others (exempt.h). A fault of dns is about name servers, the resolvers and
+ * those on the loopback among them: there the operator alone is left out. */
+static int leave_out(const struct proxy_spec *spec, const struct attached_host *others,
+                     struct way_host *h, struct err *err)
+{
+    struct exemption x;
+    h->pass = calloc(others->exempt.n + 2, sizeof *h->pass); /* and the loopbacks */
+    if (!h->pass)
+        abort(); /* as the buffers of sim/base do */
+    for (size_t i = 0; exempt_next(&others->exempt, i, &x); i++) {
+        if (x.kind == EXEMPT_PORT && spec->kind != PROXY_DNS && x.port == spec->port)
+            return err_set(err, EPERM,
+                           "host %s: at its TCP port %u we listen ourselves, which is always "
+                           "exempt: name another port",
+                           h->name, x.port);
+        if (x.kind != EXEMPT_PORT && (spec->kind != PROXY_DNS || x.operator_))
+            h->pass[h->pass_n++] = x.peer;
+    }
+    return 0;
+}
+
+static int find_host(struct inject_env *env, const struct proxy_spec *spec, const char *name,
                      struct way_host *ret, json_t *ways, struct err *err)
 {
+    char table[PROXY_TABLE_MAX];
     struct lab_node *n = lab_node(env->lab, name);
     if (!n || !lab_node_is_up(n))
         return err_set(err, ESRCH, "host '%s' is down: nothing goes in or out", name);
@@ -163,16 +188,15 @@ static int find_host(struct inject_env *env, const char *name, const char *table
                        "whole machine",
                        name);
     json_t *way = others ? site_record(n) : json_pack("{s:s}", "host", name);
-    json_object_set_new(way, "table", json_string(table));
+    json_object_set_new(way, "table", json_string(proxy_table(spec->kind, spec->port, table)));
     json_array_append_new(ways, way);
     *ret = (struct way_host){.name = name, .node = n, .init = lab_node_pid(n)};
-    return 0;
+    return others ? leave_out(spec, others, ret, err) : 0;
 }
 
 int way_prepare(struct inject_env *env, const struct step *step, const struct target *host,
                 way_fill_fn *fill, struct way **ret, json_t **ret_undo, struct err *err)
 {
-    char table[PROXY_TABLE_MAX];
     struct way *w = calloc(1, sizeof *w);
     if (!w)
         return err_errno(err, ENOMEM, "preparing %s", step->action->name);
@@ -183,9 +207,8 @@ int way_prepare(struct inject_env *env, const struct step *step, const struct ta
         r = targets_choose(env, host, &w->targets, err);
     if (r == 0 && !(w->hosts = calloc(w->targets.n + 1, sizeof *w->hosts)))
         r = err_errno(err, ENOMEM, "preparing %s", step->action->name);
-    proxy_table(w->spec.kind, w->spec.port, table);
     for (size_t i = 0; r == 0 && i < w->targets.n; i++)
-        r = find_host(env, w->targets.hosts[i], table, &w->hosts[i], ways, err);
+        r = find_host(env, &w->spec, w->targets.hosts[i], &w->hosts[i], ways, err);
     if (r < 0) {
         way_done(w);
         return r;
@@ -208,6 +231,8 @@ int way_apply(struct inject_env *env, void *state, struct inject_result *ret, st
         spec.host = w->hosts[i].name;
         spec.netns_fd = lab_node_netns(w->hosts[i].node);
         spec.seed += i;
+        spec.pass = w->hosts[i].pass;
+        spec.pass_n = w->hosts[i].pass_n;
         r = proxy_start(&spec, &w->hosts[i].proxy, err);
     }
     for (size_t i = 0; r == 0 && i < w->targets.n; i++) {
@@ -226,27 +251,24 @@ int way_apply(struct inject_env *env, void *state, struct inject_result *ret, st
 
 /* --- Verify ----------------------------------------------------------------------------------- */
 
-static bool is_loopback(const struct inet_prefix *a)
-{
-    static const uint8_t local6[16] = {[15] = 1};
-    return a->family == AF_INET ? a->addr[0] == 127 : !memcmp(a->addr, local6, sizeof local6);
-}
-
 /* An address of the host that others made: asked from inside, the first that is not its loopback. */
 static int own_address(struct lab_node *n, struct inet_prefix *ret, struct err *err)
 {
-    static const uint8_t local4[4] = {127, 0, 0, 1};
     AUTO_FREE struct rtnl_address *all = NULL;
+    struct inet_prefix found = {0};
     size_t count = 0;
     int r = rtnl_addresses(lab_node_nl(n), &all, &count, err);
     if (r < 0)
         return r;
-    *ret = inet_address(AF_INET, local4);
     for (size_t i = count; i-- > 0;) {
         const struct inet_prefix *a = &all[i].prefix;
-        if (!is_loopback(a) && !(a->family == AF_INET6 && a->addr[0] == 0xfe))
-            *ret = inet_address(a->family, a->addr);
+        if (!exempt_is_loopback(a) && !(a->family == AF_INET6 && a->addr[0] == 0xfe))
+            found = inet_address(a->family, a->addr);
     }
+    if (!found.family)
+        return err_set(err, EADDRNOTAVAIL,
+                       "it has no address but the loopback's, which is always exempt");
+    *ret = found;
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,74 @@ bool exempt_is_loopback(const struct inet_prefix *net)
     static const struct inet_prefix v6 = {.family = AF_INET6, .len = 128, .addr = {[15] = 1}};
     const struct inet_prefix *lo = net->family == AF_INET ? &v4 : &v6;
     return net->len >= lo->len && inet_contains(lo, net);
+}
+
+bool exempt_next(const struct exempts *e, size_t i, struct exemption *ret)
+{
+    static const struct inet_prefix loopback[] = {
+        {.family = AF_INET, .len = 8, .addr = {127}},
+        {.family = AF_INET6, .len = 128, .addr = {[15] = 1}},
+    };
+    const struct exempts none = {0};
+    if (!e)
+        e = &none;
+    if (i < ARRAY_SIZE(loopback)) {
+        *ret = (struct exemption){.kind = EXEMPT_LOOPBACK, .peer = loopback[i]};
+        return true;
+    }
+    i -= ARRAY_SIZE(loopback);
+    if (i < e->n) {
+        *ret = (struct exemption){
+            .kind = EXEMPT_PEER, .peer = e->items[i].address, .operator_ = e->items[i].operator_};
+        return true;
+    }
+    i -= e->n;
+    if (i >= e->n_ports)
+        return false;
+    *ret = (struct exemption){.kind = EXEMPT_PORT, .port = e->ports[i]};
+    return true;
+}
+
+bool exempt_flow(const struct exempts *e, const struct inet_flow *f)
+{
+    struct inet_prefix there = f->target;
+    struct exemption x;
+    there.len = there.family == AF_INET ? 32 : 128;
+    for (size_t i = 0; exempt_next(e, i, &x); i++)
+        if (x.kind == EXEMPT_PORT ? f->protocol == IPPROTO_TCP && f->sport == x.port
+                                  : x.peer.family == there.family && inet_contains(&x.peer, &there))
+            return true;
+    return false;
+}
+
+int exempt_listener(struct exempts *e, const char *listen, struct err *err)
+{
+    char host[64] = "";
+    struct inet_prefix at = {0};
+    const char *colon = strrchr(listen, ':');
+    long port = strtol(colon ? colon + 1 : listen, NULL, 10);
+    if (colon && colon > listen && colon - listen < (ptrdiff_t)sizeof host)
+        snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
+    char *bare = host[0] == '[' ? host + 1 : host;
+    bare[strcspn(bare, "]%")] = '\0';
+    static const uint8_t any[16];
+    if (!*bare || strchr(bare, '/') || inet_parse(bare, &at, NULL) < 0 ||
+        memcmp(at.addr, any, sizeof any) == 0)
+        at = (struct inet_prefix){0};
+    if (port <= 0 || port > UINT16_MAX) /* whoever listens there says so */
+        return 0;
+    for (size_t i = 0; i < e->n_ports; i++)
+        if (e->ports[i] == port && memcmp(&e->listens_at[i], &at, sizeof at) == 0)
+            return 0;
+    if (e->n_ports == EXEMPT_PORTS)
+        return err_set(err, ENOSPC,
+                       "more than %d listeners of ours in one host of others, which all would have "
+                       "to be left out of every fault: let alarms share one, told apart by 'path' "
+                       "or 'where'",
+                       EXEMPT_PORTS);
+    e->listens_at[e->n_ports] = at;
+    e->ports[e->n_ports++] = (uint16_t)port;
+    return 0;
 }
 
 /* --- Resolvers -------------------------------------------------------------------------------- */

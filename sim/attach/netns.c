@@ -35,7 +35,10 @@ static int refuse_own(const struct attached_target *t, struct err *err)
                 netns_same(t->id, (struct netns_id){.dev = st.st_dev, .ino = st.st_ino});
     if (!t->shares_network)
         return 0;
-    return err_set(err, EINVAL, "the network namespace %s cannot be a target: %s", t->path,
+    return err_set(err, EINVAL,
+                   "the network namespace %s cannot be a target: %s; of this machine's own network "
+                   "one interface can be ('here: {interface: eth1}')",
+                   t->path,
                    ours ? "blackstart itself runs in it"
                         : "it is the machine's own (process 1 lives in it)");
 }

@@ -34,9 +34,9 @@ static int plan_run(const struct command *self, struct args *a)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     CLEANUP(attached_free_p) struct attached *attached = NULL;
     AUTO_JSON *described = NULL;
-    if (attached_open(s, seed, &attached, &err) < 0 || exempt_find(attached, &err) < 0)
+    if (attached_open(s, seed, &attached, &err) < 0 || exempt_find(attached, &err) < 0 ||
+        guard_listeners(s, attached, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
-    guard_listeners(s, attached);
     if (targets_describe(attached, &described, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     json_object_set(plan, "attached", described);

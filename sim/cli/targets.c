@@ -99,9 +99,9 @@ int targets_agreed(const struct command *self, const struct scenario *s, uint64_
 {
     struct err err = ERR_INIT;
     AUTO_BUF what = BUF_INIT;
-    if (attached_open(s, seed, ret, &err) < 0 || exempt_find(*ret, &err) < 0)
+    if (attached_open(s, seed, ret, &err) < 0 || exempt_find(*ret, &err) < 0 ||
+        guard_listeners(s, *ret, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
-    guard_listeners(s, *ret);
     int code = targets_guarded(s, *ret);
     if (code)
         return code;

@@ -5,8 +5,11 @@
  *   - the interface by which a host reaches everybody (its default route) is never taken down, and
  *     impaired or cut for named peers alone;
  *   - the interface, the address and the route by which the operator is connected stay;
- *   - the operator's other end, the resolvers and the loopback are no peers of a cut or an impairment: of
- *     prefixes that hold them they are left out (exempt.h).
+ *   - the device and the route by which a resolver is reached stay, too (but for a default route, of
+ *     which that is the use), and so do the device and the address at which we listen ourselves;
+ *   - the operator's other end, the resolvers, the loopback and our own ports are no peers of a cut, a reset
+ *     or an impairment: of prefixes and ranges that hold them they are left out (exempt.h); no proxy
+ *     stands in the way of our own ports.
  *
  * Shares of groups: sim/model/share.h. Ownership: guard_facts_done() frees what guard_facts_find() made;
  * everything else is borrowed.
@@ -26,6 +29,7 @@ enum guard_deed {
     GUARD_RESET,    /* connections with `peers`, or all */
     GUARD_ADDRESS,  /* `peers[0]` is withdrawn from the host */
     GUARD_ROUTE,    /* the route to `peers[0]` */
+    GUARD_ANSWERED, /* who connects to `ports` is answered by a proxy */
 };
 
 /* What a step would do to a host. */
@@ -35,6 +39,8 @@ struct guard_touch {
     const char *device; /* NULL: not one */
     const struct inet_prefix *peers;
     size_t n_peers;
+    const struct port_range *ports; /* the packets or connections of these ports alone */
+    size_t n_ports;
 };
 
 struct guard_facts {
@@ -43,7 +49,9 @@ struct guard_facts {
     bool machine;               /* its network is this machine's own */
     char default_device[2][16]; /* IPv4, IPv6; "": no default route */
     const struct exempts *exempt;
-    char (*ways)[16]; /* the device by which each of those is reached; "": by none */
+    char (*ways)[16];           /* the device by which each of those is reached; "": by none */
+    struct inet_prefix *routes; /* of each the route; family 0: not known. NULL: of none */
+    char listener_devices[EXEMPT_PORTS][16]; /* that has the address of our listener; "": none */
 };
 void guard_facts_done(struct guard_facts *f);
 
@@ -57,7 +65,8 @@ int guard_facts_find(const struct attached_host *h, const char *mark, struct gua
  * [sentence…], each with its step. */
 int guard_scenario(const struct scenario *s, const struct attached *a, const char *mark,
                    json_t **ret_refused, struct err *err);
-/* Our own listeners (webhooks) are exempt in the hosts in which they stand; after exempt_find(). */
-void guard_listeners(const struct scenario *s, struct attached *a);
+/* Our own listeners (webhooks) are exempt in the hosts in which they stand; after exempt_find(). (Who
+ * stamps marks from another terminal comes by an AF_UNIX socket, which no fault touches.) */
+int guard_listeners(const struct scenario *s, struct attached *a, struct err *err);
 /* Who is exempt, for people: [text…]; a new reference. */
 json_t *guard_exempt_texts(const struct attached_host *h);

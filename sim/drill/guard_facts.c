@@ -21,6 +21,7 @@
 void guard_facts_done(struct guard_facts *f)
 {
     free(f->ways);
+    free(f->routes);
     *f = (struct guard_facts){0};
 }
 
@@ -34,6 +35,23 @@ static void device_towards(struct nl *nl, const struct rtnl_link *links, size_t 
     for (size_t i = 0; i < n; i++)
         if (links[i].ifindex == way.ifindex)
             snprintf(ret, 16, "%s", links[i].name);
+}
+
+static void listener_devices(struct nl *nl, const struct rtnl_link *links, size_t n,
+                             const struct exempts *e, struct guard_facts *f)
+{
+    AUTO_FREE struct rtnl_address *all = NULL;
+    size_t count = 0;
+    if (!e->n_ports || rtnl_addresses(nl, &all, &count, NULL) < 0)
+        return;
+    for (size_t i = 0; i < e->n_ports; i++)
+        for (size_t k = 0; k < count; k++) {
+            const struct inet_prefix *a = &all[k].prefix, *at = &e->listens_at[i];
+            for (size_t m = 0;
+                 a->family == at->family && memcmp(a->addr, at->addr, 16) == 0 && m < n; m++)
+                if (links[m].ifindex == all[k].ifindex)
+                    snprintf(f->listener_devices[i], 16, "%s", links[m].name);
+        }
 }
 
 int guard_facts_find(const struct attached_host *h, const char *mark, struct guard_facts *ret,
@@ -53,8 +71,9 @@ int guard_facts_find(const struct attached_host *h, const char *mark, struct gua
     struct guard_facts f = {.host = h->host->name,
                             .machine = h->at.shares_network,
                             .exempt = &h->exempt,
-                            .ways = calloc(h->exempt.n + 1, sizeof *f.ways)};
-    if (!f.ways)
+                            .ways = calloc(h->exempt.n + 1, sizeof *f.ways),
+                            .routes = calloc(h->exempt.n + 1, sizeof *f.routes)};
+    if (!f.ways || !f.routes)
         abort(); /* as the buffers of sim/base do */
     if (h->host->production)
         f.mark = "production: true";
@@ -69,8 +88,13 @@ int guard_facts_find(const struct attached_host *h, const char *mark, struct gua
         if (inet_parse(anybody[i], &to, NULL) == 0)
             device_towards(nl, links, n, &to, f.default_device[i]);
     }
-    for (size_t i = 0; i < h->exempt.n; i++)
+    for (size_t i = 0; i < h->exempt.n; i++) {
+        if (whole && !h->exempt.items[i].operator_)
+            continue;
         device_towards(nl, links, n, &h->exempt.items[i].address, f.ways[i]);
+        (void)rtnl_take_match(nl, &h->exempt.items[i].address, &f.routes[i], NULL);
+    }
+    listener_devices(nl, links, n, &h->exempt, &f);
     *ret = f;
     return 0;
 }
@@ -80,6 +104,7 @@ int guard_facts_find(const struct attached_host *h, const char *mark, struct gua
 struct peers {
     struct inet_prefix items[GUARD_PEERS];
     size_t n;
+    struct port_range port; /* of a proxy */
 };
 
 static void add_peer(const struct scenario *s, const char *text, struct peers *p)
@@ -98,6 +123,15 @@ static void add_peers(const struct scenario *s, const struct strv *texts, struct
 {
     for (size_t i = 0; i < texts->n; i++)
         add_peer(s, texts->items[i], p);
+}
+
+/* What goes by these ports alone; of two lists the second. */
+static void only_ports(struct guard_touch *t, const struct port_ranges *list)
+{
+    if (list->n == 0)
+        return;
+    t->ports = list->items;
+    t->n_ports = list->n;
 }
 
 static bool is(const struct step *step, const char *action)
@@ -119,14 +153,19 @@ static void touch_of(const struct scenario *s, const struct step *step, struct p
         ret->deed = GUARD_IMPAIRED;
         ret->device = network->device;
         add_peers(s, &network->to, p);
+        only_ports(ret, &network->port);
+        only_ports(ret, &network->own_port);
     } else if (is(step, "partition")) {
         const struct partition_params *partition = step->params;
         ret->deed = GUARD_CUT;
         add_peers(s, &partition->peers, p);
+        only_ports(ret, &partition->ports);
     } else if (is(step, "sockets")) {
         const struct sockets_params *sockets = step->params;
         ret->deed = GUARD_RESET;
         add_peers(s, &sockets->peer, p);
+        only_ports(ret, &sockets->port);
+        only_ports(ret, &sockets->own_port);
     } else if (is(step, "address")) {
         const struct address_params *address = step->params;
         ret->deed = GUARD_ADDRESS;
@@ -136,6 +175,14 @@ static void touch_of(const struct scenario *s, const struct step *step, struct p
         const struct route_params *route = step->params;
         ret->deed = GUARD_ROUTE;
         add_peer(s, strcmp(route->to, "default") == 0 ? "0.0.0.0/0" : route->to, p);
+    } else if (is(step, "http") || is(step, "tls")) {
+        const struct http_params *http = step->params;
+        const struct tls_params *tls = step->params;
+        uint16_t port = (uint16_t)(is(step, "http") ? http->port : tls->port);
+        p->port = (struct port_range){port, port};
+        ret->deed = GUARD_ANSWERED;
+        ret->ports = &p->port;
+        ret->n_ports = 1;
     }
     ret->peers = p->items;
     ret->n_peers = p->n;
@@ -177,20 +224,26 @@ int guard_scenario(const struct scenario *s, const struct attached *a, const cha
     return 0;
 }
 
+/* In the words of what is done; who is left out of all of it. */
+#define LEFT_OUT "left out of every cut, impairment, reset and false answer: "
+
 json_t *guard_exempt_texts(const struct attached_host *h)
 {
     json_t *texts = json_array();
-    json_array_append_new(texts, json_string("left out of every cut and impairment: the loopback"));
-    for (size_t i = 0; i < h->exempt.n_ports; i++)
-        json_array_append_new(texts,
-                              json_sprintf("left out of every cut and impairment: TCP port %u, "
-                                           "on which we listen for alarms",
-                                           h->exempt.ports[i]));
-    for (size_t i = 0; i < h->exempt.n; i++) {
-        char text[INET_TEXT_MAX];
-        json_array_append_new(texts, json_sprintf("left out of every cut and impairment: %s, %s",
+    struct exemption x;
+    char text[INET_TEXT_MAX];
+    json_array_append_new(texts,
+                          json_string(LEFT_OUT "the loopback (but for names: a resolver that "
+                                               "stands on it is asked by 'dns')"));
+    for (size_t i = 0; exempt_next(&h->exempt, i, &x); i++)
+        if (x.kind == EXEMPT_PORT)
+            json_array_append_new(texts,
+                                  json_sprintf(LEFT_OUT "TCP port %u, on which we listen for "
+                                                        "alarms",
+                                               x.port));
+    for (size_t i = 0; i < h->exempt.n; i++)
+        json_array_append_new(texts, json_sprintf(LEFT_OUT "%s, %s",
                                                   inet_text(&h->exempt.items[i].address, text),
                                                   h->exempt.items[i].why));
-    }
     return texts;
 }

@@ -4,6 +4,7 @@
 #include "tests/support/test.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ struct place_of_test {
     struct exempt exempt[2];
     struct exempts list;
     char ways[2][16];
+    struct inet_prefix routes[2];
     struct guard_facts facts;
 };
 
@@ -44,13 +46,18 @@ static void stand(struct place_of_test *w, const char *mark, bool machine)
                    {.address = prefix("10.0.0.53"), .why = "a resolver (/etc/resolv.conf)"}},
         .ways = {"eth1", "eth0"},
     };
-    w->list = (struct exempts){w->exempt, 2};
+    w->list = (struct exempts){w->exempt, 2, {9099}, {prefix("10.2.0.1")}, 1};
+    w->list.listens_at[0].len = 32;
+    w->routes[0] = prefix("198.51.100.0/24");
+    w->routes[1] = prefix("0.0.0.0/0");
     w->facts = (struct guard_facts){.host = "edge",
                                     .mark = mark,
                                     .machine = machine,
                                     .default_device = {"eth0", "eth0"},
                                     .exempt = &w->list,
-                                    .ways = w->ways};
+                                    .ways = w->ways,
+                                    .routes = w->routes,
+                                    .listener_devices = {"eth3"}};
 }
 
 #define MARK "/etc/blackstart/production"
@@ -62,6 +69,7 @@ static const struct {
     const char *mark;
     bool machine;
     const char *words; /* of the refusal */
+    uint16_t lo, hi;   /* of these ports alone; 0: of all */
 } attempts[] = {
     /* production */
     {GUARD_ANYTHING, NULL, "", MARK, false, "marked as production (/etc/blackstart/production)"},
@@ -114,6 +122,19 @@ static const struct {
     {GUARD_ADDRESS, NULL, "127.0.0.1", NULL, false, "always exempt"},
     {GUARD_ADDRESS, NULL, "::1", NULL, true, "always exempt"},
     {GUARD_CUT, NULL, "10.0.0.0/24", NULL, false, FREE},
+    {GUARD_ROUTE, NULL, "10.0.0.0/24", NULL, false, "is the way to 10.0.0.53, a resolver (/etc/re"},
+    {GUARD_ROUTE, NULL, "10.0.0.0/8", NULL, true, "name a route to the peers that matter"},
+    /* where we listen ourselves: 10.2.0.1 of eth3, port 9099 */
+    {GUARD_DOWN, "eth3", "", NULL, false, "on eth3 of host edge we listen ourselves (port 9099)"},
+    {GUARD_ADDRESS, NULL, "10.2.0.1/24", NULL, false, "at 10.2.0.1 of host edge we listen"},
+    {GUARD_ADDRESS, "eth3", "10.2.0.2/24", NULL, false, FREE},
+    {GUARD_CUT, NULL, "10.0.0.2", NULL, false, "at TCP port 9099 of host edge we listen", 9099,
+     9099},
+    {GUARD_IMPAIRED, "eth2", "", NULL, false, "let the alarm listen at another", 9099, 9099},
+    {GUARD_RESET, NULL, "", NULL, false, "name another port", 9099, 9099},
+    {GUARD_ANSWERED, NULL, "", NULL, false, "which is always exempt", 9099, 9099},
+    {GUARD_ANSWERED, NULL, "", NULL, false, FREE, 8080, 8080},
+    {GUARD_RESET, NULL, "", NULL, false, FREE, 9000, 9100}, /* it is left out of it */
 };
 
 static void forbidden_is_what_the_table_says(void **state)
@@ -124,6 +145,9 @@ static void forbidden_is_what_the_table_says(void **state)
         struct err err = ERR_INIT;
         struct guard_touch t = {
             .deed = attempts[i].deed, .step = "it", .device = attempts[i].device, .peers = peers};
+        const struct port_range ports = {attempts[i].lo, attempts[i].hi};
+        t.ports = &ports;
+        t.n_ports = attempts[i].lo != 0;
         char texts[128], *rest = texts;
         snprintf(texts, sizeof texts, "%s", attempts[i].peers);
         for (char *one; (one = strsep(&rest, " "));)
@@ -143,7 +167,7 @@ static void without_a_default_route_nothing_is_the_whole_world(void **state)
     struct place_of_test w;
     struct inet_prefix all = prefix("0.0.0.0/0");
     stand(&w, NULL, false);
-    w.facts.default_device[0][0] = w.facts.default_device[1][0] = '\0';
+    w.facts.default_device[0][0] = w.facts.default_device[1][0] = w.ways[1][0] = '\0';
     assert_int_equal(
         guard_judge(
             &(struct guard_touch){.deed = GUARD_CUT, .step = "it", .peers = &all, .n_peers = 1},
@@ -155,7 +179,76 @@ static void without_a_default_route_nothing_is_the_whole_world(void **state)
         0);
 }
 
+/* The default route of a namespace is withdrawn, unless the operator comes by it. */
+static void a_default_route_stays_where_the_operator_needs_it(void **state)
+{
+    struct place_of_test w;
+    struct err err = ERR_INIT;
+    struct inet_prefix all = prefix("0.0.0.0/0");
+    const struct guard_touch t = {.deed = GUARD_ROUTE, .step = "it", .peers = &all, .n_peers = 1};
+    stand(&w, NULL, false);
+    assert_int_equal(guard_judge(&t, &w.facts, &err), 0);
+    w.routes[0] = all;
+    assert_int_equal(guard_judge(&t, &w.facts, &err), -EPERM);
+    assert_non_null(strstr(err.text, "the route to 0.0.0.0/0 is how you are connected"));
+}
+
 /* --- Who is exempt ----------------------------------------------------------------------------- */
+
+static struct inet_flow flow(const char *own, uint16_t sport, const char *other, uint16_t dport)
+{
+    return (struct inet_flow){IPPROTO_TCP, prefix(own), prefix(other), sport, dport};
+}
+
+static void connections_are_left_out_by_one_list(void **state)
+{
+    struct place_of_test w;
+    stand(&w, NULL, false);
+    const struct {
+        struct inet_flow flow;
+        bool of_others, of_a_lab; /* left out */
+    } table[] = {
+        {flow("127.0.0.1", 80, "127.0.0.1", 4711), true, true},
+        {flow("127.0.0.1", 80, "127.9.0.1", 4711), true, true},
+        {flow("::1", 80, "::1", 4711), true, true},
+        {flow("10.2.0.1", 80, "198.51.100.7", 4711), true, false}, /* the operator */
+        {flow("10.2.0.1", 4711, "10.0.0.53", 53), true, false},    /* a resolver */
+        {flow("10.2.0.1", 9099, "10.2.0.9", 4711), true, false},   /* our listener */
+        {flow("10.2.0.1", 4711, "10.2.0.9", 9099), false, false},  /* somebody else's */
+        {flow("10.2.0.1", 80, "198.51.100.8", 4711), false, false},
+        {flow("fd00::1", 80, "fd00::2", 4711), false, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        assert_int_equal(exempt_flow(&w.list, &table[i].flow), table[i].of_others);
+        assert_int_equal(exempt_flow(NULL, &table[i].flow), table[i].of_a_lab);
+    }
+    struct inet_flow udp = table[5].flow;
+    udp.protocol = IPPROTO_UDP;
+    assert_false(exempt_flow(&w.list, &udp));
+}
+
+static void a_listener_is_noted_once(void **state)
+{
+    struct exempts e = {0};
+    struct err err = ERR_INIT;
+    char listen[32];
+    assert_int_equal(exempt_listener(&e, "10.2.0.1:9099", &err), 0);
+    assert_int_equal(exempt_listener(&e, "10.2.0.1:9099", &err), 0);
+    assert_int_equal(exempt_listener(&e, "0.0.0.0:9099", &err), 0);
+    assert_int_equal(exempt_listener(&e, "[fd00::1]:9100", &err), 0);
+    assert_int_equal(exempt_listener(&e, "10.2.0.1:0", &err), 0); /* one that is free */
+    assert_int_equal(e.n_ports, 3);
+    assert_int_equal(e.listens_at[0].family, AF_INET);
+    assert_int_equal(e.listens_at[1].family, 0);
+    assert_int_equal(e.listens_at[2].family, AF_INET6);
+    assert_int_equal(e.ports[2], 9100);
+    for (int i = 3; i < EXEMPT_PORTS; i++) {
+        snprintf(listen, sizeof listen, "10.2.0.1:%d", 9200 + i);
+        assert_int_equal(exempt_listener(&e, listen, &err), 0);
+    }
+    assert_int_equal(exempt_listener(&e, "10.2.0.1:9300", &err), -ENOSPC);
+    assert_non_null(strstr(err.text, "let alarms share one"));
+}
 
 static void resolvers_are_read_from_their_file(void **state)
 {
@@ -309,6 +402,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forbidden_is_what_the_table_says),
         cmocka_unit_test(without_a_default_route_nothing_is_the_whole_world),
+        cmocka_unit_test(a_default_route_stays_where_the_operator_needs_it),
+        cmocka_unit_test(connections_are_left_out_by_one_list),
+        cmocka_unit_test(a_listener_is_noted_once),
         cmocka_unit_test(resolvers_are_read_from_their_file),
         cmocka_unit_test(shares_are_whole_hosts),
         cmocka_unit_test(too_large_a_share_is_seen_before),

@@ -512,6 +512,40 @@ static int on_way(const struct nlmsghdr *h, void *data, struct err *err)
     return 0;
 }
 
+static int on_match(const struct nlmsghdr *h, void *data, struct err *err)
+{
+    struct inet_prefix *found = data;
+    struct rtmsg head;
+    struct nlmsghdr *m = (struct nlmsghdr *)(uintptr_t)h;
+    struct nlattr *a[RTA_MAX + 1];
+    if (h->nlmsg_type != RTM_NEWROUTE || nlmsg_parse(m, sizeof head, a, RTA_MAX, NULL) < 0)
+        return 0;
+    memcpy(&head, nlmsg_data(h), sizeof head);
+    *found = (struct inet_prefix){.family = head.rtm_family};
+    if (a[RTA_DST]) /* a default route has none */
+        read_prefix(a[RTA_DST], head.rtm_family, found);
+    found->len = head.rtm_dst_len;
+    return 0;
+}
+
+int rtnl_take_match(struct nl *nl, const struct inet_prefix *to, struct inet_prefix *ret,
+                    struct err *err)
+{
+    const struct rtmsg head = {.rtm_family = to->family,
+                               .rtm_dst_len = to->family == AF_INET ? 32 : 128,
+                               .rtm_flags = RTM_F_FIB_MATCH};
+    struct nl_req *q = nl_req_new(NETLINK_ROUTE, RTM_GETROUTE, 0, &head, sizeof head, 64);
+    struct inet_prefix found = {0};
+    nl_req_put(q, RTA_DST, to->addr, inet_bytes(to));
+    int r = nl_ask(nl, q, on_match, &found, err);
+    if (r < 0)
+        return r;
+    if (!found.family)
+        return err_set(err, ESRCH, "there is no route to it");
+    *ret = found;
+    return 0;
+}
+
 int rtnl_take_way(struct nl *nl, const struct inet_prefix *to, struct rtnl_way *ret,
                   struct err *err)
 {

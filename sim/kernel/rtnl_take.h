@@ -44,3 +44,6 @@ struct rtnl_way {
 };
 int rtnl_take_way(struct nl *nl, const struct inet_prefix *to, struct rtnl_way *ret,
                   struct err *err);
+/* The prefix of the route that is taken for it. -ESRCH: there is none. */
+int rtnl_take_match(struct nl *nl, const struct inet_prefix *to, struct inet_prefix *ret,
+                    struct err *err);

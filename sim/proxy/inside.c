@@ -205,7 +205,7 @@ static int engage(struct inside *in, struct span *at, struct err *err)
     }
     if (r < 0)
         return r;
-    proxy_encode(in->nl, in->spec->kind, in->spec->port, &in->listens);
+    proxy_encode(in->nl, in->spec, &in->listens);
     r = nl_flush(in->nl, err);
     at->hi = nsec_now(CLOCK_MONOTONIC);
     return r;

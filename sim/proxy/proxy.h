@@ -57,10 +57,12 @@ struct proxy_tls {
 
 struct proxy_spec {
     enum proxy_kind kind;
-    const char *host; /* for texts */
-    int netns_fd;     /* borrowed until proxy_start() returns */
-    uint16_t port;    /* HTTP and TLS */
-    double share;     /* of what matches */
+    const char *host;               /* for texts */
+    int netns_fd;                   /* borrowed until proxy_start() returns */
+    uint16_t port;                  /* HTTP and TLS */
+    const struct inet_prefix *pass; /* who is never looked at: clients; of DNS name servers */
+    size_t pass_n;
+    double share; /* of what matches */
     uint64_t seed;
     struct proxy_dns dns;
     struct proxy_http http;
@@ -76,7 +78,7 @@ struct proxy_listens {
     uint16_t port;
     bool v4, v6;
 };
-void proxy_encode(struct nl *nl, enum proxy_kind kind, uint16_t port,
+void proxy_encode(struct nl *nl, const struct proxy_spec *spec,
                   const struct proxy_listens *listens);
 
 struct proxy;

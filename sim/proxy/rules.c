@@ -26,6 +26,16 @@ static void pass_own(struct nl *nl, const struct nft_rule *base)
     nft_rule_add(nl, &rule);
 }
 
+static void pass_others(struct nl *nl, const struct nft_rule *base, const struct proxy_spec *spec)
+{
+    struct nft_rule rule = *base;
+    rule.verdict = NFT_LET_PASS;
+    for (size_t i = 0; i < spec->pass_n; i++) {
+        *(spec->kind == PROXY_DNS ? &rule.daddr : &rule.saddr) = spec->pass[i];
+        nft_rule_add(nl, &rule);
+    }
+}
+
 /* Queries of one family: UDP, and TCP connections that begin. Those that were there before the rules are
  * not translated: their first packet is over. */
 static void lead_queries(struct nl *nl, const struct nft_rule *base, uint8_t family)
@@ -41,7 +51,8 @@ static void lead_queries(struct nl *nl, const struct nft_rule *base, uint8_t fam
     nft_rule_add(nl, &rule);
 }
 
-static void encode_dns(struct nl *nl, const struct nft_table *t, const struct proxy_listens *l)
+static void encode_dns(struct nl *nl, const struct nft_table *t, const struct proxy_spec *spec,
+                       const struct proxy_listens *l)
 {
     const struct nft_rule zone = {.table = *t, .chain = "zone"};
     const struct nft_rule way = {.table = *t, .chain = "way", .to = l->port};
@@ -59,19 +70,21 @@ static void encode_dns(struct nl *nl, const struct nft_table *t, const struct pr
                                           .priority = WAY_PRIORITY,
                                           .translates = true});
     pass_own(nl, &zone);
+    pass_others(nl, &zone, spec);
     udp.dport.lo = PROXY_DNS_PORT;
     nft_rule_add(nl, &udp);
     udp.dport.lo = 0;
     udp.sport.lo = l->port; /* our answers */
     nft_rule_add(nl, &udp);
     pass_own(nl, &way);
+    pass_others(nl, &way, spec);
     if (l->v4)
         lead_queries(nl, &way, AF_INET);
     if (l->v6)
         lead_queries(nl, &way, AF_INET6);
 }
 
-static void encode_port(struct nl *nl, const struct nft_table *t, uint16_t port,
+static void encode_port(struct nl *nl, const struct nft_table *t, const struct proxy_spec *spec,
                         const struct proxy_listens *l)
 {
     struct nft_rule take = {.table = *t, .chain = "take"};
@@ -79,21 +92,21 @@ static void encode_port(struct nl *nl, const struct nft_table *t, uint16_t port,
         nl, &(struct nft_chain){
                 .table = *t, .name = "take", .hook = NFT_PREROUTING, .priority = TAKE_PRIORITY});
     pass_own(nl, &take);
+    pass_others(nl, &take, spec);
     take.l4proto = IPPROTO_TCP;
-    take.dport.lo = port;
+    take.dport.lo = spec->port;
     take.to_local = true;
     take.verdict = NFT_TAKE;
     take.to = l->port;
     nft_rule_add(nl, &take);
 }
 
-void proxy_encode(struct nl *nl, enum proxy_kind kind, uint16_t port,
-                  const struct proxy_listens *listens)
+void proxy_encode(struct nl *nl, const struct proxy_spec *spec, const struct proxy_listens *listens)
 {
     char name[PROXY_TABLE_MAX];
-    const struct nft_table t = {NFT_FAMILY_INET, proxy_table(kind, port, name)};
-    if (kind == PROXY_DNS)
-        encode_dns(nl, &t, listens);
+    const struct nft_table t = {NFT_FAMILY_INET, proxy_table(spec->kind, spec->port, name)};
+    if (spec->kind == PROXY_DNS)
+        encode_dns(nl, &t, spec, listens);
     else
-        encode_port(nl, &t, port, listens);
+        encode_port(nl, &t, spec, listens);
 }

@@ -316,6 +316,40 @@ class FrozenOthers(unittest.TestCase):
         self.assertEqual(foreign.journals(), [])
 
 
+def mounted(kind, controller=""):
+    """Where this kind of control groups (of v1: with that controller) can be seen from here."""
+    with open("/proc/self/mountinfo") as f:
+        lines = [line.split(" - ") for line in f]
+    return [first.split()[4] for first, rest in lines if rest.split()[0] == kind and
+            (not controller or controller in rest.split()[2].split(","))]
+
+
+class FrozenByTheOld(FrozenOthers):
+    """Where cgroup v2 is not mounted, but the freezer of v1 is, as on older machines."""
+
+    @classmethod
+    def setUpClass(cls):
+        places = mounted("cgroup2")
+        for place in places:
+            foreign.unmount(place)
+            cls.addClassCleanup(foreign.mount, "cgroup2", place, "cgroup2")
+        if not mounted("cgroup", "freezer"):
+            place = places[0] if places else harness.folder()
+            try:
+                foreign.mount("freezer", place, "cgroup", data="freezer")
+            except OSError:
+                raise unittest.SkipTest(harness.NO_OLD_FREEZER)
+            cls.addClassCleanup(foreign.unmount, place)
+
+    def setUp(self):
+        self.assertEqual(mounted("cgroup2"), [])
+        super().setUp()
+
+    def group(self):
+        with open("/proc/%d/cgroup" % self.worker.pid) as f:
+            return [line for line in f if "freezer" in line.split(":")[1].split(",")]
+
+
 class FullOthers(FrozenOthers):
     """A file system of a process that others have started, which is the machine's."""
 

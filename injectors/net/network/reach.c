@@ -16,21 +16,22 @@ void reach_done(struct reach *r)
     *r = (struct reach){0};
 }
 
+/* The loopback is no device that is impaired. */
 void reach_leave_out(struct reach *r, const struct exempts *exempt)
 {
-    for (size_t i = 0; i < exempt->n_ports; i++)
-        r->except_ports[i] = (struct impair_ports){exempt->ports[i], exempt->ports[i]};
-    r->scope.except_ports = r->except_ports;
-    r->scope.n_except_ports = exempt->n_ports;
-    if (exempt->n == 0)
-        return;
-    r->except = calloc(exempt->n, sizeof *r->except);
+    struct exemption x;
+    r->scope.n_except = r->scope.n_except_ports = 0;
+    free(r->except);
+    r->except = calloc(exempt->n + 1, sizeof *r->except);
     if (!r->except)
         abort(); /* as the buffers of sim/base do */
-    for (size_t i = 0; i < exempt->n; i++)
-        r->except[i] = exempt->items[i].address;
+    for (size_t i = 0; exempt_next(exempt, i, &x); i++)
+        if (x.kind == EXEMPT_PEER)
+            r->except[r->scope.n_except++] = x.peer;
+        else if (x.kind == EXEMPT_PORT)
+            r->except_ports[r->scope.n_except_ports++] = (struct impair_ports){x.port, x.port};
     r->scope.except = r->except;
-    r->scope.n_except = exempt->n;
+    r->scope.except_ports = r->except_ports;
 }
 
 static bool family_wanted(const struct network_params *p, int family)

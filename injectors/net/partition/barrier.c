@@ -65,29 +65,24 @@ static void add_loopback(struct nl *nl, const struct nft_table *t)
                 .table = *t, .chain = BARRIER_CHAIN_OUT, .oifname = "lo", .verdict = NFT_LET_PASS});
 }
 
+/* The loopback has gone before, by its device. */
 static void add_exempt(struct nl *nl, const struct nft_table *t, const struct exempts *exempt)
 {
-    for (size_t i = 0; i < exempt->n_ports; i++) {
-        struct nft_ports port = {exempt->ports[i], exempt->ports[i]};
-        nft_rule_add(nl, &(struct nft_rule){.table = *t,
-                                            .chain = BARRIER_CHAIN_IN,
-                                            .l4proto = IPPROTO_TCP,
-                                            .dport = port,
-                                            .verdict = NFT_LET_PASS});
-        nft_rule_add(nl, &(struct nft_rule){.table = *t,
-                                            .chain = BARRIER_CHAIN_OUT,
-                                            .l4proto = IPPROTO_TCP,
-                                            .sport = port,
-                                            .verdict = NFT_LET_PASS});
-    }
-    for (size_t i = 0; i < exempt->n; i++) {
-        const struct inet_prefix *a = &exempt->items[i].address;
-        nft_rule_add(
-            nl, &(struct nft_rule){
-                    .table = *t, .chain = BARRIER_CHAIN_IN, .saddr = *a, .verdict = NFT_LET_PASS});
-        nft_rule_add(
-            nl, &(struct nft_rule){
-                    .table = *t, .chain = BARRIER_CHAIN_OUT, .daddr = *a, .verdict = NFT_LET_PASS});
+    const struct nft_rule in = {.table = *t, .chain = BARRIER_CHAIN_IN, .verdict = NFT_LET_PASS};
+    const struct nft_rule out = {.table = *t, .chain = BARRIER_CHAIN_OUT, .verdict = NFT_LET_PASS};
+    struct exemption x;
+    for (size_t i = 0; exempt_next(exempt, i, &x); i++) {
+        struct nft_rule from = in, to = out;
+        if (x.kind == EXEMPT_LOOPBACK)
+            continue;
+        if (x.kind == EXEMPT_PORT) {
+            from.l4proto = to.l4proto = IPPROTO_TCP;
+            from.dport.lo = to.sport.lo = x.port;
+        } else {
+            from.saddr = to.daddr = x.peer;
+        }
+        nft_rule_add(nl, &from);
+        nft_rule_add(nl, &to);
     }
 }
 
