@@ -91,10 +91,15 @@ def gaps(source, found):
     rows = {}
     for fault, kind in found:
         rows.setdefault((fault.split()[0], kind), []).append(fault)
+    parts = {f for f, _ in found if " (" in f}
     for fault in sorted(faults - ASSUMED):
         for kind in KINDS:
             if (fault, kind) not in rows:
                 yield "%s: %s: nothing is shown" % (fault, kind)
+            # What is shown of a fault as a whole needs not be shown of its parts, too.
+            for part in sorted(p for p in parts if p.split()[0] == fault):
+                if (fault, kind) not in found and (part, kind) not in found:
+                    yield "%s: %s: nothing is shown" % (part, kind)
             for row in rows.get((fault, kind), ()):
                 missing = [c for c in needed(fault) if c not in found[row, kind]]
                 if missing and set(found[row, kind]) != {"refused"}:

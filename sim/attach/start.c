@@ -2,6 +2,7 @@
 #include "sim/attach/start.h"
 
 #include "sim/base/cleanup.h"
+#include "sim/base/oom.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@ static __attribute__((noreturn)) void start_main(const char *command, int mounts
         sigaction(signo, &dfl, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    oom_ordinary();
     int null = open("/dev/null", O_RDWR);
     bool ok = null >= 0 && dup2(null, 0) == 0 && dup2(null, 1) == 1 && dup2(null, 2) == 2 &&
               (mounts < 0 || setns(mounts, CLONE_NEWNS) == 0) && chdir("/") == 0;

@@ -9,12 +9,14 @@
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/nsec.h"
+#include "sim/base/oom.h"
 #include "sim/base/rng.h"
 #include "sim/base/text.h"
 #include "sim/base/units.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 
 static void durations_are_exact_and_need_a_unit(void **state)
 {
@@ -295,6 +297,37 @@ static void text_from_outside_is_made_printable(void **state)
     assert_string_equal(err.text, "a?z");
 }
 
+static long score(void)
+{
+    AUTO_FREE char *text = NULL;
+    size_t n;
+    assert_int_equal(file_read(AT_FDCWD, "/proc/self/oom_score_adj", 64, &text, &n, NULL), 0);
+    return strtol(text, NULL, 10);
+}
+
+/* In a child, so that this process keeps its own. */
+static void ours_go_last_and_others_as_ever(void **state)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        long was = score();
+        oom_spare();
+        long spared = score();
+        bool ok = spared == was || (was == 0 && spared == strtol(OOM_SPARED, NULL, 10));
+        oom_ordinary();
+        ok = ok && score() == was;
+        int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+        ok = ok && write(fd, "700", 3) == 3; /* given on purpose */
+        oom_spare();
+        ok = ok && score() == 700;
+        oom_ordinary();
+        _exit(ok && score() == 700 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +345,7 @@ int main(void)
         cmocka_unit_test(copies_stay_in_their_folders),
         cmocka_unit_test(json_keeps_order_and_nanoseconds),
         cmocka_unit_test(text_from_outside_is_made_printable),
+        cmocka_unit_test(ours_go_last_and_others_as_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include "sim/base/cleanup.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
+#include "sim/base/oom.h"
 #include "sim/base/units.h"
 #include "sim/cli/here.h"
 #include "sim/cli/targets.h"
@@ -318,6 +319,7 @@ static int run_run(const struct command *self, struct args *a)
     /* Who closed the pipe that progress goes to wanted less to read, not the drill to die. */
     signal(SIGPIPE, SIG_IGN);
     run_hold_signals();
+    oom_spare();
     r.operator_name = folder_operator(&r.operator_uid);
     code = run_prepared(&r);
     herald_end(r.herald);

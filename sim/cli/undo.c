@@ -3,6 +3,7 @@
 
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
+#include "sim/base/oom.h"
 #include "sim/cli/command.h"
 
 #include <stdio.h>
@@ -72,6 +73,7 @@ static int undo_run(const struct command *self, struct args *a)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     if (args_has(a, "list"))
         return undo_list(folder, &world);
+    oom_spare();
     AUTO_BUF text = BUF_INIT;
     size_t failed = 0;
     if (journal_undo_all(folder, &world, undo_told, &text, &failed, &err) < 0)

@@ -19,6 +19,7 @@
 
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
+#include "sim/base/oom.h"
 #include "sim/lab/agent.h"
 #include "sim/lab/dev.h"
 #include "sim/lab/proto.h"
@@ -301,6 +302,7 @@ static _Noreturn void init_main(struct init_spec spec)
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
     umask(022);
+    oom_ordinary(); /* by the /proc of before */
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;

@@ -12,6 +12,7 @@
 
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
+#include "sim/base/oom.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,6 +94,7 @@ static __attribute__((noreturn)) void child_main(const struct child_spec *spec, 
     /* Ours are CLOEXEC already; what libraries or our own parent left open is not our word. */
     close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     child_reset_signals();
+    oom_ordinary();
     if (spec->prepare) {
         code = spec->prepare(spec->prepare_data);
         if (code)

@@ -617,7 +617,8 @@ class Named(Containers):
         self.assertEqual(len(d.events("action", event="end")), 1)
 
     def test_what_cannot_be_meant_is_said(self):
-        """SHOWS freeze: container: refused"""
+        """SHOWS freeze: container: refused
+        SHOWS shutdown: container: refused"""
         at = ", engine: %s}, allow: true" % self.e.socket
         self.assertRegex(self.told("container: {name: db-2" + at, code=3),
                          "has no container 'db-2'; it has .*db-1")
@@ -629,8 +630,9 @@ class Named(Containers):
         self.assertIn("is marked as production (its label com.example.environment=production)", self.told(
             "container: {name: live" + at, script=FREEZE % "for: 100ms, ", code=3))
         self.e.client("kill", "db-1")
-        self.assertIn("container db-1 does not run (exited): start it first",
-                      self.told("container: {name: db-1" + at, code=3))
+        for script in (FREEZE % "for: 100ms, ", SHUTDOWN % ("for: 100ms, ", "db")):
+            self.assertIn("container db-1 does not run (exited): start it first",
+                          self.told("container: {name: db-1" + at, script=script, code=3))
 
     def test_one_in_the_machines_network_is_not_cut_off(self):
         """SHOWS link: container: refused

@@ -60,6 +60,17 @@ class Proxies(test_attached.Attached):
         self.as_before()
         self.nothing_left(d)
 
+    def test_two_in_one_way_are_refused(self):
+        """SHOWS dns: netns: refused"""
+        d = self.drill(DNS % "for: 300ms, " + """
+  - {id: again, at: 300ms, dns: {host: edge, drop: true}}""").run()
+        self.assertEqual(d.code, 4, d.explain())
+        refused, = d.events("inject", step="again")
+        self.assertFalse(refused["ok"])
+        self.assertIn("one of ours stands in this way already (table blackstart-dns)", d.explain())
+        self.as_before()
+        self.nothing_left(d)
+
     def test_queries_go_their_way_when_all_are_killed(self):
         """SHOWS dns: netns: undone-after-kill"""
         self.assertEqual(self.rcode(), "refused")
