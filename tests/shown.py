@@ -9,8 +9,13 @@ corpus), beginning with the word in capitals:
 Read from all of tests/ and from test_*.c beside the code, written as a table into tests/README.md between
 its two marks; with --check nothing is written, and a table that does not agree is an error (exit code 1).
 
+What is measured of impairments says so likewise, by our own engine, by netem, or read back from it:
+
+    MEASURES delay, jitter: engine netem
+
 Either way it is complete: each fault has a row for each kind of target, and a row shows either that it is
-refused there, and nothing else, or everything.
+refused there, and nothing else, or everything; each parameter is measured by the engine, and by netem
+or read back from it.
 """
 import ast
 import pathlib
@@ -28,6 +33,17 @@ PLAIN = {"run"}
 # Done to no host: it is only forecast.
 ASSUMED = {"outage"}
 INJECTOR = re.compile(r"static const struct injector \w+ = \{\s*\.name = \"([\w-]+)\"")
+MEASURED_BEGIN, MEASURED_END = BEGIN.replace("begin", "measured"), END.replace("end", "measured end")
+# Of impairments: what both ways have; then what is only ours to carry unharmed.
+PARAMETERS = ["delay", "jitter", "distribution", "correlation of delays", "keep_order", "loss",
+              "correlation of losses", "gilbert_elliott", "state", "duplicate", "correlation of copies", "corrupt",
+              "correlation of damage", "reorder", "gap", "correlation of order", "rate", "packet_overhead", "cell_size",
+              "cell_overhead", "slot", "slot with a distribution", "ecn", "limit", "seed", "peers", "ports",
+              "directions", "IPv4", "IPv6", "others as before"]
+TRAFFIC = ["TCP in large frames", "TCP beyond 64 kB", "TCP in jumbo frames", "UDP floods", "datagrams in fragments",
+           "datagrams in jumbo frames"]
+WAYS = ["engine", "netem", "netem-read-back"]
+MEASURES = re.compile(r"MEASURES ([^:]+): ((?:(?:engine|netem-read-back|netem) ?)+)")
 LINE = re.compile(r"SHOWS ([\w-]+(?: \([\w, ]+\))?): ([\w -]+): ([\w -]+)")
 
 
@@ -77,6 +93,38 @@ def collect(source):
                     test = "%s %s" % (path.relative_to(source), name)
                     found.setdefault((fault, kind), {}).setdefault(w, set()).add(test)
     return found
+
+
+def measured(source):
+    """{(thing, way): {test}}; "correlation of losses, of copies" are two things."""
+    by = {}
+    for path in [p for top in ("tests", "sim") for p in source.glob(top + "/**/test_*.c")]:
+        for name, text in in_c(path):
+            for things, ways in MEASURES.findall(re.sub(r"\s*\n\s*\*\s*", " ", text)):
+                first = ""
+                for thing in re.split(r",\s*", things):
+                    thing = first + thing if re.match(r"(of|in) ", thing) else thing
+                    first = re.split(r"(?:of|in) ", thing)[0]
+                    if thing not in PARAMETERS + TRAFFIC:
+                        raise SystemExit("MEASURES: unknown: %s (%s)" % (thing, path))
+                    for way in ways.split():
+                        by.setdefault((thing, way), set()).add("%s `%s`" % (path.stem.replace("test_", ""), name))
+    return by
+
+
+def unmeasured(by):
+    for thing in PARAMETERS + TRAFFIC:
+        if (thing, "engine") not in by:
+            yield "%s by our engine" % thing
+        if thing in PARAMETERS and (thing, "netem") not in by and (thing, "netem-read-back") not in by:
+            yield "%s by netem" % thing
+
+
+def measured_table(by):
+    lines = ["| | our engine | netem | read back from netem |", "|---|---|---|---|"]
+    for thing in PARAMETERS + TRAFFIC:
+        lines.append("| %s | %s |" % (thing, " | ".join("; ".join(sorted(by.get((thing, way), ()))) for way in WAYS)))
+    return "\n".join(lines) + "\n"
 
 
 def needed(fault):
@@ -132,14 +180,19 @@ def main(source, check):
     head, rest = text.split(BEGIN, 1)
     found = collect(source)
     now = head + BEGIN + table(found) + END + rest.split(END, 1)[1]
+    if MEASURED_BEGIN not in now or MEASURED_END not in now:
+        raise SystemExit("%s:1: has lost the marks of shown.py" % path)
+    head, rest = now.split(MEASURED_BEGIN, 1)
+    by = measured(source)
+    now = head + MEASURED_BEGIN + measured_table(by) + MEASURED_END + rest.split(MEASURED_END, 1)[1]
     if not check:
         path.write_text(now)
     elif now != text:
-        raise SystemExit("tests/README.md:1: its table of faults is not what the tests say they show; "
+        raise SystemExit("tests/README.md:1: its tables are not what the tests say they show; "
                          "write it anew: python3 tests/shown.py .")
-    wanting = list(gaps(source, found))
+    wanting = list(gaps(source, found)) + list(unmeasured(by))
     if wanting:
-        raise SystemExit("".join("tests/README.md:1: a gap in its table of faults: %s\n" % g for g in wanting))
+        raise SystemExit("".join("tests/README.md:1: a gap in its tables: %s\n" % g for g in wanting))
 
 
 if __name__ == "__main__":

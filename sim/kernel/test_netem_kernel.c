@@ -200,6 +200,9 @@ static void check_tc(const struct side *s, const struct netem_case *c, bool flat
     json_decref(j);
 }
 
+/* MEASURES delay, jitter, distribution, loss, gilbert_elliott, state, duplicate, corrupt, reorder, gap, rate,
+ * packet_overhead, cell_size, cell_overhead, slot, slot with a distribution, ecn, limit, correlation of delays, of
+ * losses, of copies, of damage, of order: netem-read-back */
 static void parameters_are_read_back_as_asked(void **state)
 {
     const struct cable *c = *state;
@@ -245,6 +248,7 @@ static void a_change_leaves_nothing_of_what_was(void **state)
     netkit_ok(nl_flush(nl, &err), &err);
 }
 
+/* MEASURES seed: netem-read-back */
 static void exact_times_longest_tables_and_seeds(void **state)
 {
     const struct cable *c = *state;

@@ -75,6 +75,7 @@ static void delays_loses_and_leaves_the_rest_alone(void **state)
 
 /* --- Rate and slots ------------------------------------------------------------------------- */
 
+/* MEASURES rate, packet_overhead, cell_size, cell_overhead: engine netem */
 static void holds_to_a_rate(void **state)
 {
     /* 100 bytes of payload are 142 on the wire, 162 by IPv6. */
@@ -93,6 +94,7 @@ static void holds_to_a_rate(void **state)
                  {&plain, "fd09::1", true, 162}};
     struct bed b;
     bed_open(&b, bed_way(state), 0);
+    bed_meet(&b);
     struct stream spec = {.n = 1500, .size = 100, .interval = 499 * US};
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
         bed_port_line(&b, asked[i].back, (uint16_t)(7001 + i), asked[i].what);
@@ -111,28 +113,64 @@ static void holds_to_a_rate(void **state)
     bed_close(&b);
 }
 
+/* Between slots, in ms: mean and standard deviation. */
+static void gaps(const struct stream *s, size_t *ret_n, double *ret_mean, double *ret_sd)
+{
+    double n = 0, sum = 0, squares = 0;
+    nsec opened = s->packets[0].got;
+    for (size_t i = 1; i < s->n; i++) {
+        if (s->packets[i].got - s->packets[i - 1].got <= 6 * MS)
+            continue;
+        double gap = (double)(s->packets[i].got - opened) / 1e6;
+        opened = s->packets[i].got;
+        n++;
+        sum += gap;
+        squares += gap * gap;
+    }
+    *ret_n = (size_t)n + 1;
+    *ret_mean = sum / n;
+    *ret_sd = sqrt(fmax(0, squares / n - sum / n * sum / n));
+}
+
+/* MEASURES slot, slot with a distribution: engine netem */
 static void opens_slots(void **state)
 {
-    /* Every 20 ms at most 5 packets. */
-    const struct impairment slots = {.has_slot = true,
-                                     .slot = {.min = 20 * MS, .max = 20 * MS, .packets = 5}};
+    /* At most 5 packets every 20 ms; the same about every 20 ms. */
+    const struct impairment asked[] = {
+        {.has_slot = true, .slot = {.min = 20 * MS, .max = 20 * MS, .packets = 5}},
+        {.has_slot = true,
+         .slot = {.distributed = true,
+                  .delay = 20 * MS,
+                  .jitter = 4 * MS,
+                  .distribution = IMPAIR_NORMAL,
+                  .packets = 5}},
+    };
     struct bed b;
     bed_open(&b, bed_way(state), 0);
-    bed_port_line(&b, false, 7001, &slots);
+    bed_meet(&b);
     struct stream spec = {.n = 300, .size = 100, .interval = 1 * MS};
-    struct stream *s = bed_stream(&b, "10.9.0.2", 7001, false, &spec);
+    for (size_t i = 0; i < 2; i++) {
+        bed_port_line(&b, i, (uint16_t)(7001 + i), &asked[i]);
+        bed_stream(&b, i ? "fd09::1" : "10.9.0.2", (uint16_t)(7001 + i), i, &spec);
+    }
     /* Where the process is woken late a slot opens late, and so do all that follow: once more then. */
     bool good = false;
     for (int turn = 0; turn < 3 && !good; turn++) {
-        stream_done(s);
-        bed_run(&b, 1500 * MS);
-        assert_int_equal(stream_lost(s), 0);
-        double took = (double)(s->last_got - s->first_got) / 1e6;
-        size_t bursts = 1;
-        for (size_t i = 1; i < 300; i++)
-            bursts += s->packets[i].got - s->packets[i - 1].got > 10 * MS;
-        fprintf(stderr, "# 300 packets in %zu slots of 5: %.1f ms\n", bursts, took);
-        good = fabs(took - 59 * 20) < 59 * 20 * 0.03 && bursts == 60;
+        good = true;
+        for (size_t i = 0; i < 2; i++)
+            stream_done(&b.streams[i]);
+        bed_run(&b, 1800 * MS);
+        for (size_t i = 0; i < 2; i++) {
+            size_t n;
+            double mean, sd;
+            gaps(&b.streams[i], &n, &mean, &sd);
+            assert_int_equal(stream_lost(&b.streams[i]), 0);
+            fprintf(stderr, "# 300 packets in %zu slots of 5, every %.2f ± %.2f ms\n", n, mean, sd);
+            /* At 99.99 %, of 59 gaps: 4 / sqrt(59) · 3.89, and chi² for the deviation. */
+            good =
+                good && n == 60 &&
+                (i ? fabs(mean - 20) < 2.1 && sd > 2.6 && sd < 5.7 : fabs(mean - 20) < 20 * 0.03);
+        }
     }
     assert_true(good);
     bed_close(&b);
@@ -148,6 +186,7 @@ static struct inet_prefix prefix(const char *text)
     return p;
 }
 
+/* MEASURES peers, ports, directions, IPv4, IPv6, others as before: engine netem */
 static void matches_peers_ports_and_directions(void **state)
 {
     const struct impairment ten = {.delay = 10 * MS}, thirty = {.delay = 30 * MS};
@@ -155,6 +194,7 @@ static void matches_peers_ports_and_directions(void **state)
     struct impair_scope peers = {.protocol = -1, .peers = third, .n_peers = 2};
     struct bed b;
     bed_open(&b, bed_way(state), 0);
+    bed_meet(&b);
     bed_line(&b, false, &peers, &ten);
     struct inet_prefix second[2] = {prefix("10.9.0.2"), prefix("fd09::2")};
     struct impair_ports port = {7002, 7002};

@@ -155,6 +155,7 @@ static bool is_from(void **state, const struct stream *s, const struct impairmen
     return d <= most && fabs(r - w->delay_correlation) < fmax(0.08, 4 / sqrt((double)s->n));
 }
 
+/* MEASURES delay, jitter, distribution, correlation of delays: engine netem */
 static void draws_delays_from_each_distribution(void **state)
 {
     /* A user's own: two humps. */
@@ -176,20 +177,24 @@ static void draws_delays_from_each_distribution(void **state)
             (struct impairment){.delay = 2200 * MS, .jitter = INT32_MAX, .delay_correlation = 0.5};
     struct bed b;
     bed_open(&b, bed_way(state), 0);
+    bed_meet(&b);
     struct stream spec = {.n = few(state, 20000), .size = 64, .interval = slow(state, 493 * US)};
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
         one_more(&b, &asked[i], &spec);
     /* A machine that is busy with other things delays frames by milliseconds: once more then. */
-    bool good = false;
-    for (int turn = 0; turn < 3 && !good; turn++) {
+    bool good[ARRAY_SIZE(asked)] = {false};
+    size_t n_good = 0;
+    for (int turn = 0; turn < 3 && n_good < ARRAY_SIZE(asked); turn++) {
         for (size_t i = 0; i < b.n_streams; i++)
             stream_done(&b.streams[i]);
         bed_run(&b, netem(state) ? 5 * NSEC_SEC : 200 * MS);
-        good = true;
-        for (size_t i = 0; i < b.n_streams; i++)
-            good = is_from(state, &b.streams[i], &asked[i]) && good;
+        n_good = 0;
+        for (size_t i = 0; i < b.n_streams; i++) {
+            good[i] = is_from(state, &b.streams[i], &asked[i]) || good[i];
+            n_good += good[i];
+        }
     }
-    assert_true(good);
+    assert_int_equal(n_good, ARRAY_SIZE(asked));
     bed_close(&b);
 }
 
@@ -287,6 +292,7 @@ static void correlated_due(double p, double c, bool by_netem, double *ret_share,
     *ret_after = both / k;
 }
 
+/* MEASURES correlation of losses, of copies, of damage, of order: engine netem */
 static void neighbours_are_alike(void **state)
 {
     const double p = 0.3, c = 0.5;
@@ -304,6 +310,7 @@ static void neighbours_are_alike(void **state)
     struct bed b;
     correlated_due(p, c, netem(state), &share, &after);
     bed_open(&b, bed_way(state), 0);
+    bed_meet(&b);
     struct stream spec = {.n = few(state, 10000), .interval = slow(state, 191 * US)};
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
         spec.size = asked[i].w.corrupt > 0 ? 1400 : 64;
@@ -382,6 +389,7 @@ static void four_states_are(const struct stream *s, const struct impair_loss *l)
              (gap3 + in_burst * burst3) / (1 + in_burst));
 }
 
+/* MEASURES loss, gilbert_elliott, state: engine netem */
 static void loses_by_each_model(void **state)
 {
     const struct impairment asked[] = {
@@ -398,6 +406,7 @@ static void loses_by_each_model(void **state)
     };
     struct bed b;
     bed_open(&b, bed_way(state), 0);
+    bed_meet(&b);
     const size_t n = few(state, 20000);
     struct stream spec = {.n = n, .size = 64, .interval = slow(state, 237 * US)};
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
@@ -419,6 +428,7 @@ static void loses_by_each_model(void **state)
 
 /* --- Copies, damage, order ---------------------------------------------------------------- */
 
+/* MEASURES duplicate, corrupt, reorder, gap, keep_order, ecn: engine netem */
 static void doubles_damages_and_reorders(void **state)
 {
     const struct impairment asked[] = {
@@ -426,9 +436,11 @@ static void doubles_damages_and_reorders(void **state)
         {.duplicate = 0.1},
         {.delay = 10 * MS, .reorder = 0.25, .gap = 5},
         {.delay = 10 * MS, .jitter = 5 * MS, .keep_order = true},
+        {.loss = {.kind = IMPAIR_LOSS_RANDOM, .ratio = 0.25}, .ecn = true},
     };
     struct bed b;
     bed_open(&b, bed_way(state), 0);
+    bed_meet(&b);
     const size_t n = few(state, 5000);
     struct stream spec = {.n = n, .interval = slow(state, 451 * US)};
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
@@ -436,8 +448,11 @@ static void doubles_damages_and_reorders(void **state)
         one_more(&b, &asked[i], &spec);
     }
     bed_unchecked(&b.streams[0]);
+    stream_ecn(&b.streams[4]);
     bed_run(&b, 50 * MS);
     const struct stream *s = b.streams;
+    assert_int_equal(stream_lost(&s[4]), 0);
+    bed_share("marked", stream_marked(&s[4]), n, 0.25);
     bed_share("duplicated", stream_doubled(&s[1]), n, 0.1);
     assert_int_equal(stream_lost(&s[1]), 0);
     size_t seen = stream_damaged(&s[0]) + stream_lost(&s[0]);

@@ -178,6 +178,23 @@ struct stream *bed_stream(struct bed *b, const char *address, uint16_t port, boo
     return s;
 }
 
+void bed_meet(struct bed *b)
+{
+    static const char *const ends[][2] = {{"10.9.0.2", "10.9.0.1"}, {"fd09::2", "fd09::1"}};
+    struct stream one = {.n = 1, .size = STREAM_SIZE_MIN};
+    size_t lost = 1;
+    for (int turn = 0; turn < 50 && lost > 0; turn++) {
+        for (size_t i = 0; i < 4; i++)
+            bed_stream(b, ends[i / 2][i % 2], 7000, i % 2, &one);
+        bed_run(b, turn ? 100 * NSEC_MSEC : 5 * NSEC_MSEC);
+        lost = 0;
+        for (size_t i = 0; i < 4; i++)
+            lost += stream_lost(&b->streams[i]);
+        bed_forget(b);
+    }
+    assert_int_equal(lost, 0);
+}
+
 void bed_unchecked(struct stream *s)
 {
     int one = 1;

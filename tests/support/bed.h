@@ -47,6 +47,8 @@ void bed_open(struct bed *b, enum bed_way way, uint32_t mtu);
 /* In a pair that is there; it goes with the bed. */
 void bed_open_in(struct bed *b, enum bed_way way, const struct duo *p);
 void bed_close(struct bed *b);
+/* Both ends know each other's addresses: nothing is lost while they are asked for. Before the streams. */
+void bed_meet(struct bed *b);
 /* Armed and on; scope NULL: everything. Lines are told by their number, from 0. */
 size_t bed_line(struct bed *b, bool ingress, const struct impair_scope *scope,
                 const struct impairment *what);

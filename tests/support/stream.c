@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <math.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +94,16 @@ static nsec stamp_of(struct msghdr *m, nsec offset)
     return now();
 }
 
-static void take(struct stream *mine, size_t which, const unsigned char *buf, size_t len, nsec got)
+static bool is_marked(struct msghdr *m)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
+            return (*CMSG_DATA(c) & IPTOS_ECN_MASK) == IPTOS_ECN_CE;
+    return false;
+}
+
+static void take(struct stream *mine, size_t which, const unsigned char *buf, size_t len, nsec got,
+                 bool marked)
 {
     struct stamp stamp;
     if (len < sizeof stamp)
@@ -106,6 +117,7 @@ static void take(struct stream *mine, size_t which, const unsigned char *buf, si
     for (size_t i = sizeof stamp; i < len && !damaged; i++)
         damaged = buf[i] != pattern(i, stamp.seq);
     p->damaged |= damaged;
+    p->marked |= marked;
     if (!p->copies++) {
         p->sent = stamp.sent;
         p->got = got;
@@ -129,8 +141,15 @@ static void receive(struct stream *s, size_t which, unsigned char *buf)
         if (len < 0)
             return;
         nsec offset = nsec_now(CLOCK_REALTIME) - now();
-        take(s, which, buf, (size_t)len, stamp_of(&m, offset));
+        take(s, which, buf, (size_t)len, stamp_of(&m, offset), is_marked(&m));
     }
+}
+
+void stream_ecn(struct stream *s)
+{
+    int able = IPTOS_ECN_ECT0, one = 1;
+    setsockopt(s->tx, IPPROTO_IP, IP_TOS, &able, sizeof able);
+    setsockopt(s->rx, IPPROTO_IP, IP_RECVTOS, &one, sizeof one);
 }
 
 int stream_run(struct stream *s, size_t n, nsec grace)
@@ -200,6 +219,14 @@ size_t stream_damaged(const struct stream *s)
     for (size_t i = 0; i < s->n; i++)
         damaged += s->packets[i].damaged;
     return damaged;
+}
+
+size_t stream_marked(const struct stream *s)
+{
+    size_t marked = 0;
+    for (size_t i = 0; i < s->n; i++)
+        marked += s->packets[i].marked;
+    return marked;
 }
 
 size_t stream_overtaken(const struct stream *s)

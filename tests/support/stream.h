@@ -11,11 +11,11 @@
 #include "sim/base/nsec.h"
 
 struct stream_packet {
-    nsec sent;       /* 0: the sender's stamp never arrived */
-    nsec got;        /* the first copy */
-    uint32_t copies; /* 0: lost */
-    uint32_t order;  /* how many datagrams of this stream came before the first copy */
-    bool damaged;
+    nsec sent;            /* 0: the sender's stamp never arrived */
+    nsec got;             /* the first copy */
+    uint32_t copies;      /* 0: lost */
+    uint32_t order;       /* how many datagrams of this stream came before the first copy */
+    bool damaged, marked; /* marked: congestion experienced (stream_ecn()) */
 };
 
 struct stream {
@@ -28,6 +28,8 @@ struct stream {
 };
 #define STREAM_SIZE_MIN 32 /* damage within these bytes makes a datagram a lost one */
 
+/* From now on its datagrams can be marked (IPv4), and say so where they come. */
+void stream_ecn(struct stream *s);
 /* 0, or -1 with errno. Ends `grace` after the last datagram was sent. */
 int stream_run(struct stream *s, size_t n, nsec grace);
 void stream_done(struct stream *s);
@@ -35,6 +37,7 @@ void stream_done(struct stream *s);
 size_t stream_lost(const struct stream *s);
 size_t stream_doubled(const struct stream *s);
 size_t stream_damaged(const struct stream *s);
+size_t stream_marked(const struct stream *s);
 /* Datagrams that came after one that was sent later. */
 size_t stream_overtaken(const struct stream *s);
 /* Datagrams whose delay was less than that. */

@@ -317,6 +317,7 @@ static void slots_let_through_what_fits(void **state)
 
 /* --- Seeds, and what is refused -------------------------------------------------------------- */
 
+/* MEASURES seed: engine */
 static void a_seed_decides_everything(void **state)
 {
     struct impairment w = {.delay = 10 * MS,
