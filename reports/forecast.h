@@ -108,8 +108,11 @@ void forecast_sentence(const struct forecast *f, const struct forecast_objective
 void forecast_sentences(const struct forecast *f, struct buf *out);
 /* The worst verdict, of these the first; NULL: none. */
 const struct forecast_objective *forecast_headline(const struct forecast *f);
-/* "failover" of "stage:checkout/failover"; what a person calls a quantity. */
-void forecast_quantity(const char *quantity, struct buf *out);
+/* "failover" of "stage:checkout/failover"; what a person calls a quantity of the service `of`: of another's
+ * stage "look of orders". */
+void forecast_quantity(const char *quantity, const char *of, struct buf *out);
+/* Whether it is a stage of another service, and of which. */
+bool forecast_waits(const char *quantity, const char *of, struct buf *ret_for);
 /* The duration that an objective judges; NULL: none. */
 const struct outcome_times *forecast_times(const struct forecast *f,
                                            const struct forecast_objective *o);

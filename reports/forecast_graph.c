@@ -15,11 +15,11 @@
 
 /* ---- stages ---- */
 
-static void stage_row(const struct forecast_stage *s, double most, struct buf *out)
+static void stage_row(const struct forecast_stage *s, const char *of, double most, struct buf *out)
 {
     AUTO_BUF name = BUF_INIT;
     AUTO_BUF mean = BUF_INIT;
-    forecast_quantity(s->quantity, &name);
+    forecast_quantity(s->quantity, of, &name);
     sentence_time((nsec)(s->mean * 1e9 + 0.5), &mean);
     buf_adds(out, "<tr><td>");
     html_text(out, buf_text(&name));
@@ -29,6 +29,28 @@ static void stage_row(const struct forecast_stage *s, double most, struct buf *o
                "<td class=\"n\">%s</td><td class=\"n\">%.1f %%</td></tr>\n",
                s->quantity ? "stage" : "rest", most > 0 ? 300 * s->mean / most : 0, buf_text(&mean),
                100 * s->share);
+}
+
+/* The names of those whose stages a service waits for, when it has none of its own. */
+static void waits_for(const struct forecast_service *s, struct buf *out)
+{
+    AUTO_BUF one = BUF_INIT;
+    AUTO_BUF before = BUF_INIT;
+    for (size_t i = 0; i < s->stages_n; i++) {
+        const char *quantity = s->stages[i].quantity;
+        bool known = false;
+        if (!quantity || !strchr(quantity, '/'))
+            continue;
+        if (!forecast_waits(quantity, s->service->name, &one)) {
+            buf_clear(out);
+            return;
+        }
+        for (size_t k = 0; k < i && !known; k++)
+            known = forecast_waits(s->stages[k].quantity, s->service->name, &before) &&
+                    strcmp(buf_text(&before), buf_text(&one)) == 0;
+        if (!known)
+            buf_printf(out, "%s%s", out->len ? ", " : " waits for ", buf_text(&one));
+    }
 }
 
 void forecast_stages_html(const struct forecast *f, struct buf *out)
@@ -47,12 +69,15 @@ void forecast_stages_html(const struct forecast *f, struct buf *out)
         for (size_t i = 0; i < s->stages_n; i++)
             most = s->stages[i].mean > most ? s->stages[i].mean : most;
         buf_adds(out, "<h3>");
+        AUTO_BUF waits = BUF_INIT;
+        waits_for(s, &waits);
         html_text(out, s->service->name);
+        html_text(out, buf_text(&waits));
         buf_adds(out,
                  "</h3>\n<table class=\"stages\">\n<thead><tr><th>stage</th><th></th>"
                  "<th class=\"n\">mean</th><th class=\"n\">share</th></tr></thead>\n<tbody>\n");
         for (size_t i = 0; i < s->stages_n; i++)
-            stage_row(&s->stages[i], most, out);
+            stage_row(&s->stages[i], s->service->name, most, out);
         buf_adds(out, "</tbody></table>\n");
     }
     if (any)

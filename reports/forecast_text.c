@@ -252,7 +252,7 @@ static void stages(const struct forecast *f, struct buf *out)
             any = true;
             buf_adds(out, "|");
             cell(s->service->name, out);
-            forecast_quantity(s->stages[i].quantity, &name);
+            forecast_quantity(s->stages[i].quantity, s->service->name, &name);
             cell(buf_text(&name), out);
             sentence_time((nsec)(s->stages[i].mean * 1e9 + 0.5), &mean);
             cell(buf_text(&mean), out);

@@ -101,7 +101,13 @@ static void put_text(const struct forecast *f, struct why_table *t, size_t colum
     t->cells[t->rows * t->columns + column] = arena_strdup(f->arena, text ? text : "");
 }
 
-/* "31 % (28–34)": an estimate of a share; may lie outside of 0 to 100 %. */
+/* Of an estimate that chance may have put outside. */
+static double percent_of(double share)
+{
+    return fmin(100, fmax(0, 100 * share));
+}
+
+/* "31 % (28–34)": an estimate of a share. */
 static void share_text(struct estimate e, struct buf *out)
 {
     if (isnan(e.value)) {
@@ -110,9 +116,9 @@ static void share_text(struct estimate e, struct buf *out)
     }
     double wide = 100 * (e.hi - e.lo);
     int places = wide < 0.2 ? 2 : wide < 2 ? 1 : 0;
-    buf_printf(out, "%.*f %%", places, 100 * e.value + 0.0);
+    buf_printf(out, "%.*f %%", places, percent_of(e.value));
     if (wide > 0)
-        buf_printf(out, " (%.*f to %.*f)", places, 100 * e.lo, places, 100 * e.hi);
+        buf_printf(out, " (%.*f to %.*f)", places, percent_of(e.lo), places, percent_of(e.hi));
 }
 
 void forecast_points(struct estimate e, int places, struct buf *out)
@@ -179,16 +185,16 @@ static void index_text(struct estimate first, struct estimate total, struct buf 
         buf_adds(out, "–");
         return;
     }
-    double a = 100 * first.value, b = 100 * total.value;
-    buf_printf(out, "%.0f %% ±%.0f; %.0f %% ±%.0f", a > -0.5 && a < 0 ? 0 : a,
-               50 * (first.hi - first.lo), b, 50 * (total.hi - total.lo));
+    buf_printf(out, "%.0f %% ±%.0f; %.0f %% ±%.0f", percent_of(first.value),
+               50 * (first.hi - first.lo), percent_of(total.value), 50 * (total.hi - total.lo));
 }
 
-static void luck_row(const struct forecast *f, struct why_table *t, const json_t *part)
+static void luck_row(const struct forecast *f, struct why_table *t, const char *service,
+                     const json_t *part)
 {
     AUTO_BUF name = BUF_INIT, time = BUF_INIT, path = BUF_INIT, ttr = BUF_INIT, miss = BUF_INIT;
     struct estimate on = estimate_in(part, "on_path", NULL);
-    forecast_quantity(jsonx_str(part, "name", "?"), &name);
+    forecast_quantity(jsonx_str(part, "name", "?"), service, &name);
     put(f, t, 0, &name);
     percent_or_dash(number_in(part, "time_share"), &time);
     put(f, t, 1, &time);
@@ -240,13 +246,15 @@ static void luck(struct writer *w)
                 f->arena,
                 "Over %lld trials; missed as things are: %s. Of the variation: what is gone once "
                 "this alone is known, then what stays when all else is known; ± half of a 95 %% "
-                "interval. Nothing is made to add up: what is left is interaction.",
+                "interval. What chance puts below 0 or above 100 %% is shown as that (result.json "
+                "has "
+                "it as it came). Nothing is made to add up: what is left is interaction.",
                 (long long)jsonx_int(line, "trials", 0), buf_text(&missed)),
             heads, ARRAY_SIZE(heads));
         json_array_foreach (json_object_get(s, "parts"), i, part) {
             if (!matters(part))
                 continue;
-            luck_row(f, t, part);
+            luck_row(f, t, name, part);
             if (!row_done(f, t))
                 break;
         }

@@ -177,7 +177,7 @@ static void say_luck(struct sentences *all)
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "What decides most %s of %s is ",
                    misses ? "the misses" : "the time to restore", name);
-        forecast_quantity(jsonx_str(most, "name", "?"), &text);
+        forecast_quantity(jsonx_str(most, "name", "?"), name, &text);
         buf_printf(&text, ": %.0f %% (%.0f–%.0f) of %s variation goes with it.",
                    fmin(100, 100 * top.value), fmax(0, 100 * top.lo), fmin(100, 100 * top.hi),
                    misses ? "their" : "its");

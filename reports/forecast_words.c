@@ -302,8 +302,30 @@ void forecast_sentences(const struct forecast *f, struct buf *out)
     buf_adds(out, " A forecast is no test: nothing was broken, and nothing was measured.");
 }
 
-void forecast_quantity(const char *quantity, struct buf *out)
+/* "/look" of "stage:orders/look". */
+static const char *stage_in(const char *quantity)
 {
+    bool has = text_starts(quantity, "stage:") || text_starts(quantity, "approval:");
+    return has ? strchr(quantity, '/') : NULL;
+}
+
+bool forecast_waits(const char *quantity, const char *of, struct buf *ret_for)
+{
+    const char *end = quantity ? stage_in(quantity) : NULL;
+    if (!end)
+        return false;
+    const char *name = strchr(quantity, ':') + 1;
+    size_t n = (size_t)(end - name);
+    if (strlen(of) == n && strncmp(name, of, n) == 0)
+        return false;
+    buf_clear(ret_for);
+    buf_printf(ret_for, "%.*s", (int)n, name);
+    return true;
+}
+
+void forecast_quantity(const char *quantity, const char *of, struct buf *out)
+{
+    AUTO_BUF other = BUF_INIT;
     static const struct {
         const char *prefix, *before, *after;
         bool of_stage; /* what stands behind the service is said */
@@ -335,6 +357,8 @@ void forecast_quantity(const char *quantity, struct buf *out)
         if (kinds[i].of_stage && strchr(name, '/'))
             name = strchr(name, '/') + 1;
         buf_printf(out, "%s%s%s", kinds[i].before, name, kinds[i].after);
+        if (forecast_waits(quantity, of, &other))
+            buf_printf(out, " of %s", buf_text(&other));
         return;
     }
     buf_adds(out, quantity);

@@ -361,6 +361,7 @@ static int new_outlook(const struct scenario *scenario, struct outlook **ret, st
     o->services = arena_alloc(o->arena, (o->services_n + 1) * sizeof *o->services);
     for (size_t i = 0; i < o->services_n; i++)
         o->services[i].service = scenario->services.items[i];
+    o->left_out = estate_left_out(scenario, o->arena);
     *ret = steal_ptr(o);
     return 0;
 }

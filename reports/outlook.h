@@ -86,6 +86,7 @@ struct outlook {
     double lost_per_year;
     struct outlook_finding *findings;
     size_t findings_n, findings_room;
+    const char **left_out; /* of the model: estate_left_out() */
 };
 
 struct outlook *outlook_free(struct outlook *o); /* takes NULL, returns NULL */

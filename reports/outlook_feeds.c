@@ -208,6 +208,10 @@ json_t *outlook_json(const struct outlook *o)
         json_array_append_new(a, one);
     }
     set(j, "findings", a);
+    a = json_array();
+    for (const char **what = o->left_out; *what; what++)
+        json_array_append_new(a, json_string(*what));
+    set(j, "left_out", a);
     return j;
 }
 

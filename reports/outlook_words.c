@@ -139,4 +139,7 @@ void outlook_sentences(const struct outlook *o, struct buf *out)
                    o->lost_per_year);
         buf_printf(out, "%.4g.", histogram_quantile(&o->tally.year_lost, 0.95) / 100);
     }
+    for (const char **what = o->left_out; *what; what++)
+        buf_printf(out, "%s%s%s", what == o->left_out ? " Years leave out of this model: " : "; ",
+                   *what, what[1] ? "" : ".");
 }

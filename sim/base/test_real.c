@@ -61,10 +61,12 @@ static void every_piece_is_near(void **state)
                 assert_true(error_in_ulps(real_log(x), logl((long double)x)) < 0.65);
                 assert_true(error_in_ulps(real_exp(y), expl((long double)y)) < 0.55);
             }
-        assert_true(fabsl(real_log_pieces[i].hi + (long double)real_log_pieces[i].lo -
-                          logl((long double)from + width / 2)) < 1e-19L);
-        assert_true(fabsl(real_exp_pieces[i].power * (1 + (long double)real_exp_pieces[i].tail) -
-                          exp2l(i / 64.0L)) < 2e-19L);
+        long double log_of =
+            (long double)real_log_pieces[i].hi + (long double)real_log_pieces[i].lo;
+        long double exp_of =
+            (long double)real_exp_pieces[i].power * (1 + (long double)real_exp_pieces[i].tail);
+        assert_true(fabsl(log_of - logl((long double)(from + width / 2))) < 1e-19L);
+        assert_true(fabsl(exp_of - exp2l(i / 64.0L)) < 2e-19L);
     }
 }
 

@@ -347,10 +347,14 @@ static int forecast_of_years(struct forecast_run *r)
 {
     struct err err = ERR_INIT;
     CLEANUP(estate_free_p) struct estate *estate = NULL;
-    if (estate_new(r->scenario, &estate, &err) < 0)
-        return say_error(EXIT_BAD_INPUT, "%s", err.text);
-    r->catalogue = estate_catalogue(estate);
-    return forecast_prepared(r);
+    int code = analyses_prepare(&r->analyses); /* what takeovers draw from drills */
+    if (code == EXIT_MET && estate_new(r->scenario, &estate, &err) < 0)
+        code = say_error(EXIT_BAD_INPUT, "%s", err.text);
+    r->catalogue = estate ? estate_catalogue(estate) : NULL;
+    if (code == EXIT_MET)
+        code = forecast_prepared(r);
+    analyses_done(&r->analyses);
+    return code;
 }
 
 static int forecast_run(const struct command *self, struct args *a)
@@ -377,8 +381,6 @@ static int forecast_run(const struct command *self, struct args *a)
     if (!s)
         return EXIT_BAD_INPUT;
     r.scenario = s;
-    if (r.years)
-        return forecast_of_years(&r);
     r.analyses = (struct analyses){.args = a,
                                    .path = path,
                                    .scenario = s,
@@ -386,6 +388,8 @@ static int forecast_run(const struct command *self, struct args *a)
                                    .trials = (uint64_t)r.trials,
                                    .threads = (size_t)r.threads,
                                    .stop = forecast_is_stopped};
+    if (r.years)
+        return forecast_of_years(&r);
     int code = analyses_prepare(&r.analyses);
     CLEANUP(system_free_p) struct system *system = NULL;
     if (code == EXIT_MET && system_new(s, &system, &err) < 0)

@@ -185,7 +185,7 @@ struct fall {
     const struct catalogue *c;
     size_t *units_left, *needs_left; /* of services, of needs */
     bool *component_down, *service_down;
-    size_t *todo, todo_n, services_n;
+    size_t *pending, pending_n, services_n;
 };
 
 static void fall_service(struct fall *f, size_t s)
@@ -194,7 +194,7 @@ static void fall_service(struct fall *f, size_t s)
         return;
     f->service_down[s] = true;
     f->services_n++;
-    f->todo[f->todo_n++] = f->c->components_n + s;
+    f->pending[f->pending_n++] = f->c->components_n + s;
 }
 
 static void fall_component(struct fall *f, size_t i)
@@ -202,7 +202,7 @@ static void fall_component(struct fall *f, size_t i)
     if (f->component_down[i])
         return;
     f->component_down[i] = true;
-    f->todo[f->todo_n++] = i;
+    f->pending[f->pending_n++] = i;
 }
 
 static void fall_on(struct fall *f, size_t what)
@@ -231,7 +231,7 @@ static size_t fall_from(const struct catalogue *c, size_t component, bool *down)
 {
     AUTO_FREE size_t *units = need_memory(c->services_n, sizeof *units);
     AUTO_FREE size_t *needs = need_memory(c->needs_n, sizeof *needs);
-    AUTO_FREE size_t *todo = need_memory(c->components_n + c->services_n, sizeof *todo);
+    AUTO_FREE size_t *pending = need_memory(c->components_n + c->services_n, sizeof *pending);
     AUTO_FREE bool *component_down = need_memory(c->components_n, sizeof *component_down);
     memset(down, 0, c->services_n * sizeof *down);
     for (size_t i = 0; i < c->services_n; i++)
@@ -243,14 +243,14 @@ static size_t fall_from(const struct catalogue *c, size_t component, bool *down)
                      .needs_left = needs,
                      .component_down = component_down,
                      .service_down = down,
-                     .todo = todo};
+                     .pending = pending};
     for (size_t i = 0; i < c->components_n; i++)
         if (i == component ||
             (component == CATALOGUE_NONE &&
              (c->components[i].fails || nsec_is_set(c->components[i].maintained_first))))
             fall_component(&f, i);
-    for (size_t got = 0; got < f.todo_n; got++)
-        fall_on(&f, todo[got]);
+    for (size_t got = 0; got < f.pending_n; got++)
+        fall_on(&f, pending[got]);
     return f.services_n;
 }
 

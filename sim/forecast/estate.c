@@ -324,3 +324,106 @@ const struct catalogue *estate_catalogue(const struct estate *e)
 {
     return e->catalogue;
 }
+
+/* -- what has no part in it -- */
+
+/* Whether a service's model assumes something of which years know nothing. */
+typedef bool left_out_fn(const struct scenario *s, const struct service *of,
+                         const struct service_model *m);
+
+static bool has_breaker(const struct scenario *s, const struct service *of,
+                        const struct service_model *m)
+{
+    for (size_t i = 0; i < of->needs.n; i++)
+        if (((const struct need *)of->needs.items[i])->breaker)
+            return true;
+    return false;
+}
+
+static bool has_takeout(const struct scenario *s, const struct service *of,
+                        const struct service_model *m)
+{
+    return m && m->redundancy && m->redundancy->takeout;
+}
+
+static bool has_load(const struct scenario *s, const struct service *of,
+                     const struct service_model *m)
+{
+    return m && m->load > 0;
+}
+
+static bool has_errors(const struct scenario *s, const struct service *of,
+                       const struct service_model *m)
+{
+    return m && m->errors > 0;
+}
+
+static bool has_data(const struct scenario *s, const struct service *of,
+                     const struct service_model *m)
+{
+    return m && (m->replication || m->backup);
+}
+
+static bool has_false_alarms(const struct scenario *s, const struct service *of,
+                             const struct service_model *m)
+{
+    for (size_t i = 0; m && i < m->alarms.n; i++)
+        if (((const struct alarm_model *)m->alarms.items[i])->false_per_day > 0)
+            return true;
+    return false;
+}
+
+static bool takes_over(const struct service_model *m)
+{
+    return m->redundancy && m->redundancy->mode == ACTIVE_PASSIVE && m->redundancy->of.n > 1;
+}
+
+/* Only a takeover asks for stages; whatever else is down is up when its units are. */
+static bool has_idle_stages(const struct scenario *s, const struct service *of,
+                            const struct service_model *m)
+{
+    return m && (m->restore.n || m->from.n) && !takes_over(m);
+}
+
+static bool has_frozen_stages(const struct scenario *s, const struct service *of,
+                              const struct service_model *m)
+{
+    for (size_t i = 0; s->assumptions->freezes.n && m && takes_over(m) && i < m->restore.n; i++)
+        if (((const struct stage *)m->restore.items[i])->is_change)
+            return true;
+    return false;
+}
+
+const char **estate_left_out(const struct scenario *s, struct arena *arena)
+{
+    static const struct {
+        const char *what;
+        left_out_fn *has;
+    } kinds[] = {
+        {"the breakers of", has_breaker},
+        {"how long requests still go to a lost unit (takeout) of", has_takeout},
+        {"overload and backlogs (load, retries) of", has_load},
+        {"single bad answers (errors) of", has_errors},
+        {"false alarms of", has_false_alarms},
+        {"the data (replication, backup) of", has_data},
+        {"how people and runbooks restore what has no standby to switch to:", has_idle_stages},
+        {"freezes, which would hold up takeovers of", has_frozen_stages},
+    };
+    const char **all = arena_alloc(arena, (ARRAY_SIZE(kinds) + 2) * sizeof *all);
+    size_t n = 0;
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        char *text = NULL;
+        for (size_t i = 0; i < s->services.n; i++) {
+            const struct service *of = s->services.items[i];
+            if (kinds[k].has(s, of, assumed_service(s->assumptions, of->name)))
+                text = arena_printf(arena, "%s%s %s", text ? text : kinds[k].what, text ? "," : "",
+                                    of->name);
+        }
+        if (text)
+            all[n++] = text;
+    }
+    if (s->maintenance.n)
+        all[n++] = "maintenance windows";
+    all[n] = NULL;
+    return all;
+}

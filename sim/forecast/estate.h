@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "sim/base/arena.h"
 #include "sim/forecast/catalogue.h"
 #include "sim/model/model.h"
 
@@ -22,3 +23,7 @@ DEFINE_CLEANUP(struct estate, estate_free);
 /* Components: those of the scenario in its order, then hosts that are not among them. Services, crews: in the
  * scenario's order. */
 const struct catalogue *estate_catalogue(const struct estate *e);
+
+/* What this scenario assumes that has no part in years, as phrases ("takeout of shop"), told to whoever asks for
+ * years; in the arena, NULL-terminated. */
+const char **estate_left_out(const struct scenario *s, struct arena *arena);

@@ -17,7 +17,7 @@ static int player_play(void *worker, uint64_t seed, uint64_t number, const struc
     return trial_run(worker, seed, number, whatif, NULL, NULL, ret, err);
 }
 
-static void player_path(const void *worker, size_t service, nsec *ret)
+static void player_path(void *worker, size_t service, nsec *ret)
 {
     trial_path(worker, service, ret);
 }

@@ -199,7 +199,7 @@ static nsec restored_after(const struct trial *t, const struct result_of *r,
 }
 
 static void reckon_longest(const struct trial *t, const struct system_service *sv,
-                           const struct result_of *r, const struct periods *outages, nsec onset,
+                           struct result_of *r, const struct periods *outages, nsec onset,
                            struct outcome *ret)
 {
     nsec longest = -1;
@@ -218,6 +218,7 @@ static void reckon_longest(const struct trial *t, const struct system_service *s
         if (lasted < longest || (lasted == longest && !open))
             continue;
         longest = lasted;
+        r->outage = (struct span){p->began, p->ended};
         ret->by = open ? OUTCOME_BY_NOBODY : heal ? OUTCOME_BY_HEAL : OUTCOME_BY_RECOVERY;
         ret->ttr = restored_after(t, r, sv->service, p, back ? p->ended : NSEC_INF, onset);
         const struct service_model *m = sv->model;

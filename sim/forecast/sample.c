@@ -79,7 +79,7 @@ static void paths_add(struct sample_path *to, const struct sample_path *from, si
     }
 }
 
-static void path_take(const struct sample_request *q, const void *worker, size_t at,
+static void path_take(const struct sample_request *q, void *worker, size_t at,
                       const struct outcome *o, nsec *times, struct sample_path *p)
 {
     if (o->kind != OUTCOME_IS_RESTORED && o->kind != OUTCOME_IS_CENSORED)

@@ -20,7 +20,7 @@ struct player {
     void (*end)(void *worker);
     int (*play)(void *worker, uint64_t seed, uint64_t number, const struct whatif *whatif,
                 struct outcome *ret, struct err *err);
-    void (*path)(const void *worker, size_t service, nsec *ret);
+    void (*path)(void *worker, size_t service, nsec *ret);
     const void *data;
 };
 

@@ -91,7 +91,7 @@ int trial_run(struct trial *t, uint64_t seed, uint64_t number, const struct what
     return fn(o.ttd, "probe", e, data, err);
 }
 
-void trial_path(const struct trial *t, size_t service, nsec *ret)
+void trial_path(struct trial *t, size_t service, nsec *ret)
 {
     ret[0] = 0;
     ret[1] = service == 0 ? t->failover : 0;

@@ -437,6 +437,45 @@ static void what_is_otherwise_changes_its_own_numbers_alone(void **state)
     bench_done(&r);
 }
 
+/* How much of the first service's time to restore passed in that quantity. */
+static nsec passed_in(struct bench *r, const char *quantity)
+{
+    const struct quantity *q;
+    nsec path[32];
+    size_t n = system_quantities(r->sys, &q);
+    assert_true(n <= 32);
+    trial_path(r->t, 0, path);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(q[i].name, quantity) == 0)
+            return path[i];
+    fail_msg("no quantity is called %s", quantity);
+    return 0;
+}
+
+/* Its path is that of what came back last of what it needs; of any so many that of who made them enough. */
+static void whoever_waits_for_others_passes_time_in_their_stages(void **state)
+{
+    struct bench r = bench_of(BEGIN NEEDING("x, y") THREE
+                              "script: [{at: 4500ms, outage: {service: x}}, "
+                              "{at: 4500ms, outage: {service: y}}]\n"
+                              "model: {x: {restore: [{fix: 12s}, {look: 3s}]}, "
+                              "y: {restore: [{fix: 7s}]}, shop: {restore: [{fix: 1s}]}}\n");
+    assert_int_equal(run(&r, 1, 1).ttr, 15 * SEC);
+    assert_int_equal(passed_in(&r, "stage:x/fix"), 12 * SEC);
+    assert_int_equal(passed_in(&r, "stage:x/look"), 3 * SEC);
+    assert_int_equal(passed_in(&r, "stage:y/fix"), 0);
+    assert_int_equal(passed_in(&r, "stage:shop/fix"), 0);
+    bench_done(&r);
+    r = bench_of(BEGIN NEEDING("{any: 1, of: [x, y]}") THREE
+                 "script: [{at: 4500ms, outage: {service: x}}, "
+                 "{at: 4500ms, outage: {service: y}}]\n"
+                 "model: {x: {restore: [{fix: 12s}]}, y: {restore: [{fix: 7s}]}}\n");
+    assert_int_equal(run(&r, 1, 1).ttr, 7 * SEC);
+    assert_int_equal(passed_in(&r, "stage:y/fix"), 7 * SEC);
+    assert_int_equal(passed_in(&r, "stage:x/fix"), 0);
+    bench_done(&r);
+}
+
 /* The scenario's only service and its probe, n times; each but the first needs an earlier one. */
 static void multiply(struct scenario *s, size_t n)
 {
@@ -527,6 +566,7 @@ int main(void)
         cmocka_unit_test(what_is_needed),
         cmocka_unit_test(what_is_not_known_is_refused),
         cmocka_unit_test(what_is_otherwise_changes_its_own_numbers_alone),
+        cmocka_unit_test(whoever_waits_for_others_passes_time_in_their_stages),
         cmocka_unit_test(ten_thousand_services_go_down_with_the_first_and_come_back),
         cmocka_unit_test(trials_are_the_same_everywhere),
     };

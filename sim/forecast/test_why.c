@@ -52,7 +52,7 @@ static int seat_play(void *worker, uint64_t seed, uint64_t number, const struct 
     return 0;
 }
 
-static void seat_path(const void *worker, size_t service, nsec *ret)
+static void seat_path(void *worker, size_t service, nsec *ret)
 {
     const struct seat *s = worker;
     memcpy(ret, s->path, s->w->n * sizeof *ret);

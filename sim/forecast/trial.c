@@ -83,6 +83,7 @@ struct trial *trial_new(const struct system *sys)
     t->stages = room(stages, sizeof *t->stages);
     t->calls = room(calls, sizeof *t->calls);
     t->path = room(longest, sizeof *t->path);
+    t->restorers = room(sys->services_n, sizeof *t->restorers);
     t->names = room(sys->quantities_n, sizeof *t->names);
     t->others = room(sys->quantities_n, sizeof *t->others);
     t->course = course_new();
@@ -122,6 +123,7 @@ struct trial *trial_free(struct trial *t)
     free(t->stages);
     free(t->calls);
     free(t->path);
+    free(t->restorers);
     course_free(t->course);
     free(t);
     return NULL;
@@ -188,6 +190,7 @@ int trial_run(struct trial *t, uint64_t seed, uint64_t number, const struct what
     t->number = number;
     t->whatif = whatif;
     t->telling = fn != NULL;
+    t->restored = false;
     t->day_offset = nsec_is_set(a->time_of_day) ? a->time_of_day : 0;
     if (t->sys->has_hours && !nsec_is_set(a->time_of_day)) {
         struct rng day = trial_stream(t, t->sys->day, 0);
@@ -209,13 +212,57 @@ int trial_run(struct trial *t, uint64_t seed, uint64_t number, const struct what
     return tell_out(t, fn, data, err);
 }
 
-void trial_path(const struct trial *t, size_t service, nsec *ret)
+/* Of a need whose services came back by somebody's response while too few were left: who was first of those. */
+static void restored_by_need(const struct trial *t, const struct system_need *need, size_t *who,
+                             nsec *at)
 {
+    size_t first = SYSTEM_NONE, out = 0;
+    nsec first_at = NSEC_INF;
+    for (size_t k = 0; k < need->of.n; k++) {
+        const struct restorer *by = &t->restorers[need->of.items[k]];
+        out += by->who != SYSTEM_NONE;
+        if (by->who != SYSTEM_NONE && by->at < first_at) {
+            first_at = by->at;
+            first = by->who;
+        }
+    }
+    if (need->of.n - out < need->at_least && first_at > *at) {
+        *at = first_at;
+        *who = first;
+    }
+}
+
+/* Needed ones first, as they are played. */
+static void find_restorers(struct trial *t)
+{
+    for (size_t i = 0; i < t->sys->services_n; i++) {
+        size_t s = t->sys->order[i];
+        const struct system_service *sv = &t->sys->services[s];
+        const struct result_of *r = &t->services[s];
+        struct restorer *by = &t->restorers[s];
+        *by = (struct restorer){SYSTEM_NONE, -NSEC_INF};
+        if (r->calm)
+            continue;
+        if (sv->response && r->rescue.worth && r->rescue.by_response)
+            *by = (struct restorer){s, r->rescue.restored};
+        for (size_t k = 0; k < sv->needs_n; k++)
+            restored_by_need(t, &sv->needs[k], &by->who, &by->at);
+    }
+    t->restored = true;
+}
+
+void trial_path(struct trial *t, size_t service, nsec *ret)
+{
+    struct span outage = t->services[service].outage;
+    memset(ret, 0, t->sys->quantities_n * sizeof *ret);
+    if (!t->restored)
+        find_restorers(t);
+    nsec at = t->restorers[service].at;
+    if (at <= outage.lo || at > outage.hi)
+        return;
+    service = t->restorers[service].who;
     const struct system_service *sv = &t->sys->services[service];
     const struct result_of *r = &t->services[service];
-    memset(ret, 0, t->sys->quantities_n * sizeof *ret);
-    if (r->calm || !sv->response || !r->rescue.worth || !r->rescue.by_response)
-        return;
     response_path(sv->response, r->rescue.stages, r->rescue.calls, &r->rescue.out, t->path);
     for (size_t i = 0; i < sv->response_quantities.n; i++)
         ret[sv->response_quantities.items[i]] += t->path[i];

@@ -73,6 +73,7 @@ typedef int trial_event_fn(nsec at, const char *kind, json_t *json, void *data, 
  * done, else runs of like answers are skipped; the outcomes are the same. */
 int trial_run(struct trial *t, uint64_t seed, uint64_t number, const struct whatif *whatif,
               trial_event_fn *fn, void *data, struct outcome *ret, struct err *err);
-/* Of the last trial: what a service's time to restore was made of. ret[i] of quantity i: how much of it
- * passed on the critical path in that quantity; the rest is detection and waiting. */
-void trial_path(const struct trial *t, size_t service, nsec *ret);
+/* Of the last trial: what a service's time to restore was made of, its outcome being restored. ret[i] of quantity i:
+ * how much of it passed on the critical path in that quantity; the rest is detection and waiting. Where what it
+ * needs came back last, in the quantities of that. */
+void trial_path(struct trial *t, size_t service, nsec *ret);

@@ -103,6 +103,7 @@ struct result_of { /* a service's */
     struct siren *sirens;
     struct legs legs;
     struct rescue rescue; /* of its longest trouble */
+    struct span outage;   /* truly: its longest, [began, ended]; while the outcome is restored */
     nsec acknowledged;    /* the first; NSEC_UNSET, NSEC_INF */
     nsec watched;         /* observation ended */
     bool calm;            /* nothing happened to it: the rest does not hold */
@@ -121,6 +122,12 @@ struct event { /* for the record, until they are put in order */
 struct edge {
     nsec at;
     int step;
+};
+
+/* Whose response brought a service back last: its own, or that of what it needs. */
+struct restorer {
+    size_t who; /* SYSTEM_NONE: nobody's */
+    nsec at;
 };
 
 struct trial {
@@ -146,6 +153,8 @@ struct trial {
     struct response_stage *stages; /* work space of the longest response */
     struct response_call *calls;
     nsec *path;
+    bool restored; /* restorers are those of the last trial */
+    struct restorer *restorers;
     struct course *course;
 };
 

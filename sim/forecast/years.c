@@ -66,7 +66,7 @@ struct years *years_new(const struct catalogue *c)
     y->duties = need_memory(c->services_n, sizeof *y->duties);
     y->needs_up = need_memory(c->needs_n, sizeof *y->needs_up);
     y->crews = need_memory(c->crews_n, sizeof *y->crews);
-    y->todo = need_memory(c->components_n + c->services_n, sizeof *y->todo);
+    y->pending = need_memory(c->components_n + c->services_n, sizeof *y->pending);
     y->alive = need_memory(c->components_n, sizeof *y->alive);
     for (size_t i = 0; i < c->crews_n; i++)
         y->crews[i] = CREW_LINE(c->crews[i].at_a_time);
@@ -85,7 +85,7 @@ struct years *years_free(struct years *y)
     free(y->duties);
     free(y->needs_up);
     free(y->crews);
-    free(y->todo);
+    free(y->pending);
     free(y->alive);
     free(y);
     return NULL;
@@ -304,7 +304,7 @@ static void update_service(struct years *y, size_t s)
         came_up(y, s);
     else
         went_down(y, s);
-    y->todo[y->todo_n++] = y->c->components_n + s;
+    y->pending[y->pending_n++] = y->c->components_n + s;
 }
 
 static void follow_component(struct years *y, size_t i)
@@ -317,7 +317,7 @@ static void follow_component(struct years *y, size_t i)
         bool before = works(p);
         p->blocked += up ? UINT32_MAX : 1; /* one less, one more */
         if (works(p) != before)
-            y->todo[y->todo_n++] = held;
+            y->pending[y->pending_n++] = held;
         update_ageing(y, held);
     }
     for (size_t k = c->serves.start[i]; k < c->serves.start[i + 1]; k++) {
@@ -351,14 +351,14 @@ static void follow_service(struct years *y, size_t s)
 
 static void follow(struct years *y)
 {
-    for (size_t got = 0; got < y->todo_n; got++) {
-        size_t what = y->todo[got];
+    for (size_t got = 0; got < y->pending_n; got++) {
+        size_t what = y->pending[got];
         if (what < y->c->components_n)
             follow_component(y, what);
         else
             follow_service(y, what - y->c->components_n);
     }
-    y->todo_n = 0;
+    y->pending_n = 0;
 }
 
 static void set_condition(struct years *y, size_t i, enum part_condition to)
@@ -370,7 +370,7 @@ static void set_condition(struct years *y, size_t i, enum part_condition to)
     update_ageing(y, i);
     if (works(p) == before)
         return;
-    y->todo[y->todo_n++] = i;
+    y->pending[y->pending_n++] = i;
     follow(y);
 }
 
@@ -559,7 +559,7 @@ void years_begin(struct years *y, nsec from, nsec end, uint64_t seed, uint64_t m
     y->end = end;
     y->tally = t;
     y->over = false;
-    y->todo_n = y->alive_n = y->services_down = y->parts_out = 0;
+    y->pending_n = y->alive_n = y->services_down = y->parts_out = 0;
     y->events = 0;
     for (size_t i = 0; i < y->c->crews_n; i++)
         crew_clear(&y->crews[i]);

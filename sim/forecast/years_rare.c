@@ -22,7 +22,7 @@
 struct reach {
     const struct catalogue *c;
     bool *component, *service;
-    size_t *todo, todo_n;
+    size_t *pending, pending_n;
 };
 
 static void reach_component(struct reach *r, size_t i)
@@ -30,7 +30,7 @@ static void reach_component(struct reach *r, size_t i)
     if (r->component[i])
         return;
     r->component[i] = true;
-    r->todo[r->todo_n++] = i;
+    r->pending[r->pending_n++] = i;
 }
 
 static void reach_service(struct reach *r, size_t s)
@@ -38,7 +38,7 @@ static void reach_service(struct reach *r, size_t s)
     if (r->service[s])
         return;
     r->service[s] = true;
-    r->todo[r->todo_n++] = r->c->components_n + s;
+    r->pending[r->pending_n++] = r->c->components_n + s;
 }
 
 static void reach_from_component(struct reach *r, size_t i)
@@ -76,14 +76,14 @@ static void *need_memory(size_t n, size_t size)
 static void find_relevant(const struct catalogue *c, size_t service, bool *component,
                           bool *services)
 {
-    AUTO_FREE size_t *todo = need_memory(c->components_n + c->services_n, sizeof *todo);
-    struct reach r = {.c = c, .component = component, .service = services, .todo = todo};
+    AUTO_FREE size_t *pending = need_memory(c->components_n + c->services_n, sizeof *pending);
+    struct reach r = {.c = c, .component = component, .service = services, .pending = pending};
     reach_service(&r, service);
-    for (size_t got = 0; got < r.todo_n; got++)
-        if (todo[got] < c->components_n)
-            reach_from_component(&r, todo[got]);
+    for (size_t got = 0; got < r.pending_n; got++)
+        if (pending[got] < c->components_n)
+            reach_from_component(&r, pending[got]);
         else
-            reach_from_service(&r, todo[got] - c->components_n);
+            reach_from_service(&r, pending[got] - c->components_n);
 }
 
 static int check_relevant(const struct catalogue *c, const bool *relevant, struct err *err)

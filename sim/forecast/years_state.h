@@ -47,8 +47,8 @@ struct years {
     struct duty *duties;
     size_t *needs_up; /* per need */
     struct crew_line *crews;
-    size_t *todo,
-        todo_n; /* components, and behind them services, that have changed and not been followed */
+    size_t *pending,
+        pending_n; /* components, and behind them services, that have changed and not been followed */
     nsec now, from, end;
     bool over; /* `until` has happened */
     size_t until;

@@ -171,6 +171,42 @@ class Years(unittest.TestCase):
         self.assertEqual(curve, sorted(curve, key=lambda p: (p[0], -p[1])))
         self.assertEqual(curve[-1][1], 0)
 
+    def test_what_a_contract_leaves(self):
+        # A12: (1 - A) of the period; and what is used of it, from the unavailability that is reported.
+        for sla, minutes in ("99.9%", 525.6), ("99.99%", 52.56):
+            self.forecast("of" + sla, "--trials", "500", sla=sla)
+            db = {s["name"]: s for s in self.result("of" + sla)["services"]}["db"]
+            contract = db["contract"]
+            self.assertAlmostEqual(contract["budget_s"] / 60, minutes, places=6)
+            self.assertAlmostEqual(contract["budget_s"] / 60 * 30 / 365,
+                                   {"99.9%": 43.2, "99.99%": 4.32}[sla], places=6)
+            self.assertAlmostEqual(contract["used_s"], db["unavailability"] * 365 * 86400, places=3)
+            self.assertEqual(db["down_s_per_year"], contract["used_s"])
+
+    def test_what_the_years_leave_out_is_said(self):
+        r = self.forecast("out", "--trials", "200")
+        self.assertEqual(self.result("out")["left_out"], [])
+        self.assertNotIn("leave out", r.stdout)
+        more = SCENARIO
+        for old, new in (
+                ("[db, {any", "[{service: db, breaker: {calls_per_second: 50}}, {any"),
+                ("pay-a: {redundancy: acme}",
+                 "pay-a: {redundancy: acme, load: 60%, errors: 0.1%, restore: [{swap: 5m}]}"),
+                ("failback: 8h", "failback: 8h\n    replication: {lag: 1s}"),
+                ("promote: {uniform: [1m, 2m]}", "promote: {uniform: [1m, 2m], change: true}"),
+                ("horizon", "freeze: [{from: 1h, for: 1h}]\nhorizon")):
+            more = more.replace(old, new)
+        r = self.forecast("more", "--trials", "200", scenario=more)
+        self.assertIn(r.returncode, (0, 1, 4), r.stderr)
+        said = ["the breakers of shop", "overload and backlogs (load, retries) of pay-a",
+                "single bad answers (errors) of pay-a", "the data (replication, backup) of db",
+                "how people and runbooks restore what has no standby to switch to: pay-a",
+                "freezes, which would hold up takeovers of db"]
+        self.assertEqual(self.result("more")["left_out"], said)
+        self.assertIn("Years leave out of this model: " + "; ".join(said) + ".",
+                      " ".join(r.stdout.split()))
+        self.assertIn("Years leave out", self.read("more", "report.md").decode())
+
     def test_upkeep_is_time_down_too(self):
         plain = SCENARIO.replace("acme: {fails", "acme: {upkeep: {every: 70d, takes: 1h}, fails")
         r = self.forecast("out", "--trials", "1000", scenario=plain)
