@@ -83,8 +83,11 @@ struct impair *impair_free(struct impair *m)
 {
     if (!m)
         return NULL;
-    while (m->lines)
+    while (m->lines) {
+        if (m->lines->user) /* what is left of it goes with the engine's process */
+            engine_no_hurry(m->lines->user);
         impair_disarm(m->lines, NULL);
+    }
     engine_free(m->engine);
     free(m);
     return NULL;
@@ -463,6 +466,8 @@ int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err
         return r;
     line->retired = true;
     label_remove(line);
+    if (line->user)
+        engine_no_hurry(line->user);
     if (!m->loop)
         return impair_disarm(line, err);
     nsec now = loop_fresh(m->loop);

@@ -32,7 +32,8 @@ struct faults_cost {
     double applied; /* from the first call to the last return: with what is told of it */
     double verify;  /* of FAULTS_VERIFIED alone: each until packets of its own have set out */
     double heal;    /* from the first call of revert to the last return */
-    double disarm;  /* what is taken away once nothing is held any more */
+    double disarm;  /* what was armed is taken away */
+    double gone;    /* from heal until nothing of it is left */
     double *each, *heal_each; /* acked, heal: by fault */
 };
 enum { FAULTS_VERIFIED = 20 };
@@ -45,7 +46,7 @@ struct faults {
     size_t n;
     bool at_switch;
     struct faults_one *items;
-    char *before; /* what stood in the namespaces of the faults */
+    char *links, *filters; /* as they were in the namespaces of the faults */
 };
 
 /* n <= hosts * networks; at_switch: all in one namespace. */

@@ -273,7 +273,8 @@ enum side { OURS, BARE, EACH, BATCH, SIDES };
 struct rounds {
     double on[SIDES][BENCH_MAX_ROUNDS], off[SIDES][BENCH_MAX_ROUNDS];
     double prepare[BENCH_MAX_ROUNDS], journal[BENCH_MAX_ROUNDS], applied[BENCH_MAX_ROUNDS],
-        verify[BENCH_MAX_ROUNDS], disarm[BENCH_MAX_ROUNDS], proof[BENCH_MAX_ROUNDS];
+        verify[BENCH_MAX_ROUNDS], disarm[BENCH_MAX_ROUNDS], gone[BENCH_MAX_ROUNDS],
+        proof[BENCH_MAX_ROUNDS];
     double *each, *heal_each; /* of every fault of every round */
     size_t differing;
 };
@@ -325,6 +326,7 @@ static void one_round(struct faults *f, const struct hand *h, struct rounds *r, 
     r->prepare[round] = c.prepare / (double)f->n;
     r->journal[round] = c.journal / (double)f->n;
     r->disarm[round] = c.disarm / (double)f->n;
+    r->gone[round] = c.gone / 1e3;
 }
 
 /* --- What comes out --------------------------------------------------------------------------- */
@@ -355,7 +357,8 @@ static void tell(struct rounds *r, const struct faults *f, size_t rounds)
     bench_tell("verify: read back, packets of our own set out", r->verify, rounds, "us");
     bench_tell("verify of one fault, to its answer", r->proof, rounds, "ms");
     per_fault("revert", r->off[OURS], rounds, f->n);
-    bench_tell("what was armed, taken away later", r->disarm, rounds, "us");
+    bench_tell("what was armed, taken away 50 ms later", r->disarm, rounds, "us");
+    bench_tell("from heal until nothing of all is left", r->gone, rounds, "ms");
     for (enum side s = BARE; s < end; s++) {
         char what[64];
         snprintf(what, sizeof what, "%s, on", names[s]);

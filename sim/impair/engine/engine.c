@@ -498,6 +498,11 @@ int engine_disarm(struct engine_line *line, struct err *err)
     return first ? first : r;
 }
 
+void engine_no_hurry(struct engine_line *line)
+{
+    line->no_hurry = true;
+}
+
 void engine_forget(struct engine_line *line)
 {
     if (line->known)

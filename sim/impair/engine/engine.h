@@ -97,6 +97,8 @@ int engine_set(struct engine_line *line, bool on, struct span *ret_at, struct er
 int engine_change(struct engine_line *line, const struct impairment *what, struct err *err);
 /* Takes the devices away; frames still held are lost. Frees the line in any case. */
 int engine_disarm(struct engine_line *line, struct err *err);
+/* When it is disarmed nobody waits until its devices are gone, which takes the kernel some ten ms. */
+void engine_no_hurry(struct engine_line *line);
 /* Its namespace goes: frees the line and asks nothing of that namespace. */
 void engine_forget(struct engine_line *line);
 /* Since it was armed. overflow: lost to a full queue anywhere on the way: the cable's or the TAP's,

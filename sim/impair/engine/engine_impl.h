@@ -36,7 +36,8 @@ struct engine_line {
     bool ingress, on, recording;
     uint16_t pref;
     char tag[16];
-    bool known; /* to the engine's process */
+    bool known;    /* to the engine's process */
+    bool no_hurry; /* engine_no_hurry() */
     /* ENGINE_VETH */
     char outer[16], inner[16]; /* "": no cable yet */
     struct sock_filter *ops;

@@ -2,6 +2,7 @@
 #include "sim/impair/engine/keeper.h"
 
 #include "sim/base/cleanup.h"
+#include "sim/impair/engine/closer.h"
 #include "sim/impair/engine/fate.h"
 #include "sim/impair/engine/frame.h"
 #include "sim/impair/engine/held.h"
@@ -13,6 +14,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #define EVENTS 64
@@ -22,6 +24,9 @@
 #define STALL (50 * NSEC_USEC)
 /* So long before a frame is due nothing else is looked at: asking the kernel takes a microsecond. */
 #define LAST (5 * NSEC_USEC)
+
+/* Of a request: its answer is sent when something is closed. */
+#define ANSWER_LATER 1
 
 struct line {
     uint32_t id;
@@ -40,6 +45,8 @@ struct line {
 struct keeper {
     struct reader reader;
     struct source control;
+    struct closer *closer;
+    struct source closed; /* tells that the request which waits for it can be answered */
     struct source *taps;
     struct line *by_id[WIRE_LINES];
     struct line *lines[WIRE_LINES]; /* the first n */
@@ -239,9 +246,9 @@ static void line_free(struct keeper *k, struct line *line)
     held_done(&line->held);
     fate_free(line->fate);
     if (line->capture.fd >= 0)
-        source_close(&k->reader, &line->capture);
+        closer_take(k->closer, source_leave(&k->reader, &line->capture), false);
     if (line->release >= 0)
-        close(line->release);
+        closer_take(k->closer, line->release, false);
     free(line);
 }
 
@@ -311,16 +318,16 @@ static int keeper_tap(struct keeper *k, uint32_t id, int *fds, struct err *err)
     return 0;
 }
 
-static int keeper_untap(struct keeper *k, uint32_t id, struct err *err)
+static int keeper_untap(struct keeper *k, uint32_t id, bool awaited, struct err *err)
 {
     for (struct source **at = &k->taps; *at; at = &(*at)->next) {
         struct source *s = *at;
         if (s->id != id)
             continue;
         *at = s->next;
-        source_close(&k->reader, s);
+        closer_take(k->closer, source_leave(&k->reader, s), awaited);
         free(s);
-        return 0;
+        return awaited ? ANSWER_LATER : 0;
     }
     return err_set(err, ENOENT, "there is no TAP %u", id);
 }
@@ -350,13 +357,10 @@ static void line_count(struct line *line, struct impair_counts *ret)
 static int keeper_do(struct keeper *k, const struct wire_request *q, int *fds,
                      struct wire_reply *reply, struct err *err)
 {
-    /* The kernel's grace periods: where many devices come and go, closing takes a while. */
-    if (q->op == WIRE_UNTAP || q->op == WIRE_REMOVE)
-        keeper_promise(k, nsec_now(CLOCK_MONOTONIC), KEEPER_CLOSING);
     if (q->op == WIRE_TAP)
         return keeper_tap(k, q->id, fds, err);
-    if (q->op == WIRE_UNTAP)
-        return keeper_untap(k, q->id, err);
+    if (q->op == WIRE_UNTAP || q->op == WIRE_UNTAP_LATER)
+        return keeper_untap(k, q->id, q->op == WIRE_UNTAP, err);
     if (q->id >= WIRE_LINES || (q->op != WIRE_LINE && !k->by_id[q->id]))
         return err_set(err, ENOENT, "there is no line %u", q->id);
     struct line *line = k->by_id[q->id];
@@ -373,9 +377,23 @@ static int keeper_do(struct keeper *k, const struct wire_request *q, int *fds,
         return 0;
     case WIRE_TAP:
     case WIRE_UNTAP:
+    case WIRE_UNTAP_LATER:
         break;
     }
     return err_set(err, EINVAL, "an unknown request");
+}
+
+static bool keeper_answer(struct keeper *k, const struct wire_reply *reply)
+{
+    return send(k->control.fd, reply, sizeof *reply, MSG_NOSIGNAL) == (ssize_t)sizeof *reply;
+}
+
+/* What was waited for is closed. Whoever asked waits, and asks nothing else. */
+static bool keeper_closed(struct keeper *k)
+{
+    eventfd_t n;
+    return eventfd_read(closer_fd(k->closer), &n) < 0 ||
+           keeper_answer(k, &(struct wire_reply){.code = 0});
 }
 
 /* Takes one request. False: the other end is closed. */
@@ -407,12 +425,12 @@ static bool keeper_hear(struct keeper *k)
         r = keeper_do(k, &q, fds, &reply, &err);
         keeper_settle(k);
     }
-    reply.code = -r;
+    reply.code = r < 0 ? -r : 0;
     snprintf(reply.text, sizeof reply.text, "%.255s", err.text);
     for (int i = 0; i < WIRE_FDS; i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    return send(k->control.fd, &reply, sizeof reply, MSG_NOSIGNAL) == (ssize_t)sizeof reply;
+    return r == ANSWER_LATER || keeper_answer(k, &reply);
 }
 
 /* --- Waiting -------------------------------------------------------------------------- */
@@ -506,12 +524,13 @@ static bool keeper_serve(struct keeper *k)
         keeper_release(k, nsec_now(CLOCK_MONOTONIC));
     for (int i = 0; i < n; i++) {
         struct source *s = events[i].data.ptr;
-        if (s != &k->control)
+        if (s != &k->control && s != &k->closed)
             source_read(&k->reader, s, nsec_now(CLOCK_MONOTONIC) + READ_AHEAD);
     }
     /* Last: a request may free lines that other events name. */
     for (int i = 0; i < n; i++)
-        if (events[i].data.ptr == &k->control && !keeper_hear(k))
+        if ((events[i].data.ptr == &k->control && !keeper_hear(k)) ||
+            (events[i].data.ptr == &k->closed && !keeper_closed(k)))
             return false;
     return true;
 }
@@ -523,10 +542,11 @@ static struct keeper *keeper_free(struct keeper *k)
     while (k->taps) {
         struct source *s = k->taps;
         k->taps = s->next;
-        source_close(&k->reader, s);
+        closer_take(k->closer, source_leave(&k->reader, s), false);
         free(s);
     }
     reader_close(&k->reader);
+    closer_free(k->closer);
     free(k);
     return NULL;
 }
@@ -549,7 +569,13 @@ int keeper_run(int control, bool spin, uint64_t *lease)
     k->reader.data = k;
     int r = reader_open(&k->reader, KEEPER_MEMORY);
     if (r == 0)
+        r = closer_new(&k->closer);
+    if (r == 0) {
+        k->closed = (struct source){.kind = SOURCE_CONTROL, .fd = closer_fd(k->closer)};
         r = source_watch(&k->reader, &k->control);
+    }
+    if (r == 0)
+        r = source_watch(&k->reader, &k->closed);
     while (r == 0 && keeper_serve(k))
         ;
     return r;

@@ -27,7 +27,6 @@
 #define KEEPER_DENSE (100 * NSEC_USEC)
 #define KEEPER_LEASE ((nsec)LINE_LEASE)
 #define KEEPER_RENEW (KEEPER_LEASE / 5)
-#define KEEPER_CLOSING NSEC_SEC
 #define KEEPER_MEMORY ((size_t)256 << 20) /* of all frames that are held */
 
 /* Serves until the other end of `control` (wire.h) is closed. Never spins when `spin` is false.

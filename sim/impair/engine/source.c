@@ -55,11 +55,12 @@ int source_watch(struct reader *r, struct source *s)
     return source_tell(r, s, EPOLL_CTL_ADD);
 }
 
-void source_close(struct reader *r, struct source *s)
+int source_leave(struct reader *r, struct source *s)
 {
-    epoll_ctl(r->epoll, EPOLL_CTL_DEL, s->fd, NULL);
-    close(s->fd);
+    int fd = s->fd;
+    epoll_ctl(r->epoll, EPOLL_CTL_DEL, fd, NULL);
     s->fd = -1;
+    return fd;
 }
 
 /* A queue of less than what comes in AHEAD_MOST loses what stays in it. */

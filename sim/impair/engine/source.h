@@ -6,7 +6,7 @@
  * packets flow nobody is woken for them: a source is looked at when the oldest of what may be in it
  * can be due, source_next(). epoll(7) tells of it again after it was found empty.
  *
- * Ownership: a source is its owner's memory; its descriptor is closed by source_close(). A frame is
+ * Ownership: a source is its owner's memory; its descriptor is given back by source_leave(). A frame is
  * its taker's. One thread.
  */
 #pragma once
@@ -49,7 +49,8 @@ void reader_close(struct reader *r);
 
 /* From now on epoll tells of it. A negative errno. */
 int source_watch(struct reader *r, struct source *s);
-void source_close(struct reader *r, struct source *s);
+/* Not any more: its descriptor is the caller's. */
+int source_leave(struct reader *r, struct source *s);
 /* No frame of it is due sooner than that after it came. When it was emptied. */
 void source_allow(struct reader *r, struct source *s, nsec ahead);
 

@@ -220,8 +220,8 @@ static int device_use(struct engine_line *line, int netns_fd, struct netns_id ne
     return 0;
 }
 
-/* The process closes it, and with its last descriptor the device goes. */
-static int device_leave(struct engine *e, struct tap_device *d, struct err *err)
+/* The process closes it, and with its last descriptor the device goes; later: some time later. */
+static int device_leave(struct engine *e, struct tap_device *d, bool later, struct err *err)
 {
     if (!d || --d->users)
         return 0;
@@ -230,7 +230,7 @@ static int device_leave(struct engine *e, struct tap_device *d, struct err *err)
         at = &(*at)->next;
     *at = d->next;
     struct err why = ERR_INIT;
-    int r = engine_ask(e, WIRE_UNTAP, d->id, NULL, NULL, 0, NULL, &why);
+    int r = engine_ask(e, later ? WIRE_UNTAP_LATER : WIRE_UNTAP, d->id, NULL, NULL, 0, NULL, &why);
     free(d);
     if (r < 0 && r != -EPIPE) /* its death took the device along */
         return err_set(err, -r, "%s", why.text);
@@ -360,7 +360,7 @@ int tap_change(struct engine_line *line, const struct impairment *what, struct e
     if (r == 0)
         r = tap_rule(line, what, err);
     if (cuts != old->cuts) {
-        int left = device_leave(line->engine, old, r ? NULL : err);
+        int left = device_leave(line->engine, old, line->no_hurry, r ? NULL : err);
         r = r ? r : left;
     }
     return r;
@@ -387,14 +387,14 @@ int tap_remove(struct engine_line *line, struct err *err)
     }
     int r = cable_remove(line, first ? NULL : err);
     first = first ? first : r;
-    r = device_leave(line->engine, line->tap->device, first ? NULL : err);
+    r = device_leave(line->engine, line->tap->device, line->no_hurry, first ? NULL : err);
     tap_line_free(line);
     return first ? first : r;
 }
 
 void tap_forget(struct engine_line *line)
 {
-    device_leave(line->engine, line->tap->device, NULL);
+    device_leave(line->engine, line->tap->device, true, NULL);
     tap_line_free(line);
 }
 

@@ -10,11 +10,12 @@
 #define WIRE_FDS 2
 
 enum wire_op {
-    WIRE_LINE,   /* id, what; fds: release, and with ENGINE_VETH capture */
-    WIRE_TAP,    /* id (of TAPs); fds: the TAP; frames begin with a struct line_stamp */
-    WIRE_UNTAP,  /* id */
-    WIRE_CHANGE, /* id, what */
-    WIRE_REMOVE, /* id: frames that are held are lost; closes its descriptors */
+    WIRE_LINE,        /* id, what; fds: release, and with ENGINE_VETH capture */
+    WIRE_TAP,         /* id (of TAPs); fds: the TAP; frames begin with a struct line_stamp */
+    WIRE_UNTAP,       /* id; answered when its device is gone */
+    WIRE_UNTAP_LATER, /* id; answered at once */
+    WIRE_CHANGE,      /* id, what */
+    WIRE_REMOVE, /* id: frames that are held are lost; its descriptors are closed some time later */
     WIRE_COUNT,  /* id */
 };
 
