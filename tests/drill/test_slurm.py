@@ -138,7 +138,7 @@ class Array(unittest.TestCase):
         whole = subprocess.run(
             [harness.BLACKSTART, "report", "--out", self.at("whole"), "-q"] +
             [self.at("part-%d" % k) for k in range(1, PARTS + 1)], capture_output=True, text=True)
-        self.assertIn(whole.returncode, (0, 1, 4), whole.stderr)
+        self.assertEqual(whole.returncode, 4, whole.stderr)  # too near to the promise to say
         alone = subprocess.run(
             [harness.BLACKSTART, "forecast", scenario, "--seed", "7", "--trials", TRIALS, "-q",
              "--out", self.at("alone")], capture_output=True, text=True)
