@@ -19,6 +19,7 @@
 #include "injectors/process/targets.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
+#include "sim/lab/deed.h"
 
 #define LOOK_WITHIN (5 * NSEC_SEC)
 #define CLOSE_ENOUGH NSEC_SEC
@@ -132,12 +133,20 @@ static int clock_supported(const struct inject_env *env, const struct step *step
     return 0;
 }
 
+static void plan_set(const struct target *t, nsec offset, json_t *texts)
+{
+    AUTO_BUF text = BUF_INIT;
+    deed_clock(offset, &text);
+    for (size_t i = 0; inject_candidate(t, i); i++)
+        inject_plan_deed(t, inject_candidate(t, i), "", buf_text(&text), texts);
+}
+
 static int clock_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                       struct err *err)
 {
     const struct clock_params *p = step->params;
     if (is_uptime(p))
-        return clock_uptime_plan(p, texts);
+        return clock_uptime_plan(env, p, texts, err);
     AUTO_FREE char *host = inject_target_text(p->host);
     json_array_append_new(
         texts, json_sprintf("host %s: the wall clock of its programs %s%s%s%s (libfaketime, loaded "
@@ -145,6 +154,15 @@ static int clock_plan(const struct inject_env *env, const struct step *step, jso
                             "the true time); undone by setting it right",
                             host, p->offset ? p->offset : "", p->offset && p->rate ? ", " : "",
                             p->rate ? "at a rate of " : "", p->rate ? p->rate : ""));
+    nsec offset = 0;
+    int r = p->offset ? read_offset(p->offset, &offset, err) : 0;
+    if (r < 0)
+        return r;
+    if (p->rate) /* and again and again, as time goes */
+        return 0;
+    plan_set(p->host, offset, texts);
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    plan_set(p->host, 0, texts);
     return 0;
 }
 

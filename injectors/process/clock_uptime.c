@@ -30,7 +30,8 @@ int clock_uptime_supported(const struct inject_env *env, struct err *err)
     return 0;
 }
 
-int clock_uptime_plan(const struct clock_params *p, json_t *texts)
+int clock_uptime_plan(const struct inject_env *env, const struct clock_params *p, json_t *texts,
+                      struct err *err)
 {
     char text[NSEC_TEXT_MAX];
     AUTO_FREE char *host = inject_target_text(p->host);
@@ -40,7 +41,14 @@ int clock_uptime_plan(const struct clock_params *p, json_t *texts)
                    "then on its programs find that the machine has been up for %s (a time "
                    "namespace for its commands); undone by powering it off and on once more",
                    host, nsec_text(p->uptime, text)));
-    return 0;
+    int r = 0;
+    for (int undo = 0; r == 0 && undo < 2; undo++) {
+        if (undo)
+            json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+        for (int on = 0; r == 0 && on < 2; on++)
+            r = targets_plan_power(env, p->host, on, texts, err);
+    }
+    return r;
 }
 
 void clock_uptime_done(struct clock_uptime *u)

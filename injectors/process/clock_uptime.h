@@ -12,7 +12,8 @@ struct clock_uptime;
 
 /* As the functions of struct injector. */
 int clock_uptime_supported(const struct inject_env *env, struct err *err);
-int clock_uptime_plan(const struct clock_params *p, json_t *texts);
+int clock_uptime_plan(const struct inject_env *env, const struct clock_params *p, json_t *texts,
+                      struct err *err);
 int clock_uptime_prepare(struct inject_env *env, const struct clock_params *p,
                          struct clock_uptime **ret, json_t **ret_undo, struct err *err);
 int clock_uptime_apply(struct inject_env *env, struct clock_uptime *u, struct inject_result *ret,

@@ -10,7 +10,6 @@
 #include "injectors/actions.h"
 #include "injectors/effects.h"
 #include "injectors/injector.h"
-#include "injectors/net/ports.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
 #include "sim/base/jsonx.h"
@@ -26,30 +25,6 @@ static int node_kill_check(const struct scenario *s, const struct step *step, st
     return inject_target_check(p->host, "host", err);
 }
 
-/* The messages of the power button, for each candidate. */
-static int power_plan(const struct inject_env *env, const struct target *t, json_t *texts,
-                      struct err *err)
-{
-    int r = 0;
-    for (int on = 0; on < 2; on++) {
-        if (on)
-            json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
-        for (size_t i = 0; r == 0 && inject_candidate(t, i); i++) {
-            const char *host = inject_candidate(t, i);
-            CLEANUP(nl_free_p) struct nl *rec = NULL;
-            AUTO_BUF only = BUF_INIT;
-            r = nl_open_recording("switch", &rec, err);
-            if (r == 0)
-                r = on ? lab_plan_on(env->scenario, env->caps, host, rec, err)
-                       : lab_plan_off(env->scenario, host, rec, err);
-            inject_plan_case(t, host, "", &only);
-            if (r == 0)
-                ports_plan_messages(rec, 0, buf_text(&only), texts);
-        }
-    }
-    return r;
-}
-
 static int node_kill_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                           struct err *err)
 {
@@ -60,7 +35,9 @@ static int node_kill_plan(const struct inject_env *env, const struct step *step,
         json_sprintf("host %s: its ports at the switch down, then SIGKILL to its init, which "
                      "ends every process in it; undone by powering it on again",
                      host));
-    return power_plan(env, p->host, texts, err);
+    int r = targets_plan_power(env, p->host, false, texts, err);
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    return r == 0 ? targets_plan_power(env, p->host, true, texts, err) : r;
 }
 
 static void node_kill_done(void *state)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "injectors/net/ports.h"
 #include "sim/attach/start.h"
 #include "sim/base/jsonx.h"
 #include "sim/lab/deed.h"
@@ -215,6 +216,25 @@ void targets_plan_run(const struct target *t, const char *command, nsec timeout,
         if (timeout > 0)
             inject_plan_deed(t, inject_candidate(t, i), only, buf_text(&end), texts);
     }
+}
+
+int targets_plan_power(const struct inject_env *env, const struct target *t, bool on, json_t *texts,
+                       struct err *err)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && inject_candidate(t, i); i++) {
+        const char *host = inject_candidate(t, i);
+        CLEANUP(nl_free_p) struct nl *rec = NULL;
+        AUTO_BUF only = BUF_INIT;
+        r = nl_open_recording("switch", &rec, err);
+        if (r == 0)
+            r = on ? lab_plan_on(env->scenario, env->caps, host, rec, err)
+                   : lab_plan_off(env->scenario, host, rec, err);
+        inject_plan_case(t, host, "", &only);
+        if (r == 0)
+            ports_plan_messages(rec, 0, buf_text(&only), texts);
+    }
+    return r;
 }
 
 void targets_plan_command(const struct target *t, const char *command, nsec timeout,

@@ -50,6 +50,9 @@ void targets_plan_start(const struct scenario *s, const struct target *t, const 
                         const char *only, json_t *texts);
 /* On each candidate a command run, with its limit (0: it is not told). */
 void targets_plan_run(const struct target *t, const char *command, nsec timeout, json_t *texts);
+/* The power button of each candidate: off, or on again. */
+int targets_plan_power(const struct inject_env *env, const struct target *t, bool on, json_t *texts,
+                       struct err *err);
 #define TARGETS_THE_SAME "each of the same"
 /* "host lb1: /bin/sh -c 'reload', for at most 5 s" */
 void targets_plan_command(const struct target *t, const char *command, nsec timeout,

@@ -66,6 +66,7 @@ struct impair {
     struct impair_here here;
     bool tried; /* here is of this machine */
     unsigned made;
+    const char *retiring; /* the label of the line whose retirement is coming to its end */
 };
 
 int impair_new(struct loop *loop, void (*died)(const char *reason, void *data), void *data,
@@ -447,6 +448,15 @@ int impair_check(struct impair_line *line, struct err *err)
 
 /* --- Retiring --------------------------------------------------------------------------------- */
 
+static void retire_end(struct impair_line *line)
+{
+    struct impair *m = line->m;
+    AUTO_FREE char *label = strdup(line->label);
+    m->retiring = label;
+    impair_disarm(line, NULL);
+    m->retiring = NULL;
+}
+
 static void retire_look(struct loop_timer *t, void *data)
 {
     struct impair_line *line = data;
@@ -455,7 +465,7 @@ static void retire_look(struct loop_timer *t, void *data)
     if (now < line->retired_until && impair_count(line, &c, NULL) == 0 && c.held > 0)
         loop_timer_set(line->m->loop, t, nsec_add(now, RETIRE_LOOK));
     else
-        impair_disarm(line, NULL);
+        retire_end(line);
 }
 
 int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err)
@@ -475,6 +485,11 @@ int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err
     line->look = (struct loop_timer){.fn = retire_look, .data = line};
     loop_timer_set(m->loop, &line->look, nsec_add(now, RETIRE_LOOK));
     return 0;
+}
+
+const char *impair_retiring(const struct impair *m)
+{
+    return m->retiring;
 }
 
 struct impair_line *impair_find(struct impair *m, const char *label)

@@ -125,6 +125,8 @@ int impair_disarm(struct impair_line *line, struct err *err); /* frees the line 
  * line is not the caller's any more. */
 #define IMPAIR_RETIRE (60 * NSEC_SEC)
 int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err);
+/* While changes are made by a line that ends its retirement, its label; else NULL. */
+const char *impair_retiring(const struct impair *m);
 /* The lines of this label that are not retired, oldest first; NULL: none (any more). */
 struct impair_line *impair_find(struct impair *m, const char *label);
 

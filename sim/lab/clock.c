@@ -3,6 +3,7 @@
 
 #include "sim/base/file.h"
 #include "sim/kernel/faketime.h"
+#include "sim/lab/deed.h"
 #include "sim/lab/node.h"
 
 #include <errno.h>
@@ -66,8 +67,14 @@ static int clock_refuse(const struct lab_node *n, struct err *err)
 
 int lab_node_clock_set(struct lab_node *n, nsec offset, struct err *err)
 {
-    return n->host->clock && n->dir_fd >= 0 ? clock_write(n->dir_fd, offset, err)
-                                            : clock_refuse(n, err);
+    AUTO_BUF text = BUF_INIT;
+    if (!n->host->clock || n->dir_fd < 0)
+        return clock_refuse(n, err);
+    int r = clock_write(n->dir_fd, offset, err);
+    deed_clock(offset, &text);
+    if (r == 0)
+        lab_node_tell(n, buf_text(&text));
+    return r;
 }
 
 int lab_node_clock_get(const struct lab_node *n, nsec *ret, struct err *err)

@@ -39,6 +39,17 @@ void deed_process(const json_t *proc, struct buf *out)
                jsonx_str(proc, "name", "?"), unit ? ", unit " : "", unit ? unit : "");
 }
 
+void deed_clock(nsec offset, struct buf *out)
+{
+    char text[NSEC_TEXT_MAX];
+    buf_adds(out, "the wall clock of its programs set ");
+    if (offset)
+        buf_printf(out, "off by %s%s", offset < 0 ? "-" : "+",
+                   nsec_text(offset < 0 ? -offset : offset, text));
+    else
+        buf_adds(out, "right");
+}
+
 void deed_command(const char *command, struct buf *out)
 {
     buf_printf(out, "the command '%s'", command);

@@ -21,6 +21,8 @@ void deed_run(const char *command, struct buf *out);
 void deed_signal(int signo, const char *whom, struct buf *out);
 /* "process 7 (nginx, unit web)", of {pid, name, unit} as lab_node_processes() tells */
 void deed_process(const json_t *proc, struct buf *out);
+/* "the wall clock of its programs set off by -5 min", "… set right" */
+void deed_clock(nsec offset, struct buf *out);
 /* Of a command that deed_run() has told: "the command 'reload'" */
 void deed_command(const char *command, struct buf *out);
 #define DEED_INIT "its init"

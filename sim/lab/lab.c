@@ -65,6 +65,9 @@ struct lab_acting lab_act_for(struct lab *lab, struct lab_acting who)
 
 struct lab_acting lab_acting(const struct lab *lab)
 {
+    const char *retiring = lab->impair ? impair_retiring(lab->impair) : NULL;
+    if (!lab->acting.step && retiring) /* lines of faults are labelled by their step */
+        return (struct lab_acting){retiring, true};
     return lab->acting;
 }
 
@@ -187,7 +190,7 @@ struct lab *lab_free(struct lab *lab)
         lab_tell(lab, DEED_LAB, DEED_FOLDERS);
     if (lab->impair && lab->sw)
         impair_gone(lab->impair, lab->sw, NULL);
-    impair_free(lab->impair);
+    lab->impair = impair_free(lab->impair);
     if (lab->sw)
         lab_tell(lab, "switch", DEED_GONE);
     nl_free(lab->sw);

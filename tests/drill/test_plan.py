@@ -73,9 +73,9 @@ CHOICES = """
 blackstart: 1
 name: chosen
 services: {web: {rto: 400ms}}
-networks: {a: {subnet: 10.78.0.0/24}}
+networks: {a: {subnet: 10.78.0.0/24}, far: {subnet: 10.79.0.0/24, delay: 1ms, engine: user}}
 hosts:
-  client: {lab: {address: 10.78.0.9}}
+  client: {lab: {address: [10.78.0.9, 10.79.0.9]}}
   x: {lab: {address: 10.78.0.1}, start: [sleep 1001]}
   y: {lab: {address: 10.78.0.2}, start: [sleep 1001], files: [stampd]}
   z: {lab: {address: 10.78.0.3}, start: [sleep 1001]}
@@ -96,6 +96,31 @@ script:
 expect: {web: either}
 settle: 200ms
 horizon: 3500ms
+trials: 1
+"""
+# Of the other parts: what impairs, what a clock shows; what is taken away is known only when it is read.
+IMPAIRED = """
+blackstart: 1
+name: impaired
+services: {web: {rto: 400ms}}
+networks: {a: {subnet: 10.78.0.0/24}}
+hosts:
+  client: {lab: {address: 10.78.0.9}}
+  srv: {lab: {address: 10.78.0.2}, start: [sleep 1001]}
+probes:
+  web: {service: web, host: client, icmp: 10.78.0.2, every: 50ms, timeout: 100ms, stable: 200ms}
+script:
+  - {id: out, at: 0ms, for: 150ms, network: {host: srv, delay: 5ms, engine: user}}
+  - {id: in, at: 400ms, for: 150ms, network: {host: srv, delay: 5ms, direction: ingress, engine: user}}
+  - {id: either, at: 800ms, for: 150ms, network: {host: client, to: [srv], loss: 10%, direction: both, engine: user}}
+  - {id: chosen, at: 1300ms, for: 150ms, network: {host: {any: 1, of: [client, srv]}, delay: 5ms, engine: user}}
+  - {id: clock, at: 1700ms, for: 100ms, clock: {host: srv, offset: +2h}}
+  - {id: uptime, at: 1900ms, for: 100ms, clock: {host: srv, uptime: 400d}}
+  - {id: address, at: 2300ms, for: 100ms, address: {host: srv, address: 10.78.0.2}}
+  - {id: route, at: 2500ms, for: 100ms, route: {host: srv, to: 10.78.0.0/24}}
+expect: {web: either}
+settle: 200ms
+horizon: 4s
 trials: 1
 """
 CANDIDATES = ["x", "y", "z"]
@@ -272,6 +297,25 @@ class Plan(unittest.TestCase):
                 named = changes.plan_of(self.plan(with_names(CHOICES, step, [host])))
                 for undo in (False, True):
                     self.assertEqual(changes.chosen(plan[step, undo], [host]), named[step, undo])
+
+    def test_what_impairs_and_what_is_taken_away(self):
+        plan, run, d = self.both(IMPAIRED, 4)
+        name, = next(e["targets"] for e in d.events("inject", step="chosen"))
+        for undo in (False, True):
+            plan["chosen", undo] = changes.chosen(plan["chosen", undo], [name])
+            self.assertEqual(plan["address", undo] + plan["route", undo], [])
+        taken = {}
+        for step in ("address", "route"):
+            taken[step] = run.pop((step, False)), run.pop((step, True))
+        self.maxDiff = None
+        self.assertEqual(changes.all_differences(plan, run), [])
+        for step, (took, gave) in taken.items():  # once, and the same is put back, with what went along
+            (where, text), = took
+            self.assertEqual(where, "host srv")
+            self.assertTrue(text.startswith(step + " delete inet "), text)
+            self.assertEqual(gave[0], (where, text.replace(" delete ", " add ", 1)))
+            self.assertEqual({(w, re.match(r"(address|route|neighbour) add ", t) is not None) for w, t in gave},
+                             {(where, True)})
 
     @staticmethod
     def line(step):

@@ -86,10 +86,9 @@ static void plan_since(const struct plan *p, size_t from, const char *when)
 }
 
 static int plan_arm(struct plan *p, struct nl *nl, const struct reach *reach,
-                    const struct reach_point *at, struct err *err)
+                    const struct reach_point *at, struct impair_line **ret, struct err *err)
 {
     struct impair_scope scope = reach_scope(reach, at);
-    struct impair_line *line = NULL;
     struct impair_order order = {
         .point = {.nl = nl, .netns_fd = -1, .device = reach_device(at), .ingress = at->arrives},
         .scope = &scope,
@@ -102,18 +101,27 @@ static int plan_arm(struct plan *p, struct nl *nl, const struct reach *reach,
     reach_text(reach, at, &text);
     json_array_append_new(p->texts, json_string(buf_text(&text)));
     size_t from = nl_recorded(p->sw);
-    int r = impair_arm(p->impair, &order, &line, err);
-    if (r < 0)
-        return r;
-    plan_since(p, from, "when armed: ");
-    from = nl_recorded(p->sw);
-    r = impair_set(line, true, NULL, err);
+    int r = impair_arm(p->impair, &order, ret, err);
+    if (r == 0)
+        plan_since(p, from, "when armed: ");
+    return r;
+}
+
+/* All lines of a host, as arm_all(), network_apply() and network_revert() treat them. */
+static int plan_lines(struct plan *p, struct impair_line **lines, size_t n, struct err *err)
+{
+    size_t from = nl_recorded(p->sw);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = impair_set(lines[i], true, NULL, err);
     plan_since(p, from, "");
     from = nl_recorded(p->sw);
-    if (r == 0)
-        r = impair_set(line, false, NULL, err);
-    if (r == 0)
-        r = impair_disarm(line, err);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = impair_set(lines[i], false, NULL, err);
+    for (size_t i = 0; i < n; i++) {
+        int gone = impair_disarm(lines[i], r < 0 ? NULL : err);
+        r = r < 0 ? r : gone;
+    }
     plan_since(p, from, "to undo that: ");
     return r;
 }
@@ -123,16 +131,22 @@ static int plan_host(struct plan *p, const struct topo *topo, const char *host, 
     AUTO_REACH reach = {0};
     CLEANUP(nl_free_p) struct nl *nl = NULL;
     AUTO_BUF where = BUF_INIT, only = BUF_INIT;
+    size_t n = 0;
     int r = reach_find(topo, p->params, host, &reach, err);
     buf_printf(&where, "host %s", host);
     inject_plan_case(p->params->host, host, "", &only);
-    p->prefix = buf_text(&only);
     if (r == 0)
         r = nl_derive(p->sw, -1, buf_text(&where), &nl, err);
-    for (size_t i = 0; r == 0 && i < reach.n; i++)
-        r = plan_arm(p, reach.points[i].at_switch ? p->sw : nl, &reach, &reach.points[i], err);
+    AUTO_FREE struct impair_line **lines = calloc(reach.n + 1, sizeof(struct impair_line *));
+    if (!lines)
+        abort();
+    p->prefix = buf_text(&only);
+    for (; r == 0 && n < reach.n; n += r == 0)
+        r = plan_arm(p, reach.points[n].at_switch ? p->sw : nl, &reach, &reach.points[n], &lines[n],
+                     err);
+    int planned = plan_lines(p, lines, n, r < 0 ? NULL : err);
     p->prefix = "";
-    return r;
+    return r < 0 ? r : planned;
 }
 
 static void plan_sentence(const struct plan *p, const char *why)

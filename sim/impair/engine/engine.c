@@ -355,7 +355,7 @@ static int line_put(struct engine_line *line, bool on, struct err *err)
         return tap_plan_set(line, on, err);
     if (line->tap) {
         tap_set(line, on);
-        return 0;
+        return tap_plan_set(line, on, err); /* no message: a word in the program's memory */
     }
     cable_filter(line, on);
     if (!on)

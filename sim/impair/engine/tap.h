@@ -24,7 +24,8 @@ tap_lease(struct tap *t); /* in the program's map; mapped until tap_free(), here
 /* tap_plan.c: the same for a recording. */
 #define TAP_NOTE "a TAP device %s of the engine's process, with which it goes (/dev/net/tun)"
 int tap_plan_arm(struct engine_line *line, const struct impairment *what, struct err *err);
-int tap_plan_set(struct engine_line *line, bool on, struct err *err);
+int tap_plan_set(struct engine_line *line, bool on,
+                 struct err *err); /* told by the real one, too */
 int tap_plan_remove(struct engine_line *line, struct err *err);
 void tap_plan_free(struct engine *e);
 
