@@ -24,7 +24,7 @@
  *
  * An entry may be armed: written long before its change. Until its "begin" is there nothing was
  * changed, and it is void. (That line is not synced: what a power loss can take with it is void after
- * it anyway, but for persistent entries, which are undone whether they began or not.)
+ * it anyway, but for persistent entries, which are undone after another boot whether they began or not.)
  *
  * Torn last lines (a crash during write) are ignored: a change is made after its line is whole. Any
  * other line that cannot be read is reported and keeps the file.

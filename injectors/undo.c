@@ -95,17 +95,19 @@ static const char *why_void(const struct journal_run *run, const json_t *entry)
 {
     const struct journal_facts *f = run->facts;
     bool persistent = jsonx_bool(entry, "persistent", false);
-    if (!persistent && strcmp(run->boot, f->boot) != 0)
+    bool rebooted = strcmp(run->boot, f->boot) != 0;
+    if (!persistent && rebooted)
         return "the machine was started again since";
     int64_t netns = jsonx_int(entry, "netns", 0);
     if (!persistent && netns && (uint64_t)netns != f->netns)
         return "its network namespace is not this one";
-    if (!persistent && jsonx_bool(entry, "armed", false) && !jsonx_bool(entry, "begun", false))
+    bool unsure = persistent && rebooted; /* whether it began: that line is not synced */
+    if (!unsure && jsonx_bool(entry, "armed", false) && !jsonx_bool(entry, "begun", false))
         return "it had not begun, nothing was changed";
     int64_t pid = jsonx_int(entry, "pid", 0);
     if (pid) {
         /* A persistent one of another boot: pids and start times of then mean nothing now. */
-        if (strcmp(run->boot, f->boot) != 0)
+        if (rebooted)
             return "its process was of an earlier start of the machine";
         unsigned long long start = f->world.started((pid_t)pid, f->world.data);
         if (!start)

@@ -488,9 +488,11 @@ static void trial_arm(struct trial *t)
         trial_give_up(t, TRIAL_VOID, err.text, "abort");
         return;
     }
-    if (rc <
-        0) { /* the journal, or the warden: what was done could not be undone after our death */
-        t->core->stop(t->core, "journal", err.text);
+    if (rc < 0) { /* what was done could not be undone after our death */
+        if (warden_lost(t->core->warden))
+            core_mind_warden(t->core);
+        else
+            t->core->stop(t->core, "journal", err.text);
         return;
     }
     t->zero = loop_fresh(t->core->loop);

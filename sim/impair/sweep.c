@@ -191,15 +191,16 @@ int impair_sweep(const struct impair *m, struct nl *nl, const char *device, cons
     char kind[TC_KIND_MAX];
     int r = 0;
     /* Filters first: what they redirect to would be lost without its device. */
-    for (int hook = TC_EGRESS; hook <= TC_INGRESS && r == 0; hook++)
+    for (int hook = TC_EGRESS; device && hook <= TC_INGRESS && r == 0; hook++)
         r = sweep_filters(m, nl, device, note, (enum tc_hook)hook, &n, &left, err);
     if (r == 0)
         r = sweep_devices(m, nl, note, &n, err);
     if (r == 0)
         r = sweep_gates(m, nl, note, &n, err);
-    if (r == 0)
+    if (r == 0 && device)
         r = tc_clsact_find(nl, device, kind, err);
-    if (r == 0 && strcmp(kind, "clsact") == 0 && !left && !jsonx_bool(note, "clsact", true)) {
+    if (r == 0 && device && strcmp(kind, "clsact") == 0 && !left &&
+        !jsonx_bool(note, "clsact", true)) {
         tc_clsact_delete(nl, device);
         r = nl_flush(nl, err);
         n++;

@@ -16,6 +16,7 @@ int impair_note(const struct impair *m, size_t lines, struct nl *nl, const char 
  * with their names that were not there before, their gates, clsact when there was none before and no filter of
  * anybody is left in it. May be called again. m: its lines that are armed and not retired stay, for
  * the note of one fault covers the lines of those that are armed after it; NULL: it is dead, all go.
+ * device NULL: it has gone, and its filters with it; ours to which they led have not.
  * *ret_n: how much was taken away. */
 int impair_sweep(const struct impair *m, struct nl *nl, const char *device, const json_t *note,
                  size_t *ret_n, struct err *err);

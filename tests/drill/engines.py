@@ -1,6 +1,8 @@
 """Container engines of the tests' own: a dockerd and a podman service, each on its own socket, with its own
 data, in a network namespace of its own, so that its bridges and rules are nobody else's.
 """
+import contextlib
+import http.client
 import json
 import os
 import secrets
@@ -115,16 +117,39 @@ class Engine:
                                             stderr=log, env=env, start_new_session=True)
         wait_for_socket(self.socket, self.process, self.log)
 
+    def ask(self, path):
+        """What its engine answers over its socket, which is much faster than a client; None: there is nothing
+        of that name."""
+        asked = http.client.HTTPConnection("localhost", timeout=60)
+        with contextlib.closing(asked), socket.socket(socket.AF_UNIX) as asked.sock:
+            asked.sock.connect(self.socket)
+            asked.request("GET", path)
+            answer = asked.getresponse()
+            text = answer.read()
+        if answer.status not in (200, 404):
+            raise AssertionError("%s: %d %s" % (path, answer.status, text))
+        return json.loads(text) if answer.status == 200 else None
+
+    def seen(self, name):
+        """None: there is no such container."""
+        return self.ask("/containers/%s/json" % name)
+
+    def names(self):
+        return {name.lstrip("/") for c in self.ask("/containers/json?all=1") for name in c["Names"]}
+
     def inspect(self, name):
-        return json.loads(self.client("inspect", name))[0]
+        found = self.seen(name)
+        if not found:
+            raise AssertionError("there is no container " + name)
+        return found
 
     def pid(self, name):
         return self.inspect(name)["State"]["Pid"]
 
     def state(self, name):
         """None: there is no such container."""
-        text = self.client("inspect", name, ok=False)
-        return json.loads(text)[0]["State"]["Status"] if text not in ("", "[]") else None
+        found = self.seen(name)
+        return found["State"]["Status"] if found else None
 
     def id(self, name):
         return self.inspect(name)["Id"]

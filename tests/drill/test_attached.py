@@ -774,7 +774,7 @@ class AtRandom(Attached):
     """SIGKILL after a random number of system calls since the trial was armed: to the runner, to its
     warden, to all of them at once. Then `undo`, whether there is something to undo or not."""
 
-    KILLS = int(os.environ.get("ATTACHED_KILLS", "50"))
+    KILLS = int(os.environ.get("ATTACHED_KILLS", "20"))
     # Numbers of calls: from just before the change to just after it is undone; of a whole trial.
     BUSY, ALL = (35, 115), (0, 450)
 

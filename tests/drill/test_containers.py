@@ -3,7 +3,6 @@ restarted meanwhile; and what others have there is never touched.
 """
 import json
 import os
-import random
 import re
 import resource
 import signal
@@ -17,7 +16,7 @@ import engines
 import harness
 from foreign import Inside, OtherBoot, journals, undo
 from halt import halted
-from harness import Drill, kill_both, processes_of, wait_until, wardens
+from harness import Drill, kill_both, processes_of, wait_until
 
 SCENE = """
 blackstart: 1
@@ -53,7 +52,6 @@ ALL = """
       SHUTDOWN % ("", "cache")).replace("200ms", "250ms")
 PEER = os.path.join(harness.SOURCE, "tests", "lab", "proxy_peer.py")
 LONG = "CONTAINER_LONG" in os.environ
-KILLS = int(os.environ.get("CONTAINER_KILLS", "3"))
 
 STANDING = {}
 
@@ -67,7 +65,10 @@ def engine(kind):
             if harness.must_run(reason):
                 raise AssertionError(reason)
             raise unittest.SkipTest(reason)
-        STANDING[kind] = kind("--live-restore") if kind is engines.Docker else kind()
+        e = STANDING[kind] = kind("--live-restore") if kind is engines.Docker else kind()
+        for chain in ("INPUT", "FORWARD"):  # rules of its operator
+            engines.run("nsenter", "--net=/run/netns/" + e.netns, "iptables", "-A", chain, "-p", "tcp", "--dport", "9",
+                        "-j", "DROP")
     return STANDING[kind]
 
 
@@ -88,16 +89,11 @@ class Containers(unittest.TestCase):
                 self.e.client("rm", "--force", name, ok=False)
                 self.e.container(name, "--label", "app=" + name, command=SERVE)
         self.inside = ["nsenter", "--net=/run/netns/" + self.e.netns]
-        for rule in ("INPUT", "FORWARD"):
-            argv = [*self.inside, "iptables", "-A", rule, "-p", "tcp", "--dport", "9", "-j", "DROP"]
-            engines.run(*argv)
-            self.addCleanup(engines.run, *[a if a != "-A" else "-D" for a in argv])
         self.before = self.others()
 
     def leave(self):
         """What a test made besides stays for no other."""
-        names = set(self.e.client("ps", "--all", "--format", "{{.Names}}").split())
-        for name in names - {"db-1", "cache-1", "other"}:
+        for name in self.e.names() - {"db-1", "cache-1", "other"}:
             self.e.client("rm", "--force", name)
 
     def others(self):
@@ -183,7 +179,7 @@ class Docker(Containers):
         me = self.e.id("db-1")
         script = self.EACH % {"gateway": gateway} + self.OWN % ("620ms", "for: 150ms, ")
         d = self.drill(script, horizon="10s").run()
-        self.assertIn(d.code, (0, 1, 4), d.explain())
+        self.assertEqual(d.code, 1, d.explain())  # what was ended is away for longer than was promised
         trial, = d.result["trials"]
         self.assertEqual(trial["outcome"], "completed", d.explain())
         verified = {e["step"]: e["ok"] for e in d.events("verify")}
@@ -490,37 +486,6 @@ load:
                     self.assertEqual(trial["outcome"], "void", d.explain())
                     self.assertIn("has ended", trial["reason"])
                 self.assertEqual((self.e.state("db-1"), self.e.id("db-1")), ("running", new))
-                self.nothing_left(d)
-
-    def test_the_kill_matrix(self):
-        """SHOWS link: container: undone-after-kill"""
-        script = """
-  - {id: cable, at: 50ms, for: 200ms, link: {host: db, device: eth0, down: true}}
-  - {id: paused, at: 150ms, for: 150ms, freeze: {host: db}}
-  - {id: down, at: 350ms, for: 100ms, shutdown: {host: db, timeout: 1s}}"""
-        rng = random.Random(int(os.environ.get("CONTAINER_SEED", "7")))
-        for round_ in range(KILLS):
-            delay, both = rng.uniform(0.05, 1.1), rng.random() < 0.5
-            with self.subTest(round=round_, delay=delay, both=both):
-                d = self.drill(script, horizon="900ms").start()
-                d.tail(lambda e: e.get("state") == "inject" or e["kind"] == "inject")
-                time.sleep(delay * 0.8)
-                victims = [d.process.pid]
-                if both:
-                    victims = wardens(d) + victims
-                for p in victims:
-                    try:
-                        os.kill(p, signal.SIGKILL)
-                    except ProcessLookupError:
-                        pass
-                d.finish()
-                wait_until(lambda: not processes_of(d.token))
-                code, text = undo()
-                self.assertEqual(code, 0, text)
-                wait_until(lambda: self.e.state("db-1") == "running", timeout=5)
-                link = engines.run("nsenter", "--net=/proc/%d/ns/net" % self.e.pid("db-1"), "ip", "-br",
-                                   "link", "show", "eth0")
-                self.assertIn("UP", link.split())
                 self.nothing_left(d)
 
 

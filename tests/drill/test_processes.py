@@ -1,10 +1,8 @@
 """Drills on processes of somebody else: stopped, killed, started again; whatever dies how, they go on,
 and nobody else's is ever touched.
 """
-import collections
 import json
 import os
-import random
 import shlex
 import shutil
 import signal
@@ -16,8 +14,8 @@ import dying
 import foreign
 import harness
 from foreign import Inside, OtherBoot, journals, run, undo
-from halt import IN_FORCE, Halt, halted
-from harness import Drill, kill_both, processes_of, stat_of, wait_until, warden
+from halt import IN_FORCE, halted
+from harness import Drill, kill_both, processes_of, stat_of, wait_until
 
 SERVER = """
 import os, socket, sys
@@ -47,7 +45,7 @@ except ConnectionError:
 # only the system's own finds the right one there.
 PYTHON = "/usr/bin/python3"
 PEER = os.path.join(harness.SOURCE, "tests", "lab", "proxy_peer.py")
-OWN_FILES = "mount -t tmpfs test /mnt && echo theirs >/mnt/whose && exec \"$@\""
+OWN_FILES = "mount -t tmpfs -o size=300m test /mnt && echo theirs >/mnt/whose && exec \"$@\""
 SCENE = """
 blackstart: 1
 name: shop
@@ -127,6 +125,7 @@ class Shop:
             os.kill(pid, signal.SIGKILL)
         if self.process:
             self.process.wait()
+        wait_until(lambda: not self.pids())  # others, perhaps, that were started in their place
 
 
 def alive(pid):
@@ -290,23 +289,33 @@ class Normal(Processes):
         self.go_on()
 
 
-class InItsNamespaces(Processes):
+class Apart(Processes):
     """Processes with a network and files of their own, as a container's are."""
 
     def setUp(self):
         super().setUp()
         self.netns = "bsp%d" % os.getpid()
-        run("ip", "netns", "add", self.netns)
         self.addCleanup(run, "ip", "netns", "del", self.netns)
+        self.connect()
+        self.shop.end()
+        self.shop = Shop(self.shop.name, self.netns)
+        self.addCleanup(self.shop.end)
+
+    def connect(self):
+        run("ip", "netns", "add", self.netns)
         run("ip", "-n", self.netns, "link", "set", "lo", "up")
         run("ip", "-n", self.netns, "link", "add", "d0", "type", "veth", "peer", "name", "d1")
         for more in ("link set d0 addrgenmode none", "link set d0 up", "link set d1 up", "address add 10.98.0.1/24 dev d0",
                      "route add 10.97.0.0/16 via 10.98.0.9"):
             run("ip", "-n", self.netns, *more.split())
-        self.shop.end()
-        self.shop = Shop(self.shop.name, self.netns)
-        self.addCleanup(self.shop.end)
 
+    def network(self):
+        ip = ["ip", "-n", self.netns]
+        return [run(*ip, "address", "show", "d0"), run(*ip, "route"), run(*ip, "-br", "link"), run(*ip, "rule"),
+                run("ip", "netns", "exec", self.netns, "nft", "list", "ruleset")]
+
+
+class InItsNamespaces(Apart):
     def test_probes_and_faults_are_inside(self):
         """SHOWS link: process: applied verified undone"""
         script = """
@@ -354,11 +363,6 @@ class InItsNamespaces(Processes):
                                       json.dumps(c) for c in self.OWN),
                                   "route: {host: shop, to: 10.97.0.0/16}",
                                   "address: {host: shop, address: 10.98.0.1}")))
-
-    def network(self):
-        ip = ["ip", "-n", self.netns]
-        return [run(*ip, "address", "show", "d0"), run(*ip, "route"), run(*ip, "-br", "link"), run(*ip, "rule"),
-                run("ip", "netns", "exec", self.netns, "nft", "list", "ruleset")]
 
     def test_their_network_is_hit_and_put_right(self):
         """SHOWS partition: process: applied verified undone
@@ -649,100 +653,6 @@ class Dying(Processes):
         self.assertEqual(code, 0, text)
         wait_until(lambda: len(self.shop.pids()) == 3)
         self.assertEqual(len(self.shop.pids()), 3, text)
-
-
-class Matrix(Processes):
-    """The runner, its warden, or both of them, at one line of the record in each state."""
-    INSTANTS = {
-        "settle": lambda e, state: state == "settle",
-        "arm": lambda e, state: state == "arm",
-        "inject": lambda e, state: e["kind"] == "inject",
-        "verified": lambda e, state: e["kind"] == "verify",
-        "undo": lambda e, state: state == "undo",
-        "undone": lambda e, state: e["kind"] == "undo",
-        "compare": lambda e, state: state == "compare",
-    }
-
-    def dies(self, state, victims):
-        d = self.drill(script=STOP % ("", "")).start()
-        self.halt = halted(d, wanted=self.INSTANTS[state])
-        if "warden" in victims:
-            os.kill(warden(d), signal.SIGKILL)
-        if "runner" in victims:
-            self.halt.kill()
-        else:
-            self.halt.go()
-        d.finish()
-        wait_until(lambda: not processes_of(d.token))
-        if len(victims) == 2:
-            self.assertEqual(self.shop.states() == {"T"}, state in ("inject", "verified", "undo"))
-            code, text = undo()
-            self.assertEqual(code, 0, text)
-        self.go_on()
-        self.nothing_left(d)
-
-
-def dies(state, victims):
-    return lambda self: self.dies(state, victims)
-
-
-# In `nightly` in every state.
-for _state in (os.environ.get("PROCESS_STATES") or "inject").split():
-    for _victims in (("runner",), ("warden",), ("runner", "warden")):
-        setattr(Matrix, "test_%s_in_%s" % ("_and_".join(_victims), _state), dies(_state, _victims))
-
-
-class AtRandom(Processes):
-    """SIGKILL a random number of system calls after one of three lines of the record: to the runner, to its
-    warden, to both at once. Then `undo`, whether there is something to undo or not."""
-
-    KILLS = int(os.environ.get("PROCESS_KILLS", "8"))
-
-    def test_killed_at_random_instants(self):
-        seed = int(os.environ.get("PROCESS_SEED", str(random.SystemRandom().randrange(1 << 32))))
-        rng = random.Random(seed)
-        states = collections.Counter()
-        for i in range(self.KILLS):
-            with self.subTest(kill=i, seed=seed):
-                states.update(self.one(rng))
-        print("PROCESS_SEED=%d: %d kills, %s" % (
-            seed, self.KILLS, ", ".join("%s %d" % s for s in sorted(states.items()))))
-
-    def one(self, rng):
-        script = (STOP % ("for: 20ms, ", "")).replace("50ms", "0s")
-        d = Drill(self.scene(script, horizon="500ms").replace("for: 50ms", "for: 0s"),
-                  "--yes").start()
-        victims = rng.choice(["all"] * 6 + ["runner", "warden"])
-        begin = rng.choice(["arm", "zero", "inject"])
-        # Each look at the processes of the machine takes a few calls for each of them.
-        calls = rng.randrange(0, 100 + 15 * len(list(harness.pids())))
-        try:
-            halt = Halt(d.process, os.path.join(d.out, "record.ndjson"))
-            halt.at({"arm": lambda e, state: state == "arm",
-                     "zero": lambda e, state: state == "inject",
-                     "inject": lambda e, state: e["kind"] == "inject"}[begin])
-            its_warden = warden(d)
-            ended = not halt.calls(calls)
-            state = halt.state
-            if not ended and victims != "runner":
-                os.kill(its_warden, signal.SIGKILL)
-            if not ended and victims == "warden":
-                halt.go()
-            elif not ended:
-                halt.kill()
-            d.finish()
-            wait_until(lambda: not processes_of(d.token))
-            left = "T" in self.shop.states()
-            if victims != "all":
-                self.assertFalse(left, "who was left did not undo")
-            code, text = undo()
-            self.assertEqual(code, 0, text)
-            self.go_on()
-            self.assertEqual(journals(), [])
-            return ["of %s" % victims, "in " + ("no state: it had ended" if ended else state)] + (
-                ["with work for undo"] if left else [])
-        finally:
-            d.remove()
 
 
 if __name__ == "__main__":

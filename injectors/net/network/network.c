@@ -362,14 +362,20 @@ static int revert_attached(struct inject_env *env, const json_t *undo, json_t *c
             return r;
     }
     int r = site_find(env, record, &site, err);
-    if (r == 0)
-        r = site_device(&site, record, &link, err);
-    if (r == 0)
-        r = impair_sweep(impair, site.nl, device, json_object_get(record, "note"), &swept, err);
-    if (r == 0)
-        r = put_queue_back(&site, record, &link, err);
     if (r != 0)
         return r;
+    int gone = site_device(&site, record, &link, err);
+    if (gone < 0)
+        return gone;
+    struct err why = ERR_INIT;
+    r = impair_sweep(impair, site.nl, gone ? NULL : device, json_object_get(record, "note"), &swept,
+                     &why);
+    if (r == 0 && !gone)
+        r = put_queue_back(&site, record, &link, &why);
+    if (r < 0 && err)
+        *err = why;
+    if (r < 0 || gone)
+        return r < 0 ? r : gone;
     if (n || swept)
         json_array_append_new(changes, json_sprintf("host %s, device %s: as it was before",
                                                     jsonx_str(record, "host", "?"), device));

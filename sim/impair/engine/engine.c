@@ -459,6 +459,8 @@ int engine_set(struct engine_line *line, bool on, struct span *ret_at, struct er
     struct span at = {.lo = nsec_now(CLOCK_MONOTONIC)};
     int r = line_put(line, on, err);
     at.hi = nsec_now(CLOCK_MONOTONIC);
+    if (r == -ENODEV && !on)
+        r = 0; /* the device went, and its filters with it */
     if (r < 0)
         return r;
     line->on = on;

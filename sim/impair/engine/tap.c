@@ -384,6 +384,8 @@ int tap_remove(struct engine_line *line, struct err *err)
         tc_filter_delete(line->nl, &f);
         nl_forgive(line->nl, ENOENT);
         first = nl_flush(line->nl, err);
+        if (first == -ENODEV)
+            first = 0; /* the device went, and its filters with it */
     }
     int r = cable_remove(line, first ? NULL : err);
     first = first ? first : r;
