@@ -162,6 +162,10 @@ struct injector {
      * that others made; then prepare is as with lasts). ret->targets and ret->chosen stay NULL. */
     int (*revert)(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                   struct err *err);
+    /* What the record has its hands on (touch.h), added to `ret`: whatever differs there in the end is
+     * ours, and that all of it is as before is looked up, not believed. NULL: nothing that outlives the
+     * hosts of a lab. */
+    void (*touches)(const json_t *undo, json_t *ret);
     void (*done)(void *state);
     /* What it does while it is in force, for a forecast: added to ret. Needs scenario, rng (as in a run,
      * so that the same seed means the same targets) and leads alone. EFFECT_NOTHING where a request that
@@ -170,6 +174,15 @@ struct injector {
     int (*effect)(struct inject_env *env, const struct step *step, struct effects *ret,
                   struct err *err);
 };
+
+/* What this undo record has its hands on; a new reference, perhaps empty. */
+static inline json_t *inject_touches(const struct injector *i, const json_t *undo)
+{
+    json_t *touches = json_array();
+    if (i->touches && json_is_object(undo))
+        i->touches(undo, touches);
+    return touches;
+}
 
 /* All actions a step may take, alphabetical, NULL-terminated; variant->impl is a struct injector.
  */

@@ -143,6 +143,8 @@ static json_t *entry_line(uint64_t n, const struct journal_entry *e)
                              "injector", e->injector, "undo", e->undo, "persistent", e->persistent);
     if (e->armed)
         json_object_set_new(line, "armed", json_true());
+    if (json_object_size(e->was))
+        json_object_set_new(line, "was", json_deep_copy(e->was));
     if (e->netns)
         json_object_set_new(line, "netns", json_integer((json_int_t)e->netns));
     if (e->pid) {

@@ -6,7 +6,8 @@
  *   kept  it outlives us. Its record is on disk before the change is made: one file per run,
  *         <folder>/<run id>.ndjson, one JSON object a line:
  *           {"journal":1,"run":…,"boot":…,"netns":…}              the first line
- *           {"entry":N,"step":…,"injector":…,"undo":{…},"persistent":bool,"netns":…,"pid":…,"start":…}
+ *           {"entry":N,"step":…,"injector":…,"undo":{…},"persistent":bool,"netns":…,"pid":…,"start":…,
+ *            "was":{…}}
  *           {"begin":N}                                            before its apply, if "armed"
  *           {"amend":N,"undo":{…}}                                 what undoes it from here on
  *           {"done":N}                                             after its revert
@@ -44,8 +45,9 @@ struct journal_entry {
     enum journal_life life;
     const char *step, *injector; /* its name in the registry */
     const json_t *undo;
-    bool persistent; /* survives a reboot */
-    bool armed;      /* journal_begin() comes before the change */
+    const json_t *was; /* how what it touches was before: touch_remember(); NULL: not kept */
+    bool persistent;   /* survives a reboot */
+    bool armed;        /* journal_begin() comes before the change */
     /* Identities; 0: none. */
     uint64_t netns;           /* inode of the network namespace it was made in */
     pid_t pid;                /* a process that it is about */
@@ -92,6 +94,7 @@ struct journal_undone {
     enum journal_outcome outcome;
     const char *text;
     const struct inject_result *result; /* JOURNAL_UNDONE */
+    const json_t *touches;              /* JOURNAL_UNDONE: what must be as before (touch.h) */
 };
 typedef void journal_report_fn(const struct journal_undone *u, void *data);
 

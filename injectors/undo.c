@@ -15,6 +15,7 @@
 
 #include "injectors/journal.h"
 #include "injectors/journal_file.h"
+#include "injectors/touch.h"
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
@@ -119,14 +120,15 @@ static const char *why_void(const struct journal_run *run, const json_t *entry)
 }
 
 static void report(const struct journal_run *run, const json_t *entry, enum journal_outcome outcome,
-                   const char *text, const struct inject_result *result)
+                   const char *text, const struct inject_result *result, const json_t *touches)
 {
     struct journal_undone u = {.run = run->run,
                                .step = jsonx_str(entry, "step", NULL),
                                .injector = jsonx_str(entry, "injector", NULL),
                                .outcome = outcome,
                                .text = text,
-                               .result = result};
+                               .result = result,
+                               .touches = touches};
     if (run->fn)
         run->fn(&u, run->data);
 }
@@ -135,7 +137,7 @@ enum journal_outcome journal_undo_entry(const struct journal_run *run, const jso
 {
     const char *why = why_void(run, entry);
     if (why) {
-        report(run, entry, JOURNAL_VOID, why, NULL);
+        report(run, entry, JOURNAL_VOID, why, NULL, NULL);
         return JOURNAL_VOID;
     }
     const char *name = jsonx_str(entry, "injector", "?");
@@ -143,18 +145,20 @@ enum journal_outcome journal_undo_entry(const struct journal_run *run, const jso
     if (!injector || !injector->revert) {
         AUTO_BUF text = BUF_INIT;
         buf_printf(&text, "this version of blackstart does not know how to undo '%s'", name);
-        report(run, entry, JOURNAL_FAILED, buf_text(&text), NULL);
+        report(run, entry, JOURNAL_FAILED, buf_text(&text), NULL, NULL);
         return JOURNAL_FAILED;
     }
     struct inject_result result = INJECT_RESULT_INIT;
     struct err err = ERR_INIT;
     int r = injector->revert(run->env, json_object_get(entry, "undo"), &result, &err);
     if (r < 0) {
-        report(run, entry, JOURNAL_FAILED, err.text, NULL);
+        report(run, entry, JOURNAL_FAILED, err.text, NULL, NULL);
         return JOURNAL_FAILED;
     }
     enum journal_outcome outcome = r == INJECT_GONE ? JOURNAL_VOID : JOURNAL_UNDONE;
-    report(run, entry, outcome, r == INJECT_GONE ? err.text : "undone", &result);
+    AUTO_JSON *touches = r == 0 ? inject_touches(injector, json_object_get(entry, "undo")) : NULL;
+    touch_remember(touches, json_object_get(entry, "was"));
+    report(run, entry, outcome, r == INJECT_GONE ? err.text : "undone", &result, touches);
     inject_result_done(&result);
     return outcome;
 }
@@ -214,7 +218,7 @@ int journal_undo_entries(const struct journal_run *run, const json_t *entries,
     }
     for (size_t i = json_array_size(left); i-- > 0;) {
         const json_t *entry = json_array_get(left, i);
-        report(run, entry, JOURNAL_FAILED, jsonx_str(entry, "failed", "?"), NULL);
+        report(run, entry, JOURNAL_FAILED, jsonx_str(entry, "failed", "?"), NULL, NULL);
     }
     *ret_left = json_array_size(left);
     return 0;
@@ -497,7 +501,7 @@ static void report_unreadable(const struct undoing *u, const struct journal_run 
                "%zu line(s) of %s/%s cannot be read: what they say may still be in force; look at "
                "the file, undo by hand, then remove it",
                lines, u->folder, name);
-    report(run, NULL, JOURNAL_FAILED, buf_text(&text), NULL);
+    report(run, NULL, JOURNAL_FAILED, buf_text(&text), NULL, NULL);
 }
 
 /* Reverts the entries of one locked file; *ret_left: what is still in force. */
@@ -522,7 +526,7 @@ static int undo_file(int dirfd, const char *name, void *data, struct err *err)
     AUTO_FREE char *named = run_of_name(name);
     if (r < 0) { /* nor keep them from being undone */
         struct journal_run unread = {.run = named, .fn = u->fn, .data = u->data};
-        report(&unread, NULL, JOURNAL_FAILED, why.text, NULL);
+        report(&unread, NULL, JOURNAL_FAILED, why.text, NULL, NULL);
         u->failed++;
         return 0;
     }

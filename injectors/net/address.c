@@ -180,6 +180,7 @@ static const struct injector address_injector = {
     .apply = address_apply,
     .verify = address_verify,
     .revert = withdraw_revert,
+    .touches = withdraw_touches,
     .done = address_done,
     .effect = address_effect,
 };

@@ -565,6 +565,11 @@ static int link_effect(struct inject_env *env, const struct step *step, struct e
     return r;
 }
 
+static void link_touches(const json_t *undo, json_t *ret)
+{
+    link_device_touches(json_object_get(undo, "device"), ret);
+}
+
 static const struct injector link_injector = {
     .name = "link",
     .is_fault = true,
@@ -578,6 +583,7 @@ static const struct injector link_injector = {
     .apply = link_apply,
     .verify = link_verify,
     .revert = link_revert,
+    .touches = link_touches,
     .done = link_done,
     .effect = link_effect,
 };

@@ -7,6 +7,7 @@
 
 #include "injectors/net/ports.h"
 #include "injectors/net/site.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/rtnl.h"
 #include "sim/kernel/rtnl_keep.h"
@@ -186,4 +187,12 @@ int link_device_revert(struct inject_env *env, const json_t *undo, json_t *chang
             changes, json_sprintf("host %s: device %s up%s", jsonx_str(record, "host", "?"),
                                   link.name, n ? ", its routes and addresses put back" : ""));
     return 0;
+}
+
+void link_device_touches(const json_t *record, json_t *ret)
+{
+    const char *name = jsonx_str(record, "device", "?");
+    touch_took(ret, record, "link name=%s", name);
+    touch_took(ret, record, "address dev=%s", name);
+    touch_took(ret, record, "route dev=%s", name);
 }

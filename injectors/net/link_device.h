@@ -28,4 +28,6 @@ const char *link_device_text(const struct link_device *d); /* "host edge: device
 /* As struct injector's revert; adds to `changes`. */
 int link_device_revert(struct inject_env *env, const json_t *undo, json_t *changes,
                        struct err *err);
+/* As struct injector's touches; record: the `device` of the undo record. */
+void link_device_touches(const json_t *record, json_t *ret);
 struct link_device *link_device_done(struct link_device *d);

@@ -195,6 +195,7 @@ static const struct injector route_injector = {
     .apply = route_apply,
     .verify = route_verify,
     .revert = withdraw_revert,
+    .touches = withdraw_touches,
     .done = route_done,
     .effect = route_effect,
 };

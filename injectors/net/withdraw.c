@@ -7,6 +7,7 @@
 
 #include "injectors/net/site.h"
 #include "injectors/process/targets.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/rtnl.h"
 
@@ -224,4 +225,56 @@ int withdraw_revert(struct inject_env *env, const json_t *undo, struct inject_re
     at.hi = nsec_now(CLOCK_MONOTONIC);
     *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
     return 0;
+}
+
+/* With an address go routes over its device, the secondary addresses of its subnet, and what routes had
+ * it as their source. */
+static void touch_address(const json_t *entry, const json_t *taken, const struct inet_prefix *a,
+                          json_t *touches)
+{
+    char text[INET_TEXT_MAX];
+    const char *device = jsonx_str(taken, "device", "?");
+    struct inet_prefix single = inet_address(a->family, a->addr);
+    inet_text(&single, text);
+    touch_took(touches, entry, "address %s dev=%s len=%u %s=%s",
+               a->family == AF_INET ? "inet" : "inet6", device, a->len,
+               a->family == AF_INET ? "local" : "address", text);
+    touch_until(touches, rtnl_take_until(taken));
+    if (a->family == AF_INET)
+        touch_took(touches, entry, "address inet dev=%s len=%u", device, a->len);
+    touch_until(touches, rtnl_take_until(taken));
+    touch_took(touches, entry, "route dev=%s", device);
+    touch_until(touches, rtnl_take_until(taken));
+    touch_took(touches, entry, "route src=%s", text);
+    touch_until(touches, rtnl_take_until(taken));
+}
+
+static void touch_route(const json_t *entry, const json_t *taken, const struct inet_prefix *to,
+                        json_t *touches)
+{
+    AUTO_BUF words = BUF_INIT;
+    char text[INET_TEXT_MAX];
+    struct inet_prefix net = inet_address(to->family, to->addr), via;
+    buf_printf(&words, "route %s table=main", to->family == AF_INET ? "inet" : "inet6");
+    if (to->len)
+        buf_printf(&words, " to=%s to-len=%u", inet_text(&net, text), to->len);
+    else
+        buf_adds(&words, " !to");
+    if (inet_parse(jsonx_str(taken, "via", ""), &via, NULL) == 0)
+        buf_printf(&words, " via=%s", inet_text(&via, text));
+    touch_took(touches, entry, "%s", buf_text(&words));
+}
+
+void withdraw_touches(const json_t *undo, json_t *ret)
+{
+    size_t i;
+    const json_t *entry;
+    json_array_foreach (json_object_get(undo, "hosts"), i, entry) {
+        const json_t *taken = json_object_get(entry, "taken");
+        struct inet_prefix what;
+        if (inet_parse(jsonx_str(taken, "address", ""), &what, NULL) == 0)
+            touch_address(entry, taken, &what, ret);
+        else if (inet_parse(jsonx_str(taken, "to", ""), &what, NULL) == 0)
+            touch_route(entry, taken, &what, ret);
+    }
 }

@@ -29,4 +29,5 @@ int withdraw_verify(struct inject_env *env, struct withdraw *w, struct inject_pr
 /* As struct injector's. */
 int withdraw_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                     struct err *err);
+void withdraw_touches(const json_t *undo, json_t *ret);
 void withdraw_done(struct withdraw *w);

@@ -15,6 +15,7 @@
 #include "injectors/params.h"
 #include "injectors/pressure/part.h"
 #include "injectors/process/targets.h"
+#include "injectors/touch.h"
 #include "sim/attach/attach.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
@@ -476,6 +477,28 @@ static const struct record pressure_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+/* Of hosts of the lab nothing: what is in them ends with them. */
+static void pressure_touches(const json_t *undo, json_t *ret)
+{
+    size_t i, k;
+    const json_t *record, *proc;
+    json_array_foreach (json_object_get(undo, "hosts"), i, record) {
+        const char *host = jsonx_str(record, "host", "?");
+        json_t *io = json_object_get(record, "io"), *guest = json_object_get(record, "guest");
+        if (jsonx_int(record, "init", 0))
+            continue;
+        if (json_object_get(record, "folder"))
+            touch_file(ret, host, record, jsonx_str(record, "folder", "/"),
+                       jsonx_str(record, "file", ""));
+        if (io)
+            touch_file(ret, host, io, jsonx_str(io, "folder", "/"), jsonx_str(io, "name", ""));
+        if (guest)
+            touch_process(ret, host, guest, TOUCH_ALIVE, 0);
+        json_array_foreach (json_object_get(record, "procs"), k, proc)
+            touch_process(ret, host, proc, TOUCH_LIMITED, jsonx_int(proc, "soft", 0));
+    }
+}
+
 static const struct injector pressure_injector = {
     .name = "pressure",
     .is_fault = true,
@@ -489,6 +512,7 @@ static const struct injector pressure_injector = {
     .apply = pressure_apply,
     .verify = pressure_verify,
     .revert = pressure_revert,
+    .touches = pressure_touches,
     .done = pressure_done,
 };
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include "injectors/process/targets.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 
 #define HEARS_WITHIN (5 * NSEC_SEC)
@@ -170,4 +171,12 @@ int contained_revert(const json_t *undo, contained_undo_fn *fn, struct inject_re
         at = (struct span){before, nsec_now(CLOCK_MONOTONIC)};
     *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
     return 0;
+}
+
+void contained_touches(const json_t *undo, json_t *ret)
+{
+    size_t i;
+    const json_t *record;
+    json_array_foreach (json_object_get(undo, "containers"), i, record)
+        touch_container(ret, record);
 }

@@ -33,3 +33,5 @@ typedef int contained_undo_fn(const json_t *record, json_t *changes, struct span
                               struct err *err);
 int contained_revert(const json_t *undo, contained_undo_fn *fn, struct inject_result *ret,
                      struct err *err);
+/* As struct injector's touches, of the same records. */
+void contained_touches(const json_t *undo, json_t *ret);

@@ -20,6 +20,7 @@
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
+#include "injectors/touch.h"
 #include "sim/attach/attach.h"
 #include "sim/attach/procs.h"
 #include "sim/base/jsonx.h"
@@ -376,6 +377,25 @@ static const struct record custom_record = {
     .variant_place_offset = SIZE_MAX,
 };
 
+/* Nobody knows what a command changes: any difference in the network of its host may be that. Where
+ * a process has the machine's, in which everybody changes something, it cannot be told. */
+static void custom_touches(const json_t *undo, json_t *ret)
+{
+    /* Local routes the kernel makes of addresses, those of IPv6 a second after them. */
+    static const char *const kinds[] = {
+        "link", "address", "route !table=local", "rule", "qdisc", "class", "filter", "nft",
+    };
+    AUTO_JSON *record = json_pack("{s:s,s:O*}", "host", jsonx_str(undo, "host", "?"), "netns",
+                                  json_object_get(undo, "attached"));
+    bool here = strcmp(jsonx_str(json_object_get(undo, "attached"), "kind", ""), "here") == 0;
+    if ((jsonx_bool(undo, "machine", false) && !here) || !jsonx_str(undo, "command", NULL))
+        return; /* without a command to undo it nothing was to be put back */
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        touch_took(ret, record, "%s", kinds[i]);
+        touch_made(ret, record, "%s", kinds[i]);
+    }
+}
+
 static const struct injector custom_injector = {
     .name = "custom",
     .is_fault = true,
@@ -389,6 +409,7 @@ static const struct injector custom_injector = {
     .start = custom_start,
     .verify = custom_verify,
     .revert = custom_revert,
+    .touches = custom_touches,
     .done = custom_done,
 };
 

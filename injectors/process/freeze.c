@@ -21,9 +21,11 @@
 #include "injectors/effects.h"
 #include "injectors/injector.h"
 #include "injectors/params.h"
+#include "injectors/process/contained.h"
 #include "injectors/process/pause.h"
 #include "injectors/process/switches.h"
 #include "injectors/process/targets.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/cgroup.h"
 
@@ -425,6 +427,14 @@ static int freeze_effect(struct inject_env *env, const struct step *step, struct
     return effects_at(env, p->whom.host, &one, ret, err);
 }
 
+static void freeze_touches(const json_t *undo, json_t *ret)
+{
+    contained_touches(undo, ret);
+    if (json_object_get(undo, "group"))
+        touch_cgroup(ret, jsonx_bool(undo, "v1", false), jsonx_str(undo, "group", ""),
+                     json_object_get(undo, "back") != NULL);
+}
+
 static const struct injector freeze_injector = {
     .name = "freeze",
     .is_fault = true,
@@ -440,6 +450,7 @@ static const struct injector freeze_injector = {
     .apply = freeze_apply,
     .verify = freeze_verify,
     .revert = freeze_revert,
+    .touches = freeze_touches,
     .done = freeze_done,
     .effect = freeze_effect,
 };

@@ -17,6 +17,7 @@
 #include "injectors/process/contained.h"
 #include "injectors/process/targets.h"
 #include "injectors/process/unit_power.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 
 static const char *const kill_signal_words[] = {"KILL", "TERM", "INT",  "HUP",  "QUIT",
@@ -377,6 +378,21 @@ static int kill_effect(struct inject_env *env, const struct step *step, struct e
     return effects_at(env, p->whom.host, &one, ret, err);
 }
 
+static void kill_touches(const json_t *undo, json_t *ret)
+{
+    size_t i;
+    const json_t *entry;
+    json_array_foreach (json_object_get(undo, "hosts"), i, entry) {
+        const json_t *container = json_object_get(entry, "container");
+        if (container)
+            touch_container(ret, container);
+        else if (unit_power_has(entry))
+            touch_unit(ret, jsonx_str(entry, "host", "?"), jsonx_str(entry, "unit", ""));
+        else
+            touch_started(ret, entry);
+    }
+}
+
 static const struct injector kill_injector = {
     .name = "kill",
     .is_fault = true,
@@ -389,6 +405,7 @@ static const struct injector kill_injector = {
     .apply = kill_apply,
     .verify = kill_verify,
     .revert = kill_revert,
+    .touches = kill_touches,
     .done = kill_done,
     .effect = kill_effect,
 };

@@ -19,6 +19,7 @@
 #include "injectors/process/restart_container.h"
 #include "injectors/process/targets.h"
 #include "injectors/process/unit_power.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/text.h"
 
@@ -426,6 +427,14 @@ static int restart_effect(struct inject_env *env, const struct step *step, struc
     return effects_at(env, p->whom.host, &one, ret, err);
 }
 
+static void restart_touches(const json_t *undo, json_t *ret)
+{
+    size_t i;
+    const json_t *entry;
+    json_array_foreach (json_object_get(undo, "hosts"), i, entry)
+        touch_started(ret, entry);
+}
+
 static const struct injector restart_injector = {
     .name = "restart",
     .is_fault = true,
@@ -437,6 +446,7 @@ static const struct injector restart_injector = {
     .start = restart_start,
     .verify = restart_verify,
     .revert = restart_revert,
+    .touches = restart_touches,
     .done = restart_done,
     .effect = restart_effect,
 };

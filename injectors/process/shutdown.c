@@ -23,6 +23,7 @@
 #include "injectors/process/contained.h"
 #include "injectors/process/targets.h"
 #include "injectors/process/unit_power.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 
 #define SHUTDOWN_LOOK_EVERY (10 * NSEC_MSEC)
@@ -420,6 +421,13 @@ static int shutdown_effect(struct inject_env *env, const struct step *step, stru
     return effects_at(env, p->host, &one, ret, err);
 }
 
+static void shutdown_touches(const json_t *undo, json_t *ret)
+{
+    contained_touches(undo, ret);
+    if (unit_power_has(undo))
+        touch_unit(ret, jsonx_str(undo, "host", "?"), jsonx_str(undo, "unit", ""));
+}
+
 static const struct injector shutdown_injector = {
     .name = "shutdown",
     .is_fault = true,
@@ -434,6 +442,7 @@ static const struct injector shutdown_injector = {
     .start = shutdown_start,
     .verify = shutdown_verify,
     .revert = shutdown_revert,
+    .touches = shutdown_touches,
     .done = shutdown_done,
     .effect = shutdown_effect,
 };

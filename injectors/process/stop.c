@@ -13,6 +13,7 @@
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/process/targets.h"
+#include "injectors/touch.h"
 #include "sim/attach/hit.h"
 #include "sim/base/jsonx.h"
 
@@ -294,6 +295,16 @@ static int stop_effect(struct inject_env *env, const struct step *step, struct e
     return effects_at(env, p->whom.host, &one, ret, err);
 }
 
+static void stop_touches(const json_t *undo, json_t *ret)
+{
+    size_t i, k;
+    const json_t *entry, *proc;
+    json_array_foreach (json_object_get(undo, "hosts"), i, entry)
+        json_array_foreach (json_object_get(entry, "procs"), k, proc)
+            if (json_object_get(entry, "attached"))
+                touch_process(ret, jsonx_str(entry, "host", "?"), proc, TOUCH_STOPPED, 0);
+}
+
 static const struct injector stop_injector = {
     .name = "stop",
     .is_fault = true,
@@ -307,6 +318,7 @@ static const struct injector stop_injector = {
     .apply = stop_apply,
     .verify = stop_verify,
     .revert = stop_revert,
+    .touches = stop_touches,
     .done = stop_done,
     .effect = stop_effect,
 };

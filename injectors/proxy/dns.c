@@ -233,6 +233,7 @@ static const struct injector dns_injector = {
     .apply = way_apply,
     .verify = way_verify,
     .revert = way_revert,
+    .touches = way_touches,
     .done = way_done,
     .effect = dns_effect,
 };

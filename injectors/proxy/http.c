@@ -163,6 +163,7 @@ static const struct injector http_injector = {
     .apply = way_apply,
     .verify = way_verify,
     .revert = way_revert,
+    .touches = way_touches,
     .done = way_done,
     .effect = http_effect,
 };

@@ -150,6 +150,7 @@ static const struct injector tls_injector = {
     .apply = way_apply,
     .verify = way_verify,
     .revert = way_revert,
+    .touches = way_touches,
     .done = way_done,
     .effect = tls_effect,
 };

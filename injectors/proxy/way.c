@@ -11,6 +11,7 @@
 
 #include "injectors/net/ports.h"
 #include "injectors/net/site.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/rtnl.h"
 
@@ -535,4 +536,12 @@ int way_revert(struct inject_env *env, const json_t *undo, struct inject_result 
     at.hi = nsec_now(CLOCK_MONOTONIC);
     *ret = (struct inject_result){.at = at, .changes = json_incref(changes)};
     return 0;
+}
+
+void way_touches(const json_t *undo, json_t *ret)
+{
+    size_t i;
+    const json_t *way;
+    json_array_foreach (json_object_get(undo, "ways"), i, way)
+        touch_table(ret, way, jsonx_str(way, "table", "?"));
 }

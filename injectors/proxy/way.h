@@ -43,6 +43,7 @@ int way_apply(struct inject_env *env, void *state, struct inject_result *ret, st
 int way_verify(struct inject_env *env, void *state, struct inject_proof *ret, struct err *err);
 int way_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                struct err *err);
+void way_touches(const json_t *undo, json_t *ret);
 void way_done(void *state);
 
 /* "20% of " before what is hit, or nothing. */

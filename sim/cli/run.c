@@ -273,8 +273,8 @@ static int run_prepared(struct run *r)
     if (journal_folder(&r->journal_folder, &err) < 0 ||
         control_listen(r->operator_uid, r->folder.id, &r->control, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
-    if (compare_new(r->attached, &r->before, &err) < 0)
-        return say_error(EXIT_CANNOT_RUN, "cannot note how the network is now: %s", err.text);
+    if (compare_new(r->attached, r->folder.id, &r->before, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "cannot note how everything is now: %s", err.text);
     if (lab_prepare_process(r->lab_folder, &r->rootless, &ids, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     if (r->rootless)

@@ -5,6 +5,7 @@
 #include "sim/base/jsonx.h"
 #include "sim/base/oom.h"
 #include "sim/cli/command.h"
+#include "sim/drill/compare.h"
 
 #include <stdio.h>
 
@@ -42,9 +43,21 @@ static int undo_list(const char *folder, const struct journal_world *world)
     return say_result(EXIT_MET, buf_text(&text), text.len);
 }
 
+struct undoing {
+    struct buf text;
+    json_t *touches; /* of all that was undone */
+};
+
+static void undoing_done(struct undoing *u)
+{
+    buf_done(&u->text);
+    json_decref(u->touches);
+}
+
 static void undo_told(const struct journal_undone *u, void *data)
 {
-    struct buf *text = data;
+    struct undoing *undoing = data;
+    struct buf *text = &undoing->text;
     static const char *const words[] = {[JOURNAL_UNDONE] = "undone",
                                         [JOURNAL_VOID] = "gone already",
                                         [JOURNAL_FAILED] = "NOT UNDONE"};
@@ -60,6 +73,20 @@ static void undo_told(const struct journal_undone *u, void *data)
         json_array_foreach (u->result->changes, i, change)
             buf_printf(text, "%s%s", i ? "; " : ": ", json_string_value(change));
     buf_addc(text, '\n');
+    if (u->touches)
+        json_array_extend(undoing->touches, (json_t *)(uintptr_t)u->touches);
+}
+
+/* What was undone is looked at, as after a drill. *ret_n: how much is not as it was. */
+static void undo_compare(struct undoing *u, size_t *ret_n)
+{
+    AUTO_JSON *left = json_array();
+    size_t i;
+    const json_t *one;
+    compare_undone(u->touches, left);
+    json_array_foreach (left, i, one)
+        buf_printf(&u->text, "NOT BACK: %s\n", json_string_value(one));
+    *ret_n = json_array_size(left);
 }
 
 static int undo_run(const struct command *self, struct args *a)
@@ -74,13 +101,16 @@ static int undo_run(const struct command *self, struct args *a)
     if (args_has(a, "list"))
         return undo_list(folder, &world);
     oom_spare();
-    AUTO_BUF text = BUF_INIT;
-    size_t failed = 0;
-    if (journal_undo_all(folder, &world, undo_told, &text, &failed, &err) < 0)
+    struct undoing undoing
+        __attribute__((cleanup(undoing_done))) = {.text = BUF_INIT, .touches = json_array()};
+    size_t failed = 0, left = 0;
+    if (journal_undo_all(folder, &world, undo_told, &undoing, &failed, &err) < 0)
         return say_error(EXIT_NOT_CLEAN, "%s", err.text);
-    if (!text.len)
-        buf_adds(&text, "nothing to undo\n");
-    return say_result(failed ? EXIT_NOT_CLEAN : EXIT_MET, buf_text(&text), text.len);
+    if (!undoing.text.len)
+        buf_adds(&undoing.text, "nothing to undo\n");
+    undo_compare(&undoing, &left);
+    return say_result(failed || left ? EXIT_NOT_CLEAN : EXIT_MET, buf_text(&undoing.text),
+                      undoing.text.len);
 }
 
 const struct command command_undo = {
@@ -88,7 +118,8 @@ const struct command command_undo = {
     .summary = "reverts what a killed or powered-off run left behind",
     .usage = "[--list]",
     .about = "Labs vanish with their processes and need no undo. Running drills are left alone.\n"
-             "Exit code: 0, or 6 when something could not be undone, and what.",
+             "What was undone is looked at afterwards; what is not as it was before is told.\n"
+             "Exit code: 0, or 6 when something could not be undone, or is not back, and what.",
     .options = undo_options,
     .run = undo_run,
 };

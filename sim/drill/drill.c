@@ -315,10 +315,10 @@ static void drill_finish(struct drill *d, const struct drill_outcome *out)
     if (d->lab)
         d->lab = lab_free(d->lab);
     AUTO_JSON *left = json_array(), *others = json_array();
-    compare_network(d->o->before, left, others);
+    compare_tell(d->o->before, left, others);
     d->clean = d->clean && !json_array_size(left);
     json_t *checked = json_pack("[s,s]", "processes of the labs", "the journal");
-    compare_network_words(d->o->before, checked);
+    compare_words(d->o->before, checked);
     core_note(&d->core, "clean", 0,
               json_pack("{s:b,s:o,s:O,s:O}", "clean", d->clean, "checked", checked, "left", left,
                         "others", others));

@@ -37,12 +37,12 @@ struct drill_options {
     int64_t trials;
     nsec max_duration; /* NSEC_UNSET: none; of the whole run */
     const char *operator_name;
-    int control_fd;               /* control_listen() */
-    const struct compare *before; /* the networks that must be as they were; NULL: none */
-    struct attached *attached;    /* held and locked; NULL: the scenario has none */
-    const char *journal_folder;   /* journal_folder(), asked before any user namespace */
-    json_t *command;              /* argv */
-    json_t *attempt;              /* {n, earlier: […]} */
+    int control_fd;             /* control_listen() */
+    struct compare *before;     /* the places that must be as they were; NULL: none */
+    struct attached *attached;  /* held and locked; NULL: the scenario has none */
+    const char *journal_folder; /* journal_folder(), asked before any user namespace */
+    json_t *command;            /* argv */
+    json_t *attempt;            /* {n, earlier: […]} */
     json_t *environment;
     json_t *plan; /* [text…] for the record */
     struct drill_handlers handlers;

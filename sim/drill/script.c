@@ -333,22 +333,37 @@ static int step_prepare(struct step_run *r, struct err *err)
         r->kept = false; /* it needs nobody to finish it */
     if ((!r->injector->lasts && !r->kept) || !s->core->journal)
         return 0;
+    AUTO_JSON *touches = inject_touches(r->injector, r->undo);
+    AUTO_JSON *was = r->kept ? compare_was(s->core->o->before, touches) : NULL;
     struct journal_entry e = {.life = r->kept ? JOURNAL_KEPT : JOURNAL_TIED,
                               .step = r->step->id,
                               .injector = r->injector->name,
                               .armed = r->kept,
                               .persistent = jsonx_bool(r->undo, "persistent", false),
-                              .undo = r->undo};
+                              .undo = r->undo,
+                              .was = was};
     rc = journal_append(s->core->journal, &e, &r->entry, err);
     r->journaled = rc == 0;
     return rc;
+}
+
+/* Whatever differs in the end where it has its hands on is ours, also for the warden. */
+static int step_touch(struct step_run *r, struct err *err)
+{
+    struct core *c = r->script->core;
+    AUTO_JSON *touches = inject_touches(r->injector, r->undo);
+    compare_touch(c->o->before, touches);
+    return warden_touch(c->warden, touches, err);
 }
 
 /* inject_amend(): those who come after us undo by the record as it is now. */
 static int step_amend(struct inject_env *env, struct err *err)
 {
     struct step_run *r = container_of(env, struct step_run, env);
-    return r->journaled ? journal_amend(r->script->core->journal, r->entry, r->undo, err) : 0;
+    int rc = step_touch(r, err);
+    if (rc < 0 || !r->journaled)
+        return rc;
+    return journal_amend(r->script->core->journal, r->entry, r->undo, err);
 }
 
 /* Undo before do: whoever comes after us knows of it before anything is changed. */
@@ -357,7 +372,9 @@ static int step_announce(struct step_run *r, struct err *err)
     struct script *s = r->script;
     if (!r->injector->lasts && !r->kept)
         return 0;
-    int rc = warden_fault(s->core->warden, s->trial, r->step->id, r->step->action->name, true, err);
+    int rc = step_touch(r, err);
+    if (rc == 0)
+        rc = warden_fault(s->core->warden, s->trial, r->step->id, r->step->action->name, true, err);
     if (rc == 0 && r->kept && s->core->journal) {
         rc = journal_begin(s->core->journal, r->entry, err);
         if (rc < 0)

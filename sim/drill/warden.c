@@ -170,6 +170,13 @@ int warden_fault(struct warden *w, int64_t trial, const char *step, const char *
                        true, err);
 }
 
+int warden_touch(struct warden *w, const json_t *touches, struct err *err)
+{
+    if (!json_array_size(touches))
+        return 0;
+    return warden_tell(w, json_pack("{s:s,s:O}", "m", "touch", "touches", touches), true, err);
+}
+
 /* ---- in the warden's process ---- */
 
 static void watchman_alarm(struct watchman *m, nsec in)
@@ -200,6 +207,8 @@ static void watchman_hear(struct watchman *m, const char *text, size_t n)
     bool answer = true;
     if (!strcmp(what, "fault")) {
         watchman_fault(m, msg);
+    } else if (!strcmp(what, "touch")) {
+        compare_touch(m->spec.before, json_object_get(msg, "touches"));
     } else if (!strcmp(what, "lab")) {
         json_array_clear(m->labs);
         json_array_extend(m->labs, json_object_get(msg, "ids"));
@@ -344,7 +353,7 @@ static void watchman_record(struct watchman *m, const char *reason, struct span 
     }
     bool clean = !json_array_size(left);
     json_t *checked = json_pack("[s,s]", "processes of the lab", "the journal");
-    compare_network_words(m->spec.before, checked);
+    compare_words(m->spec.before, checked);
     record_write(r, "clean", now,
                  json_pack("{s:b,s:o,s:O,s:O}", "clean", clean, "checked", checked, "left", left,
                            "others", others),
@@ -377,6 +386,7 @@ static void watchman_undone(const struct journal_undone *u, void *data)
         if (!ok)
             json_object_set_new(one, "error", jsonx_new_text(u->text));
         json_object_set_new(w->m->undone, u->step, one);
+        compare_touch(w->m->spec.before, u->touches);
     }
     if (ok)
         return;
@@ -409,7 +419,7 @@ static void watchman_main(struct watchman *m)
     watchman_journal(m, left);
     struct span at = {first, nsec_now(CLOCK_MONOTONIC)};
     AUTO_JSON *others = json_array();
-    compare_network(m->spec.before, left, others);
+    compare_tell(m->spec.before, left, others);
     if (!watchman_had_ended(m))
         watchman_record(m, reason, at, left, others);
     if (m->spec.after)
@@ -431,8 +441,8 @@ static void watchman_signals(void)
  * (sockets that hold a lab alive!) must not live on in it. */
 static void watchman_close_others(const struct watchman *m)
 {
-    int keep[4 + 2 * WARDEN_HOSTS] = {m->fd, m->runner_pidfd, m->timer, m->spec.dirfd};
-    size_t n_keep = 4 + compare_fds(m->spec.before, keep + 4, 2 * WARDEN_HOSTS);
+    int keep[4 + 4 * WARDEN_HOSTS] = {m->fd, m->runner_pidfd, m->timer, m->spec.dirfd};
+    size_t n_keep = 4 + compare_fds(m->spec.before, keep + 4, 4 * WARDEN_HOSTS);
     int last = 2;
     for (;;) {
         int next = -1;

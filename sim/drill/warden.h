@@ -26,12 +26,12 @@ struct warden_spec {
     int dirfd;          /* of the run's folder */
     const char *record; /* name of the record in it */
     const char *journal_folder;
-    const char *run;              /* its id: whose entries in there are this run's; NULL: none */
-    nsec origin;                  /* the record's */
-    nsec deadline;                /* without a beat */
-    nsec patience;                /* of the runner, for the warden's answer */
-    const struct compare *before; /* the networks before the run; NULL: none is compared */
-    void (*after)(void *data);    /* runs in the warden when all is undone: the reports */
+    const char *run;           /* its id: whose entries in there are this run's; NULL: none */
+    nsec origin;               /* the record's */
+    nsec deadline;             /* without a beat */
+    nsec patience;             /* of the runner, for the warden's answer */
+    struct compare *before;    /* the places before the run; NULL: none is compared */
+    void (*after)(void *data); /* runs in the warden when all is undone: the reports */
     void *data;
 };
 
@@ -60,6 +60,9 @@ int warden_lab(struct warden *w, json_t *ids, struct err *err);
  * warden has answered that it heard; nothing may be injected before. */
 int warden_fault(struct warden *w, int64_t trial, const char *step, const char *text, bool in_force,
                  struct err *err);
+
+/* What a fault that begins has its hands on (compare_touch()), before it begins. The same. */
+int warden_touch(struct warden *w, const json_t *touches, struct err *err);
 
 /* Everything was undone by the runner: the warden leaves; a lost one is killed. */
 struct warden *warden_end(struct warden *w);

@@ -43,5 +43,9 @@ int cgroup_pids(const struct cgroup *c, pid_t **ret, size_t *ret_n, struct err *
 /* Freezes or thaws, and waits until the kernel says so; -ETIMEDOUT. -ENOENT: it is not there. */
 int cgroup_freeze(const struct cgroup *c, bool frozen, nsec timeout, struct err *err);
 int cgroup_is_frozen(const struct cgroup *c, bool *ret, struct err *err); /* wholly */
+/* One line each for it and all groups below it, "cgroup dir=/sys/fs/cgroup/x frozen=0 memory.max=max …": whether
+ * it is frozen, and of v2 its limits. only: those alone whose path holds this text; NULL: all. */
+void cgroup_describe(const struct cgroup *c, const char *only,
+                     void (*fn)(const char *line, void *data), void *data);
 /* Removes it; what is gone is fine. -EBUSY: something is in it still. */
 int cgroup_remove(const struct cgroup *c, struct err *err);

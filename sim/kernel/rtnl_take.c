@@ -332,28 +332,54 @@ int rtnl_take(struct nl *nl, const json_t *taken, struct err *err)
 
 /* --- Putting back ------------------------------------------------------------------------------ */
 
-/* What is left of an address's lifetime; false: it has run out. */
-static bool age(unsigned char *attrs, size_t n, int64_t elapsed)
+/* Where an address's lifetimes stand; NULL: it has none. */
+static unsigned char *find_lifetimes(unsigned char *attrs, size_t n)
 {
     for (size_t at = 0; at + sizeof(struct nlattr) <= n;) {
         struct nlattr head;
-        struct ifa_cacheinfo c;
         memcpy(&head, attrs + at, sizeof head);
         if (head.nla_len < sizeof head || at + head.nla_len > n)
-            return true;
-        if (head.nla_type == IFA_CACHEINFO && head.nla_len >= sizeof head + sizeof c) {
-            memcpy(&c, attrs + at + sizeof head, sizeof c);
-            if (c.ifa_valid != FOR_EVER && c.ifa_valid <= elapsed)
-                return false;
-            c.ifa_valid -= c.ifa_valid == FOR_EVER ? 0 : (uint32_t)elapsed;
-            if (c.ifa_prefered != FOR_EVER)
-                c.ifa_prefered = c.ifa_prefered <= elapsed ? 0 : c.ifa_prefered - (uint32_t)elapsed;
-            memcpy(attrs + at + sizeof head, &c, sizeof c);
-            return true;
-        }
+            return NULL;
+        if (head.nla_type == IFA_CACHEINFO &&
+            head.nla_len >= sizeof head + sizeof(struct ifa_cacheinfo))
+            return attrs + at + sizeof head;
         at += NLA_ALIGN(head.nla_len);
     }
+    return NULL;
+}
+
+/* What is left of an address's lifetime; false: it has run out. */
+static bool age(unsigned char *attrs, size_t n, int64_t elapsed)
+{
+    unsigned char *lifetimes = find_lifetimes(attrs, n);
+    struct ifa_cacheinfo c;
+    if (!lifetimes)
+        return true;
+    memcpy(&c, lifetimes, sizeof c);
+    if (c.ifa_valid != FOR_EVER && c.ifa_valid <= elapsed)
+        return false;
+    c.ifa_valid -= c.ifa_valid == FOR_EVER ? 0 : (uint32_t)elapsed;
+    if (c.ifa_prefered != FOR_EVER)
+        c.ifa_prefered = c.ifa_prefered <= elapsed ? 0 : c.ifa_prefered - (uint32_t)elapsed;
+    memcpy(lifetimes, &c, sizeof c);
     return true;
+}
+
+nsec rtnl_take_until(const json_t *taken)
+{
+    unsigned type;
+    unsigned char payload[RTNL_KEEP_MAX];
+    size_t n, head;
+    struct ifa_cacheinfo c = {.ifa_valid = FOR_EVER};
+    const char *text = json_string_value(json_array_get(json_object_get(taken, "main"), 0));
+    if (!text || !rtnl_keep_parse(text, &type, payload, &n) || n < (head = rtnl_keep_head(type)) ||
+        type != RTM_NEWADDR)
+        return NSEC_INF;
+    const unsigned char *lifetimes = find_lifetimes(payload + head, n - head);
+    if (lifetimes)
+        memcpy(&c, lifetimes, sizeof c);
+    return c.ifa_valid == FOR_EVER ? NSEC_INF
+                                   : (jsonx_int(taken, "at", 0) + (int64_t)c.ifa_valid) * NSEC_SEC;
 }
 
 /* 1: done; 0: it was (not) there already, or its time has run out. */

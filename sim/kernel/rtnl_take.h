@@ -32,6 +32,8 @@ int rtnl_take(struct nl *nl, const json_t *taken, struct err *err);
 int rtnl_take_back(struct nl *nl, const json_t *taken, size_t *ret_n, struct err *err);
 /* How much of what was asked for (not of what goes with it) is there now. */
 int rtnl_take_left(struct nl *nl, const json_t *taken, size_t *ret_n, struct err *err);
+/* When the lifetime of an address that was taken runs out, by CLOCK_BOOTTIME; NSEC_INF: never. */
+nsec rtnl_take_until(const json_t *taken);
 /* Texts for people: "address 10.0.0.1/24 of eth0", "route default via 10.0.0.1 …"; appended. */
 void rtnl_take_texts(const json_t *taken, json_t *texts);
 

@@ -4,6 +4,8 @@
 #include "sim/base/buf.h"
 #include "sim/base/file.h"
 #include "sim/base/text.h"
+#include "sim/kernel/cgroup.h"
+#include "sim/kernel/mounts.h"
 #include "sim/kernel/nft.h"
 #include "sim/kernel/nl.h"
 #include "sim/kernel/rtnl.h"
@@ -62,25 +64,52 @@ static int take_nft(struct nl *nl, struct snapshot *s, struct err *err)
     }
 }
 
-int snapshot_take(int netns_fd, struct snapshot **ret, struct err *err)
+static int take_network(int netns_fd, struct snapshot *s, struct err *err)
 {
     static const enum rtnl_what whats[] = {RTNL_LINKS,  RTNL_ADDRESSES, RTNL_ROUTES, RTNL_RULES,
                                            RTNL_QDISCS, RTNL_CLASSES,   RTNL_FILTERS};
     CLEANUP(nl_free_p) struct nl *nl = NULL;
-    CLEANUP(snapshot_free_p) struct snapshot *s = calloc(1, sizeof *s);
-    if (!s)
-        abort();
     int r = nl_open_kernel(netns_fd, "the network namespace", &nl, err);
     for (size_t i = 0; i < ARRAY_SIZE(whats) && r == 0; i++)
         r = rtnl_describe(nl, whats[i], add_line, s, err);
-    if (r == 0)
-        r = take_nft(nl, s, err);
+    return r == 0 ? take_nft(nl, s, err) : r;
+}
+
+struct only {
+    struct snapshot *s;
+    const char *text;
+};
+
+static void add_only(const char *line, void *data)
+{
+    const struct only *o = data;
+    if (!o->text || strstr(line, o->text))
+        add_line(line, o->s);
+}
+
+int snapshot_take_scope(const struct snapshot_scope *scope, struct snapshot **ret, struct err *err)
+{
+    CLEANUP(snapshot_free_p) struct snapshot *s = calloc(1, sizeof *s);
+    if (!s)
+        abort();
+    struct only only = {s, scope->only};
+    int r = scope->network ? take_network(scope->netns, s, err) : 0;
+    if (r == 0 && scope->mounts >= 0)
+        r = mounts_describe(scope->mounts, add_only, &only, err);
     if (r < 0)
         return r;
+    if (scope->cgroup)
+        cgroup_describe(scope->cgroup, scope->only, add_line, s);
     if (s->n)
         qsort(s->lines, s->n, sizeof(char *), by_text);
     *ret = steal_ptr(s);
     return 0;
+}
+
+int snapshot_take(int netns_fd, struct snapshot **ret, struct err *err)
+{
+    const struct snapshot_scope scope = {.network = true, .netns = netns_fd, .mounts = -1};
+    return snapshot_take_scope(&scope, ret, err);
 }
 
 void snapshot_compare(const struct snapshot *before, const struct snapshot *after,

@@ -1,6 +1,7 @@
-/* The state of a network namespace as text, for the comparison before and after: what is gone, what
- * is new. Counters, lifetimes, handles and operational states are masked; neighbours, which come
- * and go by themselves, are left out.
+/* The state of a place as text, for the comparison before and after: what is gone, what is new. Of a
+ * network namespace all that is set up in it (counters, lifetimes, handles and operational states are
+ * masked; neighbours, which come and go by themselves, are left out); beside it, where asked for, what is
+ * mounted and how control groups are.
  *
  * Ownership: snapshot_take() … snapshot_free(); lines in differences are borrowed from both.
  */
@@ -9,16 +10,28 @@
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
 #include "sim/kernel/netns.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 struct snapshot {
     char **lines; /* sorted; "link …", "address …", "route …", "rule …", "qdisc …", "class …",
-                   * "filter …", "nft …" */
+                   * "filter …", "nft …", "mount …", "cgroup …" */
     size_t n;
 };
 
 /* fd -1: the caller's own namespace. Parts this kernel lacks (nf_tables) are a line saying so. */
 int snapshot_take(int netns_fd, struct snapshot **ret, struct err *err);
+
+struct cgroup;
+/* What of a place is looked at. */
+struct snapshot_scope {
+    bool network;
+    int netns;                   /* -1: the caller's own */
+    int mounts;                  /* mounts_open(); -1: none */
+    const struct cgroup *cgroup; /* it and those below; NULL: none */
+    const char *only;            /* mounts and groups with this text in their line; NULL: all */
+};
+int snapshot_take_scope(const struct snapshot_scope *scope, struct snapshot **ret, struct err *err);
 struct snapshot *snapshot_free(struct snapshot *s); /* takes NULL, returns NULL */
 DEFINE_CLEANUP(struct snapshot, snapshot_free);
 

@@ -254,16 +254,46 @@ def _tool(*argv):
         return out.stdout
 
 
+def _filters(qdiscs):
+    """What hangs on each device that has more than a plain queue."""
+    found = {}
+    for dev in sorted({q["dev"] for q in qdiscs or [] if q["kind"] in (
+            "clsact", "ingress", "htb", "hfsc", "prio", "cbq", "drr", "qfq", "ets")}):
+        for where in ([], ["ingress"], ["egress"]):
+            found[" ".join([dev] + where)] = _tool("tc", "-j", "filter", "show", "dev", dev, *where)
+    return found
+
+
+def _program():
+    """Names of the processes that run the product, whoever started them."""
+    program, found = os.path.realpath(BLACKSTART), []
+    for pid in pids():
+        with contextlib.suppress(OSError):
+            if os.readlink("/proc/%d/exe" % pid) == program:
+                found.append((stat_of(pid) or ("?",))[0])
+    return sorted(found)
+
+
+def groups(run):
+    """Control groups that bear the name of a run. (Not a part of machine(): of all that is read there they
+    alone are the same in every world of apart.sh.)"""
+    return sorted(os.path.join(at, d) for at, dirs, _ in os.walk("/sys/fs/cgroup") for d in dirs
+                  if run in d)
+
+
 def machine():
-    """What a drill must leave as it was: links, addresses, routes, rules, queues, filters, mounts,
-    named namespaces, processes of ours, files of ours."""
+    """What a drill must leave as it was: links, addresses, routes, rules, queues, filters, nftables, mounts
+    that could be ours, named namespaces, processes of the product, files of ours."""
+    qdiscs = _tool("tc", "-j", "qdisc")
     state = {
         "link": _tool("ip", "-j", "link"),
         "address": _tool("ip", "-j", "address"),
         "route": _tool("ip", "-j", "route", "show", "table", "all"),
         "rule": _tool("ip", "-j", "rule"),
-        "qdisc": _tool("tc", "-j", "qdisc"),
+        "qdisc": qdiscs,
+        "filter": _filters(qdiscs),
         "nft": _tool("nft", "-j", "list", "ruleset"),
+        "process": _program(),
         "files": sorted(f for d in ("/run", "/var/lib", "/dev/shm")
                         for f in os.listdir(d) if "blackstart" in f),
         "netns": sorted(os.listdir("/run/netns")) if os.path.isdir("/run/netns") else [],

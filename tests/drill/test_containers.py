@@ -164,6 +164,24 @@ class Docker(Containers):
   - {id: own, at: %s, %scustom: {host: db, command: "mv /www/index.html /www/away",
      undo: "test -e /www/index.html || mv /www/away /www/index.html", verify: "test -e /www/away"}}"""
 
+    def test_what_is_not_back_is_named(self):
+        """Their reverts lie: what they gave back is taken away again before the comparison."""
+        script = FREEZE % "for: 60ms, " + SHUTDOWN % ("for: 60ms, ", "cache")
+        d = self.drill(script).start()
+        halt = halted(d, wanted=lambda e, state: e["kind"] == "trial-end")
+        self.assertEqual([e["ok"] for e in d.events("undo")], [True] * 2, d.explain())
+        self.e.client("pause", "db-1")
+        self.e.client("kill", "cache-1")
+        halt.go()
+        d.finish()
+        self.e.client("unpause", "db-1")
+        clean = d.events("clean")[-1]
+        self.assertEqual((d.code, clean["clean"]), (6, False), d.explain())
+        left = "\n".join(clean["left"])
+        self.assertIn("host db: its container db-1 is still paused", left)
+        self.assertIn("host cache: its container cache-1, which a fault ended, does not run", left)
+        self.nothing_left(d)
+
     def test_each_fault_bites_and_is_undone(self):
         """SHOWS network: container: applied verified undone
         SHOWS link: container: applied verified undone

@@ -173,6 +173,7 @@ class Processes(unittest.TestCase):
         wait_until(lambda: not processes_of(drill.token))
         self.assertEqual(processes_of(drill.token), [])
         self.assertEqual(journals(), [])
+        self.assertEqual(harness.groups(drill.record[0]["id"]), [])
 
     def in_force(self, script=STOP % ("", ""), n=1, **kwargs):
         """A drill of which n faults are in force; its runner stands still."""

@@ -18,6 +18,7 @@
 #include "injectors/net/network/network.h"
 #include "injectors/net/site.h"
 #include "injectors/process/targets.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 #include "sim/impair/sweep.h"
 #include "sim/kernel/rtnl.h"
@@ -592,6 +593,22 @@ static const struct inject_means network_means[] = {
     {NULL, {NULL}},
 };
 
+/* Devices and programs of ours bear our name (impair_mark()); the rest is what they stand in. */
+static void network_touches(const json_t *undo, json_t *ret)
+{
+    const json_t *record = json_object_get(undo, "attached");
+    const char *device = jsonx_str(record, "device", "?");
+    if (!record)
+        return;
+    touch_took(ret, record, "link name=%s", device);
+    touch_took(ret, record, "qdisc dev=%s kind=clsact", device);
+    if (jsonx_bool(json_object_get(record, "note"), "clsact", true))
+        return;
+    touch_made(ret, record, "qdisc dev=%s kind=clsact", device);
+    touch_unless(ret, "filter dev=%s parent=egress", device);
+    touch_unless(ret, "filter dev=%s parent=ingress", device);
+}
+
 static const struct injector network_injector = {
     .name = "network",
     .is_fault = true,
@@ -606,6 +623,7 @@ static const struct injector network_injector = {
     .apply = network_apply,
     .verify = network_verify,
     .revert = network_revert,
+    .touches = network_touches,
     .done = network_done,
     .effect = network_effect,
 };

@@ -19,6 +19,7 @@
 #include "injectors/net/partition/scope.h"
 #include "injectors/net/ports.h"
 #include "injectors/net/site.h"
+#include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 
 #define BARRIER_PEERS 256
@@ -451,4 +452,10 @@ struct barrier *barrier_done(struct barrier *b)
 {
     free(b);
     return NULL;
+}
+
+void barrier_touches(const json_t *record, json_t *ret)
+{
+    if (record)
+        touch_table(ret, record, jsonx_str(record, "table", "?"));
 }

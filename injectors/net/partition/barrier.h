@@ -25,5 +25,7 @@ int barrier_apply(struct barrier *b, struct inject_result *ret, struct err *err)
 int barrier_verify(struct barrier *b, struct inject_proof *ret, struct err *err);
 /* As struct injector's revert; adds to `changes`. */
 int barrier_revert(struct inject_env *env, const json_t *undo, json_t *changes, struct err *err);
+/* As struct injector's touches; record NULL: nothing. */
+void barrier_touches(const json_t *record, json_t *ret);
 struct barrier *barrier_done(struct barrier *b);
 DEFINE_CLEANUP(struct barrier, barrier_done);

@@ -566,6 +566,11 @@ static int partition_effect(struct inject_env *env, const struct step *step, str
     return r;
 }
 
+static void partition_touches(const json_t *undo, json_t *ret)
+{
+    barrier_touches(json_object_get(undo, "barrier"), ret);
+}
+
 static const struct injector partition_injector = {
     .name = "partition",
     .is_fault = true,
@@ -580,6 +585,7 @@ static const struct injector partition_injector = {
     .apply = partition_apply,
     .verify = partition_verify,
     .revert = partition_revert,
+    .touches = partition_touches,
     .done = partition_done,
     .effect = partition_effect,
 };
