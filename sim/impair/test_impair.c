@@ -72,6 +72,51 @@ static void netem_stands_behind_a_filter(void **state)
     nl_free(nl);
 }
 
+/* In a namespace that outlives us: what the kernel opens when our socket is closed. */
+static void a_gate_stands_where_others_outlive_us(void **state)
+{
+    static const char *const texts[] = {
+        "qdisc add dev=eth0 parent=hooks handle=ffff: kind=clsact",
+        "link add flags=0x80/0x80 name=bs0a mtu=65535 tx-queues=1 rx-queues=1 info=(kind=veth "
+        "data=(peer=(flags=0x80/0x80 name=bs0b mtu=65535 tx-queues=1 rx-queues=1)))",
+        "link set name=bs0a families=(inet6=(addr-gen-mode=none))",
+        "link set name=bs0b families=(inet6=(addr-gen-mode=none))",
+        "nft table add netdev name=blackstart-bs0-closed flags=owner",
+        "nft chain add netdev table=blackstart-bs0-closed name=gate hook=(num=ingress priority=0 "
+        "dev=bs0b) policy=accept type=filter",
+        "nft rule append netdev table=blackstart-bs0-closed chain=gate expr=[counter bytes=0 "
+        "packets=0][immediate dreg=0 data=(verdict=(code=drop))]",
+        "nft table add netdev name=blackstart-bs0-on flags=none",
+        "nft chain add netdev table=blackstart-bs0-on name=gate hook=(num=ingress priority=10 "
+        "dev=bs0b) policy=accept type=filter",
+        "nft rule append netdev table=blackstart-bs0-on chain=gate expr=[counter bytes=0 "
+        "packets=0][immediate dreg=1 data=(value=0x45527362)][meta key=mark sreg=1][immediate "
+        "dreg=1 data=(value=eth0)][fwd dev=1]",
+        "link set up name=bs0b",
+        "link set up name=bs0a",
+        "filter add dev=eth0 parent=egress pref=100 protocol=all handle=0x1 kind=bpf options=(n=5 "
+        "ops=[20,0,0,fffff014 15,0,1,62735245 6,0,0,0 6,0,0,ffffffff 6,0,0,0] actions=[kind=mirred "
+        "options=(parms=(redirect-to=bs0a action=stolen))])",
+        "filter delete dev=eth0 parent=egress pref=100 protocol=all handle=0x1 kind=bpf",
+        "link delete name=bs0a",
+        "nft table delete netdev name=blackstart-bs0-closed",
+        "nft table delete netdev name=blackstart-bs0-on",
+        "qdisc delete dev=eth0 parent=hooks handle=ffff: kind=clsact",
+    };
+    struct nl *nl;
+    struct impair *m;
+    struct impair_line *line;
+    open_both(&nl, &m);
+    struct impair_order o = order(nl, "eth0", &everything, IMPAIR_USER, "slow");
+    o.point.outlives = true;
+    assert_int_equal(impair_arm(m, &o, &line, NULL), 0);
+    assert_int_equal(impair_set(line, true, NULL, NULL), 0);
+    assert_int_equal(impair_disarm(line, NULL), 0);
+    is_recorded(nl, texts, ARRAY_SIZE(texts));
+    impair_free(m);
+    nl_free(nl);
+}
+
 static void clsact_goes_with_its_last_line(void **state)
 {
     struct nl *nl;
@@ -211,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(netem_stands_behind_a_filter),
+        cmocka_unit_test(a_gate_stands_where_others_outlive_us),
         cmocka_unit_test(clsact_goes_with_its_last_line),
         cmocka_unit_test(shared_packets_are_refused),
         cmocka_unit_test(a_namespace_that_goes_takes_its_lines_along),

@@ -68,25 +68,35 @@ int gate_make(struct nl *nl, const char *tag, const char *inner, const char *out
     return err_set(err, why.code, "%s", why.text);
 }
 
-int gate_sweep(struct nl *nl, const char *tag, size_t *ret_n, struct err *err)
+static int gate_delete(struct nl *nl, const struct nft_table *t, struct err *err)
 {
-    int r = 0;
-    for (int which = GATE_CLOSED; which <= GATE_ON && r >= 0; which++) {
-        char name[GATE_NAME_MAX];
-        struct nft_table t = gate_table(tag, which, name);
-        r = nft_table_find(nl, &t, err);
-        if (r <= 0)
-            continue;
-        nft_table_delete(nl, &t);
-        nl_forgive(nl, ENOENT); /* its maker died since */
-        r = nl_flush(nl, err);
-        ++*ret_n;
-    }
-    return r < 0 ? r : 0;
+    nft_table_delete(nl, t);
+    nl_forgive(nl, ENOENT);
+    return nl_flush(nl, err); /* alone: one that is not there would undo a transaction of both */
 }
 
 int gate_remove(struct nl *nl, const char *tag, struct err *err)
 {
-    size_t n = 0;
-    return gate_sweep(nl, tag, &n, err);
+    int first = 0;
+    for (int which = GATE_CLOSED; which <= GATE_ON; which++) {
+        char name[GATE_NAME_MAX];
+        struct nft_table t = gate_table(tag, which, name);
+        int r = gate_delete(nl, &t, first ? NULL : err);
+        first = first ? first : r;
+    }
+    return first;
+}
+
+int gate_sweep(struct nl *nl, const char *tag, size_t *ret_n, struct err *err)
+{
+    for (int which = GATE_CLOSED; which <= GATE_ON; which++) {
+        char name[GATE_NAME_MAX];
+        struct nft_table t = gate_table(tag, which, name);
+        int r = nft_table_find(nl, &t, err);
+        if (r > 0 && (r = gate_delete(nl, &t, err)) == 0)
+            ++*ret_n;
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }

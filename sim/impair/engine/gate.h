@@ -8,8 +8,11 @@
  * ENGINE_MARK and sends it out of a device. The filters of lines let that mark pass, or it would
  * come back for ever.
  *
- * A queue cannot be had this way: nf_tables has none before clsact at the ingress of a device, and what
- * clsact leads aside at an egress passes the egress hook of no other device (skb->nf_skip_egress).
+ * netem has no such gate. What is led aside at clsact can be let go only behind a cable (clsact comes before
+ * nf_tables at an ingress, and what it redirects passes no egress hook: skb->nf_skip_egress), and an ifb
+ * gives what comes by fwd back at an ingress where neither is asked again (skb->tc_skip_classify). It would
+ * take a cable before the queue and one behind it, and frames that cross a cable have lost the priority
+ * by which a root qdisc of somebody else's may tell them apart (__dev_forward_skb()).
  *
  * Nothing to free; gate_make() … gate_remove(), or gate_sweep() by who undoes later.
  */
