@@ -413,12 +413,14 @@ static const struct injector kill_injector = {
 const struct variant inject_kill = {
     .name = "kill",
     .summary = "Sends a signal (SIGKILL) to every matching process of a host.",
-    .detail = "The host stays up: addresses that a killed server had configured stay with it; to "
-              "lose a host as a power cut does, use node-kill. A command with `restart: always` is "
-              "started again by the host. With `for:` or `until:` the commands that were hit are "
-              "started again afterwards, and so is a container or a unit that ended by it. "
-              "Nothing that matches: the target had gone, the trial is "
-              "void.",
+    .detail =
+        "The host stays up: addresses that a killed server had configured stay with it; to "
+        "lose a host as a power cut does, use node-kill. A command with `restart: always` is "
+        "started again by the host. Afterwards (`for:`, `until:`, else at the end of the trial) "
+        "the commands that were hit are started again, and so is a container or a unit that "
+        "ended by it. "
+        "Nothing that matches: the target had gone, the trial is "
+        "void.",
     .params = &kill_record,
     .impl = &kill_injector,
 };
