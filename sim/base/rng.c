@@ -35,10 +35,10 @@ struct rng rng_with(uint64_t n, uint64_t value)
 
 uint64_t rng_below(struct rng *r, uint64_t n)
 {
-    uint64_t limit = UINT64_MAX - UINT64_MAX % n, v;
+    uint64_t v;
     do
         v = rng_next(r);
-    while (v >= limit);
+    while (v > UINT64_MAX - n && v >= UINT64_MAX - UINT64_MAX % n);
     return v % n;
 }
 

@@ -16,6 +16,9 @@ struct rng rng_stream(uint64_t seed, const char *name, uint64_t a, uint64_t b);
  * rng_stream(seed, name, a, b) is rng_stream_at(rng_named(seed, name), a, b). */
 uint64_t rng_named(uint64_t seed, const char *name);
 static inline struct rng rng_stream_at(uint64_t named, uint64_t a, uint64_t b);
+/* And for many names at the same a: mixed is rng_mix(a + 1). */
+static inline struct rng rng_stream_of(uint64_t named, uint64_t mixed, uint64_t b);
+static inline uint64_t rng_mix(uint64_t z);
 static inline uint64_t rng_next(struct rng *r);
 /* A stream whose n-th number (from 1) is `value`; the others are as random as `value` is. */
 struct rng rng_with(uint64_t n, uint64_t value);
@@ -39,7 +42,12 @@ static inline uint64_t rng_mix(uint64_t z)
 
 static inline struct rng rng_stream_at(uint64_t named, uint64_t a, uint64_t b)
 {
-    uint64_t k = rng_mix(named ^ rng_mix(a + 1));
+    return rng_stream_of(named, rng_mix(a + 1), b);
+}
+
+static inline struct rng rng_stream_of(uint64_t named, uint64_t mixed, uint64_t b)
+{
+    uint64_t k = rng_mix(named ^ mixed);
     k = rng_mix(k ^ rng_mix(b + 0x5851f42d4c957f2dULL));
     return (struct rng){.key = k};
 }

@@ -338,7 +338,8 @@ static void serve(struct course *c)
 static void settle(struct course *c)
 {
     for (int i = 0; i < STEPS_AT_ONCE; i++) {
-        course_watch_due(c);
+        if (c->alarm <= c->now)
+            course_watch_due(c);
         if (c->heard <= c->now) {
             if (c->aware == NSEC_INF && c->hurts)
                 c->aware = c->heard;
@@ -361,8 +362,8 @@ static void settle(struct course *c)
         course_health_look(c);
         if (c->hurts != hurt)
             course_watch_pain(c, c->hurts);
-        if (c->heard > c->now && !(c->troubled && c->restored <= c->now) &&
-            course_watch_next(c) > c->now && !(c->troubled && c->waits && c->aware != NSEC_INF))
+        if (c->heard > c->now && !(c->troubled && c->restored <= c->now) && c->alarm > c->now &&
+            !(c->troubled && c->waits && c->aware != NSEC_INF))
             return;
     }
 }
@@ -375,7 +376,7 @@ static nsec sooner(nsec a, nsec b, nsec now)
 static nsec next_change(const struct course *c)
 {
     nsec next = course_health_next(c);
-    next = sooner(next, course_watch_next(c), c->now);
+    next = sooner(next, c->alarm, c->now);
     if (c->troubled)
         next = sooner(next, c->restored, c->now);
     next = sooner(next, c->heard, c->now);
@@ -402,7 +403,7 @@ static nsec longest_stable(const struct course *c)
 static void begin(struct course *c, struct trial *t, size_t service)
 {
     const struct system_service *sv = &t->sys->services[service];
-    memset(c, 0, offsetof(struct course, out_at));
+    memset(c, 0, offsetof(struct course, t));
     c->t = t;
     c->service = service;
     c->sv = sv;

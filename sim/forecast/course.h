@@ -17,42 +17,40 @@
 #include "sim/forecast/trial_parts.h"
 
 struct course {
-    struct trial *t;
+    /* zero at its beginning; few bytes, since clearing many costs as much as a piece of the trial */
+    uint64_t down, bad, handled, out, serving; /* units, a bit each */
+    double extra_quick, extra_lost;
+    uint32_t takeouts, switches;
+    uint32_t troubles, pains;
+    bool self_bad, self_handled; /* as a whole */
+    bool effective;              /* some effect is in force */
+    bool waiting;                /* the response is over, and no unit is there to serve */
+    bool troubled, waits;        /* trouble of its own; waits: for somebody to notice */
+    bool hurts;
+    bool extended,
+        over; /* beyond the horizon, because it is recovering; nothing recovers any more */
+
+    struct trial *t; /* set at its beginning, from here on */
     size_t service;
     const struct system_service *sv;
     struct result_of *r;
     nsec now;
-    bool extended,
-        over; /* beyond the horizon, because it is recovering; nothing recovers any more */
-
-    /* units, a bit each */
-    uint64_t all, down, bad, handled, out, serving;
-    bool self_bad, self_handled; /* as a whole */
-    bool effective;              /* some effect is in force */
-    uint32_t takeouts;
-    double extra_quick, extra_lost;
+    uint64_t all;                    /* units */
     nsec effects_until, needs_until; /* no effect, nothing of what it needs changes before */
-    struct { /* what the looks were made of, so far as it is not by the clock */
+    size_t active;
+    nsec warm_end, switched, failback_at, failback_end;
+    nsec restored;
+    nsec aware; /* somebody who restores has been told; NSEC_INF: nobody */
+    nsec heard; /* will be, or was just */
+    nsec alarm; /* the next that comes by the clock, or is released */
+
+    nsec impact; /* set when trouble begins, as is the next */
+    struct response_output out_put;
+    struct { /* what the looks were made of, so far as it is not by the clock; set by the first */
         uint64_t serving, handled;
         double quick, lost;
         bool self_handled;
     } looked;
-    size_t active;
-    bool waiting; /* the response is over, and no unit is there to serve */
-    nsec warm_end, switched, failback_at, failback_end;
-    uint32_t switches;
-
-    /* trouble of its own */
-    bool troubled, waits; /* waits: for somebody to notice */
-    nsec impact, restored;
-    uint32_t troubles;
-    struct response_output out_put;
-
-    /* what requests meet */
-    bool hurts;
-    uint32_t pains;
-    nsec aware; /* somebody who restores has been told; NSEC_INF: nobody */
-    nsec heard; /* will be, or was just */
     /* from here on kept for the next course: */
     nsec out_at[SYSTEM_UNITS_MAX + 1];
     size_t *cursors; /* of the legs of what it needs */
@@ -78,4 +76,3 @@ nsec course_watch_until(struct course *c, nsec until);
 bool course_watch_recovers(const struct course *c);
 void course_watch_pain(struct course *c, bool hurts); /* it began, or is over */
 void course_watch_due(struct course *c);              /* alarms that come by the clock */
-nsec course_watch_next(const struct course *c);

@@ -89,6 +89,25 @@ static nsec next_false(struct siren *s, const struct alarm_model *m, nsec after)
     return wait < 4e18 ? nsec_add(after, (nsec)wait) : NSEC_INF;
 }
 
+/* When the next alarm comes by the clock. */
+static nsec next_alarm(const struct course *c)
+{
+    nsec next = NSEC_INF;
+    for (size_t k = 0; k < c->sv->alarms_n; k++) {
+        const struct siren *s = &c->r->sirens[k];
+        next = s->onset_at < next ? s->onset_at : next;
+        next = s->false_at < next ? s->false_at : next;
+    }
+    /* Whatever is suppressed by then may be released. */
+    const struct objects *m = &c->t->sys->scenario->maintenance;
+    for (size_t i = 0; i < m->n; i++) {
+        const struct maintenance *w = m->items[i];
+        nsec over = nsec_add(w->from, w->lasting);
+        next = over > c->now && over < next ? over : next;
+    }
+    return next;
+}
+
 void course_watch_due(struct course *c)
 {
     for (size_t k = 0; k < c->sv->alarms_n; k++) {
@@ -108,24 +127,7 @@ void course_watch_due(struct course *c)
         if (is_released(c, k))
             onset(c, k, now, "released", "still firing when its maintenance ended");
     }
-}
-
-nsec course_watch_next(const struct course *c)
-{
-    nsec next = NSEC_INF;
-    for (size_t k = 0; k < c->sv->alarms_n; k++) {
-        const struct siren *s = &c->r->sirens[k];
-        next = s->onset_at < next ? s->onset_at : next;
-        next = s->false_at < next ? s->false_at : next;
-    }
-    /* Whatever is suppressed by then may be released. */
-    const struct objects *m = &c->t->sys->scenario->maintenance;
-    for (size_t i = 0; i < m->n; i++) {
-        const struct maintenance *w = m->items[i];
-        nsec over = nsec_add(w->from, w->lasting);
-        next = over > c->now && over < next ? over : next;
-    }
-    return next;
+    c->alarm = next_alarm(c);
 }
 
 void course_watch_pain(struct course *c, bool hurts)
@@ -153,6 +155,7 @@ void course_watch_pain(struct course *c, bool hurts)
         }
     }
     c->pains += hurts;
+    c->alarm = next_alarm(c);
 }
 
 /* ---- probes ---- */
@@ -315,7 +318,7 @@ static void ask_many(struct sight *s, nsec until)
     if (s->next >= until)
         return;
     enum fare fare;
-    uint64_t count = (uint64_t)((until - s->next - 1) / every) + 1;
+    uint64_t count = judge_count(s->next, until, every);
     struct judge_obs o = ask(s, &fare);
     s->n += count;
     s->next += (nsec)count * every;
@@ -412,6 +415,7 @@ void course_watch_begin(struct course *c)
             s->false_at = next_false(s, a->model, c->now);
         }
     }
+    c->alarm = next_alarm(c);
     size_t cursors = 0, widest = 0;
     for (size_t i = 0; i < c->sv->needs_n; i++) {
         size_t n = c->sv->needs[i].of.n;

@@ -17,7 +17,7 @@ static void *room(size_t n, size_t size)
 struct rng trial_stream(const struct trial *t, size_t quantity, uint64_t b)
 {
     bool other = trial_whatif(t, quantity) == WHATIF_OTHER;
-    struct rng r = rng_stream_at((other ? t->others : t->names)[quantity], t->number, b);
+    struct rng r = rng_stream_of((other ? t->others : t->names)[quantity], t->mixed, b);
     return t->whatif && t->whatif->tilt ? tilt_stream(t->whatif->tilt, quantity, b, r) : r;
 }
 
@@ -188,6 +188,7 @@ int trial_run(struct trial *t, uint64_t seed, uint64_t number, const struct what
         name_streams(t, seed, other);
     t->seed = seed;
     t->number = number;
+    t->mixed = rng_mix(number + 1);
     t->whatif = whatif;
     t->telling = fn != NULL;
     t->restored = false;

@@ -137,7 +137,7 @@ struct trial {
     size_t acts_n, acts_room;
     struct effects effects; /* work space */
     struct rng choice;
-    uint64_t seed, number;
+    uint64_t seed, number, mixed; /* mixed: the number, for rng_stream_of() */
     const struct whatif *whatif;
     bool named;
     uint64_t named_seed, named_other;

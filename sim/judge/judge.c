@@ -219,7 +219,7 @@ static uint64_t judge_idle(const struct judge *j, enum judge_verdict verdict, ns
     nsec over = nsec_add(j->restored.hi, j->config.stable);
     if (!j->recovering || start >= over)
         return 0;
-    uint64_t before = (uint64_t)((over - start - 1) / every) + 1;
+    uint64_t before = judge_count(start, over, every);
     return before < count ? before : count;
 }
 

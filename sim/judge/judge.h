@@ -67,6 +67,16 @@ DEFINE_CLEANUP(struct judge, judge_free);
 void judge_restart(struct judge *j, nsec since);
 
 void judge_feed(struct judge *j, const struct judge_obs *obs);
+/* How many observations, `every` apart, begin before `until`, the first of them at `first` < until: those are
+ * (until - first) / every, rounded up, without the division of 64 bits, which takes longer than all else here.
+ * every >= 1 us, so the quotient of doubles is off by one at most. */
+static inline uint64_t judge_count(nsec first, nsec until, nsec every)
+{
+    nsec span = until - first - 1;
+    nsec n = (nsec)((double)span / (double)every), left = span - n * every;
+    n += left < 0 ? -1 : left >= every;
+    return (uint64_t)n + 1;
+}
 /* The same as feeding `count` observations, the first of them `first`, each `every` after the one before
  * it and otherwise alike, when none is waited for; but those that change nothing are passed over without
  * a call of JUDGE_DECIDED. At least the first `begin` and the last `end` are fed one by one, for those who
