@@ -131,6 +131,7 @@ struct injector {
     /* Works on hosts that others made, too, if they offer one of these (ATTACH_*, sim/attach); there
      * what it changes is kept. 0: on hosts of the lab alone. */
     unsigned attaches;
+    const char *lab_alone; /* with `attaches` of 0: why, after "it is …, and "; else NULL */
     bool kept; /* what it changes outlives us: prepare when the trial is armed, and the undo
                  * record goes to disk before; else prepare just before apply */
     const struct inject_means *means; /* ends with a name of NULL; NULL: all it needs is a lab */

@@ -136,12 +136,17 @@ static void check_named(const char *name, bool peer, bool listed, void *data)
         return;
     c->said = true;
     actions_for(kind, &these);
-    if (!(injector_of(step)->attaches & kind->offers))
-        diags_error(
-            c->diags, step->action_place, "'%s' %s %s is %s; there only %s can be done",
-            step->action->name,
-            injector_of(step)->attaches ? "cannot be done here:" : "is for hosts of the lab:", name,
-            kind->noun, buf_text(&these));
+    const struct injector *i = injector_of(step);
+    if (!i->attaches)
+        diags_error(c->diags, step->action_place,
+                    "'%s' is for hosts of the lab: %s is %s%s%s; there only %s can be done",
+                    step->action->name, name, kind->noun, i->lab_alone ? ", and " : "",
+                    i->lab_alone ? i->lab_alone : "", buf_text(&these));
+    else if (!(i->attaches & kind->offers))
+        diags_error(c->diags, step->action_place,
+                    "'%s' cannot be done here: %s is %s%s; there only %s can be done",
+                    step->action->name, name, kind->noun, kind->lacks ? kind->lacks : "",
+                    buf_text(&these));
     else if (peer)
         diags_error(
             c->diags, step->action_place,

@@ -33,7 +33,7 @@ static int check_room(const struct pressure_io *p, const struct place_space *s, 
     if (s->available - most < reserve)
         return err_set(err, ENOSPC,
                        "io: the workers' files on the file system of %s would leave less than %s "
-                       "free (5 %%, 256 MB at least), %s are; give a smaller 'size'",
+                       "free (5 %%, 256 MiB at least), %s are; give a smaller 'size'",
                        p->path, units_size_text(reserve, a), units_size_text(s->available, b));
     return 0;
 }

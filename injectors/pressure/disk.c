@@ -1,7 +1,7 @@
 /* A file system of a host, filled by one file of ours. See part.h.
  *
  * fallocate(2) takes the blocks at once and writes nothing. A reserve is never touched: 5 % of the file
- * system, 256 MB at least, unless it is a tmpfs of the host's own, whose limit is the lab's; and since
+ * system, 256 MiB at least, unless it is a tmpfs of the host's own, whose limit is the lab's; and since
  * a tmpfs is memory, a tenth of the machine's memory stays available.
  */
 #include <errno.h>
@@ -43,7 +43,7 @@ static int choose_size(const struct pressure_disk *p, const struct place_space *
         return err_set(
             err, ENOSPC,
             "disk: the file system of %s is not the host's own: at least %s of it must "
-            "stay free, not %s (5 %%, 256 MB at least); give a smaller 'fill' or more to "
+            "stay free, not %s (5 %%, 256 MiB at least); give a smaller 'fill' or more to "
             "'leave'",
             p->path, units_size_text(reserve, a), units_size_text(leave, b));
     if (s->available <= leave)

@@ -21,7 +21,7 @@ int place_root(pid_t pid, int *ret, struct err *err);
 int place_open(int root, const char *path, struct err *err);
 /* path: for the sentence. */
 int place_look(int fd, const char *path, struct place_space *ret, struct err *err);
-/* So much stays free where a file system is not the host's own: 5 %, 256 MB at least. */
+/* So much stays free where a file system is not the host's own: 5 %, 256 MiB at least. */
 static inline int64_t place_reserve(const struct place_space *s)
 {
     return s->total / 20 > PLACE_RESERVE_LEAST ? s->total / 20 : PLACE_RESERVE_LEAST;

@@ -331,7 +331,7 @@ static const struct field memory_fields[] = {
     {.key = "percent",
      .type = FIELD_PERCENT,
      .offset = offsetof(struct pressure_memory, percent),
-     .help = "So much is held of what is available beyond the reserve (a tenth of all, 256 MB at "
+     .help = "So much is held of what is available beyond the reserve (a tenth of all, 256 MiB at "
              "least).",
      .example = "80%"},
     {.key = NULL},
@@ -455,7 +455,7 @@ static const struct field pressure_fields[] = {
      .record = &disk_record,
      .offset = offsetof(struct pressure_params, disk),
      .help =
-         "A file system is filled by one file; of one that is not the host's own 5 %, 256 MB at "
+         "A file system is filled by one file; of one that is not the host's own 5 %, 256 MiB at "
          "least, stay free.",
      .example = "{path: /var/lib/postgresql, leave: 1MB}"},
     {.key = "files",

@@ -1,7 +1,7 @@
 /* Processor time, memory and a disk of a host, taken by stress-ng(1). See part.h.
  *
  * It never takes the machine down: memory is held only as far as a reserve stays available (a tenth of
- * all, 256 MB at least), and what holds it has the highest oom_score_adj, so that the kernel's
+ * all, 256 MiB at least), and what holds it has the highest oom_score_adj, so that the kernel's
  * out-of-memory killer takes it first; stress-ng is told not to start it again then.
  *
  * In a host of the lab it is known by its name: whoever was called so before is not ours. It dies with the
@@ -76,7 +76,7 @@ static int choose_bytes(const struct pressure_memory *m, int64_t room, int64_t *
     if (bytes > free_ || bytes == 0)
         return err_set(err, ENOMEM,
                        "memory: holding %s would leave less than the reserve of %s (a tenth of the "
-                       "machine's memory, 256 MB at least): %s is available; ask for less",
+                       "machine's memory, 256 MiB at least): %s is available; ask for less",
                        units_size_text(bytes, want), units_size_text(reserve, keep),
                        units_size_text(available, have));
     *ret = bytes;

@@ -474,6 +474,9 @@ static const struct inject_means clock_means[] = {
 static const struct injector clock_injector = {
     .name = "clock",
     .is_fault = true,
+    .lab_alone =
+        "a program that runs already cannot be given another clock (the kernel has one for "
+        "the whole machine, which is never touched)",
     .lasts = true,
     .holds = true,
     .means = clock_means,

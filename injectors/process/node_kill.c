@@ -194,6 +194,7 @@ static int node_kill_effect(struct inject_env *env, const struct step *step, str
 static const struct injector node_kill_injector = {
     .name = "node-kill",
     .is_fault = true,
+    .lab_alone = "blackstart does not hold its power",
     .lasts = true,
     .check = node_kill_check,
     .supported = targets_supported,

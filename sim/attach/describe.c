@@ -17,9 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMED_AT_MOST 8
-#define TCP_ESTABLISHED_HEX 0x01
-
 static int describe_processes(const struct attached_host *h, json_t *texts, struct err *err)
 {
     AUTO_FREE struct snapshot_process *all = NULL;
@@ -29,10 +26,8 @@ static int describe_processes(const struct attached_host *h, json_t *texts, stru
     if (r < 0)
         return r;
     buf_printf(&text, "%zu process%s live%s in it", n, n == 1 ? "" : "es", n == 1 ? "s" : "");
-    for (size_t i = 0; i < n && i < NAMED_AT_MOST; i++)
+    for (size_t i = 0; i < n; i++)
         buf_printf(&text, "%s%s (%d)", i ? ", " : ": ", all[i].name, (int)all[i].pid);
-    if (n > NAMED_AT_MOST)
-        buf_printf(&text, " and %zu more", n - NAMED_AT_MOST);
     json_array_append_new(texts, json_string(buf_text(&text)));
     return 0;
 }
@@ -63,72 +58,7 @@ static int describe_addresses(struct nl *nl, json_t *texts, struct err *err)
     return 0;
 }
 
-/* "0100007F:1F90" as proc_net_tcp(5) writes it: words in the byte order of the machine. */
-static bool end_text(const char *hex, char *out, size_t size)
-{
-    unsigned char bytes[16];
-    char text[INET6_ADDRSTRLEN];
-    size_t n = strcspn(hex, ":");
-    unsigned port;
-    if ((n != 8 && n != 32) || sscanf(hex + n, ":%4X", &port) != 1)
-        return false;
-    for (size_t i = 0; i < n / 8; i++) {
-        uint32_t word;
-        if (sscanf(hex + 8 * i, "%8" SCNx32, &word) != 1)
-            return false;
-        memcpy(bytes + 4 * i, &word, 4);
-    }
-    if (!inet_ntop(n == 8 ? AF_INET : AF_INET6, bytes, text, sizeof text))
-        return false;
-    snprintf(out, size, n == 8 ? "%s:%u" : "[%s]:%u", text, port);
-    return true;
-}
-
-/* /proc/thread-self/net is that of the namespace in which the thread is at that moment. */
-static int describe_connections(const struct attached_host *h, json_t *texts, struct err *err)
-{
-    static const char *const files[] = {"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"};
-    AUTO_NETNS netns_scope scope = NETNS_OUTSIDE;
-    AUTO_BUF text = BUF_INIT;
-    size_t n = 0;
-    int r = netns_enter(h->at.netns, &scope, err);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
-        AUTO_FCLOSE FILE *f = fopen(files[i], "re");
-        char line[512], from[48], to[48], here[64], there[64];
-        unsigned state;
-        while (f && fgets(line, sizeof line, f)) {
-            if (sscanf(line, "%*d: %47s %47s %X", from, to, &state) != 3 ||
-                state != TCP_ESTABLISHED_HEX || !end_text(from, here, sizeof here) ||
-                !end_text(to, there, sizeof there))
-                continue;
-            if (n++ < NAMED_AT_MOST)
-                buf_printf(&text, "%s%s - %s", n > 1 ? ", " : ": ", here, there);
-        }
-    }
-    if (r < 0)
-        return r;
-    if (n > NAMED_AT_MOST)
-        buf_printf(&text, " and %zu more", n - NAMED_AT_MOST);
-    json_array_append_new(texts, json_sprintf("%zu TCP connection%s end in it%s", n,
-                                              n == 1 ? "" : "s", buf_text(&text)));
-    return 0;
-}
-
-/* Of the machine's own network everybody and everything would be told. */
-static int describe_network(const struct attached_host *h, json_t *texts, struct err *err)
-{
-    CLEANUP(nl_free_p) struct nl *nl = NULL;
-    int r = nl_open_kernel(h->at.netns, h->host->name, &nl, err);
-    if (r == 0)
-        r = describe_processes(h, texts, err);
-    if (r == 0)
-        r = describe_addresses(nl, texts, err);
-    if (r == 0)
-        r = describe_connections(h, texts, err);
-    return r;
-}
-
-/* The TCP connections whose packets the kernel sends over that device now: leaves those in `all`. */
+/* The connections whose packets the kernel sends over that device now: leaves those in `all`. */
 static size_t keep_over(struct nl *nl, int ifindex, struct sockdiag_tcp *all, size_t n)
 {
     size_t kept = 0;
@@ -141,13 +71,12 @@ static size_t keep_over(struct nl *nl, int ifindex, struct sockdiag_tcp *all, si
     return kept;
 }
 
-static void say_flow(const struct inet_flow *f, struct buf *text)
+static void say_end(const struct inet_prefix *end, uint16_t port, struct buf *text)
 {
-    char here[INET_TEXT_MAX], there[INET_TEXT_MAX];
-    struct inet_prefix ends[] = {f->source, f->target}; /* without their length */
-    ends[0].len = ends[1].len = f->source.family == AF_INET ? 32 : 128;
-    buf_printf(text, "%s port %u - %s port %u", inet_text(&ends[0], here), f->sport,
-               inet_text(&ends[1], there), f->dport);
+    char address[INET_TEXT_MAX];
+    struct inet_prefix one = *end; /* without its length */
+    one.len = one.family == AF_INET ? 32 : 128;
+    buf_printf(text, one.family == AF_INET ? "%s:%u" : "[%s]:%u", inet_text(&one, address), port);
 }
 
 /* Whose connections these are, each process with how many of them. What nobody holds is told too: the
@@ -176,12 +105,9 @@ static int describe_holders(const struct sockdiag_tcp *over, size_t n, json_t *t
             count += its[k];
             held[k] = held[k] || its[k];
         }
-        if (holders++ < NAMED_AT_MOST)
-            buf_printf(&text, "%s%s (%d) has %zu", holders > 1 ? ", " : "", all.items[i].comm,
-                       (int)all.items[i].pid, count);
+        buf_printf(&text, "%s%s (%d) has %zu", holders++ ? ", " : "", all.items[i].comm,
+                   (int)all.items[i].pid, count);
     }
-    if (holders > NAMED_AT_MOST)
-        buf_printf(&text, " and %zu more processes", holders - NAMED_AT_MOST);
     for (size_t i = 0; i < n; i++)
         nobody += !held[i];
     if (nobody)
@@ -191,26 +117,55 @@ static int describe_holders(const struct sockdiag_tcp *over, size_t n, json_t *t
     return 0;
 }
 
-static int describe_over(struct nl *nl, int ifindex, const char *device, json_t *texts,
-                         struct err *err)
+/* ifindex 0: of all, whichever way they go. */
+static int describe_protocol(struct nl *nl, bool udp, int ifindex, const char *device,
+                             json_t *texts, struct err *err)
 {
     AUTO_FREE struct sockdiag_tcp *all = NULL;
     AUTO_BUF text = BUF_INIT;
     size_t n = 0;
-    int r = sockdiag_tcp(nl, &all, &n, err);
+    int r = udp ? sockdiag_udp(nl, &all, &n, err) : sockdiag_tcp(nl, &all, &n, err);
+    if (udp && r < 0) /* a kernel that tells nothing of UDP */
+        return 0;
     if (r < 0)
         return r;
-    size_t over = keep_over(nl, ifindex, all, n);
-    for (size_t i = 0; i < over && i < NAMED_AT_MOST; i++) {
+    size_t over = ifindex ? keep_over(nl, ifindex, all, n) : n;
+    if (udp && over == 0)
+        return 0;
+    for (size_t i = 0; i < over; i++) {
         buf_adds(&text, i ? ", " : ": ");
-        say_flow(&all[i].flow, &text);
+        say_end(&all[i].flow.source, all[i].flow.sport, &text);
+        buf_adds(&text, " - ");
+        say_end(&all[i].flow.target, all[i].flow.dport, &text);
     }
-    if (over > NAMED_AT_MOST)
-        buf_printf(&text, " and %zu more", over - NAMED_AT_MOST);
-    json_array_append_new(
-        texts, json_sprintf("%zu TCP connection%s of this machine run%s over %s%s", over,
-                            over == 1 ? "" : "s", over == 1 ? "s" : "", device, buf_text(&text)));
-    return over ? describe_holders(all, over, texts, err) : 0;
+    const char *what = udp ? "connected UDP socket" : "TCP connection", *s = over == 1 ? "" : "s";
+    json_array_append_new(texts, ifindex ? json_sprintf("%zu %s%s of this machine run%s over %s%s",
+                                                        over, what, s, over == 1 ? "s" : "", device,
+                                                        buf_text(&text))
+                                         : json_sprintf("%zu %s%s end%s in it%s", over, what, s,
+                                                        over == 1 ? "s" : "", buf_text(&text)));
+    return ifindex && over ? describe_holders(all, over, texts, err) : 0;
+}
+
+static int describe_connections(struct nl *nl, int ifindex, const char *device, json_t *texts,
+                                struct err *err)
+{
+    int r = describe_protocol(nl, false, ifindex, device, texts, err);
+    return r < 0 ? r : describe_protocol(nl, true, ifindex, device, texts, err);
+}
+
+/* Of the machine's own network everybody and everything would be told. */
+static int describe_network(const struct attached_host *h, json_t *texts, struct err *err)
+{
+    CLEANUP(nl_free_p) struct nl *nl = NULL;
+    int r = nl_open_kernel(h->at.netns, h->host->name, &nl, err);
+    if (r == 0)
+        r = describe_processes(h, texts, err);
+    if (r == 0)
+        r = describe_addresses(nl, texts, err);
+    if (r == 0)
+        r = describe_connections(nl, 0, NULL, texts, err);
+    return r;
 }
 
 /* One device of this machine: everybody here may use it. */
@@ -222,7 +177,7 @@ static int describe_interface(const struct attached_host *h, json_t *texts, stru
     if (r == 0)
         r = rtnl_link_get(nl, h->at.interface, &link, err);
     if (r == 0)
-        r = describe_over(nl, link.ifindex, h->at.interface, texts, err);
+        r = describe_connections(nl, link.ifindex, h->at.interface, texts, err);
     return r;
 }
 

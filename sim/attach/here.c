@@ -60,6 +60,8 @@ static int here_is_there(const struct attached_host *h, struct err *err)
 const struct attached_kind attach_here = {
     .name = "here",
     .noun = "an interface of this machine",
+    .lacks =
+        ", which stands for that device alone: not for processes and files, nor for connections",
     .offers = ATTACH_COMMANDS | ATTACH_DEVICE,
     .is = here_is,
     .check = here_check,

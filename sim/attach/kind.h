@@ -19,10 +19,11 @@ struct attached_choice {
 };
 
 struct attached_kind {
-    const char *name; /* the key in a scenario: "process" */
-    const char *noun; /* "a network namespace that others made" */
-    unsigned offers;  /* ATTACH_*, of any of its hosts */
-    bool starts;      /* `start:` says how its processes come back */
+    const char *name;  /* the key in a scenario: "process" */
+    const char *noun;  /* "a network namespace that others made" */
+    const char *lacks; /* after it: why what is not offered cannot be done; NULL: nothing to say */
+    unsigned offers;   /* ATTACH_*, of any of its hosts */
+    bool starts;       /* `start:` says how its processes come back */
     bool (*is)(const struct host *h);
     /* What tables cannot say, from the scenario alone, for `blackstart check`. *ret_key: where. NULL:
      * nothing. */

@@ -75,6 +75,7 @@ static int netns_is_there(const struct attached_host *h, struct err *err)
 const struct attached_kind attach_netns = {
     .name = "netns",
     .noun = "a network namespace that others made",
+    .lacks = ", which stands for its network alone: not for processes and files",
     .offers = ATTACH_COMMANDS | ATTACH_NETWORK,
     .is = netns_is,
     .check = netns_check,

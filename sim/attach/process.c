@@ -319,6 +319,7 @@ static int process_runs(const json_t *identity, bool *ret, struct err *err)
 const struct attached_kind attach_process = {
     .name = "process",
     .noun = "a group of processes of this machine",
+    .lacks = ", which nobody manages as a whole",
     .offers = ATTACH_COMMANDS | ATTACH_PROCESSES | ATTACH_NETWORK,
     .starts = true,
     .is = process_is,

@@ -171,6 +171,11 @@ static int judge_address(const struct guard_touch *t, const struct guard_facts *
                 "step %s: %s of host %s is the address at which you are connected: it is "
                 "not withdrawn; name another, or run from a console",
                 t->step, inet_text(&address, text), f->host);
+    if (t->default_goes && f->machine)
+        return err_set(err, EPERM,
+                       "step %s: with %s the default route of this machine would go: it is not "
+                       "withdrawn; name another address, or a route to the peers that matter",
+                       t->step, inet_text(&address, text));
     for (size_t i = 0; i < f->exempt->n_ports; i++)
         if (same_address(&f->exempt->listens_at[i], &address))
             return err_set(

@@ -39,6 +39,7 @@ struct guard_touch {
     const char *device; /* NULL: not one */
     const struct inet_prefix *peers;
     size_t n_peers;
+    bool default_goes;              /* the default route goes along with the address */
     const struct port_range *ports; /* the packets or connections of these ports alone */
     size_t n_ports;
 };

@@ -188,6 +188,33 @@ static void touch_of(const struct scenario *s, const struct step *step, struct p
     ret->n_peers = p->n;
 }
 
+/* True when it is the last address of its family on the device over which the default route leads: the
+ * kernel takes all routes of that device along with it. */
+static bool default_goes(struct nl *nl, const struct guard_touch *t, const struct guard_facts *f)
+{
+    AUTO_FREE struct rtnl_address *all = NULL;
+    size_t n = 0, beside = 0;
+    bool has = false;
+    if (t->deed != GUARD_ADDRESS || !t->n_peers)
+        return false;
+    const char *device = f->default_device[t->peers[0].family == AF_INET6];
+    int ifindex = 0;
+    if (!device[0] || nl_ifindex(nl, device, &ifindex, NULL) < 0 ||
+        rtnl_addresses(nl, &all, &n, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct inet_prefix *a = &all[i].prefix;
+        bool local = a->family == AF_INET6 && a->addr[0] == 0xfe && (a->addr[1] & 0xc0) == 0x80;
+        if (all[i].ifindex != ifindex || a->family != t->peers[0].family || local)
+            continue;
+        if (memcmp(a->addr, t->peers[0].addr, 16) == 0)
+            has = true;
+        else
+            beside++;
+    }
+    return has && beside == 0;
+}
+
 static bool touches(const struct scenario *s, const struct step *step, const struct host *host)
 {
     const struct host *hosts[64];
@@ -204,7 +231,10 @@ int guard_scenario(const struct scenario *s, const struct attached *a, const cha
     AUTO_JSON *refused = json_array();
     for (size_t i = 0; i < a->n; i++) {
         struct guard_facts f = {0};
+        CLEANUP(nl_free_p) struct nl *nl = NULL;
         int r = guard_facts_find(&a->items[i], mark, &f, err);
+        if (r == 0)
+            r = nl_open_kernel(f.machine ? -1 : a->items[i].at.netns, f.host, &nl, err);
         if (r < 0)
             return r;
         for (size_t k = 0; k < s->script.n; k++) {
@@ -215,6 +245,7 @@ int guard_scenario(const struct scenario *s, const struct attached *a, const cha
             if (!touches(s, step, a->items[i].host))
                 continue;
             touch_of(s, step, &peers, &t);
+            t.default_goes = default_goes(nl, &t, &f);
             if (guard_judge(&t, &f, &why) < 0)
                 json_array_append_new(refused, json_string(why.text));
         }

@@ -179,6 +179,20 @@ static void without_a_default_route_nothing_is_the_whole_world(void **state)
         0);
 }
 
+static void the_machines_default_route_does_not_go_with_an_address(void **state)
+{
+    struct place_of_test w;
+    struct err err = ERR_INIT;
+    struct inet_prefix last = prefix("10.0.0.9");
+    const struct guard_touch t = {
+        .deed = GUARD_ADDRESS, .step = "it", .peers = &last, .n_peers = 1, .default_goes = true};
+    stand(&w, NULL, false);
+    assert_int_equal(guard_judge(&t, &w.facts, &err), 0);
+    stand(&w, NULL, true);
+    assert_int_equal(guard_judge(&t, &w.facts, &err), -EPERM);
+    assert_non_null(strstr(err.text, "with 10.0.0.9 the default route of this machine would go"));
+}
+
 /* The default route of a namespace is withdrawn, unless the operator comes by it. */
 static void a_default_route_stays_where_the_operator_needs_it(void **state)
 {
@@ -403,6 +417,7 @@ int main(void)
         cmocka_unit_test(forbidden_is_what_the_table_says),
         cmocka_unit_test(without_a_default_route_nothing_is_the_whole_world),
         cmocka_unit_test(a_default_route_stays_where_the_operator_needs_it),
+        cmocka_unit_test(the_machines_default_route_does_not_go_with_an_address),
         cmocka_unit_test(connections_are_left_out_by_one_list),
         cmocka_unit_test(a_listener_is_noted_once),
         cmocka_unit_test(resolvers_are_read_from_their_file),

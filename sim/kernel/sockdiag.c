@@ -20,18 +20,19 @@
 static_assert(sizeof(struct inet_diag_req_v2) <= sizeof((struct sockdiag_tcp){0}.raw), "room");
 
 struct list {
+    uint8_t protocol;
     struct sockdiag_tcp *items;
     size_t n;
 };
 
-static void read_socket(const struct inet_diag_msg *m, struct sockdiag_tcp *ret)
+static void read_socket(const struct inet_diag_msg *m, uint8_t protocol, struct sockdiag_tcp *ret)
 {
     struct inet_diag_req_v2 exact = {.sdiag_family = m->idiag_family,
-                                     .sdiag_protocol = IPPROTO_TCP,
+                                     .sdiag_protocol = protocol,
                                      .idiag_states = ~0u,
                                      .id = m->id};
     *ret = (struct sockdiag_tcp){
-        .flow = {.protocol = IPPROTO_TCP,
+        .flow = {.protocol = protocol,
                  .source = inet_address(m->idiag_family, m->id.idiag_src),
                  .target = inet_address(m->idiag_family, m->id.idiag_dst),
                  .sport = ntohs(m->id.idiag_sport),
@@ -51,7 +52,7 @@ static int on_socket(const struct nlmsghdr *h, void *data, struct err *err)
     if ((l->n & (l->n - 1)) == 0 &&
         !(l->items = realloc(l->items, (l->n ? 2 * l->n : 1) * sizeof *l->items)))
         abort();
-    read_socket(nlmsg_data(h), &l->items[l->n++]);
+    read_socket(nlmsg_data(h), l->protocol, &l->items[l->n++]);
     return 0;
 }
 
@@ -61,7 +62,7 @@ static int ask(struct nl *nl, uint32_t states, struct list *l, struct err *err)
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
         struct inet_diag_req_v2 question = {
-            .sdiag_family = families[i], .sdiag_protocol = IPPROTO_TCP, .idiag_states = states};
+            .sdiag_family = families[i], .sdiag_protocol = l->protocol, .idiag_states = states};
         r = nl_ask(nl,
                    nl_req_new(NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, &question,
                               sizeof question, 0),
@@ -74,7 +75,7 @@ static int ask(struct nl *nl, uint32_t states, struct list *l, struct err *err)
 
 int sockdiag_listening(struct nl *nl, uint16_t **ret, size_t *ret_n, struct err *err)
 {
-    struct list l = {0};
+    struct list l = {.protocol = IPPROTO_TCP};
     int r = ask(nl, 1u << TCP_LISTEN, &l, err);
     uint16_t *ports = r < 0 ? NULL : calloc(l.n + 1, sizeof *ports);
     if (r == 0 && !ports)
@@ -89,10 +90,11 @@ int sockdiag_listening(struct nl *nl, uint16_t **ret, size_t *ret_n, struct err 
     return 0;
 }
 
-int sockdiag_tcp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct err *err)
+static int connected(struct nl *nl, uint8_t protocol, uint32_t states, struct sockdiag_tcp **ret,
+                     size_t *ret_n, struct err *err)
 {
-    struct list l = {0};
-    int r = ask(nl, STATES, &l, err);
+    struct list l = {.protocol = protocol};
+    int r = ask(nl, states, &l, err);
     if (r < 0) {
         free(l.items);
         return r;
@@ -100,6 +102,16 @@ int sockdiag_tcp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct
     *ret = l.items;
     *ret_n = l.n;
     return 0;
+}
+
+int sockdiag_tcp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct err *err)
+{
+    return connected(nl, IPPROTO_TCP, STATES, ret, ret_n, err);
+}
+
+int sockdiag_udp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct err *err)
+{
+    return connected(nl, IPPROTO_UDP, 1u << TCP_ESTABLISHED, ret, ret_n, err);
 }
 
 struct inodes {

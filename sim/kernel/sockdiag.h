@@ -20,6 +20,8 @@ struct sockdiag_tcp {
  * which only TIME_WAIT is left. The caller frees *ret. -ENOENT: this kernel tells nothing of TCP
  * (tcp_diag). */
 int sockdiag_tcp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct err *err);
+/* The same of UDP: sockets with another side (connect(2)); they are not to be destroyed. -ENOENT: udp_diag. */
+int sockdiag_udp(struct nl *nl, struct sockdiag_tcp **ret, size_t *ret_n, struct err *err);
 /* The ports on which something listens for TCP, each once for every socket. The caller frees *ret. */
 int sockdiag_listening(struct nl *nl, uint16_t **ret, size_t *ret_n, struct err *err);
 /* The inodes of the sockets that wait on a port for whoever comes: TCP ones that listen, UDP ones that

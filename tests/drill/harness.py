@@ -26,10 +26,11 @@ NEEDS_ROOT = "needs root"
 NEEDS_CGROUP2 = "no cgroup v2 hierarchy is mounted on this machine"
 ANOTHER_DRILL = "another drill is running on this machine"
 HAS_NETEM = "this kernel has netem"
+NO_MEMORY_CONTROLLER = "no controller of memory is mounted on this machine"
 NO_OLD_FREEZER = "this kernel has no freezer of cgroup v1"
 NO_DISK = "the folder for temporary files is not on a disk"
 # Of these, what may hold even on a machine on which all tests must run.
-MAY_LACK = [NEEDS_CGROUP2, HAS_NETEM, NO_OLD_FREEZER, NO_DISK]
+MAY_LACK = [NEEDS_CGROUP2, HAS_NETEM, NO_MEMORY_CONTROLLER, NO_OLD_FREEZER, NO_DISK]
 
 
 def must_run(reason):

@@ -6,9 +6,11 @@ import os
 import re
 import resource
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import unittest
 
 import foreign
@@ -411,6 +413,22 @@ class FullOthers(FrozenOthers):
         kill_both(d)
         return d
 
+    def test_record_and_journal_stand_on_it(self):
+        """Filled as far as may be, it still has room for both."""
+        os.mkdir(os.path.join(self.folder, "journal"))
+        foreign.mount(os.path.join(self.folder, "journal"), foreign.JOURNALS, flags=foreign.MS_BIND)
+        self.addCleanup(foreign.unmount, foreign.JOURNALS)
+        d = self.drill("for: 300ms, ")
+        d.out = os.path.join(self.folder, "out")
+        d.run()
+        self.assertTrue(d.events("verify")[0]["ok"], d.explain())
+        self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+        self.assertEqual(d.record[-1]["kind"], "run-end")
+        harness.check_record(d.record)
+        self.assertEqual(foreign.journals(), [])
+        d.out, out = os.path.join(d.base, "out"), d.out  # what is removed with it
+        shutil.move(out, d.out)
+
     def test_the_reserve_is_kept(self):
         """SHOWS pressure (disk): process: refused"""
         d = self.drill(step="disk: {path: %s, leave: 50MB}").run()
@@ -429,6 +447,11 @@ def hierarchies():
                     {"memory", "cpu", "blkio"} & set(options.split(",")):
                 found.append(first.split()[4])
     return found
+
+
+def oom_kills():
+    with open("/proc/vmstat") as f:
+        return int(re.search(r"^oom_kill (\d+)$", f.read(), re.M)[1])
 
 
 class Squeezed(FrozenOthers):
@@ -546,6 +569,33 @@ class Squeezed(FrozenOthers):
         self.assertEqual([g for g in self.group() if g], [])
         d.process.send_signal(signal.SIGINT)
         d.finish()
+        self.assertEqual(foreign.journals(), [])
+
+    def test_it_goes_first_when_its_group_runs_out(self):
+        """Out of memory for real: the kernel takes what is held, neither the host nor who took the rest.
+        (tests/kernel/test_short.py: of a whole machine.)"""
+        if not self.limited:
+            self.skipTest(harness.NO_MEMORY_CONTROLLER)
+        before = oom_kills()
+        d = self.in_force(step="memory: {size: 48MB}")
+        rest = subprocess.Popen([sys.executable, "-c", "b = bytearray(b'x') * (170 << 20); print('held', flush=True); input()"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                preexec_fn=lambda: [self.limit(g, "cgroup.procs", os.getpid()) for g in self.groups])
+        self.addCleanup(rest.stdin.close)
+        self.addCleanup(rest.stdout.close)
+        self.addCleanup(rest.wait)
+        self.addCleanup(rest.kill)
+        self.assertEqual(rest.stdout.readline(), "held\n")
+        self.assertGreater(oom_kills(), before)
+        self.assertIsNone(rest.poll())
+        self.assertTrue(self.answers())
+        rest.kill()
+        rest.wait()
+        d.process.send_signal(signal.SIGINT)
+        d.finish()
+        self.assertTrue(d.events("clean")[-1]["clean"], d.explain())
+        harness.check_record(d.record)
+        self.all_gone(d)
         self.assertEqual(foreign.journals(), [])
 
     def test_what_does_not_fit_is_refused(self):

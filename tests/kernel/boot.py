@@ -8,8 +8,9 @@ each of the cases that it tells as cmocka does or in TAP. README.md tells more, 
 
   --kernel FOLDER  where fetch.py puts the kernel
   --source FOLDER  the sources: tests/, scenarios/ and the record's schema are there in the guest
-  --program FILE   a program that the tests need (again for each); files that the COMMANDs name with
-                   their whole path come by themselves
+  --program FILE   a program that the tests need (again for each), or the name of one that is installed:
+                   without it they are skipped; files that the COMMANDs name with their whole path come
+                   by themselves
   --env NAME=VALUE for all tests (again for each)
   --package NAME   this Debian package, too (again for each)
   --repository NAME  this one is not there and can be installed by apt (again for each; one of fetch.py's)
@@ -284,6 +285,11 @@ def main():
     if only and not tests:
         sys.exit("boot.py: no test is called " + " or ".join(only))
     folder = options["--kernel"][-1]
+    for n, program in enumerate(options["--program"]):
+        if "/" not in program:
+            options["--program"][n] = shutil.which(program)
+            if not options["--program"][n]:
+                return skip("%s is not installed" % program)
     if not shutil.which(QEMU):
         return skip("%s is not installed (package qemu-system-x86)" % QEMU)
     try:
