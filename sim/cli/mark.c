@@ -18,10 +18,6 @@ static const struct option_spec mark_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
-static const char *const mark_words[] = {
-    "paged",     "acknowledged",     "declared",  "aware",    "classified",
-    "diagnosed", "mitigation_start", "mitigated", "resolved", "note"};
-
 static int mark_check(const struct command *self, const struct args *a)
 {
     if (!a->rest.n)
@@ -29,10 +25,11 @@ static int mark_check(const struct command *self, const struct args *a)
                          "which mark? one of paged, acknowledged, declared, aware, classified, "
                          "diagnosed, mitigation_start, mitigated, resolved, note");
     const char *w = a->rest.items[0];
-    for (size_t i = 0; i < ARRAY_SIZE(mark_words); i++)
-        if (!strcmp(mark_words[i], w))
+    size_t n = 0;
+    for (; control_marks[n]; n++)
+        if (!strcmp(control_marks[n], w))
             return 0;
-    const char *near = text_nearest(w, mark_words, ARRAY_SIZE(mark_words));
+    const char *near = text_nearest(w, control_marks, n);
     if (near)
         return say_usage(self, "'%s' is not a mark; did you mean '%s'?", w, near);
     return say_usage(self, "'%s' is not a mark", w);

@@ -6,6 +6,7 @@
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/text.h"
+#include "sim/drill/milestone.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -89,72 +90,6 @@ static void progress_line(struct progress *p, const json_t *e, const char *color
     progress_write(&b);
 }
 
-/* "lb1, lb2" */
-static void progress_list(const json_t *list, struct buf *b)
-{
-    size_t i;
-    json_t *v;
-    json_array_foreach (list, i, v)
-        buf_printf(b, "%s%s", i ? ", " : "", json_string_value(v));
-}
-
-/* What everybody sees, without -v: the milestones. */
-static bool progress_milestone(const char *kind, const json_t *e, struct buf *b, const char **color)
-{
-    long long trial = jsonx_int(e, "trial", 0);
-    const char *state = jsonx_str(e, "state", "");
-    if (!strcmp(kind, "state") && (!strcmp(state, "build") || !strcmp(state, "settle") ||
-                                   !strcmp(state, "inject") || !strcmp(state, "undo"))) {
-        buf_printf(b, "trial %lld  %s", trial,
-                   !strcmp(state, "build")    ? "building the lab"
-                   : !strcmp(state, "settle") ? "settling"
-                   : !strcmp(state, "inject") ? "the clock of the script starts"
-                                              : "undoing");
-        return true;
-    }
-    if (!strcmp(kind, "inject")) {
-        bool ok = jsonx_bool(e, "ok", false);
-        buf_printf(b, "trial %lld  %s %s: ", trial, ok ? "injected" : "NOT injected",
-                   jsonx_str(e, "step", ""));
-        buf_adds(b, jsonx_str(e, "action", ""));
-        buf_adds(b, " ");
-        progress_list(json_object_get(e, "targets"), b);
-        if (!ok)
-            buf_printf(b, " (%s)", jsonx_str(e, "error", ""));
-        *color = ok ? YELLOW : RED;
-        return true;
-    }
-    if (!strcmp(kind, "undo")) {
-        bool ok = jsonx_bool(e, "ok", false);
-        buf_printf(b, "trial %lld  %s %s%s%s", trial, ok ? "undone" : "NOT UNDONE",
-                   jsonx_str(e, "step", ""), ok ? "" : ": ", ok ? "" : jsonx_str(e, "error", ""));
-        *color = ok ? GREEN : RED;
-        return true;
-    }
-    if (!strcmp(kind, "alarm") && !strcmp(jsonx_str(e, "event", ""), "onset")) {
-        buf_printf(b, "trial %lld  alarm %s%s", trial, jsonx_str(e, "alarm", ""),
-                   jsonx_bool(e, "suppressed", false) ? " (suppressed)" : "");
-        *color = YELLOW;
-        return true;
-    }
-    if (!strcmp(kind, "notice") && !jsonx_bool(e, "ok", false)) {
-        buf_printf(b, "notice FAILED (%s, %s): %s", jsonx_str(e, "on", ""),
-                   jsonx_str(e, "what", ""), jsonx_str(e, "detail", ""));
-        *color = YELLOW;
-        return true;
-    }
-    if (!strcmp(kind, "stop") || (!strcmp(kind, "trial-end") && json_object_get(e, "reason"))) {
-        buf_printf(b, "%s", jsonx_str(e, "detail", jsonx_str(e, "reason", "")));
-        *color = RED;
-        return true;
-    }
-    if (!strcmp(kind, "mark")) {
-        buf_printf(b, "mark: %s %s", jsonx_str(e, "mark", ""), jsonx_str(e, "text", ""));
-        return true;
-    }
-    return false;
-}
-
 /* Alarms like to ring again and again: the first onset of each in a trial is news. */
 static bool progress_rang_before(struct progress *p, const char *kind, const json_t *e)
 {
@@ -172,12 +107,17 @@ static bool progress_rang_before(struct progress *p, const char *kind, const jso
 
 void progress_event(struct progress *p, const char *kind, const json_t *event)
 {
+    static const char *const colors[] = {[MILESTONE_NONE] = "",
+                                         [MILESTONE_PLAIN] = "",
+                                         [MILESTONE_GOOD] = GREEN,
+                                         [MILESTONE_WARNING] = YELLOW,
+                                         [MILESTONE_BAD] = RED};
     AUTO_BUF text = BUF_INIT;
-    const char *color = "";
     if (p->quiet || progress_rang_before(p, kind, event))
         return;
-    if (progress_milestone(kind, event, &text, &color)) {
-        progress_line(p, event, color, &text);
+    enum milestone m = milestone_of(kind, event, &text);
+    if (m != MILESTONE_NONE) {
+        progress_line(p, event, colors[m], &text);
         return;
     }
     if (!p->verbose || !strcmp(kind, "plan") || !strcmp(kind, "run-start"))

@@ -12,12 +12,15 @@
 #include "sim/base/oom.h"
 #include "sim/base/units.h"
 #include "sim/cli/here.h"
+#include "sim/cli/page.h"
 #include "sim/cli/targets.h"
 #include "sim/cli/tell.h"
 #include "sim/drill/control.h"
 #include "sim/drill/drill.h"
 #include "sim/drill/folder.h"
+#include "sim/drill/guard.h"
 #include "sim/drill/plan.h"
+#include "sim/drill/room.h"
 #include "sim/lab/lab.h"
 
 #include <errno.h>
@@ -39,6 +42,9 @@ static const struct option_spec run_options[] = {
     {"set", 0, "NAME=VALUE", "overrides a variable of the scenario; may be repeated"},
     {"junit", 0, "FILE", "also writes the JUnit report there"},
     {"metrics", 0, "FILE", "also writes the OpenMetrics text there"},
+    {"listen", 0, "ADDR", "serves the war room as a page there, like 8080 or 192.0.2.1:8080"},
+    {"certificate", 0, "FILE", "PEM certificate of the page, for https"},
+    {"key", 0, "FILE", "PEM private key of the page's certificate"},
     {"max-duration", 0, "D", "stops (and undoes) when the whole run takes longer, like 10m"},
     {"json", 0, NULL, "prints result.json on stdout instead of the sentences"},
     {"yes", 'y', NULL, "confirms that hosts which others made may be touched"},
@@ -70,6 +76,8 @@ struct run {
     struct attached *attached;
     char *journal_folder;
     struct herald *herald; /* NULL: nobody is told of the end */
+    struct room *room;     /* NULL: no page */
+    json_t *ended;         /* what the room is told of the end; NULL: nothing is known */
     json_t *known;         /* what is told of it: texts by name */
 };
 
@@ -77,12 +85,14 @@ static void run_event(const char *kind, const json_t *event, void *data)
 {
     struct run *r = data;
     progress_event(&r->progress, kind, event);
+    room_event(r->room, kind, event);
 }
 
 static void run_tick(const json_t *status, void *data)
 {
     struct run *r = data;
     progress_tick(&r->progress, status);
+    room_tick(r->room, status);
 }
 
 /* The lab's file system goes: paths below DIR mean the files in it again. */
@@ -161,6 +171,8 @@ static int run_report(struct run *r)
                          "the drill is over and undone, but not reported: %s; try "
                          "blackstart report %s",
                          err.text, r->folder.path);
+    r->ended =
+        json_pack("{s:o, s:s}", "sentence", jsonx_new_text(out.sentence), "verdict", out.verdict);
     run_know(r, "verdict", out.verdict);
     run_know(r, "sentence", out.sentence);
     run_know_page(r);
@@ -254,6 +266,24 @@ static void run_hold_signals(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+static int run_open_room(struct run *r)
+{
+    struct err err = ERR_INIT;
+    struct room_spec spec = {.listen = args_get(r->args, "listen"),
+                             .certificate = args_get(r->args, "certificate"),
+                             .key = args_get(r->args, "key"),
+                             .scenario = r->scenario,
+                             .id = r->folder.id};
+    if (!spec.listen)
+        return 0;
+    if (room_open(&spec, &r->room, &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "the page for --listen %s: %s", spec.listen, err.text);
+    if (guard_page(r->attached, room_address(r->room), &err) < 0)
+        return say_error(EXIT_CANNOT_RUN, "the page for --listen %s: %s", spec.listen, err.text);
+    say_page(room_url(r->room), room_codes(r->room));
+    return 0;
+}
+
 static int run_prepared(struct run *r)
 {
     struct err err = ERR_INIT;
@@ -273,6 +303,9 @@ static int run_prepared(struct run *r)
     if (journal_folder(&r->journal_folder, &err) < 0 ||
         control_listen(r->operator_uid, r->folder.id, &r->control, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
+    int code = run_open_room(r);
+    if (code)
+        return code;
     if (compare_new(r->attached, r->folder.id, &r->before, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "cannot note how everything is now: %s", err.text);
     if (lab_prepare_process(r->lab_folder, &r->rootless, &ids, &err) < 0)
@@ -293,6 +326,8 @@ static int run_run(const struct command *self, struct args *a)
     struct err err = ERR_INIT;
     const char *path = only_file(self, a), *most = args_get(a, "max-duration");
     if (!path || !pick_seed(self, a, &r.seed))
+        return EXIT_BAD_INPUT;
+    if (!page_options_fit(self, a))
         return EXIT_BAD_INPUT;
     if (most && units_duration(most, &r.max_duration, &err) < 0)
         return say_usage(self, "--max-duration: %s", err.text);
@@ -322,6 +357,10 @@ static int run_run(const struct command *self, struct args *a)
     oom_spare();
     r.operator_name = folder_operator(&r.operator_uid);
     code = run_prepared(&r);
+    if (r.room && room_is_lost(r.room))
+        say_warning("the page was lost during the drill: what it showed last is old");
+    room_close(r.room, r.ended);
+    json_decref(r.ended);
     herald_end(r.herald);
     json_decref(r.known);
     free(r.operator_name);

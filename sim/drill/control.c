@@ -16,6 +16,10 @@
 #define CONTROL_MAX 65536 /* a request or an answer */
 #define CONTROL_PREFIX "blackstart."
 
+const char *const control_marks[] = {
+    "paged",     "acknowledged", "declared", "aware", "classified", "diagnosed", "mitigation_start",
+    "mitigated", "resolved",     "note",     NULL};
+
 struct control {
     struct loop *loop;
     control_fn *fn;

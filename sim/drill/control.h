@@ -12,6 +12,9 @@
 #include <jansson.h>
 #include <sys/types.h>
 
+/* What may be stamped: `mark` of a request "mark"; NULL-terminated. */
+extern const char *const control_marks[];
+
 struct control;
 /* Answers `request`: a new reference. */
 typedef json_t *control_fn(const json_t *request, void *data);

@@ -180,6 +180,16 @@ static json_t *drill_where(struct drill *d, const json_t *q)
     return json_pack("{s:b,s:i}", "ok", 1, "pid", (int)lab_node_pid(n));
 }
 
+static json_t *drill_abort(struct drill *d, const json_t *q)
+{
+    AUTO_BUF detail = BUF_INIT;
+    if (d->over)
+        return drill_refuse("the drill is over");
+    buf_printf(&detail, "stopped by %s", jsonx_str(q, "by", "somebody"));
+    drill_stop(&d->core, "operator", buf_text(&detail));
+    return json_pack("{s:b,s:s}", "ok", 1, "id", d->o->id);
+}
+
 static json_t *drill_control(const json_t *q, void *data)
 {
     struct drill *d = data;
@@ -190,6 +200,8 @@ static json_t *drill_control(const json_t *q, void *data)
         return drill_mark(d, q);
     if (!strcmp(command, "where"))
         return drill_where(d, q);
+    if (!strcmp(command, "abort"))
+        return drill_abort(d, q);
     return drill_refuse("this drill does not know that request: is it of another version?");
 }
 

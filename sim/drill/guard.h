@@ -69,5 +69,7 @@ int guard_scenario(const struct scenario *s, const struct attached *a, const cha
 /* Our own listeners (webhooks) are exempt in the hosts in which they stand; after exempt_find(). (Who
  * stamps marks from another terminal comes by an AF_UNIX socket, which no fault touches.) */
 int guard_listeners(const struct scenario *s, struct attached *a, struct err *err);
+/* The same for a page of ours on this machine, "ADDRESS:PORT". */
+int guard_page(struct attached *a, const char *listens, struct err *err);
 /* Who is exempt, for people: [text…]; a new reference. */
 json_t *guard_exempt_texts(const struct attached_host *h);

@@ -22,3 +22,12 @@ int guard_listeners(const struct scenario *s, struct attached *a, struct err *er
     }
     return r;
 }
+
+int guard_page(struct attached *a, const char *listens, struct err *err)
+{
+    int r = 0;
+    for (size_t k = 0; r == 0 && k < a->n; k++)
+        if (a->items[k].at.shares_network)
+            r = exempt_listener(&a->items[k].exempt, listens, err);
+    return r;
+}

@@ -32,12 +32,12 @@ MAY = {
     "sim/proxy",
     "scenarios": "sim/base sim/model sim/attach sim/watch injectors",
     "sim/forecast": "sim/base sim/model sim/judge sim/record sim/watch injectors",
-    "sim/exercise": "sim/base sim/loop sim/model sim/record sim/http scenarios",
+    "sim/exercise": "sim/base sim/loop sim/model sim/record sim/page scenarios",
     "reports": "sim/base sim/loop sim/model sim/judge sim/record sim/forecast sim/exercise scenarios",
     "sim/drill": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/impair sim/attach "
-    "sim/lab sim/http sim/watch injectors scenarios",
+    "sim/lab sim/http sim/page sim/watch injectors scenarios",
     "sim/cli": "sim/base sim/loop sim/kernel sim/model sim/judge sim/record sim/attach sim/lab "
-    "sim/http sim/watch injectors scenarios reports sim/forecast sim/exercise sim/drill",
+    "sim/http sim/page sim/watch injectors scenarios reports sim/forecast sim/exercise sim/drill",
 }
 # Libraries that one room alone sees; those marked 1 are seen by one file alone.
 LIBRARIES = {

@@ -207,6 +207,50 @@ function section(column, title, part, build) {
 }
 const any = (x) => (Array.isArray(x) ? x.length > 0 : x != null);
 
+section(0, "Result", (v) => (v.result && v.result.sentence ? v.result : null), (node) => {
+  const text = node.appendChild(el("p")), tag = node.appendChild(el("p", { class: "tag" }));
+  return (r) => {
+    put(text, r.sentence);
+    put(tag, r.verdict);
+    tag.className = "tag " + (r.verdict === "met" ? "good" : r.verdict === "missed" ? "bad" : "warn");
+  };
+});
+section(0, "Services", (v) => v.services, (node) => {
+  const box = node.appendChild(el("div", { class: "items" }));
+  return (all) => list(box, all, (s) => s.name, () => {
+    const name = el("h3"), state = el("span", { class: "tag" }), left = el("span", { class: "number" }), note = el("p", { class: "meta" });
+    const item = el("article", { class: "item" }, el("div", { class: "line" }, el("div", { class: "grow" }, name), state, left), note);
+    item.update = (now) => {
+      put(name, now.name);
+      put(state, now.state);
+      state.className = "tag " + (now.state === "up" ? "good" : now.state === "down" ? "bad" : "warn");
+      item.classList.toggle("good", now.state === "up");
+      item.classList.toggle("bad", now.state === "down");
+      if (now.left_s != null) tick(left, now.left_s, -1);
+      else tick(left, now.since_s, 1);
+      put(note, [now.target_s != null && "to be restored within " + span(now.target_s), now.text].filter(Boolean).join(" · "));
+    };
+    return item;
+  });
+});
+
+section(0, "Faults in force", (v) => v.faults, (node) => {
+  const box = node.appendChild(el("ul", { class: "log" }));
+  return (all) => list(box, all, (f) => f.step, (f) => el("li", {}, el("time", { text: at(f.at_s) }), el("span", { text: f.text })));
+});
+section(0, "Alarms", (v) => v.alarms, (node) => {
+  const box = node.appendChild(el("ul", { class: "log" }));
+  return (all) => list(box, all, (a) => a.name, (a) => {
+    const more = el("span", { class: "tag" });
+    const li = el("li", {}, el("time", { text: at(a.at_s) }), el("span", {}, a.text + " ", more));
+    li.update = (now) => {
+      put(more, (now.on ? "fires" : "is over") + (now.times > 1 ? ", " + now.times + " times" : ""));
+      more.className = "tag " + (now.on ? "bad" : "good");
+    };
+    return li;
+  });
+});
+
 section(0, "Decisions", (v) => v.decisions, (node) => {
   const box = node.appendChild(el("div", { class: "items" }));
   return (all) => list(box, all, (d) => d.id, (d) => {
@@ -433,6 +477,23 @@ section(0, "Questions after the exercise", (v) => v.debrief, (node) => {
   };
 });
 
+/* The one red button of a live drill. */
+section(1, "Abort", (v) => (v.may && v.may.abort ? v.may : null), (node) => {
+  const error = el("p", { class: "error", role: "alert" });
+  let sure = false;
+  const b = el("button", { type: "button", class: "danger", text: "Abort and undo", onclick: async () => {
+    if (!sure) {
+      sure = true;
+      b.textContent = "Really abort? Press again";
+      setTimeout(() => { sure = false; b.textContent = "Abort and undo"; }, 5000);
+      return;
+    }
+    await act({ do: "abort" }, error);
+  } });
+  node.append(b, error);
+  return () => {};
+});
+
 section(1, "Conduct", (v) => (v.next ? v : null), (node) => {
   const hold = button("Hold", { do: "hold" }), go = button("Go on", { do: "go" });
   const ask = el("textarea", { id: fresh("add"), maxlength: 8000 }), title = el("input", { id: fresh("title"), maxlength: 200 });
@@ -488,25 +549,6 @@ section(1, "Marks", mayMark, (node) => {
   }, "quiet"));
 });
 
-section(1, "Services", (v) => v.services, (node) => {
-  const box = node.appendChild(el("div", { class: "items" }));
-  return (all) => list(box, all, (s) => s.name, () => {
-    const name = el("h3"), state = el("span", { class: "tag" }), left = el("span", { class: "number" }), note = el("p", { class: "meta" });
-    const item = el("article", { class: "item" }, el("div", { class: "line" }, el("div", { class: "grow" }, name), state, left), note);
-    item.update = (now) => {
-      put(name, now.name);
-      put(state, now.state);
-      state.className = "tag " + (now.state === "up" ? "good" : now.state === "down" ? "bad" : "warn");
-      item.classList.toggle("good", now.state === "up");
-      item.classList.toggle("bad", now.state === "down");
-      if (now.left_s != null) tick(left, now.left_s, -1);
-      else tick(left, now.since_s, 1);
-      put(note, [now.target_s != null && "to be restored within " + span(now.target_s), now.text].filter(Boolean).join(" · "));
-    };
-    return item;
-  });
-});
-
 section(1, "Promises", (v) => v.promises, (node) => {
   const box = node.appendChild(el("div", { class: "items" }));
   return (all) => list(box, all, (s) => s.service + s.promise, () => {
@@ -536,15 +578,6 @@ section(1, "Clocks", (v) => v.clocks, (node) => {
     };
     return item;
   });
-});
-
-section(1, "Faults in force", (v) => v.faults, (node) => {
-  const box = node.appendChild(el("ul", { class: "log" }));
-  return (all) => list(box, all, (f) => f.step, (f) => el("li", {}, el("time", { text: at(f.at_s) }), el("span", { text: f.text })));
-});
-section(1, "Alarms", (v) => v.alarms, (node) => {
-  const box = node.appendChild(el("ul", { class: "log" }));
-  return (all) => list(box, all, (a) => a.name + a.at_s + a.on, (a) => el("li", {}, el("time", { text: at(a.at_s) }), el("span", { text: a.text })));
 });
 
 section(1, "People", (v) => v.people, (node) => {
@@ -615,26 +648,9 @@ section(1, "What has happened", (v) => v.log, (node) => {
     el("li", {}, el("time", { text: at(l.at_s) }), el("span", { text: l.text + (l.by ? " (" + l.by + ")" : "") })));
 });
 
-/* The one red button of a live drill. */
-section(1, "Abort", (v) => (v.may && v.may.abort ? v.may : null), (node) => {
-  const error = el("p", { class: "error", role: "alert" });
-  let sure = false;
-  const b = el("button", { type: "button", class: "danger", text: "Abort and undo", onclick: async () => {
-    if (!sure) {
-      sure = true;
-      b.textContent = "Really abort? Press again";
-      setTimeout(() => { sure = false; b.textContent = "Abort and undo"; }, 5000);
-      return;
-    }
-    await act({ do: "abort" }, error);
-  } });
-  node.append(b, error);
-  return () => {};
-});
-
 /* --- Rendering ---------------------------------------------------------------------------- */
 
-const SCREEN = ["Decisions", "Promises", "Clocks", "Services", "Faults in force", "Alarms"];
+const SCREEN = ["Decisions", "Result", "Promises", "Clocks", "Services", "Faults in force", "Alarms"];
 const columns = [el("div", { class: "column" }), el("div", { class: "column" })];
 $("room").append(...columns);
 for (const s of sections) columns[s.column].append(s.node);
@@ -664,7 +680,7 @@ function render(envelope) {
   put($("phase"), phase ? [phase.n != null && "Phase " + phase.n + (phase.of ? " of " + phase.of : ""), phase.title, phase.date, phase.situation].filter(Boolean).join(" · ") : "");
   if (h.clock_s == null) put($("clock"), "");
   else tick($("clock"), h.clock_s, 1, "T+");
-  put($("state"), (STATES[h.state] || h.state || "") + (h.held_why ? " (" + h.held_why + ")" : "") + (h.speed && h.speed !== 1 ? ", " + h.speed + " times as fast" : ""));
+  put($("state"), (h.words || STATES[h.state] || h.state || "") + (h.held_why ? " (" + h.held_why + ")" : "") + (h.speed && h.speed !== 1 ? ", " + h.speed + " times as fast" : ""));
   put($("who"), me.me.person + ", " + me.me.role_title);
   announce(view);
   for (const s of sections) {
@@ -674,6 +690,8 @@ function render(envelope) {
     if (any(part)) s.update(part);
     else if (Array.isArray(part)) s.update(part);
   }
+  for (const c of columns) show(c, [...c.children].some((x) => !x.hidden));
+  $("room").classList.toggle("one", columns.some((c) => c.hidden));
   first = false;
 }
 fetch("/view").then((r) => (r.ok ? connect() : join()), () => join());
