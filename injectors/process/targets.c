@@ -261,15 +261,17 @@ int targets_start(struct lab_node *n, const json_t *entry, json_t *changes, stru
                   struct err *err)
 {
     const json_t *commands = json_object_get(entry, "start"), *c;
+    const json_t *was = json_object_get(entry, "attached"), *seats = json_object_get(was, "seats");
     bool runs = false;
     size_t i;
     if (json_array_size(commands) == 0)
         return 0;
-    int r = attached_runs(json_object_get(entry, "attached"), &runs, err);
+    int r = attached_runs(was, &runs, err);
     struct span by = {.lo = nsec_now(CLOCK_MONOTONIC)};
     json_array_foreach (commands, i, c)
         if (r == 0 && !runs &&
-            (r = start_command(json_string_value(c), n ? lab_node_machine(n) : -1, err)) == 0 &&
+            (r = start_command(json_string_value(c), n ? lab_node_machine(n) : -1, seats, err)) ==
+                0 &&
             n) {
             AUTO_BUF text = BUF_INIT;
             deed_start(NULL, json_string_value(c), &text);

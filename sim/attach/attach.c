@@ -2,6 +2,7 @@
 #include "sim/attach/kind.h"
 
 #include "sim/attach/lock.h"
+#include "sim/attach/start.h"
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
 
@@ -35,6 +36,12 @@ static int refuse_twice(const struct attached *a, const struct attached_host *h,
     return 0;
 }
 
+static void note_seats(const struct host *h, struct attached_target *t)
+{
+    if (h->start.n && t->pid)
+        t->seats = start_seats(t->pid);
+}
+
 static int open_one(struct attached *a, const struct host *host, const struct procs *seen,
                     struct attached_host *h, struct err *err)
 {
@@ -50,6 +57,7 @@ static int open_one(struct attached *a, const struct host *host, const struct pr
     h->at.choice = NULL;
     if (r < 0)
         return err_prefix(err, "host %s", host->name);
+    note_seats(host, &h->at);
     r = refuse_twice(a, h, err);
     return r < 0 ? err_prefix(err, "host %s", host->name) : 0;
 }
@@ -181,6 +189,7 @@ int attached_refresh(struct attached *a, struct attached_host *h, struct err *er
                        "host %s: %s has gone; %s has taken its place, and is left alone without "
                        "'follow: true'",
                        h->host->name, old.what, now.what);
+    note_seats(h->host, &now);
     h->at = now;
     r = refuse_twice(a, h, err);
     if (r == 0 && a->locks_n)
@@ -217,6 +226,8 @@ json_t *attached_identity(const struct attached_host *h)
     }
     if (t->own)
         json_object_set(id, "own", t->own);
+    if (t->seats)
+        json_object_set(id, "seats", t->seats);
     return id;
 }
 

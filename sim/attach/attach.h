@@ -49,7 +49,10 @@ struct attached_target {
     unsigned offers;       /* ATTACH_*: what this one can bear, a part of what its kind can */
     const char *interface; /* the one device of it that faults may touch; NULL: any */
     char *how;             /* "any of a, b (drawn from the seed): b"; NULL: there was no choice */
-    char *mark;  /* what of its own marks it as production ("the label env=prod"); NULL: nothing */
+    char *mark; /* what of its own marks it as production ("the label env=prod"); NULL: nothing */
+    json_t *
+        seats; /* where what `start:` starts belongs (start.h), and stands in its identity; NULL: it has
+                    * no `start:` */
     json_t *own; /* what its kind remembers of it (the id of a container …), and stands in its
                             * identity; NULL: nothing */
     /* In what resolve() is given, afterwards NULL: who runs, seen a moment ago (NULL: it looks itself);

@@ -22,6 +22,7 @@ void attached_target_done(struct attached_target *t)
     free(t->how);
     free(t->mark);
     json_decref(t->own);
+    json_decref(t->seats);
     *t = ATTACHED_TARGET_INIT;
 }
 

@@ -26,9 +26,21 @@ void cgroup_seats_done(struct cgroup_seats *s)
     *s = (struct cgroup_seats){0};
 }
 
-/* One hierarchy: v2 (NULL), or that of this controller. */
-static int add_seat(pid_t pid, const char *controller, struct cgroup_seats *s, struct err *err)
+/* Of one hierarchy: v2 (NULL), or that of this controller. */
+typedef int hierarchy_fn(pid_t pid, const char *controller, void *data, struct err *err);
+
+static void put_seat(struct cgroup_seats *s, const char *dir, bool v1, int procs)
 {
+    s->items = reallocarray(s->items, s->n + 1, sizeof *s->items);
+    char *copy = strdup(dir);
+    if (!s->items || !copy)
+        abort();
+    s->items[s->n++] = (struct cgroup_seat){.dir = copy, .v1 = v1, .procs = procs};
+}
+
+static int add_seat(pid_t pid, const char *controller, void *data, struct err *err)
+{
+    struct cgroup_seats *s = data;
     char dir[PATH_MAX], own[PATH_MAX], procs[PATH_MAX + sizeof "/cgroup.procs"];
     int r = cgroup_folder(pid, controller, dir, err);
     if (r == -ENOENT)
@@ -42,20 +54,15 @@ static int add_seat(pid_t pid, const char *controller, struct cgroup_seats *s, s
     int fd = open(procs, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, errno, "nothing may be started in the control group %s", dir);
-    s->items = reallocarray(s->items, s->n + 1, sizeof *s->items);
-    char *copy = strdup(dir);
-    if (!s->items || !copy)
-        abort();
-    s->items[s->n++] = (struct cgroup_seat){.dir = copy, .v1 = controller != NULL, .procs = fd};
+    put_seat(s, dir, controller != NULL, fd);
     return 0;
 }
 
 /* Lines as "4:cpu,cpuacct:/path" and "0::/path": a hierarchy is known by its first controller. */
-int cgroup_seats_of(pid_t pid, struct cgroup_seats *ret, struct err *err)
+static int each_hierarchy(pid_t pid, hierarchy_fn *fn, void *data, struct err *err)
 {
     char path[64];
     AUTO_FREE char *text = NULL;
-    AUTO_CGROUP_SEATS s = {0};
     size_t n;
     snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
     int r = file_read(AT_FDCWD, path, TEXT_MAX, &text, &n, err);
@@ -70,13 +77,70 @@ int cgroup_seats_of(pid_t pid, struct cgroup_seats *ret, struct err *err)
             continue;
         *second = '\0';
         first[1 + strcspn(first + 1, ",")] = '\0';
-        r = add_seat(pid, first[1] ? first + 1 : NULL, &s, err);
+        r = fn(pid, first[1] ? first + 1 : NULL, data, err);
     }
+    return r;
+}
+
+int cgroup_seats_of(pid_t pid, struct cgroup_seats *ret, struct err *err)
+{
+    AUTO_CGROUP_SEATS s = {0};
+    int r = each_hierarchy(pid, add_seat, &s, err);
     if (r < 0)
         return r;
     *ret = s;
     s = (struct cgroup_seats){0};
     return 0;
+}
+
+void cgroup_folders_free(char ***folders)
+{
+    for (char **f = *folders; f && *f; f++)
+        free(*f);
+    free(*folders);
+    *folders = NULL;
+}
+
+static int add_folder(pid_t pid, const char *controller, void *data, struct err *err)
+{
+    char ***folders = data, dir[PATH_MAX];
+    size_t n = 0;
+    int r = cgroup_folder(pid, controller, dir, err);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    while (*folders && (*folders)[n])
+        n++;
+    *folders = reallocarray(*folders, n + 2, sizeof **folders);
+    if (!*folders || !((*folders)[n] = strdup(dir)))
+        abort();
+    (*folders)[n + 1] = NULL;
+    return 0;
+}
+
+int cgroup_folders(pid_t pid, char ***ret, struct err *err)
+{
+    char **folders = NULL;
+    int r = each_hierarchy(pid, add_folder, &folders, err);
+    if (r < 0) {
+        cgroup_folders_free(&folders);
+        return r;
+    }
+    *ret = folders;
+    return 0;
+}
+
+void cgroup_seats_in(const char *const *folders, size_t n, struct cgroup_seats *ret)
+{
+    *ret = (struct cgroup_seats){0};
+    for (size_t i = 0; i < n; i++) {
+        char procs[PATH_MAX + sizeof "/cgroup.procs"];
+        snprintf(procs, sizeof procs, "%s/cgroup.procs", folders[i]);
+        int fd = open(procs, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0)
+            put_seat(ret, folders[i], /*v1=*/false, fd);
+    }
 }
 
 int cgroup_seats_take(const struct cgroup_seats *s)

@@ -26,6 +26,12 @@ struct cgroup_seats {
 /* Those in which it is and the caller is not, but for the roots, which limit nobody; perhaps none.
  * -ESRCH: it has ended. -EACCES and the like: nothing may be moved there. */
 int cgroup_seats_of(pid_t pid, struct cgroup_seats *ret, struct err *err);
+/* The folders of all its groups, the roots too: what is started in its place later belongs there. NULL at
+ * the end; the caller frees them with cgroup_folders_free(). -ESRCH: it has ended. */
+int cgroup_folders(pid_t pid, char ***ret, struct err *err);
+void cgroup_folders_free(char ***folders);
+/* Those of these folders (n) that are there still and where something may be moved. */
+void cgroup_seats_in(const char *const *folders, size_t n, struct cgroup_seats *ret);
 /* Moves the calling process there; async-signal-safe. 0, or an errno. */
 int cgroup_seats_take(const struct cgroup_seats *s);
 void cgroup_seats_done(struct cgroup_seats *s);

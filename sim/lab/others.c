@@ -208,7 +208,7 @@ int others_start(struct lab_node *n, struct span *ret_at, struct err *err)
     for (size_t i = 0; r == 0 && own.n == 0 && i < n->host->start.n; i++) {
         const struct unit *u = n->host->start.items[i];
         AUTO_BUF text = BUF_INIT;
-        r = start_command(u->command, n->lab->attached->mounts, err);
+        r = start_command(u->command, n->lab->attached->mounts, n->attached->at.seats, err);
         deed_start(NULL, u->command, &text);
         if (r == 0)
             lab_node_tell(n, buf_text(&text));

@@ -474,7 +474,7 @@ load:
         told = d.events("undo")[0]
         self.assertTrue(told["ok"], told)
         gone = " ".join(d.events("clean")[-1]["others"])
-        self.assertRegex(gone, "it was removed; its engine tells of .*die.*destroy")
+        self.assertRegex(gone, "it was removed; its engine tells of .*die.*(destroy|remove)")
         clean = d.events("clean")[-1]
         self.assertEqual((clean["clean"], clean["left"]), (True, []))
         self.nothing_left(d)
@@ -546,6 +546,15 @@ class Restarted(Containers):
         self.e.stop()
         self.e.options = options
         self.e.start()
+
+
+class PodmanRestarted(Containers):
+    """Its service; containers live on without it."""
+    kind = engines.Podman
+    again = Restarted.again
+
+    def test_containers_that_live_on_are_put_right_when_it_is_back(self):
+        Restarted.test_containers_that_live_on_are_put_right_when_it_is_back(self)
 
 
 class Named(Containers):
@@ -714,6 +723,15 @@ class Podman(Containers):
 
     def test_both_die_after_a_kill_and_undo_starts_it_again(self):
         Docker.test_both_die_after_a_kill_and_undo_starts_it_again(self)
+
+    def test_another_one_with_its_name_is_never_touched(self):
+        Docker.test_another_one_with_its_name_is_never_touched(self)
+
+    def test_one_that_has_gone_took_the_fault_along(self):
+        Docker.test_one_that_has_gone_took_the_fault_along(self)
+
+    def test_one_that_was_replaced_is_followed_when_asked(self):
+        Docker.test_one_that_was_replaced_is_followed_when_asked(self)
 
     def test_it_runs_short_of_processor_time_and_memory(self):
         Docker.test_it_runs_short_of_processor_time_and_memory(self)

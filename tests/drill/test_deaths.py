@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import threading
 
 import deaths
@@ -14,13 +15,13 @@ import test_processes
 from deaths import Fault
 from foreign import run
 from harness import wait_until
-from test_kill import members
+from test_kill import cgroup2, members
 
 tearDownModule = test_containers.tearDownModule
 THEIRS = "table inet theirs { counter passed { }; chain in { type filter hook input priority 5; policy accept; " \
     "tcp dport 9 counter name \"passed\" drop; }; }"
 MAC = re.compile("(?m)^[0-9]+:|@if[0-9]+|([0-9a-f]{2}:){5}..")  # they differ each time
-ABSENT = r"container db-1 does not run \(exited\): start it first"
+ABSENT = r"container db-1 does not run \((exited|stopped)\): start it first"
 
 
 def patient(scene):
@@ -149,11 +150,32 @@ class Shops(deaths.Deaths):
 
 
 class Plain(Shops, test_processes.Processes):
-    """In the network of this machine, with a command that starts them again."""
+    """In the network of this machine, and a control group of their own; a command starts them again, there."""
     FAULTS = {
         "ended": Fault("kill: {host: shop, expect: 3}", "started again", anew=True, absent="there is no process with"),
         "hung": Fault("stop: {host: shop}", "SIGCONT to ", noticed=True),
     }
+
+    def setUp(self):
+        super().setUp()
+        self.group = None
+        if cgroup2():
+            self.group = os.path.join(cgroup2(), "theirs-" + secrets.token_hex(6))
+            os.mkdir(self.group)
+            self.addCleanup(self.leave_group)
+            self.renew()
+
+    def leave_group(self):
+        self.shop.end()
+        wait_until(lambda: not members(self.group))
+        os.rmdir(self.group)
+
+    def renew(self):
+        self.shop.end()
+        if self.group:
+            deaths.entered(self.group, self.shop.begin)
+        else:
+            self.shop.begin()
 
     def drill(self, script, **kwargs):
         more = ", start: %s" % json.dumps(self.shop.command())
