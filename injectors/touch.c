@@ -242,7 +242,8 @@ static int container_is_back(const json_t *touch, struct err *err)
     if (r < 0)
         return err_set(err, -r, "%s", why.text);
     if (!c.pid)
-        err_set(err, ESRCH, "host %s: its container %s, which a fault ended, does not run (%s)",
+        err_set(err, ESRCH,
+                "host %s: its container %s, which a fault had its hands on, does not run (%s)",
                 contained_host(record), c.name, c.state);
     else if (c.paused)
         err_set(err, EBUSY, "host %s: its container %s is still paused", contained_host(record),

@@ -8,6 +8,7 @@
 #include "injectors/injector.h"
 #include "injectors/touch.h"
 #include "sim/attach/procs.h"
+#include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
 #include "sim/drill/difference.h"
 
@@ -232,6 +233,72 @@ static void every_fault_says_what_it_touches(void **state)
     }
 }
 
+#define ATTACHED "\"host\": \"edge\", \"attached\": {\"kind\": \"process\", \"pid\": 7}"
+#define CONTAINER "{\"host\": \"db\", \"engine\": \"/x\", \"id\": \"1\", \"container\": \"db-1\"}"
+
+/* What of a fault no snapshot shows; of hosts of a lab, which end with it, nothing (but a group: it stays). */
+static void faults_name_their_things(void **state)
+{
+    static const struct {
+        const struct variant *action;
+        const char *undo, *things;
+    } cases[] = {
+        {&inject_kill, "{\"hosts\": [{" ATTACHED ", \"start\": [\"x &\"]}]}", "runs"},
+        {&inject_kill, "{\"hosts\": [{" ATTACHED ", \"start\": []}]}", ""},
+        {&inject_kill, "{\"hosts\": [{" ATTACHED ", \"container\": " CONTAINER "}]}", "container"},
+        {&inject_kill, "{\"hosts\": [{" ATTACHED ", \"unit\": \"x.service\"}]}", "unit"},
+        {&inject_kill, "{\"hosts\": [{\"host\": \"lb1\", \"units\": [\"nginx\"]}]}", ""},
+        {&inject_restart, "{\"hosts\": [{" ATTACHED ", \"start\": [\"x &\"]}]}", "runs"},
+        {&inject_restart, "{}", ""},
+        {&inject_shutdown, "{\"containers\": [" CONTAINER ", " CONTAINER "]}",
+         "container container"},
+        {&inject_shutdown, "{\"unit\": \"x.service\", \"host\": \"edge\"}", "unit"},
+        {&inject_freeze, "{\"containers\": [" CONTAINER "]}", "container"},
+        {&inject_freeze, "{\"v1\": false, \"group\": \"/a/b\", \"back\": \"/a\"}", "cgroup"},
+        {&inject_stop,
+         "{\"hosts\": [{" ATTACHED
+         ", \"procs\": [{\"pid\": 7, \"start\": 1}, {\"pid\": 8, \"start\": 1}]}]}",
+         "process process"},
+        {&inject_stop,
+         "{\"hosts\": [{\"host\": \"lb1\", \"procs\": [{\"pid\": 7, \"start\": 1}]}]}", ""},
+        {&inject_pressure,
+         "{\"hosts\": [{\"host\": \"db\", \"init\": 0, \"folder\": \"/d\", \"file\": "
+         "\".blackstart-x\","
+         " \"io\": {\"folder\": \"/d\", \"name\": \".blackstart-y\"},"
+         " \"guest\": {\"pid\": 7, \"start\": 1},"
+         " \"procs\": [{\"pid\": 8, \"start\": 1, \"soft\": 1024}]}]}",
+         "file file process process"},
+        {&inject_pressure,
+         "{\"hosts\": [{\"host\": \"lb1\", \"init\": 9, \"folder\": \"/d\", \"file\": "
+         "\".blackstart-x\"}]}",
+         ""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO_JSON *touches = touches_of(cases[i].action, cases[i].undo);
+        AUTO_BUF things = BUF_INIT;
+        size_t k;
+        const json_t *touch;
+        json_array_foreach (touches, k, touch)
+            buf_printf(&things, "%s%s", k ? " " : "", jsonx_str(touch, "thing", "a line"));
+        if (strcmp(buf_text(&things), cases[i].things) != 0)
+            fail_msg("%s: %s, not %s", cases[i].undo, buf_text(&things), cases[i].things);
+    }
+}
+
+/* As after the death of a run: the journal kept the lines of before, host by host. */
+static void what_a_journal_kept_is_found_by_its_host(void **state)
+{
+    AUTO_JSON *touches = touches_of(&inject_route, ROUTE);
+    AUTO_JSON *was = json_pack("{s:[s],s:[s]}", "edge", route, "far", default_);
+    assert_int_equal(json_array_size(touches), 1);
+    assert_null(touch_was(json_array_get(touches, 0)));
+    touch_remember(touches, was);
+    const json_t *lines = touch_was(json_array_get(touches, 0));
+    assert_int_equal(json_array_size(lines), 1);
+    assert_string_equal(json_string_value(json_array_get(lines, 0)), route);
+    touch_remember(touches, NULL);
+}
+
 static void things_that_are_not_back_are_named(void **state)
 {
     AUTO_JSON *touches = json_array(), *proc = NULL;
@@ -291,6 +358,8 @@ int main(void)
         cmocka_unit_test(what_is_not_back_is_ours),
         cmocka_unit_test(nothing_differs),
         cmocka_unit_test(every_fault_says_what_it_touches),
+        cmocka_unit_test(faults_name_their_things),
+        cmocka_unit_test(what_a_journal_kept_is_found_by_its_host),
         cmocka_unit_test(things_that_are_not_back_are_named),
         cmocka_unit_test(words_of_lines),
     };

@@ -179,7 +179,7 @@ class Docker(Containers):
         self.assertEqual((d.code, clean["clean"]), (6, False), d.explain())
         left = "\n".join(clean["left"])
         self.assertIn("host db: its container db-1 is still paused", left)
-        self.assertIn("host cache: its container cache-1, which a fault ended, does not run", left)
+        self.assertIn("host cache: its container cache-1, which a fault had its hands on, does not run", left)
         self.nothing_left(d)
 
     def test_each_fault_bites_and_is_undone(self):

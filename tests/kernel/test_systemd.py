@@ -233,6 +233,20 @@ class Power(Systemd):
         self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
         self.assertEqual(journals(), [])
 
+    def test_what_is_not_back_is_named(self):
+        """The revert lies: what it started is stopped again before the comparison."""
+        d = self.drill(self.scene(DOWN % "for: 800ms, "), "--yes").start()
+        halt = halted(d, wanted=lambda e, state: e["kind"] == "trial-end")
+        self.assertEqual([e["ok"] for e in d.events("undo")], [True], d.explain())
+        run("systemctl", "stop", "worker.service")
+        halt.go()
+        d.finish()
+        run("systemctl", "start", "worker.service")
+        clean = d.events("clean")[-1]
+        self.assertIn("host worker: the unit worker.service, which a fault ended, is inactive",
+                      clean["left"], d.explain())
+        self.assertEqual((d.code, clean["clean"]), (6, False))
+
     def test_it_is_restarted(self):
         """SHOWS restart: unit: applied verified"""
         d = self.drill(self.scene(AGAIN), "--yes").run()
