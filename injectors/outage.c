@@ -13,13 +13,6 @@
 enum outage_answers { ANSWERS_NONE, ANSWERS_ERRORS };
 static const char *const outage_answers_words[] = {"none", "errors", NULL};
 
-struct outage_params {
-    char *component, *service;
-    double share;
-    nsec slow;
-    int answers;
-};
-
 static int outage_check(const struct scenario *s, const struct step *step, struct err *err)
 {
     const struct outage_params *p = step->params;

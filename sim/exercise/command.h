@@ -7,9 +7,7 @@
  *
  *  do           members (? optional)                                   who; what it becomes
  *  decide       step, option, reason?                                  the step's role, once; decision
- *  done         step                                                   the role in `by` of what is expected
- *                                                                      (anybody's where none is named),
- *                                                                      evaluators, facilitators; expected
+ *  done         step                                                evaluators, facilitators; expected
  *  acknowledge  step                                                   the role that is paged; page
  *  approve      step                                                   a person of one of its roles, once
  *                                                                      each; approval

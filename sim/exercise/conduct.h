@@ -33,7 +33,8 @@ struct conduct_spec {
     json_t
         *run_start; /* members of the first line besides those of conduct's own (speed); stolen */
     double speed;   /* 1 */
-    bool alone;     /* answers come from a file: nothing waits for a person (resume is not held,
+    bool on_virtual_clock; /* the loop is: lines are not forced to the disk one by one */
+    bool alone; /* answers come from a file: nothing waits for a person (resume is not held,
                              * and a `hold` that no answer ends goes on at once) */
 };
 /* A new record, in the lobby. */
@@ -70,6 +71,12 @@ void conduct_unlisten(struct conduct *c,
                       struct conduct_listener *l); /* not added: nothing happens */
 
 /* --- For command.c, answers.c and those that end it --- */
+
+nsec conduct_origin(const struct conduct *c); /* the record's, on the loop's clock */
+/* Does what has become due by now, before something else happens at this instant. */
+int conduct_catch_up(struct conduct *c, struct err *err);
+/* This person has answered an anonymous debrief: remembered here alone, for the record must not know. */
+void conduct_note_answered(struct conduct *c, const char *person);
 
 /* Writes, flushes, applies, tells. `members` (stolen) gets `clock`. Then does what has become due. After a
  * failure of the record nothing more is accepted: -EIO and the like, with the sentence. */

@@ -511,6 +511,8 @@ static int apply_debrief(struct state *st, json_t *event, struct err *err)
                                .role = keep_member(st, event, "role"),
                                .texts = json_object_get(event, "answers")};
     json_array_append(st->events, event);
+    if (a->by)
+        state_note_answered(st, a->by);
     return 0;
 }
 
@@ -660,7 +662,8 @@ struct state *state_new(const struct scenario *s)
                          .phase = -1,
                          .arena = arena,
                          .events = json_array(),
-                         .keys = json_object()};
+                         .keys = json_object(),
+                         .answered = json_object()};
     new_steps(st);
     st->phases = arena_alloc(arena, (s->exercise.phases.n + 1) * sizeof *st->phases);
     for (size_t i = 0; i < s->exercise.phases.n; i++)
@@ -691,6 +694,7 @@ struct state *state_free(struct state *st)
     free(st->answers);
     json_decref(st->events);
     json_decref(st->keys);
+    json_decref(st->answered);
     arena_free(st->arena); /* it is in there itself */
     return NULL;
 }
@@ -737,6 +741,16 @@ json_t *state_new_informed(const struct state *st, const char *role)
 bool state_has_key(const struct state *st, const char *key)
 {
     return json_object_get(st->keys, key) != NULL;
+}
+
+bool state_has_answered(const struct state *st, const char *name)
+{
+    return json_object_get(st->answered, name) != NULL;
+}
+
+void state_note_answered(struct state *st, const char *name)
+{
+    json_object_set_new(st->answered, name, json_true());
 }
 
 bool state_is_away(const struct state *st, const char *role, const char *name)

@@ -171,8 +171,9 @@ struct state {
     struct arena *arena;
     size_t people_room, deliveries_room, notes_room, marks_room, ratings_room, absences_room,
         answers_room;
-    json_t *events; /* those that something above points into */
-    json_t *keys;   /* of commands, as a set: state_has_key() */
+    json_t *events;   /* those that something above points into */
+    json_t *keys;     /* of commands, as a set: state_has_key() */
+    json_t *answered; /* people, as a set */
 };
 
 struct state *state_new(const struct scenario *s);
@@ -236,5 +237,9 @@ bool state_may_see(const struct state *st, const struct state_delivery *d, const
 json_t *state_new_informed(const struct state *st, const char *role);
 /* Whether a command with this key has had its effect. */
 bool state_has_key(const struct state *st, const char *key);
+/* Whether somebody has answered the debrief. Of an anonymous one no line says so, and only who was told by
+ * state_note_answered() knows: the one exception from the rule above. */
+bool state_has_answered(const struct state *st, const char *person);
+void state_note_answered(struct state *st, const char *person);
 /* True while the script says that the role, or this person of it, is away. */
 bool state_is_away(const struct state *st, const char *role, const char *person);

@@ -384,3 +384,9 @@ struct burn_rate_params {
     double slo, factor;
     nsec longer, shorter; /* `long`, `short` */
 };
+struct outage_params { /* an outage that is only assumed; exactly one of the first two */
+    char *component, *service;
+    double share;
+    nsec slow;
+    int answers;
+};

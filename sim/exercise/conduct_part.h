@@ -1,0 +1,25 @@
+/* What the files of conduct share; not for others. */
+#pragma once
+
+#include "sim/exercise/conduct.h"
+
+struct conduct {
+    struct loop *loop;
+    const struct scenario *scenario;
+    struct record *record;
+    struct state *state;
+    bool alone, virtual;
+    nsec anchor, anchor_clock; /* the loop's clock and the exercise's when it last began to go */
+    struct loop_timer due, tick;
+    struct conduct_listener *listeners, *next; /* next: whom tell() comes to after this one */
+    json_t *untold;
+    bool telling, advancing;
+    struct err failure;
+};
+
+/* One line: written, flushed, applied, told; nothing that becomes due by it is done. `members`: stolen. */
+int conduct_put(struct conduct *c, const char *kind, json_t *members, struct err *err);
+/* The line of what is due. */
+int conduct_do_due(struct conduct *c, const struct due *due, struct err *err);
+/* The line with which a step begins; `by`: the facilitator who sent it, NULL: the script. */
+int conduct_begin_step(struct conduct *c, size_t step, const char *by, struct err *err);
