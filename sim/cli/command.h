@@ -30,6 +30,7 @@ struct command {
 #define COMMANDS(X)                                                                                \
     X(check)                                                                                       \
     X(doctor)                                                                                      \
+    X(exercise)                                                                                    \
     X(forecast)                                                                                    \
     X(lab)                                                                                         \
     X(list)                                                                                        \

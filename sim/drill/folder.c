@@ -160,6 +160,22 @@ static int folder_tables(int dirfd, const struct impaired *m, int source_dirfd, 
     return rc;
 }
 
+/* What comes with injects: files/_scenario/…, too. */
+static int folder_attachments(int dirfd, const struct step *step, int source_dirfd,
+                              struct buf *sums, struct err *err)
+{
+    const struct tell_params *p = step->params;
+    int rc = 0;
+    for (size_t i = 0; step_people(step) == PEOPLE_TELL && rc == 0 && i < p->attach.n; i++) {
+        char to[PATH_MAX];
+        struct stat st;
+        snprintf(to, sizeof to, "files/_scenario/%s", p->attach.items[i]);
+        if (fstatat(dirfd, to, &st, AT_SYMLINK_NOFOLLOW) < 0) /* else it came with another */
+            rc = folder_copy(dirfd, "_scenario", p->attach.items[i], source_dirfd, sums, err);
+    }
+    return rc;
+}
+
 static int folder_files(int dirfd, const struct scenario *s, int source_dirfd, struct err *err)
 {
     AUTO_BUF sums = BUF_INIT;
@@ -177,6 +193,8 @@ static int folder_files(int dirfd, const struct scenario *s, int source_dirfd, s
         if (step->action == &inject_network)
             rc = folder_tables(dirfd, &((const struct network_params *)step->params)->impaired,
                                source_dirfd, &sums, err);
+        if (rc == 0)
+            rc = folder_attachments(dirfd, step, source_dirfd, &sums, err);
     }
     if (rc < 0 || !sums.len)
         return rc;
@@ -251,7 +269,8 @@ int folder_open(const char *path, const struct scenario *s, int source_dirfd, co
                 struct folder *ret, struct err *err)
 {
     struct folder f;
-    int rc = folder_make(path, "drills", s->name, yaml, &f, err);
+    int rc =
+        folder_make(path, scenario_is_exercise(s) ? "exercises" : "drills", s->name, yaml, &f, err);
     if (rc < 0)
         return rc;
     rc = folder_files(f.dirfd, s, source_dirfd, err);

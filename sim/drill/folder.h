@@ -17,7 +17,7 @@ struct folder {
     json_t *attempt; /* {n, earlier: [{dir, status, verdict}…]} */
 };
 
-/* Makes DIR (NULL: drills/<UTC time>-<name>-<id>), writes scenario.yaml (`yaml`) and copies of what
+/* Makes DIR (NULL: drills/<UTC time>-<name>-<id>, of an exercise exercises/…), writes scenario.yaml (`yaml`) and copies of what
  * the hosts are started with into files/ with their SHA-256. A DIR that exists must be empty:
  * -EEXIST. */
 /* Without files/: `parent` instead of drills, `name` of the scenario. */

@@ -504,7 +504,7 @@ static int do_send(struct act *a)
     size_t i;
     if (!step_named(a, &i))
         return err_set(a->err, ENOENT, "there is no such step");
-    return conduct_send(a->c, i, a->person, a->err);
+    return conduct_send(a->c, i, a->person, jsonx_str(a->command, "key", NULL), a->err);
 }
 
 static int do_add(struct act *a)

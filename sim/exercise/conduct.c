@@ -176,13 +176,13 @@ static void on_tick(struct loop_timer *t, void *data)
     (void)conduct_write(c, "pace", json_pack("{s:s}", "event", "tick"), NULL);
 }
 
-int conduct_send(struct conduct *c, size_t step, const char *by, struct err *err)
+int conduct_send(struct conduct *c, size_t step, const char *by, const char *key, struct err *err)
 {
     const struct state_step *s = &c->state->steps[step];
     if (s->life != STEP_WAITING)
         return err_set(err, EALREADY, "'%s' %s", s->step->id,
                        s->life == STEP_SKIPPED ? "was skipped" : "has begun already");
-    int r = conduct_begin_step(c, step, by, err);
+    int r = conduct_begin_step(c, step, by, key, err);
     if (r == 0 && !c->advancing)
         r = conduct_catch_up(c, err);
     return r;
@@ -244,8 +244,10 @@ static int apply_all(struct conduct *c, int dirfd, nsec *ret_last, struct err *e
     AUTO_JSON *events = NULL;
     size_t i;
     json_t *event;
+    struct record_head head;
+    size_t torn = 0; /* record_resume() cuts it */
     *ret_last = 0;
-    int r = record_read(dirfd, "record.ndjson", &events, NULL, NULL, err);
+    int r = record_read(dirfd, "record.ndjson", &events, &head, &torn, err);
     json_array_foreach (events, i, event) {
         *ret_last = jsonx_int(event, "t", *ret_last);
         if ((r = state_apply(c->state, event, err)) < 0)

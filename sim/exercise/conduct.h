@@ -81,7 +81,7 @@ void conduct_note_answered(struct conduct *c, const char *person);
 /* Writes, flushes, applies, tells. `members` (stolen) gets `clock`. Then does what has become due. After a
  * failure of the record nothing more is accepted: -EIO and the like, with the sentence. */
 int conduct_write(struct conduct *c, const char *kind, json_t *members, struct err *err);
-/* Begins a step now, whatever its time (`send`); -EALREADY: it has begun or was skipped. */
-int conduct_send(struct conduct *c, size_t step, const char *by, struct err *err);
+/* Begins a step now, whatever its time (`send`; `key`: the command's, or NULL); -EALREADY: it has begun or was skipped. */
+int conduct_send(struct conduct *c, size_t step, const char *by, const char *key, struct err *err);
 /* To the end from wherever it stands: the line run-end. `status`: "completed" or "aborted". */
 int conduct_end(struct conduct *c, const char *status, const char *reason, struct err *err);

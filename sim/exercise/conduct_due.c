@@ -132,7 +132,8 @@ static json_t *outage_line(const struct step *step, bool down)
     return line;
 }
 
-int conduct_begin_step(struct conduct *c, size_t i, const char *by, struct err *err)
+int conduct_begin_step(struct conduct *c, size_t i, const char *by, const char *key,
+                       struct err *err)
 {
     const struct step *step = c->state->steps[i].step;
     const char *kind = NULL;
@@ -185,6 +186,7 @@ int conduct_begin_step(struct conduct *c, size_t i, const char *by, struct err *
         break;
     }
     put_text(line, "by", by);
+    put_text(line, "key", key);
     return conduct_put(c, kind, line, err);
 }
 
@@ -252,7 +254,7 @@ int conduct_do_due(struct conduct *c, const struct due *due, struct err *err)
         phase = c->scenario->exercise.phases.items[due->index];
         return conduct_put(c, "phase", json_pack("{s:s}", "phase", phase->id), err);
     case DUE_STEP:
-        return conduct_begin_step(c, due->index, NULL, err);
+        return conduct_begin_step(c, due->index, NULL, NULL, err);
     case DUE_MISSED:
         return do_missed(c, due->index, err);
     case DUE_ITEM_LATE:

@@ -22,4 +22,5 @@ int conduct_put(struct conduct *c, const char *kind, json_t *members, struct err
 /* The line of what is due. */
 int conduct_do_due(struct conduct *c, const struct due *due, struct err *err);
 /* The line with which a step begins; `by`: the facilitator who sent it, NULL: the script. */
-int conduct_begin_step(struct conduct *c, size_t step, const char *by, struct err *err);
+int conduct_begin_step(struct conduct *c, size_t step, const char *by, const char *key,
+                       struct err *err);

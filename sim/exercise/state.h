@@ -89,7 +89,7 @@ struct state_delivery {
     const struct step *step; /* NULL: added by the facilitator, or by players */
     char *number, *from, *channel, *title, *text;
     struct strv to;     /* roles; ROLE_ALL was resolved into the players' roles */
-    struct strv attach; /* paths below DIR/files, as the scenario names them */
+    struct strv attach; /* paths below DIR/files/_scenario, as the scenario names them */
     char *by;           /* person who sent it out of turn, or wrote it; NULL: the script */
     bool late;
     const json_t *event;

@@ -67,5 +67,5 @@ json_t *view_new_screen(const struct state *st, nsec clock);
 /* Whether a line may have changed what this role sees: for those who send views only then. */
 bool view_concerns(const struct state *st, const json_t *event, const char *role);
 
-/* The path, below DIR/files, of an attachment if this role may see it; NULL: it may not, or there is none. */
+/* The path, below DIR/files/_scenario, of an attachment if this role may see it; NULL: it may not, or there is none. */
 const char *view_attachment(const struct state *st, const char *role, int64_t id, int64_t n);

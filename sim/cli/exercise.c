@@ -1,0 +1,307 @@
+/* blackstart exercise: people play the incident; or answers play for them. */
+#include "sim/cli/command.h"
+
+#include "scenarios/emit.h"
+#include "scenarios/scenario.h"
+#include "sim/base/file.h"
+#include "sim/base/jsonx.h"
+#include "sim/base/units.h"
+#include "sim/cli/here.h"
+#include "sim/drill/folder.h"
+#include "sim/exercise/answers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct option_spec exercise_options[] = {
+    {"out", 'o', "DIR", "the folder of this exercise (default: exercises/TIME-NAME-ID)"},
+    {"answers", 0, "FILE", "plays without people, at once: a file of answers, or a record"},
+    {"speed", 0, "X", "the exercise clock goes X times as fast (0.1 to 1000; default 1)"},
+    {"resume", 0, "DIR", "goes on with an exercise that was interrupted"},
+    {"set", 0, "NAME=VALUE", "overrides a variable of the scenario; may be repeated"},
+    {"verbose", 'v', NULL, "shows every event"},
+    {"quiet", 'q', NULL, "prints the sentence alone"},
+    {NULL, 0, NULL, NULL},
+};
+
+struct exercise_run {
+    const struct command *self;
+    const struct args *args;
+    struct scenario *scenario;
+    struct folder folder;
+    struct loop *loop;
+    struct conduct *conduct;
+    struct answers *answers;
+    struct conduct_listener listener;
+    struct loop_signal signals[3];
+    double speed;
+    bool resumed, interrupted, verbose;
+};
+
+/* --- Beginning --- */
+
+static json_t *exercise_start_line(const struct exercise_run *r)
+{
+    char iso[NSEC_TEXT_MAX];
+    uid_t uid;
+    nsec wall = nsec_now(CLOCK_REALTIME);
+    AUTO_FREE char *operator_name = folder_operator(&uid);
+    const char *answers = args_get(r->args, "answers");
+    json_t *command = json_array();
+    here_command_line(command);
+    json_t *line = json_pack(
+        "{s:i, s:s, s:s, s:s, s:{s:s, s:s*, s:s}, s:O, s:s, s:i, s:o, s:s, s:I, s:s, s:o, s:o}",
+        "record", 1, "blackstart", BLACKSTART_VERSION, "id", r->folder.id, "mode",
+        answers ? "replay" : "exercise", "scenario", "name", r->scenario->name, "title",
+        r->scenario->title, "digest", r->folder.digest, "attempt", r->folder.attempt, "seed", "0",
+        "trials", 1, "operator", jsonx_new_text(operator_name), "wall", nsec_iso(wall, iso),
+        "wall_ns", (json_int_t)wall, "clock", answers ? "virtual" : "CLOCK_MONOTONIC", "command",
+        command, "environment", folder_environment(geteuid() != 0));
+    if (answers)
+        json_object_set_new(line, "answers", jsonx_new_text(text_basename(answers)));
+    return line;
+}
+
+static int exercise_load(struct exercise_run *r, const char *path)
+{
+    r->scenario = open_scenario(path, r->args);
+    if (!r->scenario)
+        return EXIT_BAD_INPUT;
+    if (!scenario_is_exercise(r->scenario))
+        return say_error(
+            EXIT_BAD_INPUT,
+            "%s: nobody plays in this scenario: its script has no step of people "
+            "(tell, decide, expected …); use `blackstart run` or `blackstart forecast`",
+            path);
+    return EXIT_MET;
+}
+
+/* Faults on hosts, and what only machines can tell, are not part of a discussion. */
+static int exercise_playable(const struct exercise_run *r)
+{
+    for (size_t i = 0; i < r->scenario->script.n; i++) {
+        const struct step *step = r->scenario->script.items[i];
+        if (step_people(step) == PEOPLE_NONE && strcmp(step->action->name, "outage") != 0)
+            return say_error(EXIT_CANNOT_RUN,
+                             "%s:%d:%d: the step '%s' (%s) does something to a host, and an "
+                             "exercise is a discussion: say what happens by `tell` and `outage`",
+                             step->place.file, step->place.line, step->place.col, step->id,
+                             step->action->name);
+    }
+    return EXIT_MET;
+}
+
+/* The folder of one that was interrupted, with the scenario as it was played. */
+static int exercise_reopen(struct exercise_run *r, const char *dir)
+{
+    struct err err = ERR_INIT;
+    AUTO_FREE char *text = NULL;
+    AUTO_DIAGS diags = DIAGS_INIT;
+    size_t n = 0;
+    r->folder.path = strdup(dir);
+    r->folder.dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (r->folder.dirfd < 0)
+        return say_error(EXIT_BAD_INPUT, "cannot open %s: %s", dir, strerror(errno));
+    if (file_read(r->folder.dirfd, "scenario.yaml", 16 << 20, &text, &n, &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s is not the folder of an exercise: %s", dir, err.text);
+    if (scenario_load_as_run(text, n, "scenario.yaml", &diags, &r->scenario) < 0) {
+        AUTO_BUF said = BUF_INIT;
+        diags_render(&diags, &said);
+        fputs(buf_text(&said), stderr);
+        return EXIT_BAD_INPUT;
+    }
+    return EXIT_MET;
+}
+
+static int exercise_folder(struct exercise_run *r, const char *path)
+{
+    struct err err = ERR_INIT;
+    AUTO_BUF yaml = BUF_INIT;
+    AUTO_CLOSE int source = here_open_source(path);
+    scenario_emit(r->scenario, &yaml);
+    if (folder_open(args_get(r->args, "out"), r->scenario, source, buf_text(&yaml), &r->folder,
+                    &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
+    return EXIT_MET;
+}
+
+static int exercise_answers(struct exercise_run *r)
+{
+    const char *path = args_get(r->args, "answers");
+    struct err err = ERR_INIT;
+    AUTO_DIAGS diags = DIAGS_INIT;
+    if (!path || answers_load(path, r->scenario, &diags, &r->answers, &err) == 0)
+        return EXIT_MET;
+    AUTO_BUF said = BUF_INIT;
+    diags_render(&diags, &said);
+    fputs(buf_text(&said), stderr);
+    return said.len ? EXIT_BAD_INPUT : say_error(EXIT_BAD_INPUT, "%s", err.text);
+}
+
+/* --- Playing --- */
+
+static void exercise_event(const json_t *event, void *data)
+{
+    struct exercise_run *r = data;
+    const char *kind = jsonx_str(event, "kind", "");
+    if (r->verbose && strcmp(jsonx_str(event, "event", ""), "tick") != 0) {
+        AUTO_BUF text = BUF_INIT;
+        jsonx_dump(event, &text);
+        fprintf(stderr, "%s\n", buf_text(&text));
+    }
+    if (!strcmp(kind, "run-end"))
+        loop_stop(r->loop);
+}
+
+static void exercise_signal(struct loop_signal *s, int signo, void *data)
+{
+    struct exercise_run *r = data;
+    r->interrupted = true;
+    loop_stop(r->loop);
+}
+
+static int exercise_signals(struct exercise_run *r, struct err *err)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(numbers) && rc == 0; i++) {
+        r->signals[i] = (struct loop_signal){.fn = exercise_signal, .data = r};
+        rc = loop_signal_add(r->loop, &r->signals[i], numbers[i], err);
+    }
+    return rc;
+}
+
+static int exercise_conduct(struct exercise_run *r, struct err *err)
+{
+    struct conduct_spec spec = {.loop = r->loop,
+                                .scenario = r->scenario,
+                                .dirfd = r->folder.dirfd,
+                                .speed = r->speed,
+                                .on_virtual_clock = r->answers != NULL,
+                                .alone = r->answers != NULL};
+    int rc = exercise_signals(r, err);
+    if (rc < 0)
+        return rc;
+    if (!r->resumed)
+        spec.run_start = exercise_start_line(r);
+    rc =
+        r->resumed ? conduct_resume(&spec, &r->conduct, err) : conduct_new(&spec, &r->conduct, err);
+    if (rc < 0)
+        return rc;
+    r->listener = (struct conduct_listener){.fn = exercise_event, .data = r};
+    conduct_listen(r->conduct, &r->listener);
+    rc = answers_play(r->answers, r->conduct, err);
+    if (rc == 0 && !conduct_is_over(r->conduct))
+        rc = loop_run(r->loop, err);
+    return rc == 0 ? conduct_failure(r->conduct, err) : rc;
+}
+
+static int exercise_result(const struct exercise_run *r)
+{
+    const struct state *st = conduct_state(r->conduct);
+    char clock[NSEC_TEXT_MAX];
+    size_t decided = 0, decisions = 0;
+    AUTO_BUF text = BUF_INIT;
+    for (size_t i = 0; i < st->n_steps; i++) {
+        const struct state_step *step = &st->steps[i];
+        if (step_people(step->step) != PEOPLE_DECIDE || !nsec_is_set(step->began))
+            continue;
+        decisions++;
+        decided += step->life == STEP_DONE && !nsec_is_set(step->missed);
+    }
+    buf_printf(&text,
+               "%s: played to its end in %s of the exercise clock; %zu of %zu decisions "
+               "in time.\n",
+               r->scenario->title, nsec_text(st->clock, clock), decided, decisions);
+    if (answers_refused(r->answers))
+        buf_printf(&text, "%zu of %zu answers were refused: the record says why.\n",
+                   answers_refused(r->answers), answers_n(r->answers));
+    if (!args_has(r->args, "quiet"))
+        buf_printf(&text, "The record is %s/record.ndjson.\n", r->folder.path);
+    return say_result(EXIT_MET, buf_text(&text), text.len);
+}
+
+static int exercise_play(struct exercise_run *r)
+{
+    struct err err = ERR_INIT;
+    int rc = loop_new(r->answers ? LOOP_VIRTUAL : LOOP_REAL, &r->loop, &err);
+    if (rc == 0)
+        rc = exercise_conduct(r, &err);
+    if (rc == -EALREADY)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
+    if (rc < 0)
+        return say_error(EXIT_ABORTED, "the exercise failed: %s", err.text);
+    if (conduct_state(r->conduct)->stage == STAGE_ENDED)
+        return exercise_result(r);
+    return say_error(EXIT_ABORTED,
+                     "the exercise was interrupted and nothing is lost: go on with `blackstart "
+                     "exercise --resume %s`",
+                     r->folder.path);
+}
+
+static void exercise_done(struct exercise_run *r)
+{
+    answers_free(r->answers);
+    conduct_free(r->conduct);
+    for (size_t i = 0; i < ARRAY_SIZE(r->signals); i++)
+        loop_signal_remove(r->loop, &r->signals[i]);
+    loop_free(r->loop);
+    folder_done(&r->folder);
+    scenario_free(r->scenario);
+}
+
+static int exercise_prepare(struct exercise_run *r, const char *dir, const char *path)
+{
+    int code = dir ? exercise_reopen(r, dir) : exercise_load(r, path);
+    if (code == EXIT_MET)
+        code = exercise_playable(r);
+    if (code == EXIT_MET)
+        code = exercise_answers(r);
+    if (code == EXIT_MET && !r->answers)
+        code = say_usage(r->self, "nobody answers: give --answers FILE");
+    if (code == EXIT_MET && !dir)
+        code = exercise_folder(r, path);
+    return code;
+}
+
+static int exercise_run(const struct command *self, struct args *a)
+{
+    struct exercise_run r = {.self = self,
+                             .args = a,
+                             .folder = {.dirfd = -1},
+                             .speed = 1,
+                             .resumed = args_has(a, "resume"),
+                             .verbose = args_has(a, "verbose")};
+    const char *speed = args_get(a, "speed"), *dir = args_get(a, "resume"), *path = NULL;
+    char *end = NULL;
+    if (speed && (r.speed = strtod(speed, &end), *end || !(r.speed >= 0.1 && r.speed <= 1000)))
+        return say_usage(self, "--speed takes a number from 0.1 to 1000, not '%s'", speed);
+    if (dir && (a->rest.n || args_has(a, "out")))
+        return say_usage(self,
+                         "--resume goes on with the scenario of its folder: no FILE, no --out");
+    if (!dir && !(path = only_file(self, a)))
+        return EXIT_BAD_INPUT;
+    int code = exercise_prepare(&r, dir, path);
+    if (code == EXIT_MET)
+        code = exercise_play(&r);
+    exercise_done(&r);
+    return code;
+}
+
+const struct command command_exercise = {
+    .name = "exercise",
+    .summary = "people play the incident; blackstart keeps the clock",
+    .usage = "FILE [--out DIR] [--speed X] [--answers FILE] [--set NAME=VALUE]\n"
+             "       blackstart exercise --resume DIR [--answers FILE]",
+    .about = "Touches no system. Everything is on the disk before anybody sees it, so what was\n"
+             "interrupted goes on with --resume.\n\n"
+             "Exit code: 0 played to its end, 2 bad scenario or usage, 3 cannot be played here,\n"
+             "5 interrupted or failed.",
+    .options = exercise_options,
+    .run = exercise_run,
+};
