@@ -471,6 +471,8 @@ static void retire_look(struct loop_timer *t, void *data)
 int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err)
 {
     struct impair *m = line->m;
+    if (line->kernel)
+        kernel_line_uncounted(line->kernel);
     int r = impair_set(line, false, ret_at, err);
     if (r < 0)
         return r;

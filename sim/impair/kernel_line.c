@@ -19,7 +19,7 @@
 struct kernel_line {
     struct nl *nl;
     char device[IFNAMSIZ], ifb[IFNAMSIZ];
-    bool ingress, on;
+    bool ingress, on, uncounted;
     struct sock_filter *ops;
     size_t n_ops;
     uint16_t pref;
@@ -91,7 +91,7 @@ static void keep_count(struct kernel_line *l)
 int kernel_line_set(struct kernel_line *l, bool on, struct span *ret_at, struct err *err)
 {
     struct tc_filter f = filter_of(l);
-    if (!on)
+    if (!on && !l->uncounted)
         keep_count(l);
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
     if (on) {
@@ -110,6 +110,11 @@ int kernel_line_set(struct kernel_line *l, bool on, struct span *ret_at, struct 
     if (ret_at)
         *ret_at = at;
     return 0;
+}
+
+void kernel_line_uncounted(struct kernel_line *l)
+{
+    l->uncounted = true;
 }
 
 int kernel_line_change(struct kernel_line *l, const struct impairment *what, struct err *err)

@@ -22,6 +22,8 @@ struct kernel_line;
 int kernel_line_arm(const struct line_spec *spec, const struct impairment *what,
                     struct kernel_line **ret, struct err *err);
 int kernel_line_set(struct kernel_line *l, bool on, struct span *ret_at, struct err *err);
+/* Nobody asks any more how many packets it took: what the filter has counted goes with it. */
+void kernel_line_uncounted(struct kernel_line *l);
 int kernel_line_change(struct kernel_line *l, const struct impairment *what, struct err *err);
 int kernel_line_disarm(struct kernel_line *l, struct err *err);
 void kernel_line_forget(struct kernel_line *l); /* its namespace has gone: nothing is sent */

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/base/arena.h"
 #include "sim/base/buf.h"
+#include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
 #include "tests/bench/bench_hosts.h"
 
@@ -35,6 +37,7 @@ static void make_fault(struct faults *f, size_t i)
     o->params = (struct network_params){
         .host = &o->target,
         .network = net ? net->name : NULL,
+        .device = f->of_others ? arena_strdup(f->s->arena, "eth0") : NULL,
         .direction = f->at_switch ? NETWORK_INGRESS : NETWORK_EGRESS,
         .impaired = {.delay = 10 * NSEC_MSEC, .jitter = NSEC_UNSET, .seed = -1}};
     o->step = (struct step){.id = arena_printf(f->s->arena, "step-%zu", i),
@@ -66,6 +69,26 @@ static char *standing(const struct faults *f, enum rtnl_what what)
     return buf_steal(&text);
 }
 
+/* A namespace with a cable for each host, found by a path as others' are. */
+static void make_others(struct faults *f)
+{
+    struct err err = ERR_INIT;
+    for (size_t i = 0; i < f->s->hosts.n; i++) {
+        struct host *h = f->s->hosts.items[i];
+        CLEANUP(nl_free_p) struct nl *nl = NULL;
+        int fd;
+        bench_ok(netns_new(&fd, &err), &err); /* held as long as we live */
+        bench_ok(nl_open_kernel(fd, h->name, &nl, &err), &err);
+        rtnl_veth_add(nl, &(struct rtnl_veth){.name = "eth0", .up = true, .peer_name = "peer"});
+        rtnl_link_up(nl, "peer", true);
+        bench_ok(nl_flush(nl, &err), &err);
+        h->lab = NULL;
+        h->netns = arena_printf(f->s->arena, "/proc/%d/fd/%d", (int)getpid(), fd);
+        h->allow = true;
+    }
+    bench_ok(attached_open(f->s, 1, &f->attached, &err), &err);
+}
+
 void faults_open(struct faults *f, const struct faults_shape *shape, const char *dir)
 {
     struct err err = ERR_INIT;
@@ -73,9 +96,14 @@ void faults_open(struct faults *f, const struct faults_shape *shape, const char 
     char journal[256];
     *f = (struct faults){.s = bench_hosts(shape->hosts, shape->networks),
                          .n = shape->n,
-                         .at_switch = shape->at_switch};
+                         .at_switch = shape->at_switch,
+                         .of_others = shape->of_others};
+    if (f->of_others)
+        make_others(f);
     bench_ok(loop_new(LOOP_REAL, &f->loop, &err), &err);
     bench_ok(lab_new(f->s, f->loop, dir, AT_FDCWD, -1, &none, &f->lab, &err), &err);
+    if (f->of_others)
+        bench_ok(lab_attach(f->lab, f->attached, &err), &err);
     snprintf(journal, sizeof journal, "%s-journal", dir);
     bench_ok(journal_open(journal, "bench", &f->journal, &err), &err);
     f->items = calloc(f->n, sizeof *f->items);
@@ -91,6 +119,7 @@ void faults_close(struct faults *f)
     free(f->filters);
     f->journal = journal_close(f->journal);
     lab_free(f->lab);
+    attached_free(f->attached);
     loop_free(f->loop);
     arena_free(f->s->arena);
     free(f->items);
@@ -133,7 +162,8 @@ void faults_prepare(struct faults *f, struct faults_cost *c)
     for (size_t i = 0; i < f->n; i++) {
         struct faults_one *o = &f->items[i];
         const struct injector *in = injector_of(&o->step);
-        const struct journal_entry e = {.life = in->kept ? JOURNAL_KEPT : JOURNAL_TIED,
+        const struct journal_entry e = {.life = f->of_others ? JOURNAL_KEPT : JOURNAL_TIED,
+                                        .armed = f->of_others,
                                         .step = o->step.id,
                                         .injector = in->name,
                                         .undo = o->undo};
@@ -150,6 +180,8 @@ void faults_apply(struct faults *f, struct faults_cost *c)
     c->acked = 0;
     for (size_t i = 0; i < f->n; i++) {
         struct faults_one *o = &f->items[i];
+        if (f->of_others)
+            bench_ok(journal_begin(f->journal, o->entry, &err), &err);
         nsec call = nsec_now(CLOCK_MONOTONIC);
         bench_ok(injector_of(&o->step)->apply(&o->env, o->state, &o->result, &err), &err);
         c->each[i] = (double)(o->result.at.hi - call) / 1e3;

@@ -2,7 +2,8 @@
  * calls them: prepare, journal, apply, verify, done, revert.
  *
  * Each is a delay of 10 ms of one cable: what a host is sent, at the switch's end (all in the switch's
- * namespace), or what it sends, at its own (each in the host's).
+ * namespace), or what it sends, at its own (each in the host's). Or of a device in a namespace that others
+ * made: then nothing is armed before apply, and the journal is on the disk.
  *
  * Ownership: faults_open() … faults_close(). What fails ends the benchmark.
  */
@@ -44,16 +45,17 @@ struct faults {
     struct lab *lab;
     struct journal *journal;
     size_t n;
-    bool at_switch;
+    bool at_switch, of_others;
+    struct attached *attached; /* NULL: a lab's hosts */
     struct faults_one *items;
     char *links, *filters; /* as they were in the namespaces of the faults */
 };
 
-/* n <= hosts * networks; at_switch: all in one namespace. */
+/* n <= hosts * networks; at_switch: all in one namespace; of_others: networks 0, one each. */
 struct faults_shape {
     int hosts, networks;
     size_t n;
-    bool at_switch;
+    bool at_switch, of_others;
 };
 void faults_open(struct faults *f, const struct faults_shape *shape, const char *dir);
 void faults_close(struct faults *f);

@@ -11,7 +11,10 @@
  * with its acknowledgement after the other. tc(8) reads all links of the namespace at each start, so its time
  * is of a namespace with 1,000 of them.
  *
- *   bench_tc [tap|cable|netem]...
+ * And one in each of 100 namespaces that others made (`others`), where nothing is armed before: apply makes
+ * all of it, and revert ends with nothing left; by hand clsact and the filter are two commands then.
+ *
+ *   bench_tc [tap|cable|others|netem]...
  */
 #include "injectors/net/site.h"
 #include "sim/base/buf.h"
@@ -56,7 +59,7 @@ struct bare { /* a message each, with the numbers in */
 
 struct hand {
     size_t n;
-    bool one_place;
+    bool one_place, bare_device; /* nobody has made clsact there */
     struct hand_at *at;
     struct sock_filter *ops;
     size_t n_ops;
@@ -137,6 +140,7 @@ static void hand_open(struct hand *h, const struct faults *f)
     AUTO_BUF text = BUF_INIT;
     *h = (struct hand){.n = f->n,
                        .one_place = f->at_switch,
+                       .bare_device = f->of_others,
                        .at = calloc(f->n, sizeof *h->at),
                        .bare = {{.bytes = BUF_INIT}, {.bytes = BUF_INIT}}};
     bench_ok(scope_program(&all, false, &h->ops, &h->n_ops, &err), &err);
@@ -232,6 +236,13 @@ static double by_batch(const struct hand *h, bool on)
     return us_since(start);
 }
 
+static void tc_clsact(const struct hand *h, size_t i, bool on)
+{
+    bench_run((const char *const[]){"tc", "-n", h->at[i].name, "qdisc", on ? "add" : "del", "dev",
+                                    h->at[i].device, "clsact", NULL},
+              NULL);
+}
+
 static void tc_once(const struct hand *h, size_t i, bool on)
 {
     const char *argv[32] = {"tc"};
@@ -261,8 +272,13 @@ static double by_tc_each(const struct hand *h, bool on)
     if (h->one_place)
         bench_ok(netns_enter(h->at[0].netns, &back, &err), &err);
     nsec start = nsec_now(CLOCK_MONOTONIC);
-    for (size_t i = 0; i < SAMPLE; i++)
+    for (size_t i = 0; i < SAMPLE; i++) {
+        if (h->bare_device && on)
+            tc_clsact(h, i * apart, on);
         tc_once(h, i * apart, on);
+        if (h->bare_device && !on)
+            tc_clsact(h, i * apart, on);
+    }
     return us_since(start) * (double)h->n / SAMPLE;
 }
 
@@ -312,10 +328,12 @@ static void hand_side(const struct hand *h, enum side s, struct rounds *r, size_
 static void one_round(struct faults *f, const struct hand *h, struct rounds *r, size_t round)
 {
     struct faults_cost c = {0};
-    size_t n = h->one_place ? SIDES : BATCH;
+    static const enum side here[] = {OURS, BARE, EACH, BATCH}, others[] = {OURS, EACH};
+    const enum side *order = f->of_others ? others : here;
+    size_t n = f->of_others ? ARRAY_SIZE(others) : h->one_place ? SIDES : BATCH;
     faults_prepare(f, &c);
     for (size_t i = 0; i < n; i++) {
-        enum side s = (enum side)((i + round) % n); /* nobody is always first */
+        enum side s = order[(i + round) % n]; /* nobody is always first */
         pause_a_moment();
         if (s == OURS)
             our_side(f, r, round, &c);
@@ -359,7 +377,7 @@ static void tell(struct rounds *r, const struct faults *f, size_t rounds)
     per_fault("revert", r->off[OURS], rounds, f->n);
     bench_tell("what was armed, taken away 50 ms later", r->disarm, rounds, "us");
     bench_tell("from heal until nothing of all is left", r->gone, rounds, "ms");
-    for (enum side s = BARE; s < end; s++) {
+    for (enum side s = f->of_others ? EACH : BARE; s < end; s++) {
         char what[64];
         snprintf(what, sizeof what, "%s, on", names[s]);
         per_fault(what, r->on[s], rounds, f->n);
@@ -371,7 +389,7 @@ static void tell(struct rounds *r, const struct faults *f, size_t rounds)
 struct gate {
     int *missed;
     const char *way;
-    bool store; /* a fault is a store, not a filter */
+    bool hard; /* three hundred times is a gate */
     size_t faults, rounds;
 };
 
@@ -385,17 +403,17 @@ static void ratio(const struct gate *g, const char *id, const char *what, const 
     bench_gate_of(g->missed, name, v, g->rounds, most, limit);
 }
 
-/* Where a fault is a filter the bare message itself is no three hundredth of it: README.md. */
-static void each_by_name(struct rounds *r, const struct gate *g)
+/* Where a fault is a filter this is a goal, but beside tc(8) with its 1,000 links: README.md. */
+static void each_over_ours(struct rounds *r, const struct gate *g, const char *id, const char *what)
 {
     double v[BENCH_MAX_ROUNDS];
     char name[160];
-    if (g->store) {
-        ratio(g, "T2c", "one tc -n each over ours", r->on[EACH], r->on[OURS], false, 300);
+    if (g->hard) {
+        ratio(g, id, what, r->on[EACH], r->on[OURS], false, 300);
         return;
     }
     bench_over(r->on[EACH], r->on[OURS], g->rounds, v);
-    snprintf(name, sizeof name, "T2c %zu faults, %s: one tc -n each over ours", g->faults, g->way);
+    snprintf(name, sizeof name, "%s %zu faults, %s: %s", id, g->faults, g->way, what);
     bench_goal(name, bench_median(v, g->rounds), false, 300);
 }
 
@@ -404,18 +422,21 @@ static void gates(struct rounds *r, const struct faults *f, const struct gate *g
     char name[160];
     size_t all = g->rounds * f->n;
     bool one_place = f->at_switch;
-    if (one_place) {
-        ratio(g, "T2", "one tc each over ours", r->on[EACH], r->on[OURS], false, 300);
+    if (f->of_others) {
+        each_over_ours(r, g, "T2c", "one tc -n each over ours");
+    } else if (one_place) {
+        each_over_ours(r, g, "T2", "one tc each over ours");
         ratio(g, "T2b", "tc -batch over ours", r->on[BATCH], r->on[OURS], false, 2);
         ratio(g, "T2b", "ours over bare messages", r->on[OURS], r->on[BARE], true, 2);
     } else {
-        each_by_name(r, g);
+        each_over_ours(r, g, "T2c", "one tc -n each over ours");
         ratio(g, "T2c", "ours over bare messages", r->on[OURS], r->on[BARE], true, 1.5);
     }
     snprintf(name, sizeof name, "T3b %zu faults, %s: p99 of apply, ms", g->faults, g->way);
     bench_gate(g->missed, name, p99(r->each, all) / 1e3, true, 1);
     printf("  p99 of revert %.3f ms\n", p99(r->heal_each, all) / 1e3);
-    ratio(g, "T4", "heal over bare deletes", r->off[OURS], r->off[BARE], true, 3);
+    if (!f->of_others)
+        ratio(g, "T4", "heal over bare deletes", r->off[OURS], r->off[BARE], true, 3);
     snprintf(name, sizeof name, "T4 %zu faults, %s: links and filters that differ afterwards",
              g->faults, g->way);
     bench_gate(g->missed, name, (double)r->differing, true, 0);
@@ -425,14 +446,16 @@ static void gates(struct rounds *r, const struct faults *f, const struct gate *g
 
 struct way {
     const char *name, *told;
-    size_t
-        many; /* faults in one namespace: a cable of ours for each takes the kernel a while to make */
     enum impaired_engine engine;
+    struct faults_shape one_place, places; /* one_place: may be of none */
 };
 static const struct way ways[] = {
-    {"tap", "eBPF and TAP", 1000, IMPAIRED_USER},
-    {"cable", "filter and cable", 200, IMPAIRED_USER},
-    {"netem", "filter and netem", 1000, IMPAIRED_NETEM},
+    {"tap", "eBPF and TAP", IMPAIRED_USER, {40, 25, 1000, true}, {200, 0, 200, false}},
+    /* A device of ours for each takes the kernel a while to take away. */
+    {"cable", "filter and cable", IMPAIRED_USER, {40, 25, 200, true}, {200, 0, 200, false}},
+    {"others", "in namespaces of others", IMPAIRED_USER, {0}, {100, 0, 100, false, true}},
+    /* Of a size for the emulated kernel. */
+    {"netem", "filter and netem", IMPAIRED_NETEM, {20, 10, 200, true}, {50, 0, 50, false}},
 };
 
 static void measure_shape(const struct way *w, const struct faults_shape *shape,
@@ -443,6 +466,7 @@ static void measure_shape(const struct way *w, const struct faults_shape *shape,
     struct hand h;
     char dir[128];
     size_t rounds = bench_rounds();
+    bool hard = strcmp(w->name, "tap") == 0 || shape->hosts * shape->networks >= 1000;
     snprintf(dir, sizeof dir, "%s/%s", mountpoint, shape->at_switch ? "switch" : "hosts");
     faults_open(&f, shape, dir);
     for (size_t i = 0; i < f.n; i++)
@@ -454,11 +478,14 @@ static void measure_shape(const struct way *w, const struct faults_shape *shape,
                         .heal_each = calloc(rounds * f.n, sizeof(double))};
     for (size_t i = 0; i < rounds; i++)
         one_round(&f, &h, &r, i);
-    printf("%zu faults, %s, %s, %zu rounds; each, of all together:\n", f.n, w->told,
-           shape->at_switch ? "1,000 devices in one namespace" : "each in another namespace",
-           rounds);
+    printf("%zu faults, %s, ", f.n, w->told);
+    if (shape->at_switch)
+        printf("%d devices in one namespace", shape->hosts * shape->networks);
+    else
+        printf("each in another namespace");
+    printf(", %zu rounds; each, of all together:\n", rounds);
     tell(&r, &f, rounds);
-    gates(&r, &f, &(struct gate){missed, w->told, strcmp(w->name, "tap") == 0, f.n, rounds});
+    gates(&r, &f, &(struct gate){missed, w->told, hard, f.n, rounds});
     free(r.each);
     free(r.heal_each);
     hand_close(&h);
@@ -473,7 +500,7 @@ static void take_way(const struct way *w)
     if (strcmp(w->name, "cable") == 0 && access("/dev/net", F_OK) == 0 &&
         mount("tmpfs", "/dev/net", "tmpfs", MS_NOSUID, NULL) < 0) /* then no TAP can be made */
         bench_skip("/dev/net cannot be hidden here");
-    if (strcmp(w->name, "tap") != 0)
+    if (strcmp(w->name, "tap") != 0 && !w->places.of_others)
         return;
     if (tap_new(&tap, &err) < 0)
         bench_skip(err.text);
@@ -483,10 +510,6 @@ static void take_way(const struct way *w)
 static void measure(const char *mountpoint, void *data)
 {
     const struct way *w = data;
-    const struct faults_shape shapes[] = {
-        {.hosts = 40, .networks = 25, .n = w->many, .at_switch = true},
-        {.hosts = 200, .n = 200},
-    };
     struct err err = ERR_INIT;
     bool rootless;
     unsigned ids;
@@ -494,8 +517,9 @@ static void measure(const char *mountpoint, void *data)
     if (lab_prepare_process(mountpoint, &rootless, &ids, &err) < 0)
         bench_skip(err.text);
     take_way(w);
-    for (size_t i = 0; i < ARRAY_SIZE(shapes); i++)
-        measure_shape(w, &shapes[i], mountpoint, &missed);
+    if (w->one_place.n)
+        measure_shape(w, &w->one_place, mountpoint, &missed);
+    measure_shape(w, &w->places, mountpoint, &missed);
     exit(bench_end(missed, NULL));
 }
 
