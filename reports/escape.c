@@ -92,6 +92,13 @@ void escape_markdown(const char *s, struct buf *out)
     }
 }
 
+void escape_cell(const char *s, struct buf *out)
+{
+    buf_addc(out, ' ');
+    escape_markdown(s, out);
+    buf_adds(out, " |");
+}
+
 void escape_label(const char *s, struct buf *out)
 {
     for (; s && *s; s++) {

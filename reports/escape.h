@@ -14,6 +14,8 @@
 void escape_xml(const char *s, struct buf *out);
 /* For Markdown, inside a table too: markup characters are escaped, line breaks become blanks. */
 void escape_markdown(const char *s, struct buf *out);
+/* The same as a cell of a table: " TEXT |". */
+void escape_cell(const char *s, struct buf *out);
 /* For a label value of OpenMetrics. */
 void escape_label(const char *s, struct buf *out);
 /* For a terminal: line breaks and tabs become blanks, other control characters "?". */

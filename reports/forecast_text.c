@@ -37,9 +37,10 @@ static void within(const struct forecast_objective *o, struct buf *out)
 
 enum { SERVICE, PROMISE, WITHIN, HALF, MOST, VERDICT, CELLS };
 
-static void cells_of(const struct forecast *f, const struct forecast_objective *o,
-                     struct buf cells[CELLS])
+static void fill(const void *data, size_t row, struct buf *cells)
 {
+    const struct forecast *f = data;
+    const struct forecast_objective *o = &f->objectives[row];
     AUTO_BUF promise = BUF_INIT;
     const struct outcome_times *t = forecast_times(f, o);
     escape_terminal(o->service->name, &cells[SERVICE]);
@@ -51,74 +52,29 @@ static void cells_of(const struct forecast *f, const struct forecast_objective *
     buf_adds(&cells[VERDICT], sentence_verdict(o->verdict));
 }
 
-static void row(struct buf cells[CELLS], const size_t rooms[CELLS], struct buf *out)
-{
-    for (size_t c = 0; c < CELLS; c++) {
-        bool number = c == WITHIN || c == HALF || c == MOST;
-        size_t w = terminal_width(buf_text(&cells[c]));
-        for (size_t k = w; number && k < rooms[c]; k++)
-            buf_addc(out, ' ');
-        terminal_put(buf_text(&cells[c]), rooms[c], !number && c + 1 < CELLS, out);
-        buf_adds(out, c + 1 < CELLS ? "  " : "\n");
-        buf_done(&cells[c]);
-    }
-}
-
-static void heads(struct buf cells[CELLS])
-{
-    static const char *const words[CELLS] = {"service", "promise", "within",
-                                             "half by", "95 % by", "forecast"};
-    for (size_t c = 0; c < CELLS; c++)
-        buf_adds(&cells[c], words[c]);
-}
-
-static void table(const struct forecast *f, struct buf *out)
-{
-    size_t rooms[CELLS] = {0};
-    for (size_t i = 0; i <= f->objectives_n; i++) {
-        struct buf cells[CELLS] = {BUF_INIT};
-        if (i == 0)
-            heads(cells);
-        else
-            cells_of(f, &f->objectives[i - 1], cells);
-        for (size_t c = 0; c < CELLS; c++) {
-            size_t w = terminal_width(buf_text(&cells[c]));
-            rooms[c] = w > rooms[c] ? w : rooms[c];
-            buf_done(&cells[c]);
-        }
-    }
-    size_t rest = 2 * (CELLS - 1) + rooms[WITHIN] + rooms[HALF] + rooms[MOST] + rooms[VERDICT];
-    rooms[SERVICE] = rooms[SERVICE] > 18 ? 18 : rooms[SERVICE];
-    rest += rooms[SERVICE];
-    if (rest + rooms[PROMISE] > TERMINAL_COLUMNS)
-        rooms[PROMISE] = rest < TERMINAL_COLUMNS - 10 ? TERMINAL_COLUMNS - rest : 10;
-    for (size_t i = 0; i <= f->objectives_n; i++) {
-        struct buf cells[CELLS] = {BUF_INIT};
-        if (i == 0)
-            heads(cells);
-        else
-            cells_of(f, &f->objectives[i - 1], cells);
-        row(cells, rooms, out);
-    }
-    buf_addc(out, '\n');
-}
-
 void forecast_terminal(const struct forecast *f, struct buf *out)
 {
-    AUTO_BUF line = BUF_INIT;
+    static const char *const heads[CELLS] = {"service", "promise", "within",
+                                             "half by", "95 % by", "forecast"};
+    const struct terminal_table table = {.columns = CELLS,
+                                         .rows = f->objectives_n,
+                                         .heads = heads,
+                                         .numbers = 1u << WITHIN | 1u << HALF | 1u << MOST,
+                                         .first = 18,
+                                         .gives = PROMISE,
+                                         .fill = fill,
+                                         .data = f};
     AUTO_BUF right = BUF_INIT;
     AUTO_BUF sentence = BUF_INIT;
     AUTO_BUF safe = BUF_INIT;
-    buf_printf(&line, "%s: ", f->scenario->name);
-    escape_terminal(f->scenario->title, &line);
     buf_adds(&right, "FORECAST, ");
     forecast_count(f->done, &right);
     buf_adds(&right, f->done == 1 ? " trial" : " trials");
-    terminal_put(buf_text(&line), TERMINAL_COLUMNS - 2 - terminal_width(buf_text(&right)), true,
-                 out);
-    buf_printf(out, "  %s\n\n", buf_text(&right));
-    if (f->objectives_n)
-        table(f, out);
+    terminal_headline(f->scenario->name, f->scenario->title, buf_text(&right), out);
+    if (f->objectives_n) {
+        terminal_table(&table, out);
+        buf_addc(out, '\n');
+    }
     forecast_sentences(f, &sentence);
     escape_terminal(buf_text(&sentence), &safe);
     terminal_wrap(buf_text(&safe), out);
@@ -134,24 +90,16 @@ void forecast_terminal(const struct forecast *f, struct buf *out)
     size_t worth = 0;
     for (size_t i = 0; i < f->findings_n; i++)
         worth += f->findings[i].weight != WEIGHT_NOTE;
-    if (worth)
-        buf_printf(out, "\n%zu %s in the report.\n", worth, worth == 1 ? "finding" : "findings");
+    terminal_findings(worth, out);
 }
 
 /* ---- Markdown ---- */
-
-static void cell(const char *s, struct buf *out)
-{
-    buf_adds(out, " ");
-    escape_markdown(s, out);
-    buf_adds(out, " |");
-}
 
 static void quantile_cell(const struct outcome_times *t, double q, struct buf *out)
 {
     AUTO_BUF text = BUF_INIT;
     quantile(t, q, &text);
-    cell(buf_text(&text), out);
+    escape_cell(buf_text(&text), out);
 }
 
 static void objectives(const struct forecast *f, struct buf *out)
@@ -167,20 +115,20 @@ static void objectives(const struct forecast *f, struct buf *out)
         AUTO_BUF share = BUF_INIT;
         AUTO_BUF interval = BUF_INIT;
         buf_printf(out, "| %s |", marks[o->verdict]);
-        cell(o->service->name, out);
+        escape_cell(o->service->name, out);
         forecast_promise(o, &promise);
-        cell(buf_text(&promise), out);
+        escape_cell(buf_text(&promise), out);
         within(o, &share);
-        cell(buf_text(&share), out);
+        escape_cell(buf_text(&share), out);
         if (o->planned && !o->unmeasured) {
             forecast_interval(o, &interval);
             buf_adds(&interval, " %");
         }
-        cell(interval.len ? buf_text(&interval) : "–", out);
+        escape_cell(interval.len ? buf_text(&interval) : "–", out);
         buf_printf(out, " %g %% |", 100 * o->asked);
         quantile_cell(t, 0.5, out);
         quantile_cell(t, 0.95, out);
-        cell(sentence_verdict(o->verdict), out);
+        escape_cell(sentence_verdict(o->verdict), out);
         buf_addc(out, '\n');
     }
     for (size_t i = 0; i < f->objectives_n; i++)
@@ -210,11 +158,11 @@ static void times_row(const char *what, const struct forecast_service *s,
     AUTO_BUF count = BUF_INIT;
     AUTO_BUF never = BUF_INIT;
     buf_printf(out, "| %s,", what);
-    cell(s->service->name, out);
+    escape_cell(s->service->name, out);
     forecast_count(t->n + t->never, &count);
-    cell(buf_text(&count), out);
+    escape_cell(buf_text(&count), out);
     forecast_count(t->never, &never);
-    cell(buf_text(&never), out);
+    escape_cell(buf_text(&never), out);
     for (size_t i = 0; i < ARRAY_SIZE(quantiles); i++)
         quantile_cell(t, quantiles[i], out);
     buf_addc(out, '\n');
@@ -251,11 +199,11 @@ static void stages(const struct forecast *f, struct buf *out)
                               "mean | share |\n|---|---|---|---|\n");
             any = true;
             buf_adds(out, "|");
-            cell(s->service->name, out);
+            escape_cell(s->service->name, out);
             forecast_quantity(s->stages[i].quantity, s->service->name, &name);
-            cell(buf_text(&name), out);
+            escape_cell(buf_text(&name), out);
             sentence_time((nsec)(s->stages[i].mean * 1e9 + 0.5), &mean);
-            cell(buf_text(&mean), out);
+            escape_cell(buf_text(&mean), out);
             buf_printf(out, " %.1f %% |\n", 100 * s->stages[i].share);
         }
     }
@@ -297,10 +245,5 @@ void forecast_markdown(const struct forecast *f, struct buf *out)
                   "trials make them as narrow as one likes, and say nothing about whether the "
                   "model is right. What holds a forecast against drills is `blackstart forecast "
                   "--against`.\n\n");
-    buf_printf(out, "seed %s, scenario (SHA-256) `%s`, record (line %" PRId64 ") `%s`, blackstart ",
-               jsonx_str(f->start, "seed", "?"),
-               jsonx_str(json_object_get(f->start, "scenario"), "digest", "?"), f->head.seq,
-               f->head.hash);
-    escape_markdown(jsonx_str(f->start, "blackstart", "?"), out);
-    buf_addc(out, '\n');
+    forecast_origin(f->start, &f->head, out);
 }

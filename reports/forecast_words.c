@@ -6,7 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "reports/escape.h"
 #include "reports/sentence.h"
+#include "sim/base/jsonx.h"
 #include "sim/base/text.h"
 
 void forecast_count(uint64_t n, struct buf *out)
@@ -362,4 +364,13 @@ void forecast_quantity(const char *quantity, const char *of, struct buf *out)
         return;
     }
     buf_adds(out, quantity);
+}
+
+void forecast_origin(const json_t *start, const struct record_head *head, struct buf *out)
+{
+    buf_printf(out, "seed %s, scenario (SHA-256) `%s`, record (line %" PRId64 ") `%s`, blackstart ",
+               jsonx_str(start, "seed", "?"),
+               jsonx_str(json_object_get(start, "scenario"), "digest", "?"), head->seq, head->hash);
+    escape_markdown(jsonx_str(start, "blackstart", "?"), out);
+    buf_addc(out, '\n');
 }

@@ -11,13 +11,6 @@
 
 #define ROWS_MAX 200 /* of each table; the rest is counted */
 
-static void cell(const char *s, struct buf *out)
-{
-    buf_adds(out, " ");
-    escape_markdown(s, out);
-    buf_adds(out, " |");
-}
-
 static void span_cell(struct span s, struct buf *out)
 {
     AUTO_BUF text = BUF_INIT;
@@ -25,7 +18,7 @@ static void span_cell(struct span s, struct buf *out)
         sentence_span(s, &text);
     else
         buf_adds(&text, "–");
-    cell(buf_text(&text), out);
+    escape_cell(buf_text(&text), out);
 }
 
 static void sentence(void (*make)(const struct result *, struct buf *), const struct result *r,
@@ -53,20 +46,20 @@ static void objectives(const struct result *r, struct buf *out)
         const struct objective *o = &r->objectives[i];
         AUTO_BUF text = BUF_INIT;
         buf_printf(out, "| %s |", marks[o->verdict]);
-        cell(o->service->name, out);
+        escape_cell(o->service->name, out);
         sentence_promise(o, &text);
-        cell(buf_text(&text), out);
+        escape_cell(buf_text(&text), out);
         const struct trial *worst = result_worst_trial(r, o);
         const struct service_seen *s = worst ? result_seen(r, worst, o->service) : NULL;
         if (s && o->kind == OBJECTIVE_SUCCESS && s->outcome != OUTCOME_VOID) {
             AUTO_BUF kept = BUF_INIT;
             sentence_success(&s->kept, &kept);
-            cell(buf_text(&kept), out);
+            escape_cell(buf_text(&kept), out);
         } else {
             span_cell(s && !o->unmeasured ? result_judged_span(o, s) : SPAN_UNSET, out);
         }
         buf_printf(out, " %zu of %zu |", o->within, o->planned);
-        cell(sentence_verdict(o->verdict), out);
+        escape_cell(sentence_verdict(o->verdict), out);
         buf_addc(out, '\n');
     }
     for (size_t i = 0; i < r->objectives_n; i++)
@@ -99,7 +92,7 @@ static void trials(const struct result *r, struct buf *out)
         if (t->why_void) {
             if (rows++ < ROWS_MAX) {
                 buf_printf(out, "| %" PRId64 "%s | | void:", t->n, t->counted ? "" : " (replaced)");
-                cell(t->why_void, out);
+                escape_cell(t->why_void, out);
                 buf_adds(out, " | | | | |\n");
             }
             continue;
@@ -109,15 +102,15 @@ static void trials(const struct result *r, struct buf *out)
             if (s->probes_n == 0 || rows++ >= ROWS_MAX)
                 continue;
             buf_printf(out, "| %" PRId64 " |", t->n);
-            cell(s->service->name, out);
+            escape_cell(s->service->name, out);
             AUTO_BUF came = BUF_INIT;
             buf_adds(&came, trial_outcome_words[s->outcome]);
             if (s->by != BY_NOBODY && s->outcome == OUTCOME_RESTORED)
                 buf_printf(&came, " by %s", restored_by_words[s->by]);
-            cell(buf_text(&came), out);
+            escape_cell(buf_text(&came), out);
             span_cell(s->ttr, out);
             span_cell(s->ttd, out);
-            cell(s->detected_by ? s->detected_by->alarm->name : "–", out);
+            escape_cell(s->detected_by ? s->detected_by->alarm->name : "–", out);
             span_cell(s->down, out);
             buf_printf(out, " %zu |\n", s->flaps);
         }
@@ -133,7 +126,7 @@ static void summary_cells(const struct summary *m, size_t first, struct buf *out
         buf_printf(&text, "%s%.3g s", m->median_censored ? "more than " : "", m->median);
     else
         buf_adds(&text, "–");
-    cell(buf_text(&text), out);
+    escape_cell(buf_text(&text), out);
     span_cell(m->n ? m->min : SPAN_UNSET, out);
     span_cell(m->n ? m->max : SPAN_UNSET, out);
     buf_printf(out, " %zu |\n", first);
@@ -177,18 +170,18 @@ static void alarms_of_trials(const struct result *r, struct buf *out)
                     rows++ >= ROWS_MAX)
                     continue;
                 buf_printf(out, "| %" PRId64 " |", t->n);
-                cell(a->alarm->name, out);
-                cell(role_words[a->alarm->role], out);
-                cell(a->alarm->service, out);
+                escape_cell(a->alarm->name, out);
+                escape_cell(role_words[a->alarm->role], out);
+                escape_cell(a->alarm->service, out);
                 span_cell(a->ttd, out);
                 if (span_is_set(a->resolved) && nsec_is_set(t->zero))
                     buf_printf(&words, "%.3f s", (double)(a->resolved.hi - t->zero) / 1e9);
                 else
                     buf_adds(&words, "–");
-                cell(buf_text(&words), out);
+                escape_cell(buf_text(&words), out);
                 buf_clear(&words);
                 alarm_words(a, &words);
-                cell(buf_text(&words), out);
+                escape_cell(buf_text(&words), out);
                 buf_addc(out, '\n');
             }
     }
@@ -208,16 +201,16 @@ static void noticing(const struct result *r, struct buf *out)
         AUTO_BUF name = BUF_INIT;
         buf_printf(&name, "all with role %s", role_words[l->role]);
         buf_adds(out, "|");
-        cell(buf_text(&name), out);
-        cell(l->service->name, out);
+        escape_cell(buf_text(&name), out);
+        escape_cell(l->service->name, out);
         summary_cells(&l->ttd, l->first, out);
         for (size_t k = 0; k < r->alarms_n; k++) {
             const struct alarm_summary *a = &r->alarms[k];
             if (a->alarm->role != l->role || strcmp(a->alarm->service, l->service->name) != 0)
                 continue;
             buf_adds(out, "|");
-            cell(a->alarm->name, out);
-            cell(l->service->name, out);
+            escape_cell(a->alarm->name, out);
+            escape_cell(l->service->name, out);
             summary_cells(&a->ttd, a->first, out);
         }
     }
@@ -248,31 +241,31 @@ static void fault_row(const struct result *r, const struct trial *t, const struc
 {
     AUTO_BUF text = BUF_INIT;
     buf_printf(out, "| %" PRId64 " |", t->n);
-    cell(f->step, out);
+    escape_cell(f->step, out);
     buf_adds(&text, f->action);
     for (size_t m = 0; m < json_array_size(f->targets); m++) {
         const char *target = json_string_value(json_array_get(f->targets, m));
         buf_printf(&text, "%s%s", m == 0 ? " " : ", ", target ? target : "?");
     }
-    cell(buf_text(&text), out);
+    escape_cell(buf_text(&text), out);
     buf_clear(&text);
     if (span_is_set(f->start) && nsec_is_set(t->zero))
         buf_printf(&text, "%.3f s", (double)(f->start.lo - t->zero) / 1e9);
-    cell(buf_text(&text), out);
-    cell(f->asked, out);
+    escape_cell(buf_text(&text), out);
+    escape_cell(f->asked, out);
     buf_clear(&text);
     if (f->injected && f->asked)
         buf_printf(&text, "%s%s", f->verified ? "" : "NO: ", f->seen ? f->seen : "");
     else
         buf_adds(&text, f->injected ? "not verified" : f->error ? f->error : "");
-    cell(buf_text(&text), out);
+    escape_cell(buf_text(&text), out);
     buf_clear(&text);
     if (span_is_set(f->end))
         buf_printf(&text, "%s (%s)", f->undo_failed ? "NO, it failed" : "yes",
                    f->cause ? f->cause : "?");
     else
         buf_adds(&text, r->clean == 1 ? "ended with the lab" : "not known");
-    cell(buf_text(&text), out);
+    escape_cell(buf_text(&text), out);
     buf_addc(out, '\n');
 }
 
@@ -281,20 +274,20 @@ static void action_row(const struct trial *t, const struct action *a, struct buf
 {
     AUTO_BUF text = BUF_INIT;
     buf_printf(out, "| %" PRId64 " |", t->n);
-    cell(a->step, out);
+    escape_cell(a->step, out);
     buf_printf(&text, "run %s: %s%s%s%s", a->host, a->command, a->role ? " (as " : "",
                a->role ? a->role : "", a->role ? ")" : "");
-    cell(buf_text(&text), out);
+    escape_cell(buf_text(&text), out);
     buf_clear(&text);
     nsec at = span_is_set(a->start) ? a->start.lo : a->end.lo;
     if (nsec_is_set(t->zero) && nsec_is_set(at))
         buf_printf(&text, "%.3f s", (double)(at - t->zero) / 1e9);
-    cell(buf_text(&text), out);
-    cell("–", out);
+    escape_cell(buf_text(&text), out);
+    escape_cell("–", out);
     buf_clear(&text);
     sentence_action(a, &text);
-    cell(buf_text(&text), out);
-    cell("not undone: an action, no fault", out);
+    escape_cell(buf_text(&text), out);
+    escape_cell("not undone: an action, no fault", out);
     buf_addc(out, '\n');
 }
 
@@ -332,10 +325,10 @@ static void loads(const struct result *r, struct buf *out)
             if (rows++ >= ROWS_MAX)
                 continue;
             buf_printf(out, "| %" PRId64 " |", r->trials[i].n);
-            cell(l->name, out);
-            cell(l->host, out);
+            escape_cell(l->name, out);
+            escape_cell(l->host, out);
             load_words(l, &words);
-            cell(buf_text(&words), out);
+            escape_cell(buf_text(&words), out);
             buf_addc(out, '\n');
         }
     more(rows, "rows", out);
@@ -346,7 +339,7 @@ static void fact(const char *name, const char *value, struct buf *out)
     if (!value)
         return;
     buf_printf(out, "| %s |", name);
-    cell(value, out);
+    escape_cell(value, out);
     buf_addc(out, '\n');
 }
 

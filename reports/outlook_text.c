@@ -15,11 +15,9 @@
 
 enum { SERVICE, UP, RATE, HALF, YEAR, KEPT, CELLS };
 
-static const char *const heads[CELLS] = {"service", "up",       "a year",
-                                         "half by", "year p95", "contract"};
-
-static void cells_of(const struct outlook_service *s, struct buf cells[CELLS])
+static void fill(const void *data, size_t row, struct buf *cells)
 {
+    const struct outlook_service *s = &((const struct outlook *)data)->services[row];
     escape_terminal(s->service->name, &cells[SERVICE]);
     if (s->never)
         buf_adds(&cells[UP], "–");
@@ -36,17 +34,6 @@ static void cells_of(const struct outlook_service *s, struct buf cells[CELLS])
     }
 }
 
-static void fill(const struct outlook *o, size_t row, struct buf cells[CELLS])
-{
-    for (size_t c = 0; c < CELLS; c++) {
-        cells[c] = BUF_INIT;
-        if (row == 0)
-            buf_adds(&cells[c], heads[c]);
-    }
-    if (row > 0)
-        cells_of(&o->services[row - 1], cells);
-}
-
 static size_t rows_of(const struct outlook *o)
 {
     return o->services_n < ROWS_MOST ? o->services_n : ROWS_MOST;
@@ -54,40 +41,23 @@ static size_t rows_of(const struct outlook *o)
 
 void outlook_terminal(const struct outlook *o, struct buf *out)
 {
-    AUTO_BUF line = BUF_INIT;
+    static const char *const heads[CELLS] = {"service", "up",       "a year",
+                                             "half by", "year p95", "contract"};
+    const struct terminal_table table = {.columns = CELLS,
+                                         .rows = rows_of(o),
+                                         .heads = heads,
+                                         .numbers = 1u << UP | 1u << RATE | 1u << HALF | 1u << YEAR,
+                                         .first = 20,
+                                         .fill = fill,
+                                         .data = o};
     AUTO_BUF right = BUF_INIT;
     AUTO_BUF sentence = BUF_INIT;
     AUTO_BUF safe = BUF_INIT;
-    struct buf cells[CELLS];
-    size_t rooms[CELLS] = {0};
-    buf_printf(&line, "%s: ", o->scenario->name);
-    escape_terminal(o->scenario->title, &line);
     buf_adds(&right, "FORECAST, ");
     forecast_count(o->tally.years, &right);
     buf_adds(&right, " years");
-    terminal_put(buf_text(&line), 78 - terminal_width(buf_text(&right)), true, out);
-    buf_printf(out, "  %s\n\n", buf_text(&right));
-    for (size_t r = 0; r <= rows_of(o); r++) {
-        fill(o, r, cells);
-        for (size_t c = 0; c < CELLS; c++) {
-            size_t w = terminal_width(buf_text(&cells[c]));
-            rooms[c] = w > rooms[c] ? w : rooms[c];
-            buf_done(&cells[c]);
-        }
-    }
-    rooms[SERVICE] = rooms[SERVICE] > 20 ? 20 : rooms[SERVICE];
-    for (size_t r = 0; r <= rows_of(o); r++) {
-        fill(o, r, cells);
-        for (size_t c = 0; c < CELLS; c++) {
-            bool number = c >= UP && c <= YEAR;
-            size_t w = terminal_width(buf_text(&cells[c]));
-            for (size_t k = w; number && k < rooms[c]; k++)
-                buf_addc(out, ' ');
-            terminal_put(buf_text(&cells[c]), rooms[c], !number && c + 1 < CELLS, out);
-            buf_adds(out, c + 1 < CELLS ? "  " : "\n");
-            buf_done(&cells[c]);
-        }
-    }
+    terminal_headline(o->scenario->name, o->scenario->title, buf_text(&right), out);
+    terminal_table(&table, out);
     if (o->services_n > ROWS_MOST)
         buf_printf(out, "and %zu more services in result.json\n", o->services_n - ROWS_MOST);
     buf_addc(out, '\n');
@@ -97,31 +67,23 @@ void outlook_terminal(const struct outlook *o, struct buf *out)
     size_t worth = 0;
     for (size_t i = 0; i < o->findings_n; i++)
         worth += o->findings[i].weight != WEIGHT_NOTE;
-    if (worth)
-        buf_printf(out, "\n%zu %s in the report.\n", worth, worth == 1 ? "finding" : "findings");
+    terminal_findings(worth, out);
 }
 
 /* ---- Markdown ---- */
-
-static void cell(const char *s, struct buf *out)
-{
-    buf_adds(out, " ");
-    escape_markdown(s, out);
-    buf_adds(out, " |");
-}
 
 static void quantile_cell(const struct histogram *h, double p, struct buf *out)
 {
     AUTO_BUF text = BUF_INIT;
     outlook_quantile(h, p, &text);
-    cell(buf_text(&text), out);
+    escape_cell(buf_text(&text), out);
 }
 
 static void hours_cell(double hours, struct buf *out)
 {
     AUTO_BUF text = BUF_INIT;
     outlook_hours(hours, &text);
-    cell(buf_text(&text), out);
+    escape_cell(buf_text(&text), out);
 }
 
 static void services(const struct outlook *o, struct buf *out)
@@ -133,9 +95,9 @@ static void services(const struct outlook *o, struct buf *out)
         const struct outlook_service *s = &o->services[i];
         AUTO_BUF up = BUF_INIT;
         buf_adds(out, "|");
-        cell(s->service->name, out);
+        escape_cell(s->service->name, out);
         outlook_percent(s->unavailability, &up);
-        cell(s->never ? "never fails here" : buf_text(&up), out);
+        escape_cell(s->never ? "never fails here" : buf_text(&up), out);
         buf_printf(out, " %.3g |", s->per_year);
         quantile_cell(&s->tally->incident_lasted, 0.5, out);
         quantile_cell(&s->tally->incident_lasted, 0.95, out);
@@ -157,8 +119,8 @@ static void cascades(const struct outlook *o, struct buf *out)
     for (size_t i = 0; i < o->cascades_n && i < ROWS_MOST; i++) {
         const struct outlook_cascade *x = &o->cascades[i];
         buf_adds(out, "|");
-        cell(o->catalogue->components[x->component].name, out);
-        cell(o->services[x->service].service->name, out);
+        escape_cell(o->catalogue->components[x->component].name, out);
+        escape_cell(o->services[x->service].service->name, out);
         buf_printf(out, " %.3g |", x->per_year);
         hours_cell(x->hours_per_year, out);
         buf_printf(out, " %.1f %% |\n", 100 * x->share);
@@ -222,10 +184,5 @@ void outlook_markdown(const struct outlook *o, struct buf *out)
                   "more trials make them as narrow as one likes, and say nothing about whether the "
                   "model is right. Everything is new and in order when a trial begins. Quantiles "
                   "are known to 1.1 %.\n\n");
-    buf_printf(out, "seed %s, scenario (SHA-256) `%s`, record (line %" PRId64 ") `%s`, blackstart ",
-               jsonx_str(o->start, "seed", "?"),
-               jsonx_str(json_object_get(o->start, "scenario"), "digest", "?"), o->head.seq,
-               o->head.hash);
-    escape_markdown(jsonx_str(o->start, "blackstart", "?"), out);
-    buf_addc(out, '\n');
+    forecast_origin(o->start, &o->head, out);
 }

@@ -61,8 +61,76 @@ void terminal_wrap(const char *s, struct buf *out)
     buf_addc(out, '\n');
 }
 
-static void cells_of(const struct result *r, const struct objective *o, struct buf cells[CELLS])
+void terminal_headline(const char *name, const char *title, const char *right, struct buf *out)
 {
+    AUTO_BUF line = BUF_INIT;
+    buf_printf(&line, "%s: ", name);
+    escape_terminal(title, &line);
+    terminal_put(buf_text(&line), COLUMNS - 2 - terminal_width(right), true, out);
+    buf_printf(out, "  %s\n\n", right);
+}
+
+void terminal_findings(size_t n, struct buf *out)
+{
+    if (n)
+        buf_printf(out, "\n%zu %s in the report.\n", n, n == 1 ? "finding" : "findings");
+}
+
+/* Row 0: the heads. */
+static void fill_row(const struct terminal_table *t, size_t row, struct buf *cells)
+{
+    for (size_t c = 0; c < t->columns; c++) {
+        cells[c] = BUF_INIT;
+        if (row == 0)
+            buf_adds(&cells[c], t->heads[c]);
+    }
+    if (row > 0)
+        t->fill(t->data, row - 1, cells);
+}
+
+static void put_row(const struct terminal_table *t, const struct buf *cells, const size_t *rooms,
+                    struct buf *out)
+{
+    for (size_t c = 0; c < t->columns; c++) {
+        bool number = t->numbers & 1u << c;
+        for (size_t k = terminal_width(buf_text(&cells[c])); number && k < rooms[c]; k++)
+            buf_addc(out, ' ');
+        terminal_put(buf_text(&cells[c]), rooms[c], !number && c + 1 < t->columns, out);
+        buf_adds(out, c + 1 < t->columns ? "  " : "\n");
+    }
+}
+
+void terminal_table(const struct terminal_table *t, struct buf *out)
+{
+    struct buf cells[TERMINAL_CELLS];
+    size_t rooms[TERMINAL_CELLS] = {0}, wide = 2 * (t->columns - 1);
+    for (size_t r = 0; r <= t->rows; r++) {
+        fill_row(t, r, cells);
+        for (size_t c = 0; c < t->columns; c++) {
+            size_t w = terminal_width(buf_text(&cells[c]));
+            rooms[c] = w > rooms[c] ? w : rooms[c];
+            buf_done(&cells[c]);
+        }
+    }
+    rooms[0] = rooms[0] > t->first ? t->first : rooms[0];
+    for (size_t c = 0; c < t->columns; c++)
+        wide += rooms[c];
+    if (t->gives && wide > COLUMNS) {
+        size_t rest = wide - rooms[t->gives];
+        rooms[t->gives] = rest < COLUMNS - 10 ? COLUMNS - rest : 10;
+    }
+    for (size_t r = 0; r <= t->rows; r++) {
+        fill_row(t, r, cells);
+        put_row(t, cells, rooms, out);
+        for (size_t c = 0; c < t->columns; c++)
+            buf_done(&cells[c]);
+    }
+}
+
+static void fill(const void *data, size_t row, struct buf *cells)
+{
+    const struct result *r = data;
+    const struct objective *o = &r->objectives[row];
     AUTO_BUF promise = BUF_INIT;
     escape_terminal(o->service->name, &cells[SERVICE]);
     sentence_promise(o, &promise);
@@ -80,66 +148,32 @@ static void cells_of(const struct result *r, const struct objective *o, struct b
     buf_adds(&cells[VERDICT], sentence_verdict(o->verdict));
 }
 
-static void table(const struct result *r, struct buf *out)
+void terminal_write(const struct result *r, struct buf *out)
 {
     static const char *const heads[CELLS] = {"service", "promise", "worst trial", "within",
                                              "verdict"};
-    size_t rooms[CELLS];
-    for (size_t c = 0; c < CELLS; c++)
-        rooms[c] = terminal_width(heads[c]);
-    for (size_t i = 0; i < r->objectives_n; i++) {
-        struct buf cells[CELLS] = {BUF_INIT};
-        cells_of(r, &r->objectives[i], cells);
-        for (size_t c = 0; c < CELLS; c++) {
-            size_t w = terminal_width(buf_text(&cells[c]));
-            rooms[c] = w > rooms[c] ? w : rooms[c];
-            buf_done(&cells[c]);
-        }
-    }
-    size_t rest = 2 * (CELLS - 1) + rooms[WORST] + rooms[WITHIN] + rooms[VERDICT];
-    if (rooms[SERVICE] > 18)
-        rooms[SERVICE] = 18;
-    if (rest + rooms[SERVICE] + rooms[PROMISE] > COLUMNS)
-        rooms[PROMISE] =
-            rest + rooms[SERVICE] < COLUMNS - 10 ? COLUMNS - rest - rooms[SERVICE] : 10;
-    for (size_t c = 0; c < CELLS; c++) {
-        terminal_put(heads[c], rooms[c], c + 1 < CELLS, out);
-        buf_adds(out, c + 1 < CELLS ? "  " : "\n");
-    }
-    for (size_t i = 0; i < r->objectives_n; i++) {
-        struct buf cells[CELLS] = {BUF_INIT};
-        cells_of(r, &r->objectives[i], cells);
-        for (size_t c = 0; c < CELLS; c++) {
-            terminal_put(buf_text(&cells[c]), rooms[c], c + 1 < CELLS, out);
-            buf_adds(out, c + 1 < CELLS ? "  " : "\n");
-            buf_done(&cells[c]);
-        }
-    }
-    buf_addc(out, '\n');
-}
-
-void terminal_write(const struct result *r, struct buf *out)
-{
-    AUTO_BUF text = BUF_INIT;
-    AUTO_BUF line = BUF_INIT;
-    buf_printf(&line, "%s: ", r->scenario->name);
-    escape_terminal(r->scenario->title, &line);
+    const struct terminal_table table = {.columns = CELLS,
+                                         .rows = r->objectives_n,
+                                         .heads = heads,
+                                         .first = 18,
+                                         .gives = PROMISE,
+                                         .fill = fill,
+                                         .data = r};
     AUTO_BUF right = BUF_INIT;
     buf_printf(&right, "%s, %" PRId64 " %s", sentence_mode(r), r->planned,
                r->planned == 1 ? "trial" : "trials");
-    terminal_put(buf_text(&line), COLUMNS - 2 - terminal_width(buf_text(&right)), true, &text);
-    buf_printf(&text, "  %s\n\n", buf_text(&right));
-    if (r->objectives_n)
-        table(r, &text);
+    terminal_headline(r->scenario->name, r->scenario->title, buf_text(&right), out);
+    if (r->objectives_n) {
+        terminal_table(&table, out);
+        buf_addc(out, '\n');
+    }
     AUTO_BUF sentence = BUF_INIT;
     AUTO_BUF safe = BUF_INIT;
     sentence_run(r, &sentence);
     escape_terminal(buf_text(&sentence), &safe);
-    terminal_wrap(buf_text(&safe), &text);
+    terminal_wrap(buf_text(&safe), out);
     size_t worth = 0;
     for (size_t i = 0; i < r->findings_n; i++)
         worth += r->findings[i].weight != WEIGHT_NOTE;
-    if (worth)
-        buf_printf(&text, "\n%zu %s in the report.\n", worth, worth == 1 ? "finding" : "findings");
-    buf_adds(out, buf_text(&text));
+    terminal_findings(worth, out);
 }
