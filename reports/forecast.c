@@ -146,14 +146,20 @@ static void read_analysis(struct reading *r, const json_t *e)
     json_array_append_new(r->f->analyses, copy);
 }
 
+enum status forecast_status(const json_t *end)
+{
+    const char *status = jsonx_str(end, "status", "");
+    return strcmp(status, "completed") == 0 ? STATUS_COMPLETED
+           : strcmp(status, "aborted") == 0 ? STATUS_ABORTED
+                                            : STATUS_FAILED;
+}
+
 static void read_end(struct reading *r, const json_t *e)
 {
     struct forecast *f = r->f;
-    const char *status = jsonx_str(e, "status", ""), *reason = jsonx_str(e, "reason", NULL);
+    const char *reason = jsonx_str(e, "reason", NULL);
     r->ended = true;
-    f->status = strcmp(status, "completed") == 0 ? STATUS_COMPLETED
-                : strcmp(status, "aborted") == 0 ? STATUS_ABORTED
-                                                 : STATUS_FAILED;
+    f->status = forecast_status(e);
     f->status_reason = reason ? arena_strdup(f->arena, reason) : NULL;
 }
 

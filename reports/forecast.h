@@ -113,6 +113,8 @@ const struct forecast_objective *forecast_headline(const struct forecast *f);
 void forecast_quantity(const char *quantity, const char *of, struct buf *out);
 /* Whether it is a stage of another service, and of which. */
 bool forecast_waits(const char *quantity, const char *of, struct buf *ret_for);
+/* Of a record's run-end. */
+enum status forecast_status(const json_t *end);
 /* What it can be computed again from: a line of Markdown. */
 void forecast_origin(const json_t *start, const struct record_head *head, struct buf *out);
 /* The duration that an objective judges; NULL: none. */

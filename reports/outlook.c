@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/forecast.h"
 #include "reports/sentence.h"
 #include "sim/base/jsonx.h"
 #include "sim/forecast/tally_line.h"
@@ -108,11 +109,9 @@ static int read_rare(struct outlook *o, const json_t *e, struct err *err)
 static void read_end(struct reading *r, const json_t *e)
 {
     struct outlook *o = r->o;
-    const char *status = jsonx_str(e, "status", ""), *reason = jsonx_str(e, "reason", NULL);
+    const char *reason = jsonx_str(e, "reason", NULL);
     r->ended = true;
-    o->status = strcmp(status, "completed") == 0 ? STATUS_COMPLETED
-                : strcmp(status, "aborted") == 0 ? STATUS_ABORTED
-                                                 : STATUS_FAILED;
+    o->status = forecast_status(e);
     o->status_reason = reason ? arena_strdup(o->arena, reason) : NULL;
 }
 

@@ -509,27 +509,7 @@ static const struct record backup_record = {
 };
 
 static const struct field alarm_model_fields[] = {
-    {.key = "delay",
-     .type = FIELD_OBJECT,
-     .record = &distribution_record,
-     .flags = FIELD_REQUIRED,
-     .offset = offsetof(struct alarm_model, delay),
-     .help = "From the impact to the alarm.",
-     .example = "{uniform: [20s, 50s]}"},
-    {.key = "fires",
-     .type = FIELD_PERCENT,
-     .flags = FIELD_UNCERTAIN,
-     .dflt = "100%",
-     .offset = offsetof(struct alarm_model, fires),
-     .help = "How often it comes at all.",
-     .example = "98%"},
-    {.key = "false_per_day",
-     .type = FIELD_NUMBER,
-     .flags = FIELD_UNCERTAIN,
-     .max = 100000,
-     .offset = offsetof(struct alarm_model, false_per_day),
-     .help = "How often it comes without a reason.",
-     .example = "0.1"},
+    ALARM_MODEL_FIELDS("{uniform: [20s, 50s]}"),
     {0},
 };
 static const struct record alarm_model_record = {

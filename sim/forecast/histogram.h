@@ -1,6 +1,9 @@
 /* How often which size was seen, in bins that are 1/32 of a doubling wide: counts are whole numbers, so
  * that many histograms add up to the same one in whatever order, and a quantile is known to 1.1 %.
  *
+ * Of years: a line of the record holds them, one for each service. What trials of a script come to is kept in
+ * outcome.h sixteen times as fine, since its quantiles are judged, and is never written.
+ *
  * Ownership: histogram_done() frees. Values are whole numbers >= 0; 0 … 63 each have a bin of their own,
  * so give durations in a unit that is small beside what matters. Running out of memory ends the program.
  */

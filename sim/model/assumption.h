@@ -129,6 +129,28 @@ struct alarm_model { /* alarms that a forecast cannot compute (log, webhook, pac
     double false_per_day;             /* rate of false alarms */
 };
 
+/* Its words, here and in an alarm of kind `assumed`; sample: of a delay. */
+#define ALARM_MODEL_FIELDS(sample)                                                                 \
+    {.key = "delay",                                                                               \
+     .type = FIELD_OBJECT,                                                                         \
+     .record = &distribution_record,                                                               \
+     .flags = FIELD_REQUIRED,                                                                      \
+     .offset = offsetof(struct alarm_model, delay),                                                \
+     .help = "From the impact to the alarm.",                                                      \
+     .example = sample},                                                                           \
+        {.key = "fires",                                                                           \
+         .type = FIELD_PERCENT,                                                                    \
+         .flags = FIELD_UNCERTAIN,                                                                 \
+         .dflt = "100%",                                                                           \
+         .offset = offsetof(struct alarm_model, fires),                                            \
+         .help = "How often it comes at all.",                                                     \
+         .example = "98%"},                                                                        \
+    {                                                                                              \
+        .key = "false_per_day", .type = FIELD_NUMBER, .flags = FIELD_UNCERTAIN, .max = 100000,     \
+        .offset = offsetof(struct alarm_model, false_per_day),                                     \
+        .help = "How often it comes without a reason.", .example = "0.1"                           \
+    }
+
 struct service_model {
     char *service;
     struct place place;

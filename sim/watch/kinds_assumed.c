@@ -4,27 +4,7 @@
 #define NOWHERE SIZE_MAX
 
 static const struct field assumed_fields[] = {
-    {.key = "delay",
-     .type = FIELD_OBJECT,
-     .record = &distribution_record,
-     .flags = FIELD_REQUIRED,
-     .offset = offsetof(struct alarm_model, delay),
-     .help = "From the impact to the alarm.",
-     .example = "{lognormal: {median: 90s, p95: 5m}}"},
-    {.key = "fires",
-     .type = FIELD_PERCENT,
-     .dflt = "100%",
-     .flags = FIELD_UNCERTAIN,
-     .offset = offsetof(struct alarm_model, fires),
-     .help = "How often it comes at all.",
-     .example = "98%"},
-    {.key = "false_per_day",
-     .type = FIELD_NUMBER,
-     .flags = FIELD_UNCERTAIN,
-     .max = 100000,
-     .offset = offsetof(struct alarm_model, false_per_day),
-     .help = "How often it comes without a reason.",
-     .example = "0.1"},
+    ALARM_MODEL_FIELDS("{lognormal: {median: 90s, p95: 5m}}"),
     {0},
 };
 static const struct record assumed_record = {
