@@ -213,23 +213,30 @@ int trial_run(struct trial *t, uint64_t seed, uint64_t number, const struct what
     return tell_out(t, fn, data, err);
 }
 
-/* Of a need whose services came back by somebody's response while too few were left: who was first of those. */
-static void restored_by_need(const struct trial *t, const struct system_need *need, size_t *who,
-                             nsec *at)
+/* How many of them came back by somebody's response sooner than the k-th, or at once and named before it. */
+static size_t back_before(const struct trial *t, const struct system_list *of, size_t k)
 {
-    size_t first = SYSTEM_NONE, out = 0;
-    nsec first_at = NSEC_INF;
-    for (size_t k = 0; k < need->of.n; k++) {
-        const struct restorer *by = &t->restorers[need->of.items[k]];
-        out += by->who != SYSTEM_NONE;
-        if (by->who != SYSTEM_NONE && by->at < first_at) {
-            first_at = by->at;
-            first = by->who;
-        }
+    const struct restorer *its = &t->restorers[of->items[k]];
+    size_t n = 0;
+    for (size_t i = 0; i < of->n; i++) {
+        const struct restorer *by = &t->restorers[of->items[i]];
+        n += by->who != SYSTEM_NONE && (by->at < its->at || (by->at == its->at && i < k));
     }
-    if (need->of.n - out < need->at_least && first_at > *at) {
-        *at = first_at;
-        *who = first;
+    return n;
+}
+
+/* Of a need of which too few were left: who made them enough again. */
+static void restored_by_need(const struct trial *t, const struct system_need *need,
+                             struct restorer *ret)
+{
+    size_t left = 0;
+    for (size_t k = 0; k < need->of.n; k++)
+        left += t->restorers[need->of.items[k]].who == SYSTEM_NONE;
+    for (size_t k = 0; left < need->at_least && k < need->of.n; k++) {
+        const struct restorer *by = &t->restorers[need->of.items[k]];
+        if (by->who != SYSTEM_NONE && by->at > ret->at &&
+            back_before(t, &need->of, k) + 1 == need->at_least - left)
+            *ret = *by;
     }
 }
 
@@ -247,7 +254,7 @@ static void find_restorers(struct trial *t)
         if (sv->response && r->rescue.worth && r->rescue.by_response)
             *by = (struct restorer){s, r->rescue.restored};
         for (size_t k = 0; k < sv->needs_n; k++)
-            restored_by_need(t, &sv->needs[k], &by->who, &by->at);
+            restored_by_need(t, &sv->needs[k], by);
     }
     t->restored = true;
 }
