@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "reports/after_action.h"
 #include "reports/anonymous.h"
 #include "reports/forecast.h"
 #include "reports/html.h"
@@ -297,6 +298,13 @@ static int write_single(const struct report_request *q, const struct result *r, 
     return rc;
 }
 
+/* Played by people, or by answers for them. */
+static bool is_played(const json_t *start)
+{
+    const char *mode = jsonx_str(start, "mode", "");
+    return !strcmp(mode, "exercise") || !strcmp(mode, "functional") || !strcmp(mode, "replay");
+}
+
 int report_write(const struct report_request *q, struct report_outcome *ret, struct err *err)
 {
     AUTO_JSON *events = NULL, *start = first_line(q->dirfd);
@@ -311,6 +319,8 @@ int report_write(const struct report_request *q, struct report_outcome *ret, str
     rc = report_scenario(q->dirfd, q->path, json_array_get(events, 0), &scenario, err);
     if (rc < 0)
         return rc;
+    if (is_played(json_array_get(events, 0)) && scenario_is_exercise(scenario))
+        return after_action_write(q, scenario, events, &head, ret, err);
     if (q->anonymous)
         anonymous_apply(scenario, events);
     CLEANUP(result_free_p) struct result *r = NULL;

@@ -1,6 +1,7 @@
 /* blackstart exercise: people play the incident; or answers play for them. */
 #include "sim/cli/command.h"
 
+#include "reports/report.h"
 #include "scenarios/emit.h"
 #include "scenarios/scenario.h"
 #include "sim/base/file.h"
@@ -201,29 +202,26 @@ static int exercise_conduct(struct exercise_run *r, struct err *err)
     return rc == 0 ? conduct_failure(r->conduct, err) : rc;
 }
 
+/* The after-action report, as `report` makes it. */
 static int exercise_result(const struct exercise_run *r)
 {
-    const struct state *st = conduct_state(r->conduct);
-    char clock[NSEC_TEXT_MAX];
-    size_t decided = 0, decisions = 0;
+    struct err err = ERR_INIT;
+    struct report_request q = {.dirfd = r->folder.dirfd, .path = r->folder.path};
+    struct report_outcome out;
     AUTO_BUF text = BUF_INIT;
-    for (size_t i = 0; i < st->n_steps; i++) {
-        const struct state_step *step = &st->steps[i];
-        if (step_people(step->step) != PEOPLE_DECIDE || !nsec_is_set(step->began))
-            continue;
-        decisions++;
-        decided += step->life == STEP_DONE && !nsec_is_set(step->missed);
-    }
-    buf_printf(&text,
-               "%s: played to its end in %s of the exercise clock; %zu of %zu decisions "
-               "in time.\n",
-               r->scenario->title, nsec_text(st->clock, clock), decided, decisions);
+    if (report_write(&q, &out, &err) < 0)
+        return say_error(EXIT_ABORTED, "it was played to its end, but not reported: %s", err.text);
     if (answers_refused(r->answers))
         buf_printf(&text, "%zu of %zu answers were refused: the record says why.\n",
                    answers_refused(r->answers), answers_n(r->answers));
+    buf_adds(&text, args_has(r->args, "quiet") ? out.sentence : out.terminal);
+    if (text.text[text.len - 1] != '\n')
+        buf_addc(&text, '\n');
     if (!args_has(r->args, "quiet"))
-        buf_printf(&text, "The record is %s/record.ndjson.\n", r->folder.path);
-    return say_result(EXIT_MET, buf_text(&text), text.len);
+        buf_printf(&text, "\nreport: %s/report.html\n", r->folder.path);
+    int code = say_result(out.exit_code, buf_text(&text), text.len);
+    report_outcome_done(&out);
+    return code;
 }
 
 static int exercise_play(struct exercise_run *r)
@@ -300,8 +298,9 @@ const struct command command_exercise = {
              "       blackstart exercise --resume DIR [--answers FILE]",
     .about = "Touches no system. Everything is on the disk before anybody sees it, so what was\n"
              "interrupted goes on with --resume.\n\n"
-             "Exit code: 0 played to its end, 2 bad scenario or usage, 3 cannot be played here,\n"
-             "5 interrupted or failed.",
+             "Exit code: 0 all objectives met (of answers: played to its end), 1 not met, 2 bad "
+             "scenario\n"
+             "or usage, 3 cannot be played here, 4 not demonstrated, 5 interrupted or failed.",
     .options = exercise_options,
     .run = exercise_run,
 };

@@ -1,0 +1,486 @@
+/* A scripted exercise, its record written by hand: the after-action report has every field of its standard
+ * structure, its times are the script's, and nobody's text becomes markup. */
+#include "tests/support/test.h"
+
+#include "reports/after_action.h"
+#include "scenarios/scenario.h"
+#include "sim/base/file.h"
+#include "sim/base/jsonx.h"
+
+#include <fcntl.h>
+
+#define SCENARIO TEST_ROOT "/tests/corpus/good/exercise.yaml"
+#define HOSTILE "<script>alert(1)</script> | # *x*\n## y `z`"
+
+struct world {
+    char folder[64];
+    int dirfd;
+    char *yaml;
+    struct record *record;
+    struct report_outcome out;
+    char *md, *html, *junit;
+    json_t *result;
+};
+
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    snprintf(w->folder, sizeof w->folder, "/tmp/blackstart-debrief-XXXXXX");
+    assert_non_null(mkdtemp(w->folder));
+    w->dirfd = open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(w->dirfd >= 0);
+    size_t n = 0;
+    assert_int_equal(file_read(AT_FDCWD, SCENARIO, 1 << 20, &w->yaml, &n, NULL), 0);
+    assert_int_equal(file_replace(w->dirfd, "scenario.yaml", w->yaml, n, NULL), 0);
+    assert_int_equal(record_create(w->dirfd, "record.ndjson", 0, &w->record, NULL), 0);
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    report_outcome_done(&w->out);
+    record_free(w->record);
+    json_decref(w->result);
+    free(w->yaml);
+    free(w->md);
+    free(w->html);
+    free(w->junit);
+    close(w->dirfd);
+    assert_int_equal(file_remove_tree(AT_FDCWD, w->folder, NULL), 0);
+    free(w);
+    return 0;
+}
+
+/* One line at so many seconds of the exercise clock, which goes ten times as fast as the wall's. */
+static int64_t line(struct world *w, const char *kind, int at, const char *members)
+{
+    struct err err = ERR_INIT;
+    struct record_head head;
+    json_t *e = NULL;
+    if (jsonx_parse(members, strlen(members), kind, &e, &err) < 0)
+        fail_msg("%s: %s", members, err.text);
+    json_object_set_new(e, "clock", json_integer(at * NSEC_SEC));
+    if (record_write(w->record, kind, at * NSEC_SEC / 10, e, &err) < 0)
+        fail_msg("%s", err.text);
+    record_head(w->record, &head);
+    return head.seq;
+}
+
+static void begin(struct world *w, const char *mode)
+{
+    AUTO_BUF start = BUF_INIT;
+    buf_printf(&start,
+               "{\"record\":1,\"blackstart\":\"0.1.0\",\"id\":\"abc\",\"mode\":\"%s\",\"scenario\":"
+               "{\"name\":\"small-exercise\"},\"wall\":\"2026-12-04T10:00:00.000Z\",\"speed\":10}",
+               mode);
+    line(w, "run-start", 0, buf_text(&start));
+    static const char *const people[][2] = {{"frank", "facilitator"},
+                                            {"eve", "evaluator"},
+                                            {"alice", "commander"},
+                                            {"carla", "communications"},
+                                            {"mallory", "technical"}};
+    for (size_t i = 0; i < ARRAY_SIZE(people); i++) {
+        AUTO_BUF join = BUF_INIT;
+        buf_printf(&join, "{\"person\":\"%s\",\"role\":\"%s\",\"event\":\"join\"}", people[i][0],
+                   people[i][1]);
+        line(w, "join", 0, buf_text(&join));
+    }
+}
+
+static void first_half(struct world *w)
+{
+    AUTO_BUF decision = BUF_INIT;
+    line(w, "pace", 0, "{\"event\":\"go\",\"by\":\"frank\",\"role\":\"facilitator\"}");
+    line(w, "service", 0, "{\"service\":\"checkout\",\"event\":\"down\",\"step\":\"outage\"}");
+    line(w, "phase", 0, "{\"phase\":\"signs\"}");
+    int64_t told = line(
+        w, "deliver", 60,
+        "{\"step\":\"first-report\",\"number\":\"1\",\"to\":[\"commander\",\"communications\"],"
+        "\"from\":\"Customer support\",\"channel\":\"phone\",\"title\":\"First reports\",\"text\":"
+        "\"Twelve customers in ten minutes say that they cannot pay.\",\"what\":\"inject\",\"due\":"
+        "60000000000}");
+    line(w, "status", 60, "{\"step\":\"updates\",\"event\":\"opened\"}");
+    line(w, "expected", 180, "{\"step\":\"bridge\",\"event\":\"due\"}");
+    line(w, "expected", 300,
+         "{\"step\":\"first-report\",\"event\":\"done\",\"by\":\"eve\",\"role\":\"evaluator\"}");
+    line(w, "page", 300,
+         "{\"step\":\"page-technical\",\"event\":\"paged\",\"n\":1,\"to\":[\"commander\"],\"text\":"
+         "\"CRITICAL: orders-db is not answering\"}");
+    line(w, "page", 360,
+         "{\"step\":\"page-technical\",\"event\":\"acknowledged\",\"by\":\"alice\",\"role\":"
+         "\"commander\"}");
+    line(w, "expected", 480, "{\"step\":\"bridge\",\"event\":\"missed\"}");
+    line(w, "question", 480,
+         "{\"step\":\"failover\",\"who\":\"commander\",\"question\":\"Promote?\",\"options\":["
+         "\"wait\",\"promote\"],\"deadline\":780000000000}");
+    line(w, "status", 510,
+         "{\"step\":\"updates\",\"event\":\"sent\",\"n\":1,\"to\":[\"commander\"],\"text\":"
+         "\"Customers cannot pay.\",\"by\":\"carla\",\"role\":\"communications\"}");
+    line(w, "expected", 570,
+         "{\"step\":\"bridge\",\"event\":\"done\",\"late\":true,\"by\":\"eve\",\"role\":"
+         "\"evaluator\"}");
+    buf_printf(&decision,
+               "{\"step\":\"failover\",\"option\":\"promote\",\"by\":\"alice\",\"role\":"
+               "\"commander\",\"reason\":\"Every minute costs more.\",\"asked\":480000000000,"
+               "\"informed\":[%lld]}",
+               (long long)told);
+    line(w, "decision", 660, buf_text(&decision));
+    line(w, "deadline", 660, "{\"name\":\"notice\",\"event\":\"started\"}");
+    line(w, "phase", 660, "{\"phase\":\"recovery\"}");
+}
+
+static void second_half(struct world *w, int restored)
+{
+    line(w, "approval", 660, "{\"step\":\"consent\",\"event\":\"asked\"}");
+    line(w, "approval", 700,
+         "{\"step\":\"consent\",\"event\":\"given\",\"by\":\"alice\",\"role\":\"commander\"}");
+    line(w, "approval", 720,
+         "{\"step\":\"consent\",\"event\":\"given\",\"by\":\"mallory\",\"role\":\"technical\","
+         "\"complete\":true}");
+    line(w, "checklist", 720,
+         "{\"step\":\"promote\",\"event\":\"opened\",\"runbook\":\"promote\"}");
+    line(w, "checklist", 900, "{\"step\":\"promote\",\"event\":\"late\",\"n\":1}");
+    line(w, "expected", 900, "{\"step\":\"notify\",\"event\":\"due\"}");
+    line(w, "status", 1020, "{\"step\":\"updates\",\"event\":\"missed\",\"n\":2}");
+    line(w, "expected", 1080,
+         "{\"step\":\"notify\",\"event\":\"done\",\"by\":\"eve\",\"role\":\"evaluator\"}");
+    line(w, "deadline", 1080, "{\"name\":\"notice\",\"event\":\"met\"}");
+    if (restored)
+        line(w, "service", restored,
+             "{\"service\":\"checkout\",\"event\":\"up\",\"step\":\"outage\"}");
+    line(w, "note", 1500,
+         "{\"what\":\"strength\",\"objective\":\"declare\",\"text\":\"One person spoke for all.\","
+         "\"by\":\"eve\",\"role\":\"evaluator\"}");
+    line(w, "note", 1510,
+         "{\"what\":\"improvement\",\"objective\":\"declare\",\"text\":\"Nobody wrote down who "
+         "commands.\",\"by\":\"eve\",\"role\":\"evaluator\"}");
+    line(w, "rating", 1520,
+         "{\"step\":\"first-report\",\"rating\":\"S\",\"note\":\"One minute before the nudge.\","
+         "\"by\":\"eve\",\"role\":\"evaluator\"}");
+    line(w, "rating", 1530,
+         "{\"objective\":\"declare\",\"rating\":\"U\",\"by\":\"eve\",\"role\":\"evaluator\"}");
+    line(w, "rating", 1540, /* the evaluator thought again */
+         "{\"objective\":\"declare\",\"rating\":\"S\",\"by\":\"eve\",\"role\":\"evaluator\"}");
+}
+
+static void debrief(struct world *w)
+{
+    line(w, "pace", 1800, "{\"event\":\"debrief\"}");
+    line(w, "debrief", 1800, "{\"answers\":[\"The checklist\",null]}");
+    line(w, "debrief", 1800, "{\"answers\":[\"Short updates\",\"Numbers\"]}");
+    line(w, "run-end", 1800, "{\"status\":\"completed\",\"wall\":\"2026-12-04T10:03:00.000Z\"}");
+}
+
+static char *read_back(const struct world *w, const char *name)
+{
+    char *text = NULL;
+    size_t n = 0;
+    assert_int_equal(file_read(w->dirfd, name, 4 << 20, &text, &n, NULL), 0);
+    return text;
+}
+
+static void report(struct world *w)
+{
+    struct err err = ERR_INIT;
+    struct report_request q = {.dirfd = w->dirfd, .path = w->folder};
+    if (report_write(&q, &w->out, &err) < 0)
+        fail_msg("%s", err.text);
+    AUTO_FREE char *result = read_back(w, "result.json");
+    w->md = read_back(w, "report.md");
+    w->html = read_back(w, "report.html");
+    w->junit = read_back(w, "junit.xml");
+    assert_int_equal(jsonx_parse(result, strlen(result), "result.json", &w->result, NULL), 0);
+}
+
+static void played(struct world *w, const char *mode, int restored)
+{
+    begin(w, mode);
+    first_half(w);
+    second_half(w, restored);
+    debrief(w);
+    report(w);
+}
+
+static void has(const char *text, const char *what)
+{
+    if (!strstr(text, what))
+        fail_msg("it does not say: %s\n%s", what, text);
+}
+
+/* A name and its value, in both forms. */
+static void has_field(const struct world *w, const char *name, const char *value)
+{
+    AUTO_BUF md = BUF_INIT;
+    AUTO_BUF html = BUF_INIT;
+    buf_printf(&md, "- **%s:** %s", name, value);
+    buf_printf(&html, "<dt>%s</dt><dd>%s", name, value);
+    has(w->md, buf_text(&md));
+    has(w->html, buf_text(&html));
+}
+
+static const char *verdict_of(const struct world *w, size_t objective)
+{
+    return jsonx_str(json_array_get(json_object_get(w->result, "objectives"), objective), "verdict",
+                     "");
+}
+
+static void measure_is(const struct world *w, const char *name, int n, int of)
+{
+    const json_t *m = json_object_get(json_object_get(w->result, "measures"), name);
+    assert_int_equal(jsonx_int(m, "n", -1), n);
+    assert_int_equal(jsonx_int(m, "of", -1), of);
+}
+
+/* --- Tests --- */
+
+static void the_overview_has_every_field(void **state)
+{
+    struct world *w = *state;
+    played(w, "exercise", 1140);
+    has_field(w, "Exercise name", "Checkout fails, and the replica is behind");
+    has_field(w, "Dates",
+              "planned: 4 December 2026, 10:00; began 2026-12-04T10:00:00.000Z; ended "
+              "2026-12-04T10:03:00.000Z");
+    has_field(w, "Type", "discussion-based (tabletop) exercise");
+    has_field(w, "Scope", "A discussion of 30 minutes; no system is touched.");
+    has_field(w, "Duration", "30 min on the exercise clock; planned: 30 min");
+    has_field(w, "Location", "Room 4.12");
+    has_field(w, "Mission areas", "Response, Recovery");
+    has_field(w, "Core capabilities", "Incident command, Recovery");
+    has_field(w, "Objectives", "1. Recognize a major incident and declare it; 2. Bring checkout");
+    has_field(w, "Threat or hazard", "Loss of a database");
+    has_field(w, "Scenario", "The orders database fails on a Friday.");
+    has_field(w, "Sponsor", "Head of operations");
+    has_field(w, "Participating organisations", "2: Platform, Customer support");
+    has_field(w, "Point of contact", "resilience@example.com");
+    has_field(w, "Assumptions and artificialities", "The monitoring tells the truth.");
+}
+
+static void the_analysis_and_the_plan_have_every_column(void **state)
+{
+    struct world *w = *state;
+    played(w, "exercise", 1140);
+    has(w->md, "| objective | core capability | capability target | rating | verdict | why |");
+    has(w->md, "| Recognize a major incident and declare it | Incident command | Declared within 5 "
+               "minutes of the first report | S | met | performed with some challenges |");
+    has(w->md, "rto of checkout: 20 min | not rated | not demonstrated | not rated by any "
+               "evaluator; checkout was down for 19 min, the promise is 20 min |");
+    has(w->md, "- One person spoke for all. (eve, evaluator, 0:25:00)");
+    has(w->md, "| area for improvement | reference | analysis | seen by | at |");
+    has(w->md, "| Nobody wrote down who commands. | Incident response plan, section 3 | "
+               "\\_\\_\\_\\_\\_\\_ | eve, evaluator | 0:25:10 |");
+    has(w->md, "Opens a bridge and says who commands (commander): done after 6 min 30 s of 5 min, "
+               "late");
+    has(w->md, "| core capability | area for improvement | corrective action | capability element "
+               "| responsible organisation | point of contact | start date | completion date |");
+    has(w->html, "<td>Incident command</td><td>Nobody wrote down who commands.</td><td>______</td>"
+                 "<td>______</td><td>______</td><td>______</td><td>______</td><td>______</td>");
+    has(w->md, "- Name an incident commander");
+    has(w->md,
+        "| Technical lead | player | Knows the systems. | bob, dan | – | mallory (from "
+        "0:00:00) | mallory was not planned; bob did not take part; dan did not take part |");
+    has(w->md, "nobody took this role");
+    has(w->md, "**Independence:** nobody had more than one");
+}
+
+static void the_logs_have_the_scripts_times(void **state)
+{
+    struct world *w = *state;
+    played(w, "exercise", 1140);
+    has_field(w, "Options", "wait, promote");
+    has_field(w, "Choice", "promote");
+    has_field(w, "Reason", "Every minute costs more.");
+    has_field(w, "By", "alice");
+    has_field(w, "Role", "commander");
+    has_field(w, "Asked at", "0:08:00");
+    has_field(w, "Due at", "0:13:00");
+    has_field(w, "Decided at", "0:11:00");
+    has_field(w, "Took", "3 min");
+    has_field(w, "Information at hand", "0:01:00 1 First reports");
+    has_field(w, "Authority", "Continuity plan 4.2");
+    has_field(w, "Reversible", "no");
+    has_field(w, "Impact on customers and duties", "Orders of the last 40 seconds");
+    has(w->md, "| inject | 0:01:00 | 0:01:00 | on time | Customer support | commander, "
+               "communications | phone | First reports | Twelve customers");
+    has(w->md, "| status update 1 | 0:09:00 | 0:08:30 | on time |");
+    has(w->md, "| status update 2 | 0:17:00 | – | not sent when due |");
+    has(w->md, "| 1 | commander | 0:05:00 | 0:05:00 | acknowledged by alice at 0:06:00 |");
+    has(w->md, "| 0:09:00 | – | not needed |");
+    has(w->md, "| Initial notification | DORA Art. 19 | Financial supervisor | 4 h | 0:11:00 | "
+               "4:11:00 | 0:18:00 | met |");
+    has(w->md, "| Declares an incident | commander | 0:01:00 | 0:06:00 | 0:05:00 | eve | in time | "
+               "S | eve | One minute before the nudge. |");
+    has(w->md, "| 0:03:00 | 0:08:00 | 0:09:30 | eve | late | not rated |");
+    has(w->md, "| 0:11:00 | 0:01:06 | decision,"); /* the exercise clock, and the real one */
+    has(w->md, "- **anonymous:** Short updates\n- **anonymous:** The checklist\n");
+}
+
+static void events_have_every_field_of_the_list(void **state)
+{
+    struct world *w = *state;
+    played(w, "exercise", 1140);
+    has(w->md, "| 1 | First reports | contextual inject | First signs | 0:01:00 | 0:01:00 | "
+               "delivered |");
+    has_field(w, "Identifier", "first-report");
+    has_field(w, "Simulated time", "Friday, 16:41");
+    has_field(w, "Phase", "First signs");
+    has_field(w, "Kind", "contextual inject");
+    has_field(w, "Kind", "contingency inject");
+    has_field(w, "Kind", "expected-action event");
+    has_field(w, "Channel", "phone");
+    has_field(w, "From", "Customer support");
+    has_field(w, "To", "commander, communications");
+    has_field(w, "Message", "Twelve customers in ten minutes");
+    has_field(w, "Controller", "frank");
+    has_field(w, "Expected action", "Declares an incident");
+    has_field(w, "Objective", "Recognize a major incident");
+    has_field(w, "Core capability", "Incident command");
+    has_field(w, "Notes for facilitator and evaluators", "If they ask how many");
+    has_field(w, "Status", "not delivered");
+}
+
+static void what_nobody_rated_is_not_demonstrated(void **state)
+{
+    struct world *w = *state;
+    played(w, "exercise", 1140);
+    assert_string_equal(verdict_of(w, 0), "met");
+    assert_string_equal(verdict_of(w, 1), "not_demonstrated");
+    assert_string_equal(w->out.verdict, "not_demonstrated");
+    assert_int_equal(w->out.exit_code, 4);
+    measure_is(w, "decisions_in_time", 1, 1);
+    measure_is(w, "expected_in_time", 3, 5); /* late: bridge; open: the runbook */
+    measure_is(w, "expected_done", 4, 5);
+    measure_is(w, "clocks_met", 1, 1);
+    measure_is(w, "updates_on_time", 1, 2);
+    measure_is(w, "injects_delivered", 1, 2);
+    has(w->junit, "tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"0\"");
+    has(w->junit, "type=\"not_demonstrated\"");
+    has(w->out.sentence, "1 of 2 objectives were met, 0 not met, 1 not demonstrated");
+}
+
+static void a_broken_promise_is_not_met_whatever_the_rating(void **state)
+{
+    struct world *w = *state;
+    begin(w, "exercise");
+    first_half(w);
+    second_half(w, 0);
+    line(w, "rating", 1550,
+         "{\"objective\":\"restore\",\"rating\":\"P\",\"by\":\"eve\",\"role\":\"evaluator\"}");
+    debrief(w);
+    report(w);
+    assert_string_equal(verdict_of(w, 1), "not_met");
+    has(w->md, "checkout was down for 30 min or more, the promise is 20 min");
+    assert_int_equal(w->out.exit_code, 1);
+}
+
+static void a_replay_has_no_verdict(void **state)
+{
+    struct world *w = *state;
+    played(w, "replay", 1140);
+    assert_string_equal(verdict_of(w, 0), "not_applicable");
+    assert_string_equal(w->out.verdict, "not_applicable");
+    assert_int_equal(w->out.exit_code, 0);
+    has(w->html, "REPLAY");
+    has(w->junit, "skipped=\"2\"");
+}
+
+static void a_record_without_its_end_is_reported(void **state)
+{
+    struct world *w = *state;
+    begin(w, "exercise");
+    first_half(w);
+    report(w);
+    assert_int_equal(w->out.exit_code, 5);
+    has(w->md, "The exercise is not complete");
+    has(w->junit, "errors=\"1\"");
+}
+
+/* Wherever people or servers may write. */
+static void hostile_texts_stay_texts(void **state)
+{
+    struct world *w = *state;
+    AUTO_JSON *evil = json_string(HOSTILE);
+    AUTO_FREE char *text = json_dumps(evil, JSON_ENCODE_ANY);
+    begin(w, "exercise");
+    first_half(w);
+    const struct {
+        const char *kind, *format;
+    } lines[] = {
+        {"join", "{\"person\":%s,\"role\":\"technical\",\"event\":\"join\"}"},
+        {"deliver", "{\"to\":[\"commander\"],\"from\":%1$s,\"channel\":%1$s,\"title\":%1$s,"
+                    "\"text\":%1$s,\"what\":\"added\",\"by\":%1$s,\"role\":\"facilitator\"}"},
+        {"status", "{\"step\":\"updates\",\"event\":\"sent\",\"n\":2,\"text\":%1$s,\"by\":%1$s,"
+                   "\"role\":\"communications\"}"},
+        {"note", "{\"what\":\"improvement\",\"text\":%1$s,\"by\":%1$s,\"role\":\"evaluator\"}"},
+        {"note", "{\"what\":\"strength\",\"objective\":\"declare\",\"text\":%1$s,\"by\":%1$s,"
+                 "\"role\":\"evaluator\"}"},
+        {"rating", "{\"objective\":\"declare\",\"rating\":\"M\",\"note\":%1$s,\"by\":%1$s,\"role\":"
+                   "\"evaluator\"}"},
+        {"rating", "{\"step\":\"bridge\",\"rating\":\"M\",\"note\":%1$s,\"by\":%1$s,\"role\":"
+                   "\"evaluator\"}"},
+        {"mark", "{\"mark\":%1$s,\"text\":%1$s,\"by\":%1$s}"},
+        {"trouble", "{\"what\":\"x\",\"detail\":%1$s}"},
+        {"pace", "{\"event\":\"hold\",\"reason\":%1$s,\"by\":%1$s}"},
+        {"debrief", "{\"answers\":[%1$s,%1$s],\"by\":%1$s,\"role\":\"technical\"}"},
+        {"run-end", "{\"status\":\"aborted\",\"reason\":%1$s}"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+        AUTO_BUF whole = BUF_INIT;
+        for (const char *p = lines[i].format; *p; p++) {
+            size_t n = !strncmp(p, "%1$s", 4) ? 4 : !strncmp(p, "%s", 2) ? 2 : 0;
+            if (n)
+                buf_adds(&whole, text);
+            else
+                buf_addc(&whole, *p);
+            p += n ? n - 1 : 0;
+        }
+        line(w, lines[i].kind, 700, buf_text(&whole));
+    }
+    report(w);
+    assert_null(strstr(w->html, "<script"));
+    assert_null(strstr(w->junit, "<script"));
+    assert_null(strstr(w->md, "<script"));
+    assert_null(strstr(w->md, "\n## y"));
+    assert_null(strstr(w->md, "</script> |"));
+    assert_null(strstr(w->md, " | # "));
+    has(w->md, "&lt;script>alert(1)&lt;/script> \\| \\# \\*x\\* \\#\\# y \\`z\\`");
+    has(w->html, "&lt;script&gt;alert(1)&lt;/script&gt;");
+}
+
+static void what_does_not_fit_is_refused(void **state)
+{
+    struct world *w = *state;
+    struct err err = ERR_INIT;
+    begin(w, "exercise");
+    line(w, "expected", 10, "{\"step\":\"nowhere\",\"event\":\"due\"}");
+    struct report_request q = {.dirfd = w->dirfd, .path = w->folder};
+    assert_true(report_write(&q, &w->out, &err) < 0);
+    q.anonymous = true;
+    assert_true(report_write(&q, &w->out, &err) < 0);
+    has(err.text, "cannot be made anonymous");
+    q = (struct report_request){.dirfd = w->dirfd, .path = w->folder, .metrics = "x"};
+    assert_true(report_write(&q, &w->out, &err) < 0);
+    has(err.text, "no metrics of machines");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(the_overview_has_every_field),
+        T(the_analysis_and_the_plan_have_every_column),
+        T(the_logs_have_the_scripts_times),
+        T(events_have_every_field_of_the_list),
+        T(what_nobody_rated_is_not_demonstrated),
+        T(a_broken_promise_is_not_met_whatever_the_rating),
+        T(a_replay_has_no_verdict),
+        T(a_record_without_its_end_is_reported),
+        T(hostile_texts_stay_texts),
+        T(what_does_not_fit_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
