@@ -72,6 +72,7 @@ class Hooks(unittest.TestCase):
   injection:
     - {webhook: {url: "%(url)s/hook", template: '{"what": "{{action}} of {{targets}} in {{step}}", "n": {{trial}}}'}, headers: {X-Who: us}}
     - {grafana: {url: "%(url)s", token: {file: secret}, tags: prod web}}
+    - {command: 'echo "$BLACKSTART_EVENT $BLACKSTART_ACTION $BLACKSTART_STEP" > hit'}
   end:
     - {webhook: {url: "%(url)s/end?key=1"}}
     - {webhook: {url: "%(url)s/verdict", template: '{"v": "{{verdict}}", "c": {{exit_code}}, "why": "{{sentence}}"}'}}
@@ -83,6 +84,8 @@ class Hooks(unittest.TestCase):
         self.assertEqual(harness.processes_of(d.token), [])
         with open(os.path.join(d.folder, "told")) as f:
             self.assertEqual(f.read().split()[:2], ["start", "small"])
+        with open(os.path.join(d.folder, "hit")) as f:
+            self.assertEqual(f.read(), "injection kill kill\n")
         got = {path: (method, headers, body) for method, path, headers, body in r.got}
         self.assertEqual(set(got), {"/slack-secret-path", "/hook", "/api/annotations",
                                     "/api/annotations/77", "/end?key=1", "/verdict"})
@@ -109,7 +112,7 @@ class Hooks(unittest.TestCase):
             self.assertEqual(page.read(), report.read())
         notices = d.events("notice")
         self.assertEqual(sorted(e["on"] for e in notices),
-                         ["injection", "injection", "start", "start", "undone"])
+                         ["injection", "injection", "injection", "start", "start", "undone"])
         ends = self.end_notices(d)
         self.assertEqual(sorted(e["what"] for e in ends), ["command", "webhook", "webhook"])
         self.assertTrue(all(e["ok"] for e in notices + ends), notices + ends)
@@ -207,7 +210,12 @@ class Hooks(unittest.TestCase):
         r = Receiver(self)
         hooks = """
   end: {webhook: {url: "%(url)s/end"}}
-  abort: {webhook: {url: "%(url)s/abort"}}
+  abort:
+    - {webhook: {url: "%(url)s/abort"}}
+    - {webhook: {url: "%(url)s/slack", format: slack}}
+    - {webhook: {url: "%(url)s/ours", template: '{"{{event}}": "{{reason}}"}'}}
+    - {grafana: {url: "%(url)s", token: {file: secret}}}
+    - {command: 'echo "$BLACKSTART_EVENT $BLACKSTART_STATUS" > aborted'}
 """ % {"url": r.url}
         for signo in (signal.SIGINT, signal.SIGKILL):
             with self.subTest(signo=signo):
@@ -216,10 +224,19 @@ class Hooks(unittest.TestCase):
                 d.tail(lambda e: e["kind"] == "inject")
                 d.process.send_signal(signo)
                 d.finish()
-                harness.wait_until(lambda: r.got)
-                self.assertEqual([path for _, path, _, _ in r.got], ["/abort"])
-                self.assertIn("Ctrl-C" if signo == signal.SIGINT else "the runner died",
-                              r.got[0][3]["reason"])
+                aborted = os.path.join(d.folder, "aborted")
+                harness.wait_until(lambda: len(r.got) == 4 and os.path.exists(aborted) and
+                                   os.path.getsize(aborted))
+                got = {path: body for _, path, _, body in r.got}
+                self.assertEqual(set(got), {"/abort", "/slack", "/ours", "/api/annotations"})
+                self.assertEqual(len(r.got), 4)
+                reason = got["/abort"]["reason"]
+                self.assertIn("Ctrl-C" if signo == signal.SIGINT else "the runner died", reason)
+                self.assertEqual(got["/slack"], {"text": got["/abort"]["text"]})
+                self.assertEqual(got["/ours"], {"abort": reason})
+                self.assertEqual(got["/api/annotations"]["tags"], ["blackstart", "small", "abort"])
+                with open(aborted) as f:
+                    self.assertEqual(f.read(), "abort %s\n" % got["/abort"]["status"])
                 self.assertTrue(harness.wait_until(lambda: not harness.processes_of(d.token)))
 
     def test_a_secret_that_is_missing_is_told_before_anything_is_done(self):

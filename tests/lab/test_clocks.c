@@ -280,6 +280,38 @@ static void the_wall_clock_goes_at_a_wrong_rate(void **state)
     kit_close(&k);
 }
 
+/* `env -i` leaves a program without the library, as one that is linked statically never had it. */
+static void who_sees_the_true_time_is_named(void **state)
+{
+    static struct kit k;
+    static char offset[] = "+2h";
+    char library[PATH_MAX];
+    if (!faketime_library(library))
+        test_skip("libfaketime is not installed");
+    kit_open(&k);
+    struct host *some = kit_host(&k, "a", "10.0.0.1/24"), *none = kit_host(&k, "b", "10.0.0.2/24");
+    some->clock = none->clock = true;
+    kit_unit(&k, some, "follows", "sleep 1000");
+    kit_unit(&k, some, "alone", "env -i tail -f /dev/null");
+    kit_unit(&k, none, "alone", "env -i tail -f /dev/null");
+    kit_up(&k, true);
+    for (int i = 0; i < 2; i++) {
+        struct step *s = fault_step(&k, "late", "clock");
+        struct clock_params *p = s->params;
+        struct fault f;
+        p->host = fault_target(&k, i ? "b" : "a");
+        p->offset = offset;
+        fault_try(&k, s, &f);
+        assert_int_equal(f.proof.ok, i == 0); /* where nobody follows it did not bite */
+        if (!strstr(f.proof.seen,
+                    i ? "0 running follow, 1 do not (linked statically, or shielded): tail"
+                      : "1 running follow, 1 do not (linked statically, or shielded): tail"))
+            fail_msg("%s", f.proof.seen);
+        fault_end(&k, &f);
+    }
+    kit_close(&k);
+}
+
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
@@ -288,6 +320,7 @@ static int tests(void)
         cmocka_unit_test(nobody_is_left_in_it_after_kill_9_of_the_runner),
         cmocka_unit_test(without_time_namespaces_it_is_refused),
         cmocka_unit_test(the_wall_clock_goes_at_a_wrong_rate),
+        cmocka_unit_test(who_sees_the_true_time_is_named),
     };
     struct stat st;
     if (stat("/proc/self/ns/time", &st) < 0) {
