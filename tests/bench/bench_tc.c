@@ -371,6 +371,7 @@ static void tell(struct rounds *r, const struct faults *f, size_t rounds)
     bench_tell("prepare", r->prepare, rounds, "us");
     bench_tell("journal", r->journal, rounds, "us");
     per_fault("apply, to the last acknowledgement", r->on[OURS], rounds, f->n);
+    printf("  %-44s %10.2f us\n", "the very first, with what is started for it", r->each[0]);
     bench_tell("apply, with what is told of it", r->applied, rounds, "us");
     bench_tell("verify: read back, packets of our own set out", r->verify, rounds, "us");
     bench_tell("verify of one fault, to its answer", r->proof, rounds, "ms");
