@@ -267,18 +267,37 @@ void impair_expect(struct impair *m, const struct impair_here *here)
     m->tried = true;
 }
 
+/* In a namespace for nothing else: the point's may be somebody else's, and outlive us. */
+static void try_here(struct impair *m)
+{
+    AUTO_CLOSE int own = -1;
+    if (m->tried || netns_new(&own, NULL) < 0)
+        return;
+    impair_here_try(own, &m->here);
+    m->tried = true;
+}
+
 static int choose(struct impair *m, const struct impair_order *o, struct impair_line *line,
                   struct err *err)
 {
-    AUTO_CLOSE int own = -1;
-    if (!m->tried && !nl_is_recording(o->point.nl) && netns_new(&own, NULL) == 0) {
-        /* In a namespace for nothing else: the point's may be somebody else's, and outlive us. */
-        impair_here_try(own, &m->here);
-        m->tried = true;
-    } else if (!m->tried) {
+    if (!nl_is_recording(o->point.nl))
+        try_here(m);
+    if (!m->tried)
         impair_here_of(NULL, &m->here);
-    }
     return impair_choose(o->engine, &m->here, &line->engine, line->why, err);
+}
+
+int impair_ready(struct impair *m, enum impair_engine asked, struct err *err)
+{
+    enum impair_engine engine;
+    char why[IMPAIR_WHY_MAX];
+    try_here(m);
+    int r = impair_choose(asked, &m->here, &engine, why, err);
+    if (r < 0 || engine != IMPAIR_USER)
+        return r;
+    if (!m->engine)
+        r = engine_new(m->loop, ENGINE_ANY, engine_died, m, &m->engine, err);
+    return r < 0 ? r : engine_start(m->engine, err);
 }
 
 static enum engine_intake intake_of(const struct impair *m, const struct nl *nl)

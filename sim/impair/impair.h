@@ -111,6 +111,9 @@ struct impair_order {
     enum impair_engine engine; /* AUTO: as impair_choose(), by what was tried once */
     const char *label; /* whose line it is ("step slow", "network back"); borrowed for the call */
 };
+/* What the first line would wait for and that touches no point: which engine can do it, and the process of
+ * ours. */
+int impair_ready(struct impair *m, enum impair_engine asked, struct err *err);
 /* 0: armed and off. -EBUSY: it shares packets with another line at this point, which is named; lines
  * whose scopes are disjoint compose. A recording `point.nl` records what would be sent and starts
  * nothing. */

@@ -324,6 +324,8 @@ static int note_attached(struct inject_env *env, struct network_state *st, json_
     if (r == 0)
         r = rtnl_link_get(lab_node_nl(n), device, &link, err);
     if (r == 0)
+        r = impair_ready(lab_impair(env->lab), engine_of(st->params), err);
+    if (r == 0)
         r = impair_note(lab_impair(env->lab), lines, lab_node_nl(n), device, &note, err);
     if (r < 0)
         return r;

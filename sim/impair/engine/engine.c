@@ -418,6 +418,12 @@ static int engine_choose(struct engine *e, struct err *err)
     return 0;
 }
 
+int engine_start(struct engine *e, struct err *err)
+{
+    int r = engine_choose(e, err);
+    return r < 0 ? r : engine_run(e, err); /* after: it shares the program's map */
+}
+
 /* A filter that has no eBPF counterpart goes the other way, where any will do. */
 static int line_arm(struct engine_line *line, const struct engine_spec *spec,
                     const struct impairment *what, struct err *err)
@@ -437,9 +443,7 @@ int engine_arm(struct engine *e, const struct engine_spec *spec, const struct im
     if (r == 0)
         r = line_new(e, spec, &line, err);
     if (r == 0 && !line->recording)
-        r = engine_choose(e, err);
-    if (r == 0 && !line->recording)
-        r = engine_run(e, err); /* after: it shares the program's map */
+        r = engine_start(e, err);
     if (r == 0 && line->recording && e->asked == ENGINE_TAP)
         r = tap_plan_arm(line, what, err);
     else if (r == 0)

@@ -60,6 +60,8 @@ int engine_new(struct loop *loop, enum engine_intake intake,
 struct engine *engine_free(struct engine *e); /* takes NULL, returns NULL; ends the process */
 DEFINE_CLEANUP(struct engine, engine_free);
 
+/* Its process, before the first line needs it; nothing else is touched. */
+int engine_start(struct engine *e, struct err *err);
 /* false: its process only sleeps, and frames leave some tens of microseconds late; before the first
  * line. */
 void engine_set_spin(struct engine *e, bool spin);
