@@ -4,6 +4,7 @@ The runner is halted at a line of its record (halt.py), so that each death hits 
 test is named for, and has exactly one right outcome.
 """
 import collections
+import contextlib
 import os
 import random
 import secrets
@@ -88,6 +89,8 @@ class Deaths:
             self.halt = halted(d, wanted=INSTANTS[state])
         except AssertionError as e:
             raise AssertionError(d.explain()) from e
+        if state != "verified":  # which may take a while
+            self.assertEqual(self.halt.state, {"zero": "inject", "undone": "undo"}.get(state, state))
         self.warden = warden(d)
         self.broken(state in IN_FORCE)
         return d
@@ -144,6 +147,7 @@ class Deaths:
     def undone_once(self, d):
         """Nobody of ours is left: one `undo` puts it right, and another finds nothing to do."""
         self.assertEqual(d.events("run-end"), [])
+        self.assertEqual(d.events("state")[-1]["state"], self.halt.state)
         self.broken(self.at in IN_FORCE and not self.fault.heals)
         said = {"build": "nothing to undo\n", "settle": "nothing to undo\n", "arm": "nothing to undo\n",
                 "compare": "nothing to undo\n", "zero": "it had not begun, nothing was changed",
@@ -293,7 +297,7 @@ class Deaths:
         self.assertEqual((clean["clean"], clean["left"]), (True, []), clean)
         self.nothing_left(d)
         self.assertEqual(undo(), (0, "nothing to undo\n"))
-        if not self.state():
+        if self.state() != self.was:  # nobody has put another in its place
             self.renew()
         self.broken(False)
 
@@ -312,7 +316,7 @@ class Deaths:
 
     def disk_full(self, fault, state):
         """What cannot be written down is not done."""
-        with open_full(self):
+        with no_room():
             d = self.scripted(fault).run()
             self.assertEqual(d.code, 5, d.explain())
             self.assertEqual((d.events("inject"), journals()), ([], ["filler"]))
@@ -322,18 +326,14 @@ class Deaths:
         self.everything_as_before(d)
 
 
-class open_full:
-    """The journal's folder has no room."""
-
-    def __init__(self, case):
-        self.case = case
-
-    def __enter__(self):
-        foreign.mount("full", foreign.JOURNALS, "tmpfs", data="size=4k,mode=0755")
-        with open(os.path.join(foreign.JOURNALS, "filler"), "w") as f:
-            f.write("x" * 4096)
-
-    def __exit__(self, *args):
+@contextlib.contextmanager
+def no_room():
+    """In the journal's folder."""
+    foreign.mount("full", foreign.JOURNALS, "tmpfs", data="size=4k,mode=0755")
+    try:
+        harness.write(os.path.join(foreign.JOURNALS, "filler"), "x" * 4096)
+        yield
+    finally:
         foreign.unmount(foreign.JOURNALS)
 
 
