@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 static bool plain_is_safe(const char *text)
 {
@@ -155,4 +156,50 @@ static void emit_value(struct buf *out, const struct node *n, unsigned depth)
 void scenario_emit(const struct scenario *s, struct buf *out)
 {
     emit_entries(out, s->tree, 0, true);
+}
+
+void emit_but(const struct scenario *s, const char *key, struct buf *out)
+{
+    for (size_t i = 0; i < s->tree->n; i++) {
+        const struct entry *e = &s->tree->entries[i];
+        if (!strcmp(e->key->text, key))
+            continue;
+        emit_key(out, e->key);
+        buf_addc(out, ':');
+        emit_value(out, e->value, 1);
+    }
+}
+
+void emit_text(const char *text, struct buf *out)
+{
+    /* what is plain may not read back as a number or a core word */
+    if (plain_is_safe(text) && isalpha((unsigned char)*text) && strcasecmp(text, "true") != 0 &&
+        strcasecmp(text, "false") != 0 && strcasecmp(text, "null") != 0 && !strchr(text, ':'))
+        buf_adds(out, text);
+    else
+        emit_quoted(out, text);
+}
+
+static void emit_flow(struct buf *out, const struct node *n)
+{
+    if (n->kind == NODE_SCALAR) {
+        emit_scalar(out, n);
+        return;
+    }
+    buf_addc(out, n->kind == NODE_MAP ? '{' : '[');
+    for (size_t i = 0; i < n->n; i++) {
+        buf_adds(out, i ? ", " : "");
+        if (n->kind == NODE_MAP)
+            emit_flow_entry(&n->entries[i], out);
+        else
+            emit_flow(out, n->items[i]);
+    }
+    buf_addc(out, n->kind == NODE_MAP ? '}' : ']');
+}
+
+void emit_flow_entry(const struct entry *e, struct buf *out)
+{
+    emit_key(out, e->key);
+    buf_adds(out, ": ");
+    emit_flow(out, e->value);
 }

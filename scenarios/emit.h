@@ -9,4 +9,12 @@
 #include "sim/base/buf.h"
 #include "sim/model/model.h"
 
+struct entry;
+
+/* A text as a scalar: plain where that reads back as the same, else quoted. */
+void emit_text(const char *text, struct buf *out);
+/* "key: value" on one line, lists and mappings in brackets. */
+void emit_flow_entry(const struct entry *e, struct buf *out);
+/* Everything but one key. */
+void emit_but(const struct scenario *s, const char *key, struct buf *out);
 void scenario_emit(const struct scenario *s, struct buf *out);

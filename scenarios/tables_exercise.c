@@ -365,7 +365,9 @@ const struct record tables_debrief = {RECORD("'debrief'",
          .type = FIELD_TEXT,                                                                       \
          .flags = FIELD_NON_EMPTY,                                                                 \
          .offset = offsetof(T, common.title),                                                      \
-         .help = "Event synopsis, in a few words; without it taken from what it says.",            \
+         .help = "Event synopsis, in a few words, which players see as the subject of an inject; " \
+                 "without "                                                                        \
+                 "it taken from what it says.",                                                    \
          .example = "First reports"},                                                              \
         {.key = "objective",                                                                       \
          .type = FIELD_REF,                                                                        \

@@ -3,11 +3,13 @@
 
 #include "reports/report.h"
 #include "scenarios/emit.h"
+#include "scenarios/master.h"
 #include "scenarios/scenario.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
 #include "sim/cli/here.h"
+#include "sim/cli/terminal.h"
 #include "sim/drill/folder.h"
 #include "sim/exercise/answers.h"
 
@@ -22,6 +24,7 @@
 static const struct option_spec exercise_options[] = {
     {"out", 'o', "DIR", "the folder of this exercise (default: exercises/TIME-NAME-ID)"},
     {"answers", 0, "FILE", "plays without people, at once: a file of answers, or a record"},
+    {"events-out", 0, "CSV", "writes the master scenario events list there, and plays nothing"},
     {"speed", 0, "X", "the exercise clock goes X times as fast (0.1 to 1000; default 1)"},
     {"resume", 0, "DIR", "goes on with an exercise that was interrupted"},
     {"set", 0, "NAME=VALUE", "overrides a variable of the scenario; may be repeated"},
@@ -39,6 +42,7 @@ struct exercise_run {
     struct conduct *conduct;
     struct answers *answers;
     struct conduct_listener listener;
+    struct terminal *terminal; /* NULL: nobody types */
     struct loop_signal signals[3];
     double speed;
     bool resumed, interrupted, verbose;
@@ -144,6 +148,18 @@ static int exercise_answers(struct exercise_run *r)
     return said.len ? EXIT_BAD_INPUT : say_error(EXIT_BAD_INPUT, "%s", err.text);
 }
 
+static int exercise_events_out(const struct exercise_run *r, const char *path)
+{
+    struct err err = ERR_INIT;
+    AUTO_BUF csv = BUF_INIT;
+    master_export(r->scenario, &csv);
+    if (!strcmp(path, "-"))
+        return say_result(EXIT_MET, buf_text(&csv), csv.len);
+    if (file_replace(AT_FDCWD, path, buf_text(&csv), csv.len, &err) < 0)
+        return say_error(EXIT_ABORTED, "%s", err.text);
+    return EXIT_MET;
+}
+
 /* --- Playing --- */
 
 static void exercise_event(const json_t *event, void *data)
@@ -196,7 +212,11 @@ static int exercise_conduct(struct exercise_run *r, struct err *err)
         return rc;
     r->listener = (struct conduct_listener){.fn = exercise_event, .data = r};
     conduct_listen(r->conduct, &r->listener);
-    rc = answers_play(r->answers, r->conduct, err);
+    if (r->answers)
+        rc = answers_play(r->answers, r->conduct, err);
+    bool listens = false;
+    if (rc == 0 && !r->answers && (!listens || isatty(STDIN_FILENO)))
+        rc = terminal_open(r->conduct, !listens, &r->terminal, err);
     if (rc == 0 && !conduct_is_over(r->conduct))
         rc = loop_run(r->loop, err);
     return rc == 0 ? conduct_failure(r->conduct, err) : rc;
@@ -211,7 +231,7 @@ static int exercise_result(const struct exercise_run *r)
     AUTO_BUF text = BUF_INIT;
     if (report_write(&q, &out, &err) < 0)
         return say_error(EXIT_ABORTED, "it was played to its end, but not reported: %s", err.text);
-    if (answers_refused(r->answers))
+    if (r->answers && answers_refused(r->answers))
         buf_printf(&text, "%zu of %zu answers were refused: the record says why.\n",
                    answers_refused(r->answers), answers_n(r->answers));
     buf_adds(&text, args_has(r->args, "quiet") ? out.sentence : out.terminal);
@@ -244,6 +264,7 @@ static int exercise_play(struct exercise_run *r)
 
 static void exercise_done(struct exercise_run *r)
 {
+    terminal_close(r->terminal);
     answers_free(r->answers);
     conduct_free(r->conduct);
     for (size_t i = 0; i < ARRAY_SIZE(r->signals); i++)
@@ -260,8 +281,6 @@ static int exercise_prepare(struct exercise_run *r, const char *dir, const char 
         code = exercise_playable(r);
     if (code == EXIT_MET)
         code = exercise_answers(r);
-    if (code == EXIT_MET && !r->answers)
-        code = say_usage(r->self, "nobody answers: give --answers FILE");
     if (code == EXIT_MET && !dir)
         code = exercise_folder(r, path);
     return code;
@@ -279,14 +298,16 @@ static int exercise_run(const struct command *self, struct args *a)
     char *end = NULL;
     if (speed && (r.speed = strtod(speed, &end), *end || !(r.speed >= 0.1 && r.speed <= 1000)))
         return say_usage(self, "--speed takes a number from 0.1 to 1000, not '%s'", speed);
-    if (dir && (a->rest.n || args_has(a, "out")))
-        return say_usage(self,
-                         "--resume goes on with the scenario of its folder: no FILE, no --out");
+    if (dir && (a->rest.n || args_has(a, "out") || args_has(a, "events-out")))
+        return say_usage(
+            self,
+            "--resume goes on with the scenario of its folder: no FILE, no --out, no --events-out");
     if (!dir && !(path = only_file(self, a)))
         return EXIT_BAD_INPUT;
-    int code = exercise_prepare(&r, dir, path);
+    const char *list = args_get(a, "events-out");
+    int code = list ? exercise_load(&r, path) : exercise_prepare(&r, dir, path);
     if (code == EXIT_MET)
-        code = exercise_play(&r);
+        code = list ? exercise_events_out(&r, list) : exercise_play(&r);
     exercise_done(&r);
     return code;
 }
@@ -296,7 +317,9 @@ const struct command command_exercise = {
     .summary = "people play the incident; blackstart keeps the clock",
     .usage = "FILE [--out DIR] [--speed X] [--answers FILE] [--set NAME=VALUE]\n"
              "       blackstart exercise --resume DIR [--answers FILE]",
-    .about = "Touches no system. Everything is on the disk before anybody sees it, so what was\n"
+    .about = "Touches no system. Without answers the terminal is the facilitator's console: 'help' "
+             "tells\n"
+             "its commands. Everything is on the disk before anybody sees it, so what was\n"
              "interrupted goes on with --resume.\n\n"
              "Exit code: 0 all objectives met (of answers: played to its end), 1 not met, 2 bad "
              "scenario\n"

@@ -5,6 +5,7 @@
 #include "sim/cli/command.h"
 #include "sim/cli/targets.h"
 #include "sim/drill/guard.h"
+#include "sim/exercise/events.h"
 #include "sim/kernel/hostcaps.h"
 
 static const struct option_spec plan_options[] = {
@@ -14,6 +15,18 @@ static const struct option_spec plan_options[] = {
     {"json", 0, NULL, "as one JSON document"},
     {NULL, 0, NULL, NULL},
 };
+
+/* What people play: the events in the order of their times. */
+static int plan_exercise(const struct scenario *s, const struct args *a)
+{
+    AUTO_JSON *plan = events_new_plan(s);
+    AUTO_BUF text = BUF_INIT;
+    if (args_has(a, "json"))
+        jsonx_dump_pretty(plan, &text);
+    else
+        events_plan_text(plan, &text);
+    return say_result(EXIT_MET, buf_text(&text), text.len);
+}
 
 static int plan_run(const struct command *self, struct args *a)
 {
@@ -26,6 +39,8 @@ static int plan_run(const struct command *self, struct args *a)
     CLEANUP(scenario_free_p) struct scenario *s = open_scenario(path, a);
     if (!s || !pick_trials(self, a, s, &trials))
         return EXIT_BAD_INPUT;
+    if (scenario_is_exercise(s))
+        return plan_exercise(s, a);
     if (scenario_can_run(s, &err) < 0)
         return say_error(EXIT_BAD_INPUT, "%s", err.text);
     AUTO_JSON *plan = NULL;

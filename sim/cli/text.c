@@ -5,9 +5,14 @@
 #include "sim/kernel/hostcaps.h"
 
 #include "scenarios/listing.h"
+#include "scenarios/master.h"
 #include "scenarios/new.h"
+#include "scenarios/scenario.h"
 #include "scenarios/schema.h"
+#include "sim/base/file.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,11 +84,50 @@ const struct command command_schema = {
     .run = schema_run,
 };
 
+static const struct option_spec new_options[] = {
+    {"events", 0, "CSV", "an exercise whose script is this master scenario events list"},
+    {"from", 0, "FILE", "with --events: takes roles, objectives and the like from this exercise"},
+    {NULL, 0, NULL, NULL},
+};
+
+static void new_say(struct diags *diags)
+{
+    AUTO_BUF said = BUF_INIT;
+    diags_render(diags, &said);
+    fputs(buf_text(&said), stderr);
+}
+
+static int new_of_events(const struct args *a, const char *path)
+{
+    struct err err = ERR_INIT;
+    AUTO_DIAGS diags = DIAGS_INIT;
+    AUTO_FREE char *csv = NULL;
+    AUTO_BUF yaml = BUF_INIT;
+    CLEANUP(scenario_free_p) struct scenario *base = NULL;
+    CLEANUP(scenario_free_p) struct scenario *made = NULL;
+    size_t n = 0;
+    if (args_has(a, "from") && !(base = open_scenario_as_it_is(args_get(a, "from"), a)))
+        return EXIT_BAD_INPUT;
+    if (file_read(AT_FDCWD, path, 16 << 20, &csv, &n, &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
+    if (master_import(csv, n, path, base, &diags, &yaml) < 0 ||
+        scenario_load_text(yaml.text, yaml.len, "what came of it", NULL, &diags, &made) < 0) {
+        new_say(&diags);
+        return EXIT_BAD_INPUT;
+    }
+    new_say(&diags);
+    return say_result(EXIT_MET, buf_text(&yaml), yaml.len);
+}
+
 static int new_run(const struct command *self, struct args *a)
 {
     AUTO_BUF text = BUF_INIT;
     if (a->rest.n)
         return say_usage(self, "new takes no argument: redirect its output into a file");
+    if (args_has(a, "from") && !args_has(a, "events"))
+        return say_usage(self, "--from belongs to --events");
+    if (args_has(a, "events"))
+        return new_of_events(a, args_get(a, "events"));
     new_make(&text);
     return say_result(EXIT_MET, buf_text(&text), text.len);
 }
@@ -91,8 +135,8 @@ static int new_run(const struct command *self, struct args *a)
 const struct command command_new = {
     .name = "new",
     .summary = "a first scenario, commented, on stdout",
-    .usage = "> FILE",
+    .usage = "[--events CSV [--from FILE]] > FILE",
     .about = NULL,
-    .options = no_options,
+    .options = new_options,
     .run = new_run,
 };

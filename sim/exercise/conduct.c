@@ -258,7 +258,6 @@ static int apply_all(struct conduct *c, int dirfd, nsec *ret_last, struct err *e
 
 int conduct_resume(const struct conduct_spec *spec, struct conduct **ret, struct err *err)
 {
-    AUTO_JSON *unused = spec->run_start;
     CLEANUP(conduct_free_p) struct conduct *c = make(spec, spec->on_virtual_clock);
     nsec last = 0;
     size_t cut = 0;
@@ -274,10 +273,14 @@ int conduct_resume(const struct conduct_spec *spec, struct conduct **ret, struct
     if (r < 0)
         return r;
     clock_anchor(c);
+    char iso[NSEC_TEXT_MAX];
+    AUTO_BUF detail = BUF_INIT;
+    buf_adds(&detail, "blackstart was ended and goes on from the last line");
+    if (!c->virtual)
+        buf_printf(&detail, ", at %s", nsec_iso(nsec_now(CLOCK_REALTIME), iso));
     r = conduct_put(c, "trouble",
-                    json_pack("{s:s, s:s, s:I}", "what", "interrupted", "detail",
-                              "blackstart was ended and goes on from the last line", "n",
-                              (json_int_t)cut),
+                    json_pack("{s:s, s:s, s:I}", "what", "interrupted", "detail", buf_text(&detail),
+                              "n", (json_int_t)cut),
                     err);
     if (r == 0 && !c->alone && c->state->stage == STAGE_RUNNING)
         r = conduct_put(c, "pace",

@@ -40,7 +40,7 @@ struct conduct_spec {
 /* A new record, in the lobby. */
 int conduct_new(const struct conduct_spec *spec, struct conduct **ret, struct err *err);
 /* Goes on with record.ndjson in spec->dirfd: its lines are applied, a torn last one is cut, a line
- * `trouble` {what: interrupted} is written. -EALREADY: it has ended. spec->run_start is not used. */
+ * `trouble` {what: interrupted} is written. -EALREADY: it has ended. spec->run_start is NULL. */
 int conduct_resume(const struct conduct_spec *spec, struct conduct **ret, struct err *err);
 struct conduct *conduct_free(struct conduct *c);
 DEFINE_CLEANUP(struct conduct, conduct_free);

@@ -3,10 +3,13 @@
  */
 #include "tests/support/test.h"
 
+#include "scenarios/master.h"
 #include "scenarios/scenario.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/exercise/answers.h"
+#include "sim/exercise/console.h"
+#include "sim/exercise/events.h"
 #include "sim/exercise/view.h"
 
 #include <errno.h>
@@ -470,6 +473,212 @@ static void when_nobody_answers_time_decides(void **state)
     world_done(&w);
 }
 
+/* --- What is shipped --- */
+
+static void shipped_exercises_play_to_their_end_without_a_refusal(void **state)
+{
+    static const char *const names[] = {"certificate-friday", "ransomware-restore", "region-outage",
+                                        "third-party-silence"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        char file[256], answers[256];
+        snprintf(file, sizeof file, TEST_ROOT "/scenarios/exercise/%s.yaml", names[i]);
+        snprintf(answers, sizeof answers, TEST_ROOT "/scenarios/exercise/answers/%s.yaml",
+                 names[i]);
+        struct world w = {.scenario = load(file)};
+        world_folder(&w);
+        world_open(&w, true, false);
+        play(&w, answers);
+        AUTO_JSON *events = record_of(&w);
+        size_t k;
+        json_t *e;
+        json_array_foreach (events, k, e) {
+            if (!strcmp(jsonx_str(e, "what", ""), "answer-refused"))
+                fail_msg("%s: %s: %s", names[i], jsonx_str(e, "key", ""),
+                         jsonx_str(e, "detail", ""));
+        }
+        const struct state *st = conduct_state(w.conduct);
+        assert_true(st->clock == 45 * 60 * NSEC_SEC);
+        assert_true(st->n_ratings == w.scenario->exercise.objectives.n);
+        assert_true(!nsec_is_set(st->services[0].down_since));
+        world_done(&w);
+    }
+}
+
+/* Each is planned as 45 minutes of three players: what it asks of one of them fits into that. */
+static void shipped_exercises_plan_out_at_45_minutes(void **state)
+{
+    static const char *const names[] = {"certificate-friday", "ransomware-restore", "region-outage",
+                                        "third-party-silence"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        char file[256];
+        const char *role;
+        json_t *asked;
+        snprintf(file, sizeof file, TEST_ROOT "/scenarios/exercise/%s.yaml", names[i]);
+        CLEANUP(scenario_free_p) struct scenario *s = load(file);
+        AUTO_JSON *plan = events_new_plan(s);
+        const json_t *sums = json_object_get(plan, "sums");
+        assert_int_equal(jsonx_int(sums, "players", 0), 3);
+        assert_true(json_number_value(json_object_get(sums, "phases_s")) == 2700.0);
+        json_object_foreach (json_object_get(sums, "asked_s"), role, asked)
+            if (json_number_value(asked) > 2700.0)
+                fail_msg("%s asks %g s of %s", names[i], json_number_value(asked), role);
+        AUTO_BUF text = BUF_INIT;
+        events_plan_text(plan, &text);
+        assert_non_null(strstr(text.text, "an exercise of 45 min for 3 players"));
+    }
+}
+
+/* --- Lists of events --- */
+
+static void a_list_of_events_goes_out_and_comes_in_again(void **state)
+{
+    static const char *const files[] = {TEST_ROOT "/scenarios/exercise/region-outage.yaml",
+                                        TEST_ROOT "/scenarios/exercise/ransomware-restore.yaml",
+                                        TEST_ROOT "/scenarios/exercise/third-party-silence.yaml",
+                                        TEST_ROOT "/scenarios/exercise/certificate-friday.yaml",
+                                        SCENARIO};
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+        CLEANUP(scenario_free_p) struct scenario *s = load(files[i]);
+        CLEANUP(scenario_free_p) struct scenario *again = NULL;
+        AUTO_BUF first = BUF_INIT, second = BUF_INIT, yaml = BUF_INIT, said = BUF_INIT;
+        AUTO_DIAGS diags = DIAGS_INIT;
+        master_export(s, &first);
+        if (master_import(first.text, first.len, "list.csv", s, &diags, &yaml) < 0 ||
+            scenario_load_text(yaml.text, yaml.len, "made.yaml", NULL, &diags, &again) < 0) {
+            diags_render(&diags, &said);
+            fail_msg("%s: %s", files[i], buf_text(&said));
+        }
+        master_export(again, &second);
+        if (strcmp(first.text, second.text) != 0) {
+            size_t same = 0;
+            while (first.text[same] == second.text[same])
+                same++;
+            fail_msg("%s: …%.120s\nbecame …%.120s", files[i], first.text + same,
+                     second.text + same);
+        }
+        assert_int_equal(s->script.n, again->script.n);
+        for (size_t k = 0; k < s->script.n; k++) {
+            const struct step *a = s->script.items[k], *b = again->script.items[k];
+            assert_string_equal(a->id, b->id);
+            assert_true(a->at == b->at && a->after == b->after && a->lasting == b->lasting);
+            assert_true(step_within(a) == step_within(b) &&
+                        step_planned(s, a) == step_planned(again, b));
+        }
+    }
+}
+
+static void a_wrong_list_is_refused_with_row_and_column(void **state)
+{
+    static const struct {
+        const char *csv, *says;
+    } rows[] = {
+        {"Time,Description\n0:05:00,Hello\n", NULL}, /* `To` is required by the step */
+        {"Event,Time,To,Description\n1,soon,all,Hello\n", "list.csv:2:2: error: 'soon' is no time"},
+        {"Event,Time,To,Description\n1,5m,incident-comander,Hi\n",
+         "list.csv:2:3: error: there is no role 'incident-comander'; did you mean "
+         "'incident-commander'?"},
+        {"Event,Time,To,Description\n1,5m,all,Hi\n1,6m,all,Ho\n",
+         "list.csv:3:1: error: the number '1' stands already in row 2"},
+        {"Event,Tim,To,Description\n1,5m,all,Hi\n",
+         "list.csv:1:2: error: there is no column 'Tim'; did you mean 'Time'?"},
+        {"Event,Time,To,Description\n1,5m,all,\"Hi\n",
+         "list.csv:2:4: error: a quote is not closed"},
+        {"Event,Time,To,Description,Type\n1,5m,all,Hi,injekt\n",
+         "list.csv:2:5: error: there is no type 'injekt'; did you mean 'inject'?"},
+        {"Event,To,Description\n1,all,Hi\n", "error: when? Give a 'Time' like 0:05:00"},
+        {"Event,Time,To,Description,More\n1,5m,all,Hi,[\n",
+         "list.csv:2:5: error: 'More' holds YAML"},
+        {"Time\n", "list.csv:1:1: error: a list has a row of names"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        AUTO_DIAGS diags = DIAGS_INIT;
+        AUTO_BUF yaml = BUF_INIT, said = BUF_INIT;
+        CLEANUP(scenario_free_p) struct scenario *s = NULL;
+        int r = master_import(rows[i].csv, strlen(rows[i].csv), "list.csv", NULL, &diags, &yaml);
+        if (!rows[i].says)
+            r = scenario_load_text(yaml.text, yaml.len, "made.yaml", NULL, &diags, &s);
+        diags_render(&diags, &said);
+        assert_true(r < 0);
+        if (rows[i].says && !strstr(buf_text(&said), rows[i].says))
+            fail_msg("row %zu says %s", i, buf_text(&said));
+    }
+}
+
+static void lists_of_others_are_understood(void **state)
+{
+    const char *csv = "\xef\xbb\xbf"
+                      "Event;Time;To;Description;Expected action;Within\r\n"
+                      "1;T+5;all;\"It is \"\"down\"\"; really\nall of it\";;\r\n"
+                      "2;0:07:30;incident-commander; communications;Next;Declares;0:05\r\n";
+    const char *quoted = "Event,Time,To,Description,Expected action,Within\r\n"
+                         "1,T+5,all,\"It is \"\"down\"\", really\nall of it\",,\r\n"
+                         "2,0:07:30,incident-commander; communications,Next,Declares,10m\r\n";
+    AUTO_DIAGS diags = DIAGS_INIT, wrong = DIAGS_INIT;
+    AUTO_BUF yaml = BUF_INIT, none = BUF_INIT;
+    struct scenario *s = NULL;
+    assert_int_equal(master_import(quoted, strlen(quoted), "list.csv", NULL, &diags, &yaml), 0);
+    assert_int_equal(scenario_load_text(yaml.text, yaml.len, "made.yaml", NULL, &diags, &s), 0);
+    assert_int_equal(s->script.n, 2);
+    const struct step *first = s->script.items[0], *second = s->script.items[1];
+    assert_true(first->at == 300 * NSEC_SEC && second->at == 450 * NSEC_SEC);
+    assert_string_equal(((const struct tell_params *)first->params)->message,
+                        "It is \"down\", really\nall of it");
+    assert_int_equal(((const struct tell_params *)second->params)->to.n, 2);
+    assert_true(step_within(second) == 600 * NSEC_SEC);
+    scenario_free(s);
+    /* one column too many, for `To` holds the separator: told, not guessed */
+    assert_true(master_import(csv, strlen(csv), "list.csv", NULL, &wrong, &none) < 0);
+}
+
+/* --- The console --- */
+
+static int type(struct world *w, const char *line, struct buf *out)
+{
+    struct viewer who = {"frank", "facilitator"};
+    buf_clear(out);
+    return console_line(w->conduct, &who, line, out);
+}
+
+static void a_facilitator_conducts_it_from_a_terminal(void **state)
+{
+    struct world w = {.scenario = load(SCENARIO)};
+    AUTO_BUF out = BUF_INIT;
+    world_folder(&w);
+    world_open(&w, false, false);
+    const struct state *st = conduct_state(w.conduct);
+    assert_int_equal(type(&w, "now\n", &out), 0);
+    assert_non_null(strstr(out.text, "lobby"));
+    assert_int_equal(type(&w, "go", &out), 0);
+    run_until(&w, 480 * NSEC_SEC);
+    assert_int_equal(type(&w, "", &out), 0);
+    assert_non_null(strstr(out.text, "open      decide       failover"));
+    assert_non_null(strstr(out.text, "down      checkout since 0:00:00, promised back by 0:20:00"));
+    assert_int_equal(type(&w, "decide failover 2 because it is late", &out), 0);
+    assert_string_equal(st->steps[state_step_index(st, "failover")].option, "promote");
+    assert_string_equal(st->steps[state_step_index(st, "failover")].reason, "because it is late");
+    assert_string_equal(st->steps[state_step_index(st, "failover")].role, "commander");
+    assert_int_equal(type(&w, "approve consent carol", &out), 0);
+    assert_int_equal(type(&w, "approve consent bob", &out), 0);
+    assert_int_equal(type(&w, "check promote 1", &out), 0);
+    assert_int_equal(st->steps[state_step_index(st, "promote")].n_checked, 1);
+    assert_int_equal(type(&w, "add all \033[31mTen minutes to go", &out), 0);
+    AUTO_BUF told = BUF_INIT;
+    console_event(st, st->deliveries[st->n_deliveries - 1].event, &told);
+    assert_non_null(strstr(told.text, "[31mTen minutes to go"));
+    assert_null(strchr(told.text, '\033'));
+    assert_int_equal(type(&w, "rate declare S late", &out), 0);
+    assert_int_equal(type(&w, "rate bridge U", &out), 0);
+    assert_int_equal(st->n_ratings, 1);
+    assert_true(st->steps[state_step_index(st, "bridge")].rating == 'U');
+    assert_int_equal(type(&w, "hol", &out), -EINVAL);
+    assert_non_null(strstr(out.text, "did you mean 'hold'?"));
+    assert_int_equal(type(&w, "decide failover 1", &out), -EALREADY);
+    assert_int_equal(type(&w, "end", &out), 0);
+    assert_int_equal(type(&w, "end", &out), 0);
+    assert_true(conduct_is_over(w.conduct));
+    world_done(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +690,12 @@ int main(void)
         cmocka_unit_test(commands_are_held_to_roles_times_and_limits),
         cmocka_unit_test(a_command_counts_once_and_within_its_limits),
         cmocka_unit_test(when_nobody_answers_time_decides),
+        cmocka_unit_test(shipped_exercises_play_to_their_end_without_a_refusal),
+        cmocka_unit_test(shipped_exercises_plan_out_at_45_minutes),
+        cmocka_unit_test(a_list_of_events_goes_out_and_comes_in_again),
+        cmocka_unit_test(a_wrong_list_is_refused_with_row_and_column),
+        cmocka_unit_test(lists_of_others_are_understood),
+        cmocka_unit_test(a_facilitator_conducts_it_from_a_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
