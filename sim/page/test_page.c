@@ -170,7 +170,8 @@ static unsigned ask(struct bed *b, const char *method, const char *path, const c
 
 #define JSON "Content-Type: application/json\r\n"
 
-static unsigned tell(struct bed *b, const char *path, const char *cookie, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static unsigned tell(struct bed *b, const char *path,
+                                                           const char *cookie, const char *fmt, ...)
 {
     char body[4096];
     va_list ap;
