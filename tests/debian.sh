@@ -31,6 +31,9 @@ testing='python3 python3-jsonschema python3-ruamel.yaml nftables iptables jq uni
     binutils clang-format openssl groff-base shellcheck procps systemd-journal-remote'
 containers='docker.io docker-compose podman runc conmon containernetworking-plugins busybox-static'
 batch='slurmctld slurmd slurm-client munge'
+browsing='chromium'
+# Whoever has npm from elsewhere keeps theirs: packages of the same name would fight with Debian's.
+command -v npm >/dev/null || browsing="$browsing nodejs npm"
 emulating='qemu-system-x86 kmod dbus-daemon' # 83 MB on disk, the emulator's own packages among them
 benchmarking='vde2 python3-simpy3' # wirefilter and SimPy, beside which we are measured
 # The services that come with these packages, by the package that brings them.
@@ -148,7 +151,7 @@ drill)
     drill
     ;;
 test)
-    packages $building $running $first_drill $drills $testing $containers $batch $emulating
+    packages $building $running $first_drill $drills $testing $containers $batch $browsing $emulating
     build
     fetch_kernel
     run_tests
@@ -160,8 +163,8 @@ bench)
     run_benchmarks
     ;;
 packages)
-    packages $building $running $first_drill $drills $testing $containers $batch $emulating \
-        $benchmarking
+    packages $building $running $first_drill $drills $testing $containers $batch $browsing \
+        $emulating $benchmarking
     ;;
 build)
     packages $building $running

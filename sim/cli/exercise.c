@@ -9,9 +9,11 @@
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
 #include "sim/cli/here.h"
+#include "sim/cli/page.h"
 #include "sim/cli/terminal.h"
 #include "sim/drill/folder.h"
 #include "sim/exercise/answers.h"
+#include "sim/exercise/web.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +25,9 @@
 
 static const struct option_spec exercise_options[] = {
     {"out", 'o', "DIR", "the folder of this exercise (default: exercises/TIME-NAME-ID)"},
+    {"listen", 0, "ADDR", "serves the page that people join there, like 8080 or 192.0.2.1:8080"},
+    {"certificate", 0, "FILE", "PEM certificate of the page, for https"},
+    {"key", 0, "FILE", "PEM private key of the page's certificate"},
     {"answers", 0, "FILE", "plays without people, at once: a file of answers, or a record"},
     {"events-out", 0, "CSV", "writes the master scenario events list there, and plays nothing"},
     {"speed", 0, "X", "the exercise clock goes X times as fast (0.1 to 1000; default 1)"},
@@ -43,6 +48,7 @@ struct exercise_run {
     struct answers *answers;
     struct conduct_listener listener;
     struct terminal *terminal; /* NULL: nobody types */
+    struct web *web;           /* NULL: no page */
     struct loop_signal signals[3];
     double speed;
     bool resumed, interrupted, verbose;
@@ -193,6 +199,23 @@ static int exercise_signals(struct exercise_run *r, struct err *err)
     return rc;
 }
 
+static int exercise_listen(struct exercise_run *r, struct err *err)
+{
+    char url[PAGE_URL_MAX];
+    struct web_spec spec = {.conduct = r->conduct,
+                            .dirfd = r->folder.dirfd,
+                            .listen = args_get(r->args, "listen"),
+                            .certificate = args_get(r->args, "certificate"),
+                            .key = args_get(r->args, "key")};
+    int rc = web_open(&spec, &r->web, err);
+    if (rc < 0)
+        return err_prefix(err, "the page for --listen %s", spec.listen);
+    AUTO_JSON *codes = web_new_codes(r->web);
+    web_url(r->web, url);
+    say_page(url, codes);
+    return 0;
+}
+
 static int exercise_conduct(struct exercise_run *r, struct err *err)
 {
     struct conduct_spec spec = {.loop = r->loop,
@@ -214,11 +237,14 @@ static int exercise_conduct(struct exercise_run *r, struct err *err)
     conduct_listen(r->conduct, &r->listener);
     if (r->answers)
         rc = answers_play(r->answers, r->conduct, err);
-    bool listens = false;
+    bool listens = args_has(r->args, "listen");
+    if (rc == 0 && listens)
+        rc = exercise_listen(r, err);
     if (rc == 0 && !r->answers && (!listens || isatty(STDIN_FILENO)))
         rc = terminal_open(r->conduct, !listens, &r->terminal, err);
     if (rc == 0 && !conduct_is_over(r->conduct))
         rc = loop_run(r->loop, err);
+    web_linger(r->web);
     return rc == 0 ? conduct_failure(r->conduct, err) : rc;
 }
 
@@ -265,6 +291,7 @@ static int exercise_play(struct exercise_run *r)
 static void exercise_done(struct exercise_run *r)
 {
     terminal_close(r->terminal);
+    web_close(r->web);
     answers_free(r->answers);
     conduct_free(r->conduct);
     for (size_t i = 0; i < ARRAY_SIZE(r->signals); i++)
@@ -281,6 +308,8 @@ static int exercise_prepare(struct exercise_run *r, const char *dir, const char 
         code = exercise_playable(r);
     if (code == EXIT_MET)
         code = exercise_answers(r);
+    if (code == EXIT_MET && r->answers && args_has(r->args, "listen"))
+        code = say_usage(r->self, "--listen is for people, --answers plays without them");
     if (code == EXIT_MET && !dir)
         code = exercise_folder(r, path);
     return code;
@@ -302,6 +331,8 @@ static int exercise_run(const struct command *self, struct args *a)
         return say_usage(
             self,
             "--resume goes on with the scenario of its folder: no FILE, no --out, no --events-out");
+    if (!page_options_fit(self, a))
+        return EXIT_BAD_INPUT;
     if (!dir && !(path = only_file(self, a)))
         return EXIT_BAD_INPUT;
     const char *list = args_get(a, "events-out");
@@ -315,8 +346,8 @@ static int exercise_run(const struct command *self, struct args *a)
 const struct command command_exercise = {
     .name = "exercise",
     .summary = "people play the incident; blackstart keeps the clock",
-    .usage = "FILE [--out DIR] [--speed X] [--answers FILE] [--set NAME=VALUE]\n"
-             "       blackstart exercise --resume DIR [--answers FILE]",
+    .usage = "FILE [--out DIR] [--speed X] [--listen ADDR] [--answers FILE] [...]\n"
+             "       blackstart exercise --resume DIR [--listen ADDR] [--answers FILE]",
     .about = "Touches no system. Without answers the terminal is the facilitator's console: 'help' "
              "tells\n"
              "its commands. Everything is on the disk before anybody sees it, so what was\n"

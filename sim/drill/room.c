@@ -192,17 +192,9 @@ static int guest_open(struct guest *g, struct err *err)
 /* The one line that goes up. */
 static json_t *guest_codes(const struct guest *g)
 {
-    char code[DOOR_CODE], url[PAGE_URL_MAX];
+    char url[PAGE_URL_MAX];
     page_url(g->page, url);
-    page_room_code(g->page, code);
-    json_t *codes = json_pack("[{s:n, s:s, s:s}]", "role", "title",
-                              "Anybody: the operator lets them in", "code", code);
-    for (size_t i = 0; i < ARRAY_SIZE(room_seats); i++) {
-        page_code(g->page, room_seats[i].role, code);
-        json_array_append_new(codes, json_pack("{s:s, s:s, s:s}", "role", room_seats[i].role,
-                                               "title", room_seats[i].title, "code", code));
-    }
-    return json_pack("{s:s, s:o}", "url", url, "codes", codes);
+    return json_pack("{s:s, s:o}", "url", url, "codes", page_new_codes(g->page));
 }
 
 static void guest_say(const struct guest *g, json_t *line)

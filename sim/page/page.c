@@ -168,7 +168,7 @@ static json_t *new_waiting(const struct page *p, nsec now)
     return list;
 }
 
-static json_t *new_codes(const struct page *p)
+json_t *page_new_codes(const struct page *p)
 {
     char code[DOOR_CODE];
     json_t *list = json_array();
@@ -193,7 +193,7 @@ static void view_write(const struct page *p, const struct person *person, struct
         jsonx_new_text(who.seat->title), "kind", who.seat->kind, "admits", who.seat->admits);
     if (who.seat->admits) {
         json_object_set_new(head, "waiting", new_waiting(p, loop_now(p->loop)));
-        json_object_set_new(head, "codes", new_codes(p));
+        json_object_set_new(head, "codes", page_new_codes(p));
     }
     jsonx_dump(head, out);
     out->text[--out->len] = '\0'; /* the brace: "view" follows as its last member */
@@ -475,7 +475,11 @@ static int admit(struct page *p, const json_t *command, struct err *err)
 
 static unsigned status_of(int r)
 {
-    return r == -EPERM ? 403 : r == -EINVAL ? 400 : r == -EALREADY ? 409 : r == -ENOENT ? 404 : 500;
+    return r == -EPERM || r == -EACCES      ? 403
+           : r == -EINVAL                   ? 400
+           : r == -EALREADY || r == -EAGAIN ? 409
+           : r == -ENOENT                   ? 404
+                                            : 500;
 }
 
 static void post_do(struct page *p, struct person *person, const json_t *body, struct answer *a)

@@ -57,7 +57,7 @@ struct page_handlers {
     /* Appends the JSON of what this person may see now. */
     void (*view)(const struct page_person *p, struct buf *json, void *data);
     /* What the person asks for. Negative: refused, the person reads the sentence
-     * (EPERM: not theirs; EINVAL: not understood; EALREADY: has been done). */
+     * (EPERM, EACCES: not theirs; EINVAL: not understood; EALREADY, EAGAIN: not now; ENOENT). */
     int (*act)(const struct page_person *p, const json_t *command, struct err *err, void *data);
     /* May be NULL. Joined: negative refuses them, with a sentence. Away: no client of theirs has been
      * connected for some seconds. Back: from there, or with a cookie from before we were started anew. */
@@ -91,6 +91,8 @@ void page_changed(struct page *p);
 void page_url(const struct page *p, char url[PAGE_URL_MAX]);
 void page_code(const struct page *p, const char *role, char code[DOOR_CODE]);
 void page_room_code(const struct page *p, char code[DOOR_CODE]);
+/* [{role, title, code}], the room's own (role null) first; a new reference. */
+json_t *page_new_codes(const struct page *p);
 size_t page_connected(const struct page *p); /* clients with an open stream */
 
 /* "8080", "127.0.0.1:8080", "[::1]:0": a port alone is on loopback. -EINVAL with a sentence. */

@@ -286,6 +286,25 @@ section(0, "Decisions", (v) => v.decisions, (node) => {
   });
 });
 
+section(0, "What comes next", (v) => v.next, (node) => {
+  const box = node.appendChild(el("div", { class: "items" }));
+  return (all) => list(box, all, (n) => n.step, (n) => {
+    const when = el("span", { class: "at" }), title = el("h3"), meta = el("p", { class: "meta" }), text = el("p", { class: "text" }), hint = el("p", { class: "soft" });
+    const item = el("article", { class: "item" }, el("div", { class: "line" }, el("div", { class: "grow" }, title), when), meta, hint,
+      el("details", {}, el("summary", { text: "Text" }), text),
+      el("div", { class: "line" }, button("Send now", { do: "send", step: n.step }), button("Skip", { do: "skip", step: n.step }, "quiet")));
+    item.update = (now) => {
+      put(title, now.title || now.step);
+      put(when, now.at_s == null ? now.when || "when it is time" : at(now.at_s));
+      put(meta, [now.number, now.contingency ? "contingency" : now.kind, now.to && now.to.length && "to " + now.to.map(roleTitle).join(", "), now.controller && "controller: " + now.controller].filter(Boolean).join(" · "));
+      put(hint, now.notes);
+      put(text, now.text || "");
+      show(item.querySelector("details"), !!now.text);
+    };
+    return item;
+  });
+});
+
 section(0, "Messages", (v) => v.inbox, (node, extra) => {
   const box = node.appendChild(el("div", { class: "items", role: "log", "aria-label": "Messages", "aria-live": "off" }));
   return (all) => {
@@ -293,8 +312,8 @@ section(0, "Messages", (v) => v.inbox, (node, extra) => {
     list(box, [...all].reverse(), (m) => m.id, (m) => {
       const files = (m.attachments || []).map((f) => el("a", { href: "/" + f.url, download: f.name, text: f.name }));
       const item = el("article", { class: "item" + (first ? "" : " new") },
-        el("p", { class: "meta", text: [at(m.at_s), m.from && "from " + m.from, m.channel && "by " + m.channel, !m.mine && m.to && "to " + m.to.map(roleTitle).join(", ")].filter(Boolean).join(" · ") }),
-        m.title ? el("h3", { text: m.title }) : null, el("p", { class: "text", text: m.text }),
+        el("p", { class: "meta", text: [at(m.at_s), m.from && "from " + m.from, m.channel, !m.mine && m.to && "to " + m.to.map(roleTitle).join(", ")].filter(Boolean).join(" · ") }),
+        m.title && m.title !== m.text ? el("h3", { text: m.title }) : null, el("p", { class: "text", text: m.text }),
         files.length ? el("p", {}, "Attached: ", ...files) : null);
       return item;
     });
@@ -396,7 +415,7 @@ section(0, "Expected actions", (v) => v.check, (node) => {
       put(note, [now.number, now.by && "by " + roleTitle(now.by), now.within_s != null && "within " + span(now.within_s), now.state + (now.at_s != null ? " at " + at(now.at_s) : "")].filter(Boolean).join(" · "));
       put(hint, now.notes);
       show(done, now.state === "due" || now.state === "missed");
-      item.querySelector("fieldset").update(now);
+      item.querySelector(".rating").update(now);
       item.classList.toggle("good", now.state === "done" || now.state === "late");
       item.classList.toggle("bad", now.state === "missed");
       item.classList.toggle("open", now.state === "due");
@@ -418,11 +437,13 @@ function rating(of) {
   } });
   const set = el("fieldset", {}, el("legend", { text: "Rating" }), el("div", { class: "ratings" }, ...inputs),
     el("label", { for: note.id, text: "Observation" }), el("div", { class: "line" }, el("div", { class: "grow" }, note), keep), error);
-  set.update = (now) => {
+  const summary = el("summary"), box = el("details", { class: "act rating" }, summary, set);
+  box.update = (now) => {
+    put(summary, now.rating ? "Rated " + now.rating + ": " + RATINGS[now.rating] : "Rate");
     for (const i of set.querySelectorAll("input[type=radio]")) i.checked = i.value === now.rating;
     if (now.note && document.activeElement !== note && !note.value) note.value = now.note;
   };
-  return set;
+  return box;
 }
 section(0, "Objectives", (v) => v.objectives, (node) => {
   const box = node.appendChild(el("div", { class: "items" }));
@@ -433,26 +454,7 @@ section(0, "Objectives", (v) => v.objectives, (node) => {
       put(text, now.text);
       put(target, [now.capability, now.target].filter(Boolean).join(" · "));
       put(tasks, (now.tasks || []).join(" · "));
-      item.querySelector("fieldset").update(now);
-    };
-    return item;
-  });
-});
-
-section(0, "What comes next", (v) => v.next, (node) => {
-  const box = node.appendChild(el("div", { class: "items" }));
-  return (all) => list(box, all, (n) => n.step, (n) => {
-    const when = el("span", { class: "at" }), title = el("h3"), meta = el("p", { class: "meta" }), text = el("p", { class: "text" }), hint = el("p", { class: "soft" });
-    const item = el("article", { class: "item" }, el("div", { class: "line" }, el("div", { class: "grow" }, title), when), meta, hint,
-      el("details", {}, el("summary", { text: "Text" }), text),
-      el("div", { class: "line" }, button("Send now", { do: "send", step: n.step }), button("Skip", { do: "skip", step: n.step }, "quiet")));
-    item.update = (now) => {
-      put(title, now.title || now.step);
-      put(when, now.at_s == null ? now.when || "when it is time" : at(now.at_s));
-      put(meta, [now.number, now.contingency ? "contingency" : now.kind, now.to && now.to.length && "to " + now.to.map(roleTitle).join(", "), now.controller && "controller: " + now.controller].filter(Boolean).join(" · "));
-      put(hint, now.notes);
-      put(text, now.text || "");
-      show(item.querySelector("details"), !!now.text);
+      item.querySelector(".rating").update(now);
     };
     return item;
   });
