@@ -1,6 +1,7 @@
 /* blackstart exercise: people play the incident; or answers play for them. */
 #include "sim/cli/command.h"
 
+#include "reports/handout.h"
 #include "reports/report.h"
 #include "scenarios/emit.h"
 #include "scenarios/master.h"
@@ -30,6 +31,7 @@ static const struct option_spec exercise_options[] = {
     {"key", 0, "FILE", "PEM private key of the page's certificate"},
     {"answers", 0, "FILE", "plays without people, at once: a file of answers, or a record"},
     {"events-out", 0, "CSV", "writes the master scenario events list there, and plays nothing"},
+    {"handouts", 0, "DIR", "writes the materials before the day there, and plays nothing"},
     {"speed", 0, "X", "the exercise clock goes X times as fast (0.1 to 1000; default 1)"},
     {"resume", 0, "DIR", "goes on with an exercise that was interrupted"},
     {"set", 0, "NAME=VALUE", "overrides a variable of the scenario; may be repeated"},
@@ -315,6 +317,23 @@ static int exercise_prepare(struct exercise_run *r, const char *dir, const char 
     return code;
 }
 
+static int exercise_handouts(const struct exercise_run *r, const char *dir)
+{
+    struct err err = ERR_INIT;
+    AUTO_BUF said = BUF_INIT;
+    int rc = file_make_dirs(AT_FDCWD, dir, 0777, &err);
+    AUTO_CLOSE int fd = rc < 0 ? -1 : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (rc == 0 && fd < 0)
+        return say_error(EXIT_BAD_INPUT, "cannot open %s: %s", dir, strerror(errno));
+    if (rc == 0)
+        rc = handout_write(r->scenario, fd, &err);
+    if (rc < 0)
+        return say_error(EXIT_ABORTED, "the materials were not written: %s", err.text);
+    for (size_t i = 0; i < HANDOUTS; i++)
+        buf_printf(&said, "%s/%s.html\n", dir, handout_names[i]);
+    return say_result(EXIT_MET, buf_text(&said), said.len);
+}
+
 static int exercise_run(const struct command *self, struct args *a)
 {
     struct exercise_run r = {.self = self,
@@ -327,18 +346,22 @@ static int exercise_run(const struct command *self, struct args *a)
     char *end = NULL;
     if (speed && (r.speed = strtod(speed, &end), *end || !(r.speed >= 0.1 && r.speed <= 1000)))
         return say_usage(self, "--speed takes a number from 0.1 to 1000, not '%s'", speed);
-    if (dir && (a->rest.n || args_has(a, "out") || args_has(a, "events-out")))
-        return say_usage(
-            self,
-            "--resume goes on with the scenario of its folder: no FILE, no --out, no --events-out");
+    if (dir &&
+        (a->rest.n || args_has(a, "out") || args_has(a, "events-out") || args_has(a, "handouts")))
+        return say_usage(self, "--resume goes on with the scenario of its folder: no FILE, no "
+                               "--out, no --events-out, no --handouts");
     if (!page_options_fit(self, a))
         return EXIT_BAD_INPUT;
     if (!dir && !(path = only_file(self, a)))
         return EXIT_BAD_INPUT;
-    const char *list = args_get(a, "events-out");
-    int code = list ? exercise_load(&r, path) : exercise_prepare(&r, dir, path);
-    if (code == EXIT_MET)
-        code = list ? exercise_events_out(&r, list) : exercise_play(&r);
+    const char *list = args_get(a, "events-out"), *handouts = args_get(a, "handouts");
+    int code = list || handouts ? exercise_load(&r, path) : exercise_prepare(&r, dir, path);
+    if (code == EXIT_MET && list)
+        code = exercise_events_out(&r, list);
+    if (code == EXIT_MET && handouts)
+        code = exercise_handouts(&r, handouts);
+    if (code == EXIT_MET && !list && !handouts)
+        code = exercise_play(&r);
     exercise_done(&r);
     return code;
 }
