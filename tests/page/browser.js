@@ -7,43 +7,15 @@
  *
  * usage: node browser.js BLACKSTART SCENARIO.yaml FOLDER     (FOLDER: for the record and screenshots) */
 "use strict";
-const { spawn } = require("child_process");
 const net = require("net");
 const fs = require("fs");
 const path = require("path");
-const { chromium } = require("playwright-core");
+const { ok, serve, join, run } = require("./people.js");
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const [blackstart, scenario, folder] = process.argv.slice(2);
 const out = path.join(folder, "run");
 const SPEED = "20";
 
-let n = 0, failed = 0;
-function ok(holds, what, more) {
-  n++;
-  if (!holds) failed++;
-  console.log(`${holds ? "ok" : "not ok"} ${n} - ${what}`);
-  if (!holds && more) console.log("# " + String(more).replace(/\n/g, "\n# "));
-}
-
-let served = null;
-/* Starts blackstart and waits for its codes: {url, codes: {title: code}}. */
-function serve(...argv) {
-  const p = spawn(blackstart, ["exercise", ...argv], { stdio: ["ignore", "pipe", "pipe"] });
-  let said = "", result = "";
-  served = p;
-  p.stdout.on("data", (d) => (result += d));
-  p.done = new Promise((resolve) => p.on("close", (code) => resolve({ code, said, result })));
-  return new Promise((resolve, reject) => {
-    p.done.then(() => reject(new Error("blackstart ended: " + said)));
-    p.stderr.on("data", (d) => {
-      said += d;
-      const url = said.match(/the page is at (\S+)/), codes = [...said.matchAll(/^ {2}(\S{14}) {2}(.*)$/gm)];
-      if (url && codes.length >= 7) resolve({ url: url[1], codes: Object.fromEntries(codes.map((c) => [c[2], c[1]])) });
-    });
-  });
-}
-
-const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 }, projector: { width: 1920, height: 1080 } };
 /* A way to the page that can be cut. */
 function cable(at) {
   const open = new Set();
@@ -64,25 +36,6 @@ function cable(at) {
     mend: () => (cut = false), close: () => server.close(),
   })));
 }
-let browser;
-/* Somebody at the page, with everything that the server ever sent them in `traffic`. */
-async function join(at, title, name, size) {
-  const context = await browser.newContext({ viewport: SIZES[size || "desktop"] });
-  const page = await context.newPage();
-  const cdp = await context.newCDPSession(page);
-  page.traffic = "";
-  page.errors = [];
-  await cdp.send("Network.enable");
-  cdp.on("Network.eventSourceMessageReceived", (e) => (page.traffic += e.data));
-  page.on("response", (r) => r.text().then((t) => (page.traffic += t), () => {}));
-  page.on("pageerror", (e) => page.errors.push(e.message));
-  await page.goto(at.url);
-  await page.getByLabel("Code").fill(at.codes[title]);
-  await page.getByLabel("Your name").fill(name);
-  await page.getByRole("button", { name: "Join" }).click();
-  await page.locator("#room").waitFor();
-  return page;
-}
 async function fits(page, what) {
   const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
   ok(wide <= room, `${what}: nothing is wider than the screen`, `${wide} > ${room}`);
@@ -102,7 +55,7 @@ const EXPECTED = "Opens a bridge and says who commands";
 const LATER = "The primary does not come back. Its disk is gone.";
 
 async function play() {
-  let at = await serve(scenario, "--out", out, "--speed", SPEED, "--listen", "0");
+  let at = await serve(blackstart, scenario, "--out", out, "--speed", SPEED, "--listen", "0");
   ok(!/[?&#]/.test(at.url), "no secret stands in the address");
   const frank = await join(at, "facilitator", "frank"), eve = await join(at, "evaluator", "eve");
   const alice = await join(at, "Incident commander", "alice"), line = await cable(at), bob = await join(line, "Technical lead", "bob", "phone");
@@ -144,11 +97,11 @@ async function play() {
   await accessible(bob, "the page on a phone");
 
   /* Killed in the middle: the record is on the disk, and everybody is known again. */
-  served.kill("SIGKILL");
-  await served.done;
+  at.kill("SIGKILL");
+  await at.done;
   await alice.getByText("The connection is lost").waitFor();
   const port = new URL(at.url).port;
-  at = await serve("--resume", out, "--speed", SPEED, "--listen", port);
+  at = await serve(blackstart, "--resume", out, "--speed", SPEED, "--listen", port);
   await alice.getByText("on hold: the clock stands").waitFor();
   await alice.getByText(QUESTION).first().waitFor();
   ok(await alice.getByText(REPORT).isVisible(), "after kill -9 and --resume the commander is known and has all that was delivered");
@@ -192,7 +145,7 @@ async function play() {
   await alice.getByText("Your answers have been kept").waitFor();
   await frank.getByRole("button", { name: "Close the debrief" }).click();
   await frank.getByRole("button", { name: "Really" }).click();
-  const end = await served.done;
+  const end = await at.done;
   line.close();
   ok(end.code === 4, "it was played to its end; an objective that nobody rated is not demonstrated", JSON.stringify(end));
   const report = fs.readFileSync(path.join(out, "report.html"), "utf8");
@@ -205,15 +158,4 @@ async function play() {
   ok(!fs.existsSync(path.join(out, "join.key")), "the key of the codes is gone with the exercise");
 }
 
-(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
-  try {
-    await play();
-  } catch (e) {
-    ok(false, "the play went on", e.stack);
-  }
-  await browser.close();
-  if (served) served.kill("SIGKILL");
-  console.log("1.." + n);
-  process.exit(failed ? 1 : 0);
-})();
+run(play);

@@ -1,8 +1,8 @@
 #!/bin/sh
-# browser.sh BLACKSTART SCENARIO WORK SOURCE: the page in Debian's Chromium. What drives it (playwright-core
+# browser.sh PLAY BLACKSTART SCENARIO WORK SOURCE: a play (PLAY.js) of the page in Debian's Chromium. What drives it (playwright-core
 # and axe, at the versions of package-lock.json) is fetched into WORK once.
 set -eu
-blackstart=$1 scenario=$2 work=$3 source=$4
+play=$1 blackstart=$2 scenario=$3 work=$4 source=$5
 
 lacks() # WHY
 {
@@ -28,8 +28,8 @@ if ! cmp -s "$source/package-lock.json" "$work/fetched"; then
     }
     cp "$source/package-lock.json" "$work/fetched"
 fi
-cp "$source/browser.js" "$work"
+cp "$source/people.js" "$source/$play.js" "$work"
 rm -rf "$work/played"
 mkdir "$work/played"
 cd "$work"
-exec node browser.js "$blackstart" "$scenario" "$work/played"
+exec node "$play.js" "$blackstart" "$scenario" "$work/played"
