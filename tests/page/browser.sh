@@ -1,8 +1,8 @@
 #!/bin/sh
-# browser.sh PLAY BLACKSTART SCENARIO WORK SOURCE: a play (PLAY.js) of the page in Debian's Chromium. What drives it (playwright-core
-# and axe, at the versions of package-lock.json) is fetched into WORK once.
+# browser.sh PLAY BLACKSTART SCENARIO WORK SOURCE: a play (PLAY.js) of the page in Debian's Chromium. What
+# drives it (playwright-core and axe, at the versions of package-lock.json) is fetched into WORK once.
 set -eu
-play=$1 blackstart=$2 scenario=$3 work=$4 source=$5
+play=$1 blackstart=$(realpath "$2") scenario=$3 work=$4 source=$5
 
 lacks() # WHY
 {
