@@ -41,7 +41,7 @@ async function press(page) {
 }
 
 async function play() {
-  const at = await serve(blackstart, scenario, "--out", out, "--speed", "90", "--listen", "0");
+  const at = await serve(blackstart, scenario, "--out", out, "--speed", "180", "--listen", "0");
   const titles = Object.keys(at.codes).filter((t) => !t.startsWith("Anybody"));
   const people = [];
   for (const t of titles) {

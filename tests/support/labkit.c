@@ -362,7 +362,7 @@ int kit_main(int argc, char **argv, int (*tests)(void))
     int worst = 0;
     for (enum kit_way way = root ? KIT_ROOT : KIT_SINGLE; way < KIT_WAYS; way++) {
         if ((way == KIT_RANGED && !root) ||
-            (way != KIT_ROOT && getenv("BLACKSTART_TEST_ROOT_ONLY")))
+            (way != KIT_ROOT && root && getenv("BLACKSTART_TEST_ROOT_ONLY")))
             continue;
         int code = kit_fork(way, tests);
         skipped = skipped || code == 77;

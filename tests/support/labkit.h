@@ -60,7 +60,7 @@ void kit_ok_(int r, const struct err *err, const char *file, int line);
 
 /* main() of a lab test: as "server" it serves; else `tests` runs in forked children: as root (where
  * we are), as uid 65534 alone, and as uid 65534 with a range of uids; with BLACKSTART_TEST_ROOT_ONLY
- * set as root alone. Exit code 77 with the reason where this host cannot do one of them and the
+ * set as root alone, where we are root. Exit code 77 with the reason where this host cannot do one of them and the
  * others passed. */
 int kit_main(int argc, char **argv, int (*tests)(void));
 bool kit_is_rootless(void);
