@@ -322,12 +322,13 @@ static void open_mesh(struct nl *sw, int *fds, int *socks)
 }
 
 /* What has arrived of sender `from`, until all is here or nothing comes for half a second. */
+/* A busy machine may take a while to bring the last one. */
 static void listen_to(const int *socks, unsigned from, unsigned char got[HOSTS][HOSTS])
 {
     struct pollfd fds[HOSTS];
     for (unsigned j = 0; j < HOSTS; j++)
         fds[j] = (struct pollfd){.fd = socks[j], .events = POLLIN};
-    for (unsigned n = 0; n < HOSTS - 1 && poll(fds, HOSTS, 500) > 0;)
+    for (unsigned n = 0; n < HOSTS - 1 && poll(fds, HOSTS, 2000) > 0;)
         for (unsigned j = 0; j < HOSTS; j++) {
             unsigned char who;
             if (recv(socks[j], &who, 1, MSG_DONTWAIT) != 1)
