@@ -87,7 +87,7 @@ void rtnl_neighbour_add(struct nl *nl, const char *dev, const struct inet_prefix
 struct rtnl_link {
     int ifindex, master, peer;  /* peer: IFLA_LINK, 0 when none */
     char name[16], kind[16];    /* kind "" for real devices and lo */
-    char root[16];              /* its root qdisc: "noop" drops all, until the kernel activates it */
+    uint8_t operstate;          /* IF_OPER_* */
     unsigned flags;             /* IFF_UP, IFF_RUNNING, IFF_LOWER_UP … */
     uint32_t mtu, group, queue; /* queue: packets, IFLA_TXQLEN */
     struct inet_mac mac;
@@ -99,9 +99,9 @@ int rtnl_links(struct nl *nl, struct rtnl_link **ret, size_t *ret_n, struct err 
 int rtnl_link_get(struct nl *nl, const char *name, struct rtnl_link *ret, struct err *err);
 
 /* Waits until each port of a bridge that is up also runs: the kernel lets it forward a moment after
- * both ends were brought up, and frames sent before are lost. It runs when it has carrier and a
- * root qdisc other than "noop"; IFF_RUNNING alone is also set before the first look at its carrier
- * (netif_oper_up() takes an unknown state for up). -ETIMEDOUT names one that does not run. */
+ * both ends were brought up, and frames sent before are lost. It runs when its operational state is
+ * up: IFF_RUNNING is also set while that state is unknown, before the kernel first looks at the
+ * carrier of a new port. -ETIMEDOUT names one that does not run. */
 int rtnl_ports_running(struct nl *nl, nsec timeout, struct err *err);
 
 struct rtnl_address {

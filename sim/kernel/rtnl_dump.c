@@ -49,7 +49,7 @@ static void read_link(const struct nlmsghdr *h, struct rtnl_link *ret)
     if (nlmsg_parse((struct nlmsghdr *)(uintptr_t)h, sizeof *m, a, IFLA_MAX, NULL) < 0)
         return;
     get_str(a[IFLA_IFNAME], ret->name, sizeof ret->name);
-    get_str(a[IFLA_QDISC], ret->root, sizeof ret->root);
+    ret->operstate = a[IFLA_OPERSTATE] ? nla_get_u8(a[IFLA_OPERSTATE]) : IF_OPER_UNKNOWN;
     ret->master = (int)get_u32(a[IFLA_MASTER]);
     ret->peer = (int)get_u32(a[IFLA_LINK]);
     ret->mtu = get_u32(a[IFLA_MTU]);
@@ -114,18 +114,13 @@ int rtnl_link_get(struct nl *nl, const char *name, struct rtnl_link *ret, struct
     return 0;
 }
 
-/* linkwatch_do_dev() sets the operational state, then activates the queue, then tells the bridge,
- * all in one RTNL section. */
-static bool runs(const struct rtnl_link *link)
-{
-    const unsigned all = IFF_RUNNING | IFF_LOWER_UP;
-    return (link->flags & all) == all && strcmp(link->root, "noop") != 0;
-}
-
+/* linkwatch_do_dev() sets the operational state, then gives the device its queue (until then "noop",
+ * which drops), then tells the bridge, all in one RTNL section. netif_oper_up(), and so
+ * IFF_RUNNING, takes an unknown state for up. */
 static const struct rtnl_link *find_waiting(const struct rtnl_link *links, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (links[i].master && (links[i].flags & IFF_UP) && !runs(&links[i]))
+        if (links[i].master && (links[i].flags & IFF_UP) && links[i].operstate != IF_OPER_UP)
             return &links[i];
     return NULL;
 }
