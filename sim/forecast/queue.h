@@ -1,6 +1,6 @@
-/* The queue of pending events of one trial: a 4-ary heap of 128-bit keys (time, order of insertion), so
+/* The queue of pending events of one trial, in the order of 128-bit keys (time, order of insertion), so
  * that events of the same instant come in the order in which they were put in, and nothing about the
- * order depends on floating point or on the machine.
+ * order depends on floating point, on the machine, or on how they are kept: how is in queue.c.
  *
  * Ownership: queue_done() frees. Times are nanoseconds of virtual time, >= 0. Not for several threads;
  * each has its own. An event is 16 bytes of key and 8 of payload; nothing is allocated per
@@ -20,13 +20,19 @@ struct queue_event {
 
 __extension__ typedef unsigned __int128 queue_key;
 
+struct queue_later;
+
 struct queue {
-    queue_key *keys; /* at << 64 | order of insertion; aligned to a cache line */
+    queue_key *keys; /* the heap: at << 64 | order of insertion; aligned to a cache line */
     uint64_t *what;
     size_t end, room; /* slots 3 … end - 1 are used */
     uint64_t seq;
+    uint64_t horizon;          /* earlier events are in the heap, all others wait in `later` */
+    size_t crowded;            /* as many in the heap: most of them had better wait */
+    struct queue_later *later; /* NULL until the heap was crowded */
 };
-#define QUEUE_INIT ((struct queue){.end = 3})
+#define QUEUE_CROWDED 8192
+#define QUEUE_INIT ((struct queue){.end = 3, .horizon = UINT64_MAX, .crowded = QUEUE_CROWDED})
 
 void queue_done(struct queue *q);
 /* Empties it and begins to number anew: for the next trial. */
