@@ -60,6 +60,7 @@ static int serve_tcp(int argc, char **argv)
     for (int i = 3; i < argc; i++)
         if (!strcmp(argv[i], "daemon"))
             background();
+    signal(SIGPIPE, SIG_IGN); /* a connection that was reset before it was accepted ends nobody */
     say("listening");
     for (int i = 3; i < argc; i++)
         if (!strcmp(argv[i], "title")) {
