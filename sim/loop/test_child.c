@@ -162,13 +162,17 @@ static void the_time_out_kills_the_group(void **state)
 {
     const char *argv[4];
     struct seen seen;
-    /* The shell's child would sleep on; the pid it prints must be gone afterwards. */
-    struct child_spec spec = shell(argv, "sleep 60 & echo $!; wait", &seen);
-    spec.timeout = 100 * NSEC_MSEC; /* long enough for a busy machine to start the shell */
-    run_to_end(&spec);
-    assert_true(seen.exit.timed_out);
-    assert_int_equal(seen.exit.signo, SIGKILL);
-    pid_t sleeper = (pid_t)strtol(seen.output, NULL, 10);
+    pid_t sleeper = 0;
+    /* A busy machine may take longer until the shell has begun. */
+    for (nsec limit = 100 * NSEC_MSEC; sleeper == 0 && limit < 20 * NSEC_SEC; limit *= 4) {
+        /* The shell's child would sleep on; the pid it prints must be gone afterwards. */
+        struct child_spec spec = shell(argv, "sleep 60 & echo $!; wait", &seen);
+        spec.timeout = limit;
+        run_to_end(&spec);
+        assert_true(seen.exit.timed_out);
+        assert_int_equal(seen.exit.signo, SIGKILL);
+        sleeper = (pid_t)strtol(seen.output, NULL, 10);
+    }
     assert_true(sleeper > 1);
     /* Killed, but perhaps not dead yet: a process that is no child of ours. */
     AUTO_CLOSE int fd = (int)syscall(SYS_pidfd_open, sleeper, 0);

@@ -2,7 +2,9 @@
  * schedules, alarms against the truth, and nothing left behind.
  */
 #include "sim/kernel/netns.h"
+#include "sim/kernel/rtnl.h"
 #include "sim/loop/child.h"
+#include "sim/watch/flood.h"
 #include "sim/watch/kinds.h"
 #include "sim/watch/watch.h"
 #include "tests/support/httpd.h"
@@ -176,6 +178,39 @@ static nsec world_watch(struct world *w)
     return start;
 }
 
+/* What a busy machine may need for anything at all. */
+#define PATIENCE (20 * NSEC_SEC)
+
+/* Until `fn` holds; fails when it never does. */
+static void await(struct world *w, bool (*fn)(const struct world *w, size_t p, size_t n), size_t p,
+                  size_t n)
+{
+    nsec end = nsec_now(CLOCK_MONOTONIC) + PATIENCE;
+    while (!fn(w, p, n)) {
+        if (nsec_now(CLOCK_MONOTONIC) > end)
+            fail_msg("probe %zu: %zu observations, not %zu", p, w->n_obs[p], n);
+        kit_turn(&w->kit, 5 * NSEC_MSEC);
+    }
+}
+
+static bool has_seen(const struct world *w, size_t p, size_t n)
+{
+    return w->n_obs[p] >= n;
+}
+
+static bool sees(const struct world *w, size_t p, size_t ok)
+{
+    return w->n_obs[p] >= 3 && w->obs[p][w->n_obs[p] - 1].ok == ok;
+}
+
+static bool told_trouble(const struct world *w, const char *what)
+{
+    for (size_t i = 0; i < w->n_troubles; i++)
+        if (strcmp(w->troubles[i].what, what) == 0)
+            return true;
+    return false;
+}
+
 static void world_quiesce(struct world *w)
 {
     struct err err = ERR_INIT;
@@ -221,6 +256,12 @@ static void assert_all(const struct world *w, size_t i, nsec start, const char *
 
 static struct world w;
 
+/* Only what is to end by its limit has one that a busy machine could reach. */
+static nsec until(const char *why)
+{
+    return strcmp(why, "timeout") == 0 ? 250 * NSEC_MSEC : PATIENCE;
+}
+
 static void outcomes_have_their_names(void **state)
 {
     static const char *want[32];
@@ -245,13 +286,13 @@ static void outcomes_have_their_names(void **state)
         params[i] = (struct http_params){
             .url = arena_printf(w.kit.s->arena, "http://10.20.0.50%s", http[i].path),
             .expect = expects[http[i].expect]};
-        size_t p = probe(&w, "http", &params[i], 300 * NSEC_MSEC, 250 * NSEC_MSEC);
+        size_t p = probe(&w, "http", &params[i], 300 * NSEC_MSEC, until(http[i].why));
         want[n++] = http[i].why;
         if (strcmp(http[i].why, "slow") == 0)
             ((struct probe *)w.kit.s->probes.items[p])->slow_after = 2 * NSEC_MSEC;
     }
     params[ARRAY_SIZE(http)] = (struct http_params){.url = T("http://server:81/")};
-    probe(&w, "http", &params[ARRAY_SIZE(http)], 300 * NSEC_MSEC, 250 * NSEC_MSEC);
+    probe(&w, "http", &params[ARRAY_SIZE(http)], 300 * NSEC_MSEC, PATIENCE);
     want[n++] = "refused"; /* and the name was found in the host's own /etc/hosts */
     static struct tcp_params tcp[] = {
         {.address = T("10.20.0.50:80")},
@@ -270,14 +311,14 @@ static void outcomes_have_their_names(void **state)
     static const char *const tcp_why[] = {"", "refused", "refused", "timeout", "unreachable",
                                           "", "body",    "timeout"};
     for (size_t i = 0; i < ARRAY_SIZE(tcp); i++) {
-        probe(&w, "tcp", &tcp[i], 300 * NSEC_MSEC, 250 * NSEC_MSEC);
+        probe(&w, "tcp", &tcp[i], 300 * NSEC_MSEC, until(tcp_why[i]));
         want[n++] = tcp_why[i];
     }
     static struct icmp_params icmp[] = {
         {T("10.20.0.50")}, {T("fd00:20::50")}, {T("10.20.0.77")}, {T("10.99.0.1")}};
     static const char *const icmp_why[] = {"", "", "timeout", "unreachable"};
     for (size_t i = 0; i < ARRAY_SIZE(icmp); i++) {
-        probe(&w, "icmp", &icmp[i], 300 * NSEC_MSEC, 250 * NSEC_MSEC);
+        probe(&w, "icmp", &icmp[i], 300 * NSEC_MSEC, until(icmp_why[i]));
         want[n++] = icmp_why[i];
     }
     static struct exec_params exec[] = {
@@ -287,11 +328,12 @@ static void outcomes_have_their_names(void **state)
         {T("sleep 4271 & wait")}};
     static const char *const exec_why[] = {"", "exit", "exit", "timeout"};
     for (size_t i = 0; i < ARRAY_SIZE(exec); i++) {
-        probe(&w, "exec", &exec[i], 300 * NSEC_MSEC, 290 * NSEC_MSEC);
+        probe(&w, "exec", &exec[i], 300 * NSEC_MSEC, until(exec_why[i]));
         want[n++] = exec_why[i];
     }
     nsec start = world_watch(&w);
-    kit_turn(&w.kit, 1200 * NSEC_MSEC);
+    for (size_t i = 0; i < n; i++)
+        await(&w, has_seen, i, 3);
     world_quiesce(&w);
     for (size_t i = 0; i < n; i++)
         assert_all(&w, i, start, want[i]);
@@ -302,6 +344,17 @@ static void outcomes_have_their_names(void **state)
     world_close(&w);
 }
 
+/* Of the observations of probe p those that waited for no other: none, if each waited for the last. */
+static size_t begun_before_the_last_ended(size_t p)
+{
+    const struct seen_obs *all = w.obs[p];
+    size_t n = 0;
+    for (size_t i = 0; i < w.n_obs[p]; i++)
+        for (size_t k = 0; k < w.n_obs[p]; k++)
+            n += all[k].n + 1 == all[i].n && all[i].start < all[k].end;
+    return n;
+}
+
 static void slow_answers_never_delay_the_next(void **state)
 {
     static struct tcp_params nobody = {.address = T("10.20.0.77:80")};
@@ -309,20 +362,17 @@ static void slow_answers_never_delay_the_next(void **state)
     world_open(&w);
     nsec every = 10 * NSEC_MSEC, timeout = 120 * NSEC_MSEC;
     size_t a = probe(&w, "tcp", &nobody, every, timeout),
-           b = probe(&w, "http", &slow, every, 900 * NSEC_MSEC);
+           b = probe(&w, "http", &slow, every, PATIENCE);
     nsec start = world_watch(&w);
-    kit_turn(&w.kit, 500 * NSEC_MSEC);
+    await(&w, has_seen, a, 30);
+    await(&w, has_seen, b, 30);
     world_quiesce(&w);
     assert_all(&w, a, start, "timeout");
     assert_all(&w, b, start, "");
-    assert_true(w.n_obs[a] >= 30 && w.n_obs[b] >= 30);
-    size_t late = 0;
-    for (size_t i = 0; i < w.n_obs[a]; i++) {
-        const struct seen_obs *o = &w.obs[a][i];
-        assert_true(o->end - o->start >= timeout);
-        late += o->start - o->scheduled > every || o->end - o->start > timeout + every;
-    }
-    assert_true(late <= w.n_obs[a] / 5);
+    assert_true(begun_before_the_last_ended(a) >= 10);
+    assert_true(begun_before_the_last_ended(b) >= 10);
+    for (size_t i = 0; i < w.n_obs[a]; i++)
+        assert_true(w.obs[a][i].end - w.obs[a][i].start >= timeout);
     world_close(&w);
 }
 
@@ -349,10 +399,11 @@ static void headers_may_be_secrets(void **state)
     world_open(&w);
     struct http_params told = params;
     told.expect = &never;
-    size_t a = probe(&w, "http", &params, 50 * NSEC_MSEC, 250 * NSEC_MSEC);
-    size_t b = probe(&w, "http", &told, 50 * NSEC_MSEC, 250 * NSEC_MSEC);
+    size_t a = probe(&w, "http", &params, 50 * NSEC_MSEC, PATIENCE);
+    size_t b = probe(&w, "http", &told, 50 * NSEC_MSEC, PATIENCE);
     nsec start = world_watch(&w);
-    kit_turn(&w.kit, 300 * NSEC_MSEC);
+    await(&w, has_seen, a, 3);
+    await(&w, has_seen, b, 3);
     world_quiesce(&w);
     assert_all(&w, a, start, "");
     assert_all(&w, b, start, "body"); /* which says our secrets back, and is not quoted for it */
@@ -385,19 +436,20 @@ static void names_that_hang_hang_nobody_else(void **state)
     static struct tcp_params tcp = {.address = T("10.20.0.50:80")};
     world_open(&w);
     size_t a = probe(&w, "http", &name, 20 * NSEC_MSEC, 60 * NSEC_MSEC);
-    size_t b = probe(&w, "tcp", &tcp, 10 * NSEC_MSEC, NSEC_SEC);
+    size_t b = probe(&w, "tcp", &tcp, 10 * NSEC_MSEC, PATIENCE);
     kit_run(&w.kit, "client",
             "echo nameserver 10.20.0.77 >/etc/resolv.conf; "
             "echo 'hosts: files dns' >/etc/nsswitch.conf",
             NULL);
     nsec start = world_watch(&w);
-    kit_turn(&w.kit, 400 * NSEC_MSEC);
-    nsec quiet = nsec_now(CLOCK_MONOTONIC);
+    await(&w, has_seen, a, 3);
+    await(&w, has_seen, b, 20);
     world_quiesce(&w);
-    assert_true(nsec_now(CLOCK_MONOTONIC) - quiet < 2 * NSEC_SEC);
     assert_all(&w, a, start, "timeout");
     assert_all(&w, b, start, "");
-    assert_true(w.n_obs[b] >= 20);
+    /* The resolver gives up after 10 s (two times 5), and answers one name after the other. */
+    for (size_t i = 0; i < w.n_obs[b]; i++)
+        assert_true(w.obs[b][i].end - w.obs[b][i].start < 5 * NSEC_SEC);
     world_close(&w);
 }
 
@@ -415,6 +467,18 @@ static size_t count_commands(const char *text)
     return n;
 }
 
+/* Turning the loop until so many run; false: they never do. */
+static bool await_commands(const char *mark, size_t least, size_t most)
+{
+    nsec end = nsec_now(CLOCK_MONOTONIC) + PATIENCE;
+    for (;;) {
+        size_t n = count_commands(mark);
+        if ((n >= least && n <= most) || nsec_now(CLOCK_MONOTONIC) > end)
+            return n >= least && n <= most;
+        kit_turn(&w.kit, 5 * NSEC_MSEC);
+    }
+}
+
 static void commands_end_with_their_vantage_point(void **state)
 {
     static char command[160], mark[64];
@@ -422,10 +486,9 @@ static void commands_end_with_their_vantage_point(void **state)
     snprintf(command, sizeof command, "setsid %s & %s", mark, mark);
     static struct exec_params exec = {command};
     world_open(&w);
-    probe(&w, "exec", &exec, 50 * NSEC_MSEC, NSEC_SEC);
+    probe(&w, "exec", &exec, 50 * NSEC_MSEC, PATIENCE);
     world_watch(&w);
-    kit_turn(&w.kit, 250 * NSEC_MSEC);
-    assert_true(count_commands(mark) >= 2);
+    assert_true(await_commands(mark, 2, SIZE_MAX));
     w.watch = watch_free(w.watch);
     assert_int_equal(count_commands(mark), 0);
     world_close(&w);
@@ -438,7 +501,7 @@ static void a_vantage_point_ends_with_its_runner(void **state)
     snprintf(mark, sizeof mark, "sleep 97%06d", getpid());
     static struct exec_params exec = {mark};
     world_open(&w);
-    probe(&w, "exec", &exec, 50 * NSEC_MSEC, NSEC_SEC);
+    probe(&w, "exec", &exec, 50 * NSEC_MSEC, PATIENCE);
     pid_t runner = fork();
     if (runner == 0) {
         nsec first[32] = {0};
@@ -450,14 +513,10 @@ static void a_vantage_point_ends_with_its_runner(void **state)
             pause();
         _exit(1);
     }
-    for (int i = 0; i < 200 && count_commands(mark) == 0; i++)
-        usleep(5000);
-    assert_true(count_commands(mark) > 0);
+    assert_true(await_commands(mark, 1, SIZE_MAX));
     kill(runner, SIGKILL);
     waitpid(runner, NULL, 0);
-    for (int i = 0; i < 200 && count_commands(mark) > 0; i++)
-        usleep(5000);
-    assert_int_equal(count_commands(mark), 0);
+    assert_true(await_commands(mark, 0, 0));
     world_close(&w);
 }
 
@@ -482,32 +541,39 @@ static void a_prober_held_up_says_so_and_leaves_out(void **state)
 {
     static struct tcp_params tcp = {.address = T("10.20.0.50:80")};
     world_open(&w);
-    size_t p = probe(&w, "tcp", &tcp, 10 * NSEC_MSEC, NSEC_SEC);
+    size_t p = probe(&w, "tcp", &tcp, 10 * NSEC_MSEC, PATIENCE);
     nsec start = world_watch(&w);
-    kit_turn(&w.kit, 100 * NSEC_MSEC);
+    await(&w, has_seen, p, 5);
     pid_t pid = vantage_pid();
     kill(pid, SIGSTOP);
+    nsec from = nsec_now(CLOCK_MONOTONIC);
     kit_turn(&w.kit, 200 * NSEC_MSEC);
+    nsec to = nsec_now(CLOCK_MONOTONIC);
     kill(pid, SIGCONT);
-    kit_turn(&w.kit, 100 * NSEC_MSEC);
+    await(&w, has_seen, p, w.n_obs[p] + 10);
     world_quiesce(&w);
     assert_all(&w, p, start, "");
     nsec longest = 0;
+    size_t meanwhile = 0;
     for (size_t i = 0; i < w.n_obs[p]; i++) {
         nsec late = w.obs[p][i].start - w.obs[p][i].scheduled;
         longest = late > longest ? late : longest;
+        meanwhile += w.obs[p][i].scheduled > from && w.obs[p][i].scheduled < to;
     }
     if (longest < 150 * NSEC_MSEC)
         fail_msg("late by %lld at most, %zu observations", (long long)longest, w.n_obs[p]);
-    assert_true(w.n_obs[p] < 30); /* no burst */
-    assert_true(w.n_troubles >= 1);
-    assert_string_equal(w.troubles[0].what, "prober-late");
-    assert_non_null(strstr(w.troubles[0].detail, "probe probe-0: late starts "));
+    assert_true(meanwhile <= 2); /* of about 20: no burst */
+    assert_true(told_trouble(&w, "prober-late"));
+    for (size_t i = 0; i < w.n_troubles; i++)
+        if (strcmp(w.troubles[i].what, "prober-late") == 0)
+            assert_non_null(strstr(w.troubles[i].detail, "probe probe-0: late starts "));
 
     /* and one that is killed is missed */
     kill(pid, SIGKILL);
-    kit_turn(&w.kit, 50 * NSEC_MSEC);
-    assert_string_equal(w.troubles[w.n_troubles - 1].what, "prober-lost");
+    for (nsec end = nsec_now(CLOCK_MONOTONIC) + PATIENCE;
+         !told_trouble(&w, "prober-lost") && nsec_now(CLOCK_MONOTONIC) < end;)
+        kit_turn(&w.kit, 5 * NSEC_MSEC);
+    assert_true(told_trouble(&w, "prober-lost"));
     assert_true(watch_is_idle(w.watch));
     world_close(&w);
 }
@@ -516,17 +582,13 @@ static void a_slow_runner_loses_nothing(void **state)
 {
     static struct tcp_params tcp = {.address = T("10.20.0.50:81")};
     world_open(&w);
-    size_t p = probe(&w, "tcp", &tcp, NSEC_MSEC, NSEC_SEC);
+    size_t p = probe(&w, "tcp", &tcp, NSEC_MSEC, PATIENCE);
     nsec start = world_watch(&w);
     usleep(1500000); /* not turning the loop */
-    kit_turn(&w.kit, 100 * NSEC_MSEC);
+    await(&w, has_seen, p, 501);
     world_quiesce(&w);
     assert_all(&w, p, start, "refused");
-    assert_true(w.n_obs[p] > 500);
-    bool said = false;
-    for (size_t i = 0; i < w.n_troubles; i++)
-        said |= strcmp(w.troubles[i].what, "runner-late") == 0;
-    assert_true(said);
+    assert_true(told_trouble(&w, "runner-late"));
     world_close(&w);
 }
 
@@ -537,14 +599,12 @@ static void a_host_comes_back_under_a_vantage_point(void **state)
     struct err err = ERR_INIT;
     struct span at;
     world_open(&w);
-    size_t p = probe(&w, "tcp", &tcp, 20 * NSEC_MSEC, 50 * NSEC_MSEC);
+    size_t p = probe(&w, "tcp", &tcp, 20 * NSEC_MSEC, 250 * NSEC_MSEC);
     struct lab_node *client = lab_node(w.kit.lab, "client");
     world_watch(&w);
-    kit_turn(&w.kit, 150 * NSEC_MSEC);
-    assert_true(w.n_obs[p] >= 3 && w.obs[p][w.n_obs[p] - 1].ok);
+    await(&w, sees, p, true);
     kit_ok(lab_node_off(client, &at, &err), &err);
-    kit_turn(&w.kit, 200 * NSEC_MSEC);
-    assert_false(w.obs[p][w.n_obs[p] - 1].ok); /* still watching, from behind a dead cable */
+    await(&w, sees, p, false); /* still watching, from behind a dead cable */
     struct watch *other = NULL;
     nsec first[32] = {0};
     assert_int_equal(
@@ -554,8 +614,7 @@ static void a_host_comes_back_under_a_vantage_point(void **state)
     w.watch = watch_free(w.watch);
     w.n_obs[p] = 0;
     world_watch(&w);
-    kit_turn(&w.kit, 200 * NSEC_MSEC);
-    assert_true(w.n_obs[p] >= 3 && w.obs[p][w.n_obs[p] - 1].ok);
+    await(&w, sees, p, true);
     world_close(&w);
 }
 
@@ -572,7 +631,8 @@ static void assert_holds(const struct seen_alarm *a, struct span truth, nsec wid
 
 static const struct seen_alarm *await_alarm(size_t n)
 {
-    for (int i = 0; i < 400 && w.n_alarms < n; i++)
+    for (nsec end = nsec_now(CLOCK_MONOTONIC) + PATIENCE;
+         w.n_alarms < n && nsec_now(CLOCK_MONOTONIC) < end;)
         kit_turn(&w.kit, 5 * NSEC_MSEC);
     assert_int_equal(w.n_alarms, n);
     return &w.alarms[n - 1];
@@ -594,7 +654,7 @@ static void a_log_file_alarms(void **state)
     assert_ptr_equal(seen->alarm, a);
     assert_true(seen->onset);
     assert_string_equal(seen->detail, "ERROR 23");
-    assert_holds(seen, truth, 200 * NSEC_MSEC);
+    assert_holds(seen, truth, PATIENCE);
     kit_run(&w.kit, "client", "mv app.log app.log.1; echo ERROR 4 >app.log", NULL);
     assert_string_equal(await_alarm(2)->detail, "ERROR 4");
     world_close(&w);
@@ -605,7 +665,7 @@ static void an_exec_alarm_fires_and_clears(void **state)
     static struct check_params check = {.host = T("client"),
                                         .command = T("test -e broken"),
                                         .every = 20 * NSEC_MSEC,
-                                        .timeout = NSEC_SEC,
+                                        .timeout = PATIENCE,
                                         .fires_on = FIRES_ON_SUCCESS};
     world_open(&w);
     alarm_of(&w, "exec", &check);
@@ -617,13 +677,13 @@ static void an_exec_alarm_fires_and_clears(void **state)
     truth.hi = nsec_now(CLOCK_MONOTONIC);
     const struct seen_alarm *seen = await_alarm(1);
     assert_true(seen->onset);
-    assert_holds(seen, truth, NSEC_SEC);
+    assert_holds(seen, truth, PATIENCE);
     truth.lo = nsec_now(CLOCK_MONOTONIC);
     kit_run(&w.kit, "client", "rm broken", NULL);
     truth.hi = nsec_now(CLOCK_MONOTONIC);
     seen = await_alarm(2);
     assert_false(seen->onset);
-    assert_holds(seen, truth, NSEC_SEC);
+    assert_holds(seen, truth, PATIENCE);
     world_close(&w);
 }
 
@@ -661,16 +721,21 @@ static void packets_are_seen_when_they_were_sent(void **state)
     alarm_of(&w, "packets", &packets);
     world_watch(&w);
     announce("client"); /* another sender */
+    size_t narrow = 0;
     for (size_t i = 1; i <= 20; i++) {
         struct span truth = announce("server");
         const struct seen_alarm *a = await_alarm(i);
         assert_true(a->onset);
         /* the stamp is taken between send and delivery: both are in the same system call here */
-        assert_holds(a, truth, 5 * NSEC_MSEC);
+        assert_holds(a, truth, PATIENCE);
+        narrow += a->at.hi - a->at.lo <= 5 * NSEC_MSEC;
         assert_non_null(strstr(a->detail, "eth0: 42 bytes, "));
         assert_non_null(strstr(a->detail, "ARP request from 10.20.0.100 for 10.20.0.100"));
     }
+    assert_true(narrow >= 10); /* a busy machine may hold up a reading of its clocks */
+    struct err err = ERR_INIT;
     kit_run(&w.kit, "client", "ip link set eth0 down && ip link set eth0 up", NULL);
+    kit_ok(rtnl_ports_running(lab_switch_nl(w.kit.lab), PATIENCE, &err), &err);
     announce("server");
     await_alarm(21); /* a link that went down and up is still watched */
     struct stat st;
@@ -688,15 +753,17 @@ static void floods_are_counted(void **state)
     static struct packets_params packets = {.host = T("client"), .filter = T("icmp[0] = 8")};
     static struct icmp_params icmp = {.address = T("10.20.0.50")};
     world_open(&w);
-    probe(&w, "icmp", &icmp, NSEC_MSEC, NSEC_SEC);
+    probe(&w, "icmp", &icmp, NSEC_MSEC, PATIENCE);
     alarm_of(&w, "packets", &packets);
-    world_watch(&w);
-    kit_turn(&w.kit, 1500 * NSEC_MSEC);
-    assert_true(w.n_alarms >= 100 && w.n_alarms <= 300);
-    bool said = false;
-    for (size_t i = 0; i < w.n_troubles; i++)
-        said |= strcmp(w.troubles[i].what, "alarm-flood") == 0;
-    assert_true(said);
+    nsec start = world_watch(&w), now;
+    do {
+        kit_turn(&w.kit, 100 * NSEC_MSEC);
+        now = nsec_now(CLOCK_MONOTONIC);
+    } while ((!told_trouble(&w, "alarm-flood") || w.n_alarms < 2 * (size_t)FLOOD_ONSETS) &&
+             now - start < PATIENCE);
+    assert_true(told_trouble(&w, "alarm-flood"));
+    size_t windows = (size_t)((now - start) / FLOOD_WINDOW) + 2;
+    assert_in_range(w.n_alarms, 2 * FLOOD_ONSETS, windows * FLOOD_ONSETS);
     world_close(&w);
 }
 
