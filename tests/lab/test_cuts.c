@@ -79,7 +79,7 @@ enum { MANY = 100, ROUNDS = 20000 };
  * order of its sends is the order in which they meet the rules. */
 struct stream {
     atomic_bool stop;
-    size_t rounds;
+    atomic_size_t rounds;    /* ended so far */
     nsec sent[ROUNDS][MANY]; /* before each send */
     uint32_t last[MANY];     /* the last round of each way that arrived */
 };
@@ -123,12 +123,21 @@ static _Noreturn void send_all_the_time(struct stream *s, const int out[MANY], c
             for (int t = 0; t < 3 && send(out[i], &d, sizeof d, MSG_NOSIGNAL) < 0; t++)
                 ;
             note_arrivals(s, in, i);
+            if (i + 1 == MANY)
+                atomic_store(&s->rounds, round + 1);
         }
     usleep(20000);
     for (size_t i = 0; i < MANY; i++)
         note_arrivals(s, in, i);
-    s->rounds = round;
     _exit(0);
+}
+
+/* Until it has gone round so many times more. */
+static void await_rounds(struct stream *s, size_t more)
+{
+    size_t want = atomic_load(&s->rounds) + more;
+    for (int i = 0; i < 20000 && atomic_load(&s->rounds) < want; i++)
+        usleep(1000);
 }
 
 /* How much later the last packet got through anywhere than the first was lost anywhere; not above
@@ -174,9 +183,9 @@ static void a_hundred_hosts_are_cut_together(void **state)
         pid_t pid = fork();
         if (pid == 0)
             send_all_the_time(s, out, in);
-        usleep(20000);
+        await_rounds(s, 10);
         fault_begin(&k, step, &f);
-        usleep(20000);
+        await_rounds(s, 10);
         atomic_store(&s->stop, true);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
         nsec skew = skew_of(s), told = f.result.at.hi - f.result.at.lo;

@@ -166,22 +166,30 @@ static nsec quantile(const struct seen *s, double q)
     return s->delays[(size_t)(q * (double)(s->arrived - 1))];
 }
 
-static void is_untouched(struct kit *k, const struct way *w)
+/* The median of 40 is from `least` to `most`; what this machine was too busy to carry in time is measured
+ * again. */
+static void is_between(struct kit *k, const struct way *w, nsec least, nsec most)
 {
     struct seen s;
-    measure(k, w, 40, 2 * NSEC_MSEC, &s);
-    if (s.arrived != 40 || quantile(&s, 0.5) > 3 * NSEC_MSEC)
+    for (int i = 0; i < 10; i++) {
+        measure(k, w, 40, least + 10 * NSEC_MSEC, &s);
+        if (s.arrived == 40 && quantile(&s, 0.5) <= most)
+            break;
+        kit_turn(k, 100 * NSEC_MSEC);
+    }
+    if (s.arrived != 40 || quantile(&s, 0.5) < least || quantile(&s, 0.5) > most)
         fail_msg("%s to %s: %zu of 40, median %lld ns", w->from, w->address, s.arrived,
                  s.arrived ? (long long)quantile(&s, 0.5) : 0);
 }
 
+static void is_untouched(struct kit *k, const struct way *w)
+{
+    is_between(k, w, 0, 3 * NSEC_MSEC);
+}
+
 static void is_late(struct kit *k, const struct way *w, nsec by)
 {
-    struct seen s;
-    measure(k, w, 40, by + 10 * NSEC_MSEC, &s);
-    if (s.arrived != 40 || quantile(&s, 0.5) < by || quantile(&s, 0.5) > by + 4 * NSEC_MSEC)
-        fail_msg("%s to %s: %zu of 40, median %lld ns", w->from, w->address, s.arrived,
-                 s.arrived ? (long long)quantile(&s, 0.5) : 0);
+    is_between(k, w, by, by + 4 * NSEC_MSEC);
 }
 
 static void is_lost(struct kit *k, const struct way *w)

@@ -69,7 +69,7 @@ static int talk(struct kit *k, uint16_t port)
     socklen_t len = sizeof error;
     struct pollfd p = {.fd = fd, .events = POLLOUT};
     (void)!connect(fd, (struct sockaddr *)&to, n);
-    assert_int_equal(poll(&p, 1, 1000), 1);
+    assert_int_equal(poll(&p, 1, 20000), 1);
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
     assert_int_equal(error, 0);
     return fd;
