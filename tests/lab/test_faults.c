@@ -25,16 +25,34 @@
 
 static char port_80[] = "80";
 
-static const char *get_from(struct kit *k, const char *host, const char *address)
+/* What a client on `host` gets is `want`; on a busy machine, and after a start, perhaps not at once. */
+static void gets(struct kit *k, const char *host, const char *address, const char *want)
 {
-    static char answer[128];
     char command[256];
-    AUTO_FREE char *out = NULL;
-    snprintf(command, sizeof command, "timeout 0.4 ./test_faults server get %s 80", address);
-    int code = kit_run(k, host, command, &out);
-    snprintf(answer, sizeof answer, "%s", code == 124 ? "silence" : out);
-    answer[strcspn(answer, "\n")] = '\0';
-    return answer;
+    const bool silence = strcmp(want, "silence") == 0;
+    snprintf(command, sizeof command, "timeout %s ./test_faults server get %s 80",
+             silence ? "0.4" : "10", address);
+    for (int i = 0; i < 20; i++) {
+        AUTO_FREE char *out = NULL;
+        const int code = kit_run(k, host, command, &out);
+        out[strcspn(out, "\n")] = '\0';
+        const char *got = code == 124 ? "silence" : out;
+        if (strcmp(got, want) == 0)
+            return;
+        if (silence || i == 19)
+            fail_msg("%s gets '%s' from %s, not '%s'", host, got, address, want);
+        kit_turn(k, 100 * NSEC_MSEC);
+    }
+}
+
+/* Until `command` succeeds in the host. */
+static void await(struct kit *k, const char *host, const char *command)
+{
+    for (int i = 0; kit_run(k, host, command, NULL) != 0; i++) {
+        if (i == 400)
+            fail_msg("%s: never: %s", host, command);
+        kit_turn(k, 20 * NSEC_MSEC);
+    }
 }
 
 /* SHOWS partition: lab: applied verified undone */
@@ -46,18 +64,18 @@ static void a_cut_takes_virtual_addresses_along(void **state)
     struct partition_params *p = s->params;
     fault_group(&k, &p->cut, "a");
     fault_group(&k, &p->cut, "b");
-    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "ok");
+    gets(&k, "a", "10.0.0.100", "ok");
     struct fault f;
     fault_begin(&k, s, &f);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
-    assert_string_equal(get_from(&k, "a", "fd00::2"), "silence");
-    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "silence");
-    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "ok");
-    assert_string_equal(get_from(&k, "c", "10.0.0.100"), "ok");
+    gets(&k, "a", "10.0.0.2", "silence");
+    gets(&k, "a", "fd00::2", "silence");
+    gets(&k, "a", "10.0.0.100", "silence");
+    gets(&k, "a", "10.0.0.3", "ok");
+    gets(&k, "c", "10.0.0.100", "ok");
     fault_holds(&k, &f);
     fault_end(&k, &f);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
-    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
+    gets(&k, "a", "10.0.0.100", "ok");
     fault_nothing_left(&k);
     kit_close(&k);
 }
@@ -118,9 +136,9 @@ static void isolate_leaves_the_others_alone(void **state)
     fault_targets(&k, &p->isolate, "b");
     struct fault f;
     fault_begin(&k, s, &f);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
-    assert_string_equal(get_from(&k, "c", "10.0.0.100"), "silence");
-    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "ok");
+    gets(&k, "a", "10.0.0.2", "silence");
+    gets(&k, "c", "10.0.0.100", "silence");
+    gets(&k, "a", "10.0.0.3", "ok");
     fault_end(&k, &f);
     fault_nothing_left(&k);
     kit_close(&k);
@@ -146,13 +164,13 @@ static void overlapping_cuts_do_not_disturb_each_other(void **state)
     fault_end(&k, &f[1]);
     fault_holds(&k, &f[0]);
     fault_holds(&k, &f[2]);
-    assert_string_equal(get_from(&k, "b", "10.0.0.3"), "ok");
-    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "silence");
+    gets(&k, "b", "10.0.0.3", "ok");
+    gets(&k, "a", "10.0.0.3", "silence");
     fault_end(&k, &f[2]);
-    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "ok");
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
+    gets(&k, "a", "10.0.0.3", "ok");
+    gets(&k, "a", "10.0.0.2", "silence");
     fault_end(&k, &f[0]);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
     fault_nothing_left(&k);
     kit_close(&k);
 }
@@ -170,13 +188,13 @@ static void reject_refuses_at_once(void **state)
     fault_begin(&k, s, &f);
     if (!strstr(f.proof.seen, "2 told the sender so"))
         fail_msg("%s", f.proof.seen);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "connect: Connection refused");
-    assert_string_equal(get_from(&k, "a", "fd00::2"), "connect: Connection refused");
-    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "connect: Connection refused");
-    assert_string_equal(get_from(&k, "c", "10.0.0.100"), "ok");
-    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "ok");
+    gets(&k, "a", "10.0.0.2", "connect: Connection refused");
+    gets(&k, "a", "fd00::2", "connect: Connection refused");
+    gets(&k, "a", "10.0.0.100", "connect: Connection refused");
+    gets(&k, "c", "10.0.0.100", "ok");
+    gets(&k, "a", "10.0.0.3", "ok");
     fault_end(&k, &f);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
     fault_nothing_left(&k);
     kit_close(&k);
 }
@@ -193,8 +211,8 @@ static void routed_hosts_are_cut_by_their_addresses(void **state)
     kit_unit(&k, c, "web", "./server tcp 80");
     kit_ready(&k, c)->tcp = port_80;
     kit_up(&k, true);
-    assert_string_equal(get_from(&k, "a", "10.2.0.2"), "ok");
-    assert_string_equal(get_from(&k, "a", "fd02::2"), "ok");
+    gets(&k, "a", "10.2.0.2", "ok");
+    gets(&k, "a", "fd02::2", "ok");
     for (int kind = CUT_DROP; kind <= CUT_REJECT; kind++) {
         struct step *s = fault_step(&k, "far", "partition");
         struct partition_params *p = s->params;
@@ -204,11 +222,11 @@ static void routed_hosts_are_cut_by_their_addresses(void **state)
         struct fault f;
         fault_begin(&k, s, &f);
         const char *want = kind == CUT_DROP ? "silence" : "connect: Connection refused";
-        assert_string_equal(get_from(&k, "a", "10.2.0.2"), want);
-        assert_string_equal(get_from(&k, "a", "fd02::2"), want);
-        assert_string_equal(get_from(&k, "r", "10.2.0.2"), "ok");
+        gets(&k, "a", "10.2.0.2", want);
+        gets(&k, "a", "fd02::2", want);
+        gets(&k, "r", "10.2.0.2", "ok");
         fault_end(&k, &f);
-        assert_string_equal(get_from(&k, "a", "10.2.0.2"), "ok");
+        gets(&k, "a", "10.2.0.2", "ok");
     }
     fault_nothing_left(&k);
     kit_close(&k);
@@ -225,15 +243,15 @@ static void a_pulled_cable_comes_back(void **state)
     p->down = true;
     struct fault f;
     fault_begin(&k, s, &f);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
-    assert_string_equal(get_from(&k, "a", "fd00::2"), "silence");
+    gets(&k, "a", "10.0.0.2", "silence");
+    gets(&k, "a", "fd00::2", "silence");
     /* Twice the same cable: refused, and the first goes on. */
     struct step *again = fault_step(&k, "again", "link");
     again->params = p;
     fault_refused(&k, again, -EALREADY, "down already");
     fault_holds(&k, &f);
     fault_end(&k, &f);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
     fault_nothing_left(&k);
     kit_close(&k);
 }
@@ -261,7 +279,7 @@ static void a_flapping_cable_follows_its_schedule(void **state)
     assert_true(was_up && was_down);
     fault_end(&k, &f);
     kit_turn(&k, 100 * NSEC_MSEC); /* no timer of ours is left */
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
     fault_nothing_left(&k);
     kit_close(&k);
 }
@@ -275,21 +293,22 @@ static void kill_hits_every_match_and_starts_again(void **state)
     struct kill_params *p = s->params;
     p->whom.host = fault_target(&k, "b");
     p->whom.process = (char *)(uintptr_t) "test_faults";
-    p->within = NSEC_SEC;
-    kit_turn(&k, 100 * NSEC_MSEC); /* who answered the question for readiness has ended */
+    p->within = 10 * NSEC_SEC;
+    /* who answered the question for readiness has ended */
+    await(&k, "b", "test $(pgrep -cx test_faults) -eq 1");
     p->whom.expect = 7;
     fault_refused(&k, s, -ERANGE, "expected 7");
     p->whom.expect = 1;
     struct fault f;
     fault_begin(&k, s, &f);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "connect: Connection refused");
-    assert_string_equal(get_from(&k, "a", "10.0.0.100"), "connect: Connection refused");
+    gets(&k, "a", "10.0.0.2", "connect: Connection refused");
+    gets(&k, "a", "10.0.0.100", "connect: Connection refused");
     fault_refused(&k, s, -ESRCH, "the target has gone");
     fault_holds(&k, &f);
     fault_end(&k, &f);
-    kit_wait_line(&k, "b", "listening", NSEC_SEC);
+    kit_wait_line(&k, "b", "listening", 20 * NSEC_SEC);
     kit_turn(&k, 50 * NSEC_MSEC);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
     fault_nothing_left(&k);
     kit_close(&k);
 }
@@ -301,7 +320,7 @@ static void a_signal_that_is_ignored_did_not_bite(void **state)
     struct host *h = kit_host(&k, "a", "10.0.0.1");
     kit_unit(&k, h, "deaf", "sh -c 'trap \"\" TERM; echo deaf; sleep 1000; sleep 1000'");
     kit_up(&k, true);
-    assert_non_null(kit_wait_line(&k, "a", "deaf", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "deaf", 20 * NSEC_SEC));
     struct step *s = fault_step(&k, "term", "kill");
     struct kill_params *p = s->params;
     p->whom.host = fault_target(&k, "a");
@@ -327,11 +346,11 @@ static void stop_and_continue(void **state)
     p->whom.unit = (char *)(uintptr_t) "web";
     struct fault f;
     fault_begin(&k, s, &f);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
+    gets(&k, "a", "10.0.0.2", "silence");
     fault_refused(&k, s, -EALREADY, "stopped already");
     fault_holds(&k, &f);
     fault_end(&k, &f);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
     fault_nothing_left(&k);
     kit_close(&k);
 }
@@ -347,7 +366,7 @@ static void who_has_not_stopped_yet_goes_on_too(void **state)
     kit_open(&k);
     kit_unit(&k, kit_host(&k, "a", "10.0.0.1"), "slow", "./server parent");
     kit_up(&k, true);
-    assert_non_null(kit_wait_line(&k, "a", "the child runs", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "the child runs", 20 * NSEC_SEC));
     struct lab_node *n = lab_node(k.lab, "a");
     struct step *s = fault_step(&k, "hang", "stop");
     ((struct stop_params *)s->params)->whom.host = fault_target(&k, "a");
@@ -358,7 +377,7 @@ static void who_has_not_stopped_yet_goes_on_too(void **state)
     fault_end(&k, &f);
     fault_nothing_left(&k);
     kit_run(&k, "a", "pkill -USR1 -f '[s]erver parent'", NULL);
-    assert_non_null(kit_wait_line(&k, "a", "the parent goes on", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "the parent goes on", 20 * NSEC_SEC));
     kit_close(&k);
 }
 
@@ -380,7 +399,7 @@ static void restart_gives_new_processes(void **state)
         assert_int_equal(f.ended, 1);
         fault_end(&k, &f);
         kit_turn(&k, 50 * NSEC_MSEC);
-        assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+        gets(&k, "a", "10.0.0.2", "ok");
         kit_run(&k, "b", "kill -9 $(pgrep -o -f 'server tcp')", NULL);
         kit_turn(&k, 20 * NSEC_MSEC);
     }
@@ -396,7 +415,7 @@ static void run_tells_start_end_and_exit_code(void **state)
     struct run_params *p = s->params;
     p->host = fault_target(&k, "b");
     p->command = (char *)(uintptr_t) "echo done; exit 3";
-    p->timeout = NSEC_SEC;
+    p->timeout = 10 * NSEC_SEC;
     struct fault f;
     fault_begin(&k, s, &f);
     assert_int_equal(f.started, 1);
@@ -426,7 +445,7 @@ static void run_on_a_host_that_is_down_is_an_action_that_failed(void **state)
     struct run_params *p = s->params;
     p->host = fault_target(&k, "b");
     p->command = (char *)(uintptr_t) "true";
-    p->timeout = NSEC_SEC;
+    p->timeout = 10 * NSEC_SEC;
     struct fault f;
     fault_begin(&k, s, &f);
     assert_int_equal(f.started, 0);
@@ -473,9 +492,10 @@ static void a_killed_node_says_no_farewell(void **state)
     struct err err = ERR_INIT;
     struct rtnl_link b;
     kit_ok(rtnl_link_get(lab_node_nl(lab_node(k.lab, "b")), "eth0", &b, &err), &err);
-    kit_run(&k, "a", "./test_faults server hold 10.0.0.2 80 >held 2>&1 & sleep 0.2", NULL);
+    kit_run(&k, "a", "./test_faults server hold 10.0.0.2 80 >held 2>&1 &", NULL);
+    await(&k, "a", "test -s held");
     AUTO_CLOSE int fd = capture_on_a(&k);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
     kit_turn(&k, 100 * NSEC_MSEC); /* the server's end of that connection closes too */
     assert_true(frames_from(fd, &b.mac) > 0);
     struct step *s = fault_step(&k, "power", "node-kill");
@@ -483,16 +503,17 @@ static void a_killed_node_says_no_farewell(void **state)
     p->host = fault_target(&k, "b");
     struct fault f;
     fault_begin(&k, s, &f);
+    frames_from(fd, &b.mac); /* what was on its way */
     kit_turn(&k, 300 * NSEC_MSEC);
     assert_int_equal(frames_from(fd, &b.mac), 0);
     AUTO_FREE char *held = NULL;
     kit_run(&k, "a", "cat held", &held);
     assert_string_equal(held, "connected\n"); /* neither FIN nor RST */
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "silence");
+    gets(&k, "a", "10.0.0.2", "silence");
     fault_refused(&k, s, -ESRCH, "down already");
     fault_end(&k, &f);
     kit_turn(&k, 200 * NSEC_MSEC);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
     fault_nothing_left(&k);
     kit_close(&k);
 }
@@ -518,7 +539,7 @@ static void faults_end_with_their_host(void **state)
     fault_end(&k, &f[1]);
     fault_end(&k, &f[2]);
     kit_turn(&k, 200 * NSEC_MSEC);
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.2", "ok");
     fault_nothing_left(&k);
     kit_close(&k);
 }
@@ -534,13 +555,20 @@ static void targets_are_chosen_at_run_time(void **state)
     t->timeout = 5 * NSEC_SEC;
     fault_add(&k, &p->isolate, t);
     struct fault f;
-    nsec before = nsec_now(CLOCK_MONOTONIC);
-    fault_begin(&k, s, &f);
-    assert_true(nsec_now(CLOCK_MONOTONIC) - before < 1400 * NSEC_MSEC); /* all asked at once */
+    nsec quickest = NSEC_INF;
+    for (int i = 0; i < 10 && quickest >= 1400 * NSEC_MSEC; i++) {
+        if (i > 0)
+            fault_end(&k, &f); /* this machine was busy: once more */
+        nsec before = nsec_now(CLOCK_MONOTONIC);
+        fault_begin(&k, s, &f);
+        quickest = nsec_now(CLOCK_MONOTONIC) - before;
+    }
+    assert_true(quickest <
+                1400 * NSEC_MSEC); /* all asked at once: one after the other takes 1.5 s */
     assert_string_equal(json_string_value(json_array_get(f.result.targets, 0)), "c");
     assert_non_null(strstr(f.result.chosen, "c leads"));
-    assert_string_equal(get_from(&k, "a", "10.0.0.3"), "silence");
-    assert_string_equal(get_from(&k, "a", "10.0.0.2"), "ok");
+    gets(&k, "a", "10.0.0.3", "silence");
+    gets(&k, "a", "10.0.0.2", "ok");
     fault_end(&k, &f);
     t->leader = (char *)(uintptr_t) "false";
     fault_refused(&k, s, -ESRCH, "nobody leads");
@@ -611,7 +639,7 @@ static void what_is_restarted_by_its_host_was_killed_all_the_same(void **state)
     kit_unit(&k, h, "web", "./server forever")->restart = 1;
     kit_unit(&k, h, "db", "./server tree");
     kit_up(&k, true);
-    assert_non_null(kit_wait_line(&k, "a", "tree stands", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "tree stands", 20 * NSEC_SEC));
     struct step *s = fault_step(&k, "kill", "kill");
     struct kill_params *p = s->params;
     p->whom.host = fault_target(&k, "a");
@@ -620,7 +648,7 @@ static void what_is_restarted_by_its_host_was_killed_all_the_same(void **state)
     kit_turn(&k, 300 * NSEC_MSEC);
     assert_true(still_bites(&f));
     fault_end(&k, &f); /* starts the tree again, leaves the other alone */
-    assert_non_null(kit_wait_line(&k, "a", "tree stands", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "tree stands", 20 * NSEC_SEC));
     fault_nothing_left(&k);
     kit_close(&k);
 }

@@ -31,7 +31,7 @@ static void hosts_reach_each_other(void **state)
     assert_non_null(strstr(out, "10.0.0.2"));
     assert_non_null(strstr(out, "\na\n"));
     free(out);
-    assert_non_null(kit_wait_line(&k, "b", "listening", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "b", "listening", 20 * NSEC_SEC));
     assert_string_equal(lab_node_port(lab_node(k.lab, "a"), NULL), "a");
     assert_string_equal(lab_node_port(lab_node(k.lab, "a"), "lan"), "a");
     assert_null(lab_node_port(lab_node(k.lab, "a"), "other"));

@@ -89,7 +89,7 @@ static void power_off_is_silent_and_power_on_starts_again(void **state)
     kit_ready(&k, b)->tcp = port_80;
     kit_unit(&k, a, "hold", "sh -c 'sleep 0.3; exec ./test_lab server hold 10.0.0.2 80'");
     kit_up(&k, true);
-    assert_non_null(kit_wait_line(&k, "a", "connected", 5 * NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "connected", 20 * NSEC_SEC));
     assert_int_equal(kit_run(&k, "b", "touch survives /tmp/vanishes /run/vanishes", NULL), 0);
     netns_stat(&k, "b", &old);
     struct lab_node *n = lab_node(k.lab, "b");
@@ -116,7 +116,7 @@ static void power_off_is_silent_and_power_on_starts_again(void **state)
     assert_int_equal(kit_run(&k, "a", "grep -q '0050 01' /proc/net/tcp", NULL),
                      0); /* established */
     kit_ok(lab_node_on(n, &on, &err), &err);
-    assert_non_null(kit_wait(&k, LAB_READY, "b", NULL, 5 * NSEC_SEC));
+    assert_non_null(kit_wait(&k, LAB_READY, "b", NULL, 20 * NSEC_SEC));
     assert_int_equal(kit_run(&k, "a", "./test_lab server get 10.0.0.2 80", NULL), 0);
     assert_int_equal(
         kit_run(&k, "b", "test -e survives -a ! -e /tmp/vanishes -a ! -e /run/vanishes", NULL), 0);
@@ -151,7 +151,7 @@ static void an_init_that_dies_is_told(void **state)
     kit_unit(&k, kit_host(&k, "a", "10.0.0.1"), "it", "./server forever");
     kit_up(&k, true);
     kill(lab_node_pid(lab_node(k.lab, "a")), SIGKILL);
-    struct kit_event *e = kit_wait(&k, LAB_FAILED, "a", NULL, 5 * NSEC_SEC);
+    struct kit_event *e = kit_wait(&k, LAB_FAILED, "a", NULL, 20 * NSEC_SEC);
     assert_non_null(e);
     assert_non_null(strstr(e->reason, "ended unexpectedly"));
     kit_ok(lab_node_on(lab_node(k.lab, "a"), &on, &err), &err);

@@ -44,7 +44,7 @@ static void a_daemon_is_found_by_its_unit_and_starts_again(void **state)
     assert_true(hit.at.lo >= before && hit.at.hi >= hit.at.lo && hit.at.hi <= loop_fresh(k.loop));
     assert_string_equal(jsonx_str(json_array_get(hit.pids, 0), "unit", ""), "web");
     json_decref(hit.pids);
-    struct kit_event *e = kit_wait(&k, LAB_EXITED, "b", "web", NSEC_SEC);
+    struct kit_event *e = kit_wait(&k, LAB_EXITED, "b", "web", 20 * NSEC_SEC);
     assert_non_null(e);
     assert_int_equal(e->signo, SIGKILL);
     kit_ok(lab_node_signal(n, &title, SIGKILL, NSEC_SEC, &hit, &err), &err);
@@ -100,7 +100,7 @@ static void a_stopped_process_is_seen_stopped(void **state)
     kit_open(&k);
     kit_unit(&k, kit_host(&k, "b", "10.0.0.2"), "tree", "./server tree");
     kit_up(&k, true);
-    assert_non_null(kit_wait_line(&k, "b", "tree stands", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "b", "tree stands", 20 * NSEC_SEC));
     kit_turn(&k, 50 * NSEC_MSEC); /* the last of them is forked */
     struct lab_node *n = lab_node(k.lab, "b");
     struct lab_match m = {.process = "test_lab"};
@@ -131,15 +131,15 @@ static void restart_always_restarts(void **state)
     kit_open(&k);
     kit_unit(&k, kit_host(&k, "b", "10.0.0.2"), "tree", "./server tree")->restart = 1;
     kit_up(&k, true);
-    assert_non_null(kit_wait_line(&k, "b", "tree stands", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "b", "tree stands", 20 * NSEC_SEC));
     k.lines_n = 0;
     kit_ok(lab_node_signal(lab_node(k.lab, "b"), &(struct lab_match){.pid = 3}, SIGKILL, NSEC_SEC,
                            &hit, &err),
            &err);
     assert_int_equal(hit.n, 1);
     json_decref(hit.pids);
-    assert_non_null(kit_wait(&k, LAB_EXITED, "b", "tree", NSEC_SEC));
-    assert_non_null(kit_wait_line(&k, "b", "tree stands", NSEC_SEC));
+    assert_non_null(kit_wait(&k, LAB_EXITED, "b", "tree", 20 * NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "b", "tree stands", 20 * NSEC_SEC));
     kit_turn(&k, 50 * NSEC_MSEC); /* the last of them is forked */
     json_t *all;
     kit_ok(lab_node_processes(lab_node(k.lab, "b"), NULL, &all, &err), &err);
@@ -171,7 +171,7 @@ static void a_host_that_dies_at_start_fails_with_its_last_lines(void **state)
     kit_ready(&k, b)->tcp = port_80;
     kit_up(&k, false);
     kit_ok(lab_start(k.lab, &err), &err);
-    struct kit_event *e = kit_wait(&k, LAB_FAILED, "b", "web", 5 * NSEC_SEC);
+    struct kit_event *e = kit_wait(&k, LAB_FAILED, "b", "web", 20 * NSEC_SEC);
     assert_non_null(e);
     assert_int_equal(e->code, 7);
     assert_non_null(strstr(e->reason, "exited with code 7"));
@@ -192,7 +192,7 @@ static void a_host_not_ready_in_time_fails(void **state)
     r->within = 300 * NSEC_MSEC;
     kit_up(&k, false);
     kit_ok(lab_start(k.lab, &err), &err);
-    struct kit_event *e = kit_wait(&k, LAB_FAILED, "b", NULL, 5 * NSEC_SEC);
+    struct kit_event *e = kit_wait(&k, LAB_FAILED, "b", NULL, 20 * NSEC_SEC);
     assert_non_null(e);
     assert_non_null(strstr(e->reason, "not ready within 300 ms"));
     assert_non_null(strstr(e->reason, "TCP port 99"));
@@ -262,7 +262,7 @@ static void a_lines_interval_holds_its_writing(void **state)
     kit_open(&k);
     kit_unit(&k, kit_host(&k, "a", "10.0.0.1"), "tick", "./server ticks 20 37");
     kit_up(&k, true);
-    assert_non_null(kit_wait_line(&k, "a", "last", 5 * NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "last", 20 * NSEC_SEC));
     size_t checked = 0;
     for (size_t i = 0; i < k.lines_n; i++) {
         long long before, after;

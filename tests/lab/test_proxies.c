@@ -158,18 +158,18 @@ static void a_kept_port_heals_when_the_proxy_is_killed(void **state)
     struct step *s;
     struct fault f;
     two_hosts(&k, PEER "dns-server", port_53, PEER "dns-ask 10.0.0.2 x.shop.test port");
-    assert_non_null(kit_wait_line(&k, "a", "exact", 5 * NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "exact", 20 * NSEC_SEC));
     dns_step(&k, &s)->nxdomain = true;
     fault_begin(&k, s, &f);
     kit_turn(&k, 100 * NSEC_MSEC);
     k.lines_n = 0;
-    assert_non_null(kit_wait_line(&k, "a", "rcode 3", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "rcode 3", 20 * NSEC_SEC));
     pid_t pid = proxy_pid();
     assert_true(pid > 0);
     kill(pid, SIGKILL);
     kit_turn(&k, 100 * NSEC_MSEC);
     k.lines_n = 0;
-    assert_non_null(kit_wait_line(&k, "a", "exact", NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "exact", 20 * NSEC_SEC));
     struct err err = ERR_INIT;
     struct inject_proof proof = {0};
     assert_int_equal(f.injector->verify(&f.env, f.state, &proof, &err), 0);
@@ -215,7 +215,7 @@ static void requests_are_hit_and_others_pass(void **state)
     struct step *s;
     struct fault f;
     two_hosts(&k, PEER "http-server 80", port_80, PEER "http-hold 10.0.0.2 80");
-    assert_non_null(kit_wait_line(&k, "a", "kept", 5 * NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "kept", 20 * NSEC_SEC));
     snprintf(before, sizeof before, "%s", peer(&k, "a", "http-check 10.0.0.2 80"));
     assert_int_equal(strlen(before), 64);
     for (int i = 0; i < 3; i++) {
@@ -367,7 +367,7 @@ static void the_clock_of_programs_is_shifted(void **state)
     kit_host(&k, "b", "10.0.0.2/24");
     kit_unit(&k, a, "ticks", PEER "ticks");
     kit_up(&k, true);
-    assert_non_null(kit_wait_line(&k, "a", "tick", 5 * NSEC_SEC));
+    assert_non_null(kit_wait_line(&k, "a", "tick", 20 * NSEC_SEC));
     for (int i = 0; i < 2; i++) {
         struct step *s = fault_step(&k, "late", "clock");
         struct clock_params *p = s->params;
@@ -378,7 +378,7 @@ static void the_clock_of_programs_is_shifted(void **state)
         fault_begin(&k, s, &f);
         assert_in_range(seconds_off(&k, "a") - want + 1, 0, 2);
         assert_in_range(seconds_off(&k, "b") + 1, 0, 2);
-        if (!kit_wait_line(&k, "a", i ? "jump -300" : "jump 7200", 5 * NSEC_SEC))
+        if (!kit_wait_line(&k, "a", i ? "jump -300" : "jump 7200", 20 * NSEC_SEC))
             fail_msg("%d: of %zu lines the last is %s", i, k.lines_n, k.lines[k.lines_n - 1].text);
         fault_holds(&k, &f);
         fault_refused(&k, s, -EALREADY, "wrong already");
@@ -389,7 +389,7 @@ static void the_clock_of_programs_is_shifted(void **state)
             assert_in_range(seconds_off(&k, "a") - want + 1, 0, 2);
         }
         fault_end(&k, &f);
-        kit_wait_line(&k, "a", i ? "jump 300" : "jump -7200", 5 * NSEC_SEC);
+        kit_wait_line(&k, "a", i ? "jump 300" : "jump -7200", 20 * NSEC_SEC);
         assert_in_range(seconds_off(&k, "a") + 1, 0, 2);
     }
     kit_close(&k);

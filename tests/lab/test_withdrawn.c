@@ -38,16 +38,24 @@ static char *tells(struct kit *k, const char *host, const char *command)
     return out;
 }
 
-static const char *get(struct kit *k, const char *host, const char *address)
+/* What a client on `host` gets. */
+static const char *get_within(struct kit *k, const char *host, const char *address,
+                              const char *seconds)
 {
     static char answer[128];
     char command[256];
     AUTO_FREE char *out = NULL;
-    snprintf(command, sizeof command, "timeout 0.4 ./test_withdrawn server get %s 80", address);
+    snprintf(command, sizeof command, "timeout %s ./test_withdrawn server get %s 80", seconds,
+             address);
     int code = kit_run(k, host, command, &out);
     snprintf(answer, sizeof answer, "%s", code == 124 ? "silence" : out);
     answer[strcspn(answer, "\n")] = '\0';
     return answer;
+}
+
+static const char *get(struct kit *k, const char *host, const char *address)
+{
+    return get_within(k, host, address, "20");
 }
 
 /* --- sockets ------------------------------------------------------------------------------------ */
@@ -214,7 +222,7 @@ static void an_address_comes_back_as_it_was(void **state)
                 assert_string_equal(get(&k, "a", plain), "ok");
             fault_begin(&k, withdraw(&k, "b", addresses[i]), &f);
             if (asked)
-                assert_string_not_equal(get(&k, "a", plain), "ok");
+                assert_string_not_equal(get_within(&k, "a", plain, "0.4"), "ok");
             fault_holds(&k, &f);
             fault_end(&k, &f);
             AUTO_FREE char *after = tells(&k, "b", IP_STATE);
@@ -370,7 +378,7 @@ static void frozen_processes_answer_nothing_and_go_on(void **state)
     for (int i = 0; i < 2; i++) {
         assert_string_equal(get(&k, "a", "10.0.0.2"), "ok");
         fault_begin(&k, freeze_of(&k, "b", i ? "web" : NULL), &f);
-        assert_string_equal(get(&k, "a", "10.0.0.2"), "silence");
+        assert_string_equal(get_within(&k, "a", "10.0.0.2", "0.4"), "silence");
         AUTO_FREE char *states = tells(&k, "b", "ps -eo stat=");
         assert_null(strchr(states, 'T')); /* not stopped: nobody can tell */
         fault_holds(&k, &f);
