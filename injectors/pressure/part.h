@@ -45,6 +45,7 @@ struct stress {
     char said[256]; /* how it ended */
     nsec since;     /* first look at its processor time; NSEC_UNSET: not yet */
     uint64_t ticks; /* used by then */
+    nsec waited;    /* by then for processors that others had */
 };
 /* Reads what the machine has. -ENOMEM: that much would not leave the reserve. -EOPNOTSUPP: others made
  * the host, and it has no control group of its own. record: what stress_undo() needs is added to it. */

@@ -238,6 +238,7 @@ void stress_done(struct stress *s)
 /* What our processes have used and hold. */
 struct used {
     uint64_t ticks;   /* of the processors */
+    nsec waited;      /* for a processor that others had */
     int64_t bytes;    /* of memory */
     uint64_t written; /* bytes that had to go to a disk */
     bool first;       /* the kernel would take each that holds memory before anything else */
@@ -284,6 +285,10 @@ static void measure_one(const struct stress *s, pid_t pid, struct used *u)
     if (at && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu", &user,
                      &system) == 2)
         u->ticks += user + system;
+    AUTO_FREE char *scheduled = read_of(pid, "schedstat");
+    long long waited = 0;
+    if (scheduled && sscanf(scheduled, "%*u %lld", &waited) == 1)
+        u->waited += waited;
     int64_t held = number_after(status, "\nRssAnon:") * 1024;
     if (held > s->bytes / 2) {
         AUTO_FREE char *score = read_of(pid, "oom_score_adj");
@@ -345,6 +350,7 @@ int stress_verify(struct stress *s, bool decide, bool *ok, struct buf *asked, st
     if (!nsec_is_set(s->since) || (s->ticks == 0 && c && u.ticks == 0)) {
         s->since = nsec_is_set(s->since) ? s->since : now;
         s->ticks = u.ticks;
+        s->waited = u.waited;
         if (!decide && nsec_sub(now, s->since) < STRESS_WITHIN)
             return INJECT_AGAIN;
     }
@@ -353,16 +359,20 @@ int stress_verify(struct stress *s, bool decide, bool *ok, struct buf *asked, st
     if (!decide && ((c && past < STRESS_LOOK) || ((!held || !writes) && past < STRESS_WITHIN)))
         return INJECT_AGAIN;
     if (c) {
-        double want_cpus = processors_wanted(s);
-        double used = past <= 0 ? 0
-                                : (double)(u.ticks - s->ticks) / (double)sysconf(_SC_CLK_TCK) /
-                                      ((double)past / (double)NSEC_SEC);
+        const double want_cpus = processors_wanted(s), over = (double)past / (double)NSEC_SEC;
+        const double used =
+            past <= 0 ? 0 : (double)(u.ticks - s->ticks) / (double)sysconf(_SC_CLK_TCK) / over;
+        const double waited =
+            past <= 0 ? 0 : (double)(u.waited - s->waited) / (double)NSEC_SEC / over;
         if (used < want_cpus / 3 && !decide && past < STRESS_BUSY)
             return INJECT_AGAIN;
-        /* Others want the processors too; a third of what was asked for is pressure enough. */
-        *ok = *ok && used >= want_cpus / 3;
+        /* Others want the processors too; a third of what was asked for is pressure enough, and so is it
+         * when whoever wants that third finds them taken. */
+        *ok = *ok && used + waited >= want_cpus / 3;
         buf_printf(asked, "%s%.2f processors busy", asked->len ? ", " : "", want_cpus);
         buf_printf(seen, "%s%.2f used by stress-ng", seen->len ? ", " : "", used);
+        if (used < want_cpus / 3)
+            buf_printf(seen, " (for %.2f it waited, as others had them)", waited);
     }
     if (s->bytes) {
         *ok = *ok && held && u.first;
