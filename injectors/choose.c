@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sim/base/buf.h"
+#include "sim/lab/deed.h"
 
 void inject_result_done(struct inject_result *r)
 {
@@ -67,6 +68,15 @@ void inject_plan_deed(const struct target *t, const char *host, const char *only
     AUTO_BUF in = BUF_INIT;
     inject_plan_case(t, host, only, &in);
     json_array_append_new(texts, json_sprintf("  host %s: %s%s", host, buf_text(&in), deed));
+}
+
+void inject_tell(const struct inject_env *env, const char *host, const char *deed)
+{
+    struct lab_node *n = env->lab && host ? lab_node(env->lab, host) : NULL;
+    if (n)
+        lab_node_tell(n, deed);
+    else if (env->lab && !host)
+        lab_tell(env->lab, DEED_MACHINE, deed);
 }
 
 size_t inject_target_count(const struct target *t)

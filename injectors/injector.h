@@ -211,6 +211,9 @@ void inject_plan_case(const struct target *t, const char *host, const char *only
  * done there (one of sim/lab/deed.h), in which case alone. */
 void inject_plan_deed(const struct target *t, const char *host, const char *only, const char *deed,
                       json_t *texts);
+/* Tells that this was done on that host (NULL: on this machine). Without a lab (a dead run is undone)
+ * nobody listens. */
+void inject_tell(const struct inject_env *env, const char *host, const char *deed);
 /* The line between what is done and how that is undone. */
 #define INJECT_PLAN_UNDO "to undo that:"
 /* How many hosts it yields, and what is wrong with it (`any` above the number of candidates …). */

@@ -79,7 +79,11 @@ static int address_plan(const struct inject_env *env, const struct step *step, j
                             : p->network ? ", network "
                                          : ", device ",
                             where ? where : ""));
-    return 0;
+    struct inet_prefix known;
+    int r = inet_parse(p->address, &known, err);
+    if (r == 0)
+        withdraw_plan(p->host, "address", &known, texts);
+    return r;
 }
 
 static int find_address(struct inject_env *env, struct lab_node *n, const void *params,

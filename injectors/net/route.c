@@ -65,7 +65,11 @@ static int route_plan(const struct inject_env *env, const struct step *step, jso
         texts, json_sprintf("host %s: routes of the main table to %s%s%s withdrawn; undone by the "
                             "same routes with everything they had",
                             host, p->to, p->via ? " via " : "", p->via ? p->via : ""));
-    return 0;
+    struct inet_prefix to, via;
+    int r = read_to(p, &to, &via, err);
+    if (r == 0)
+        withdraw_plan(p->host, "route", &to, texts);
+    return r;
 }
 
 /* An address that the route covers: the prefix's own, or for a default one a documentation address

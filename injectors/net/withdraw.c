@@ -35,6 +35,42 @@ void withdraw_done(struct withdraw *w)
 }
 DEFINE_CLEANUP(struct withdraw, withdraw_done);
 
+/* Of an address its own, of a route the prefix (the default one has none); everything else in the message is
+ * what stands there. */
+static void plan_message(const char *what, const char *verb, const struct inet_prefix *known,
+                         struct buf *out)
+{
+    const struct inet_prefix single = inet_address(known->family, known->addr);
+    char text[INET_TEXT_MAX];
+    const bool route = strcmp(what, "route") == 0;
+    buf_printf(out, "%s %s %s <as it stands there>", what, verb,
+               known->family == AF_INET ? "inet" : "inet6");
+    if (known->len || !route)
+        buf_printf(out, " %s=%s <and so on>", route ? "to" : "address", inet_text(&single, text));
+}
+
+void withdraw_plan(const struct target *host, const char *what, const struct inet_prefix *known,
+                   json_t *texts)
+{
+    static const char *const verbs[] = {"delete", "add"};
+    const char *more = strcmp(what, "route") == 0 ? "if there are several: " : "";
+    for (size_t k = 0; k < ARRAY_SIZE(verbs); k++) {
+        AUTO_BUF text = BUF_INIT;
+        plan_message(what, verbs[k], known, &text);
+        if (k == 1)
+            json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+        for (size_t i = 0; inject_candidate(host, i); i++) {
+            const char *name = inject_candidate(host, i);
+            inject_plan_deed(host, name, "", buf_text(&text), texts);
+            if (more[0])
+                inject_plan_deed(host, name, more, buf_text(&text), texts);
+            if (k == 1)
+                inject_plan_deed(host, name, "if it went along: ",
+                                 "<address, route or neighbour> add <as it was read>", texts);
+        }
+    }
+}
+
 static json_t *entry_of(struct lab_node *n, json_t *taken)
 {
     json_t *entry = lab_node_attached(n) ? site_record(n)

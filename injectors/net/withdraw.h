@@ -18,6 +18,10 @@ struct withdraw;
 typedef int withdraw_find_fn(struct inject_env *env, struct lab_node *n, const void *params,
                              json_t **ret_taken, struct inet_prefix *ret_probe, struct err *err);
 
+/* For plan: what the first words of the message are ("address", "route"), and what of it is known before it is
+ * read there. */
+void withdraw_plan(const struct target *host, const char *what, const struct inet_prefix *known,
+                   json_t *texts);
 int withdraw_prepare(struct inject_env *env, const struct target *host, const void *params,
                      withdraw_find_fn *find, struct withdraw **ret, json_t **ret_undo,
                      struct err *err);

@@ -69,7 +69,20 @@ int churn_prepare(struct churn *c, struct lab_node *n, const struct pressure_io 
     return 0;
 }
 
-int churn_make(struct churn *c, struct err *err)
+void churn_deed(const char *path, const char *name, bool undo, struct buf *out)
+{
+    buf_printf(out, "folder %s/%s %s", path, name, undo ? "removed" : "made");
+}
+
+static void tell(const struct lab_node *n, const char *path, const char *name, bool undo)
+{
+    AUTO_BUF text = BUF_INIT;
+    churn_deed(path, name, undo, &text);
+    if (n)
+        lab_node_tell(n, buf_text(&text));
+}
+
+int churn_make(struct churn *c, struct lab_node *n, struct err *err)
 {
     if (c->root < 0)
         return 0;
@@ -78,6 +91,7 @@ int churn_make(struct churn *c, struct err *err)
         return above;
     if (mkdirat(above, c->name, 0700) < 0)
         return err_errno(err, errno, "io: cannot make %s/%s", c->params->path, c->name);
+    tell(n, c->params->path, c->name, false);
     c->folder = openat(above, c->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     return c->folder < 0 ? err_errno(err, errno, "io: %s/%s", c->params->path, c->name) : 0;
 }
@@ -123,8 +137,10 @@ int churn_undo(struct lab_node *n, const json_t *record, json_t *changes, struct
     if (above < 0 || fstatat(above, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0; /* it has gone with its file system, or never was */
     r = file_remove_tree(above, name, err);
-    if (r == 0)
-        json_array_append_new(changes, json_sprintf("host %s: %s/%s removed",
-                                                    jsonx_str(record, "host", "?"), path, name));
-    return r;
+    if (r < 0)
+        return r;
+    tell(n, path, name, true);
+    json_array_append_new(changes, json_sprintf("host %s: %s/%s removed",
+                                                jsonx_str(record, "host", "?"), path, name));
+    return 0;
 }

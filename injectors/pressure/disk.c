@@ -64,7 +64,7 @@ int disk_prepare(struct disk *d, struct lab_node *n, const struct pressure_disk 
 {
     const struct attached_host *a = lab_node_attached(n);
     struct place_space s;
-    *d = (struct disk){.root = -1, .params = p};
+    *d = (struct disk){.root = -1, .node = n, .params = p};
     if (!p)
         return 0;
     int r = place_root(a ? a->at.pid : lab_node_pid(n), &d->root, err);
@@ -86,9 +86,26 @@ int disk_prepare(struct disk *d, struct lab_node *n, const struct pressure_disk 
     return 0;
 }
 
+void disk_deed(const char *path, const char *name, const char *size, struct buf *out)
+{
+    buf_printf(out, "file %s/%s ", path, name);
+    if (size)
+        buf_printf(out, "made, %s bytes long", size);
+    else
+        buf_adds(out, "removed");
+}
+
+static void tell(const struct lab_node *n, const char *path, const char *name, const char *size)
+{
+    AUTO_BUF text = BUF_INIT;
+    disk_deed(path, name, size, &text);
+    if (n)
+        lab_node_tell(n, buf_text(&text));
+}
+
 int disk_fill(struct disk *d, json_t *changes, struct err *err)
 {
-    char text[UNITS_TEXT_MAX], left[UNITS_TEXT_MAX];
+    char text[UNITS_TEXT_MAX], left[UNITS_TEXT_MAX], bytes[24];
     struct place_space s;
     if (d->root < 0)
         return 0;
@@ -113,6 +130,8 @@ int disk_fill(struct disk *d, json_t *changes, struct err *err)
     if (code)
         return err_errno(err, code, "disk: cannot take %s of %s", units_size_text(d->size, text),
                          d->params->path);
+    snprintf(bytes, sizeof bytes, "%lld", (long long)size);
+    tell(d->node, d->params->path, d->name, bytes);
     int r = place_look(folder, d->params->path, &s, err);
     if (r < 0)
         return r;
@@ -170,6 +189,7 @@ int disk_undo(struct lab_node *n, const json_t *record, json_t *changes, struct 
         return 0; /* it has gone with its file system */
     if (unlinkat(folder, name, 0) < 0)
         return errno == ENOENT ? 0 : err_errno(err, errno, "disk: removing %s/%s", path, name);
+    tell(n, path, name, NULL);
     json_array_append_new(changes, json_sprintf("host %s: %s/%s removed",
                                                 jsonx_str(record, "host", "?"), path, name));
     return 0;

@@ -17,6 +17,7 @@
 #include "injectors/process/match.h"
 #include "sim/attach/procs.h"
 #include "sim/base/jsonx.h"
+#include "sim/lab/deed.h"
 
 #define FILES_MOST (1 << 20) /* descriptors that are looked at */
 
@@ -80,11 +81,13 @@ int files_prepare(struct files *f, struct lab_node *n, const struct pressure_fil
         if (!open_ || prlimit(pids[i], RLIMIT_NOFILE, NULL, &limit) < 0)
             continue;
         rlim_t now = limit_for(open_, p->leave);
+        AUTO_BUF as = BUF_INIT;
+        deed_process(json_array_get(found.procs, i), &as);
         if (now < limit.rlim_cur)
-            json_array_append_new(procs,
-                                  json_pack("{s:i,s:I,s:I,s:I}", "pid", (int)pids[i], "start",
-                                            (json_int_t)start, "soft", (json_int_t)limit.rlim_cur,
-                                            "now", (json_int_t)now));
+            json_array_append_new(
+                procs, json_pack("{s:i,s:I,s:I,s:I,s:o}", "pid", (int)pids[i], "start",
+                                 (json_int_t)start, "soft", (json_int_t)limit.rlim_cur, "now",
+                                 (json_int_t)now, "as", jsonx_new_text(buf_text(&as))));
     }
     f->procs = procs;
     if (json_array_size(procs) == 0)
@@ -111,14 +114,33 @@ static int set_one(const json_t *p, rlim_t from, rlim_t to, struct err *err)
     return 1;
 }
 
-static int set_all(json_t *procs, const char *from, const char *to, size_t *ret_n, struct err *err)
+void files_deed(const char *limit, const char *whom, struct buf *out)
 {
+    buf_printf(out, "limit of open files %s: %s", limit ? limit : "as before", whom);
+}
+
+static void tell(const struct lab_node *n, const json_t *p, bool undo)
+{
+    AUTO_BUF text = BUF_INIT;
+    char limit[24];
+    snprintf(limit, sizeof limit, "%lld", (long long)jsonx_int(p, "now", 0));
+    files_deed(undo ? NULL : limit, jsonx_str(p, "as", "a process"), &text);
+    if (n)
+        lab_node_tell(n, buf_text(&text));
+}
+
+static int set_all(const struct lab_node *node, json_t *procs, bool undo, size_t *ret_n,
+                   struct err *err)
+{
+    const char *from = undo ? "now" : "soft", *to = undo ? "soft" : "now";
     size_t i, n = 0;
     const json_t *p;
     json_array_foreach (procs, i, p) {
         int r = set_one(p, (rlim_t)jsonx_int(p, from, 0), (rlim_t)jsonx_int(p, to, 0), err);
         if (r < 0)
             return r;
+        if (r > 0)
+            tell(node, p, undo);
         n += (size_t)r;
     }
     *ret_n = n;
@@ -130,7 +152,7 @@ int files_limit(struct files *f, json_t *changes, struct err *err)
     size_t n = 0;
     if (!f->procs)
         return 0;
-    int r = set_all(f->procs, "soft", "now", &n, err);
+    int r = set_all(f->node, f->procs, false, &n, err);
     if (r < 0)
         return r;
     if (n == 0)
@@ -176,7 +198,7 @@ int files_undo(struct lab_node *n, const json_t *record, json_t *changes, struct
 {
     size_t set = 0;
     json_t *procs = json_object_get(record, "procs");
-    int r = procs ? set_all(procs, "now", "soft", &set, err) : 0;
+    int r = procs ? set_all(n, procs, true, &set, err) : 0;
     if (r == 0 && set > 0)
         json_array_append_new(changes, json_sprintf("host %s: the limit of files of %zu processes "
                                                     "as before",

@@ -1,5 +1,6 @@
 /* The parts of the fault `pressure`: each presses on one thing of one host and can be undone by its
- * record alone.
+ * record alone. What a part does it tells in words that its *_deed()s make, for plans too (undo: how it is
+ * taken back).
  *
  * Ownership: records (JSON) belong to the fault; `ret_*` are the caller's.
  */
@@ -20,7 +21,8 @@ struct churn {
 /* -EOPNOTSUPP: it is on no disk, or the host is of the lab; -ENOSPC: the reserve would be touched. */
 int churn_prepare(struct churn *c, struct lab_node *n, const struct pressure_io *p,
                   const char *run_id, const char *step, json_t *record, struct err *err);
-int churn_make(struct churn *c, struct err *err);
+int churn_make(struct churn *c, struct lab_node *n, struct err *err);
+void churn_deed(const char *path, const char *name, bool undo, struct buf *out);
 void churn_done(struct churn *c);
 /* written: by our processes, as the kernel accounts for what has to go to a disk. Nothing is asked for: it
  * bites, and nothing is told. */
@@ -51,6 +53,11 @@ struct stress {
  * the host, and it has no control group of its own. record: what stress_undo() needs is added to it. */
 int stress_prepare(struct stress *s, struct lab_node *n, const struct pressure_params *p,
                    const char *run_id, const char *step, json_t *record, struct err *err);
+/* The command, as far as a plan knows it: how much memory may be known only then. guest: beside a host that
+ * others made. */
+void stress_plan(const struct pressure_params *p, bool guest, struct buf *out);
+#define STRESS_NAME "stress-ng"
+#define STRESS_GUEST "the first of its processes, and so to all of them"
 int stress_start(struct stress *s, struct inject_env *env, json_t *changes, struct err *err);
 void stress_done(struct stress *s); /* what runs goes on */
 /* 0, or INJECT_AGAIN; *ok and a few words on what was asked and seen, appended. */
@@ -63,6 +70,7 @@ int stress_undo(struct lab_node *n, const json_t *record, json_t *changes, struc
 
 struct disk {
     int root; /* of the host's file system, an O_PATH; -1: none */
+    struct lab_node *node;
     const struct pressure_disk *params;
     char name[128];    /* of our file */
     int64_t size;      /* of it */
@@ -71,6 +79,8 @@ struct disk {
 /* -ENOSPC: the reserve would be touched; -EALREADY: it is as full as that already. */
 int disk_prepare(struct disk *d, struct lab_node *n, const struct pressure_disk *p,
                  const char *run_id, const char *step, json_t *record, struct err *err);
+/* size: in words; NULL: it is removed. */
+void disk_deed(const char *path, const char *name, const char *size, struct buf *out);
 int disk_fill(struct disk *d, json_t *changes, struct err *err);
 void disk_done(struct disk *d);
 int disk_verify(struct disk *d, bool *ok, struct buf *asked, struct buf *seen, struct err *err);
@@ -82,10 +92,12 @@ int disk_undo(struct lab_node *n, const json_t *record, json_t *changes, struct 
 struct files {
     struct lab_node *node;
     const struct pressure_files *params;
-    json_t *procs; /* [{pid,start,soft,now}]; also in the undo record */
+    json_t *procs; /* [{pid,start,soft,now,as}]; also in the undo record; as: of deed_process() */
 };
 int files_prepare(struct files *f, struct lab_node *n, const struct pressure_files *p,
                   json_t *record, struct err *err);
+/* limit: in words; NULL: as before. */
+void files_deed(const char *limit, const char *whom, struct buf *out);
 int files_limit(struct files *f, json_t *changes, struct err *err);
 void files_done(struct files *f);
 int files_verify(struct files *f, bool *ok, struct buf *asked, struct buf *seen, struct err *err);

@@ -6,6 +6,7 @@
  * systems is kept in the journal, also over a reboot.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "sim/attach/attach.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
+#include "sim/lab/deed.h"
 
 struct pressed {
     struct stress stress;
@@ -133,6 +135,96 @@ static void plan_text(const struct pressure_params *p, struct buf *out)
                    p->files->process ? p->files->process : "", (long long)p->files->leave);
 }
 
+/* On one host what one part does, and (undo) how it is taken back, in the order of a run. */
+struct planning {
+    const struct pressure_params *params;
+    const struct step *step;
+    const char *host;
+    bool guest;
+    json_t *texts;
+};
+
+static void plan_deed(const struct planning *p, const char *deed)
+{
+    inject_plan_deed(p->params->host, p->host, "", deed, p->texts);
+}
+
+static void plan_files(const struct planning *p, bool undo)
+{
+    const struct pressure_files *files = p->params->files;
+    AUTO_BUF each = BUF_INIT, text = BUF_INIT;
+    char limit[64];
+    if (!files)
+        return;
+    snprintf(limit, sizeof limit, "<so low that %lld are left>", (long long)files->leave);
+    const struct match_rule rule = {.process = files->process};
+    buf_adds(&each, "each: ");
+    match_rule_text(&rule, &each);
+    files_deed(undo ? NULL : limit, undo ? TARGETS_THE_SAME : buf_text(&each), &text);
+    plan_deed(p, buf_text(&text));
+}
+
+static void plan_disk(const struct planning *p, bool undo)
+{
+    const struct pressure_disk *disk = p->params->disk;
+    AUTO_BUF name = BUF_INIT, text = BUF_INIT;
+    char size[96], left[UNITS_TEXT_MAX];
+    if (!disk)
+        return;
+    buf_printf(&name, ".blackstart-%s-%.60s", DEED_RUN, p->step->id);
+    if (disk->fill > 0)
+        snprintf(size, sizeof size, "<until %d %% of it are taken>", (int)(disk->fill * 100 + 0.5));
+    else
+        snprintf(size, sizeof size, "<all but %s>", units_size_text(disk->leave, left));
+    disk_deed(disk->path, buf_text(&name), undo ? NULL : size, &text);
+    plan_deed(p, buf_text(&text));
+}
+
+static void plan_io(const struct planning *p, bool undo)
+{
+    AUTO_BUF name = BUF_INIT, text = BUF_INIT;
+    if (!p->params->io)
+        return;
+    buf_printf(&name, ".blackstart-%s-%.60s", DEED_RUN, p->step->id);
+    churn_deed(p->params->io->path, buf_text(&name), undo, &text);
+    plan_deed(p, buf_text(&text));
+}
+
+static void plan_stress(const struct planning *p, bool undo)
+{
+    AUTO_BUF command = BUF_INIT, text = BUF_INIT;
+    if (!p->params->cpu && !p->params->memory && !p->params->io)
+        return;
+    stress_plan(p->params, p->guest, &command);
+    if (!undo)
+        deed_run(buf_text(&command), &text);
+    else
+        deed_signal(SIGKILL, p->guest ? STRESS_GUEST : "each: process " STRESS_NAME, &text);
+    plan_deed(p, buf_text(&text));
+}
+
+static void plan_parts(const struct inject_env *env, const struct step *step, bool undo,
+                       json_t *texts)
+{
+    const struct pressure_params *params = step->params;
+    for (size_t i = 0; inject_candidate(params->host, i); i++) {
+        const char *host = inject_candidate(params->host, i);
+        const struct host *h = scenario_host(env->scenario, host);
+        const struct planning p = {params, step, host, h && host_is_attached(h), texts};
+        if (undo) {
+            plan_stress(&p, true);
+            plan_io(&p, true);
+            plan_disk(&p, true);
+            plan_files(&p, true);
+        } else {
+            plan_files(&p, false);
+            plan_disk(&p, false);
+            plan_io(&p, false);
+            plan_stress(&p, false);
+        }
+    }
+}
+
 static int pressure_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                          struct err *err)
 {
@@ -143,6 +235,9 @@ static int pressure_plan(const struct inject_env *env, const struct step *step, 
     plan_text(p, &text);
     buf_adds(&text, "; undone by ending, removing and setting back the same");
     json_array_append_new(texts, json_string(buf_text(&text)));
+    plan_parts(env, step, false, texts);
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    plan_parts(env, step, true, texts);
     return 0;
 }
 
@@ -281,7 +376,7 @@ static int pressure_revert(struct inject_env *env, const json_t *undo, struct in
         int64_t init = jsonx_int(record, "init", 0);
         if (init && (!n || (int64_t)lab_node_pid(n) != init))
             continue; /* the host has died, and all of it with it */
-        int r = stress_undo(init ? n : NULL, record, changes, err);
+        int r = stress_undo(n, record, changes, err);
         if (r == 0)
             r = churn_undo(n, record, changes, err);
         if (r == 0)

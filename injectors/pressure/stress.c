@@ -20,8 +20,8 @@
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
+#include "sim/lab/deed.h"
 
-#define STRESS_NAME "stress-ng"
 #define STRESS_LOOK (300 * NSEC_MSEC)
 #define STRESS_BUSY (3 * NSEC_SEC)    /* on a machine that others keep busy */
 #define STRESS_WITHIN (20 * NSEC_SEC) /* until all memory is held */
@@ -161,22 +161,34 @@ static void on_end(const struct lab_run_result *r, void *data)
 }
 
 /* Of stress-ng's processes those that hold memory set the highest score themselves. */
-static void write_command(const struct stress *s, struct buf *out)
+static void write_command(const struct pressure_params *p, bool guest, const char *bytes,
+                          struct buf *out)
 {
-    const struct pressure_cpu *c = s->params->cpu;
-    const struct pressure_io *io = s->params->io;
+    const struct pressure_cpu *c = p->cpu;
+    const struct pressure_io *io = p->io;
     buf_printf(out, "%s" STRESS_NAME " --quiet --oomable --keep-name --temp-path %s",
-               s->record ? "" : "exec ", io ? "." : "/tmp");
+               guest ? "" : "exec ", io ? "." : "/tmp");
     if (c)
         buf_printf(out, " --cpu %lld --cpu-load %d --cpu-method int64", (long long)workers_of(c),
                    (int)(c->load * 100 + 0.5));
-    if (s->bytes)
-        buf_printf(out, " --vm 1 --vm-bytes %lld --vm-hang 0", (long long)s->bytes);
+    if (p->memory)
+        buf_printf(out, " --vm 1 --vm-bytes %s --vm-hang 0", bytes);
     if (io)
         buf_printf(out, " --hdd %lld --hdd-bytes %lld --hdd-opts wr-seq,fsync",
                    (long long)io->workers, (long long)io->size);
-    if (s->record)
+    if (guest)
         buf_adds(out, "; exit $?"); /* a shell as process 1, which reaps what others leave */
+}
+
+void stress_plan(const struct pressure_params *p, bool guest, struct buf *out)
+{
+    char bytes[64] = "";
+    if (p->memory && p->memory->size)
+        snprintf(bytes, sizeof bytes, "%lld", (long long)p->memory->size);
+    else if (p->memory)
+        snprintf(bytes, sizeof bytes, "<%d %% of what is available>",
+                 (int)(p->memory->percent * 100 + 0.5));
+    write_command(p, guest, bytes, out);
 }
 
 static int start_guest(struct stress *s, struct inject_env *env, const char *command,
@@ -185,7 +197,7 @@ static int start_guest(struct stress *s, struct inject_env *env, const char *com
     AUTO_CGROUP_SEATS seats = {0};
     int r = guest_seats(s->node, &seats, err);
     if (r == 0)
-        r = churn_make(&s->churn, err);
+        r = churn_make(&s->churn, s->node, err);
     if (r == 0)
         r = guest_start(&s->guest, s->node, &seats, command, s->churn.folder, on_end, s, s->record,
                         err);
@@ -200,11 +212,12 @@ int stress_start(struct stress *s, struct inject_env *env, json_t *changes, stru
 {
     const struct pressure_cpu *c = s->params->cpu;
     const struct pressure_io *io = s->params->io;
-    char text[UNITS_TEXT_MAX];
+    char text[UNITS_TEXT_MAX], bytes[24];
     AUTO_BUF command = BUF_INIT;
     if (!c && !s->bytes && !io)
         return 0;
-    write_command(s, &command);
+    snprintf(bytes, sizeof bytes, "%lld", (long long)s->bytes);
+    write_command(s->params, s->record != NULL, bytes, &command);
     int r = s->record ? start_guest(s, env, buf_text(&command), err)
                       : lab_node_run(s->node, buf_text(&command), 0, on_end, s, err);
     if (r < 0)
@@ -393,11 +406,16 @@ int stress_undo(struct lab_node *n, const json_t *record, json_t *changes, struc
     bool ended = false;
     if (!n || lab_node_attached(n)) {
         int r = guest_undo(record, &ended, err);
-        if (r == 0 && ended)
-            json_array_append_new(changes, json_sprintf("host %s: stress-ng ended, with all its "
-                                                        "processes",
-                                                        jsonx_str(record, "host", "?")));
-        return r;
+        AUTO_BUF deed = BUF_INIT;
+        if (r < 0 || !ended)
+            return r;
+        deed_signal(SIGKILL, STRESS_GUEST, &deed);
+        if (n)
+            lab_node_tell(n, buf_text(&deed));
+        json_array_append_new(changes,
+                              json_sprintf("host %s: stress-ng ended, with all its processes",
+                                           jsonx_str(record, "host", "?")));
+        return 0;
     }
     for (int round = 0; before && round < 20; round++) {
         AUTO_MATCH ours = {0}, gone = {0};

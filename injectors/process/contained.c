@@ -74,9 +74,38 @@ int contained_ready(const json_t *record, struct cengine_container *ret, struct 
     return 0;
 }
 
-static int command(struct cengine *e, const struct cengine_container *c, enum cengine_verb verb,
-                   const char *done, const json_t *record, json_t *changes, struct span *at,
-                   struct err *err)
+static void asked_text(const struct cengine_command *c, const char *id, struct buf *out)
+{
+    buf_adds(out, "to its engine: ");
+    cengine_command_text(c, id, out);
+}
+
+void contained_plan(const struct target *t, const struct cengine_command *c, const char *only,
+                    json_t *texts)
+{
+    AUTO_BUF text = BUF_INIT;
+    asked_text(c, "<its id>", &text);
+    for (size_t i = 0; inject_candidate(t, i); i++)
+        inject_plan_deed(t, inject_candidate(t, i), only, buf_text(&text), texts);
+}
+
+void contained_plan_verb(const struct target *t, enum cengine_verb verb, const char *only,
+                         json_t *texts)
+{
+    contained_plan(t, &(struct cengine_command){.verb = verb, .grace = NSEC_UNSET}, only, texts);
+}
+
+void contained_tell(const struct inject_env *env, const json_t *record,
+                    const struct cengine_command *c)
+{
+    AUTO_BUF text = BUF_INIT;
+    asked_text(c, NULL, &text);
+    inject_tell(env, contained_host(record), buf_text(&text));
+}
+
+static int command(const struct inject_env *env, struct cengine *e,
+                   const struct cengine_container *c, enum cengine_verb verb, const char *done,
+                   const json_t *record, json_t *changes, struct span *at, struct err *err)
 {
     struct cengine_command what = {.verb = verb, .id = c->id, .grace = NSEC_UNSET};
     struct span by = {.lo = nsec_now(CLOCK_MONOTONIC)};
@@ -85,6 +114,7 @@ static int command(struct cengine *e, const struct cengine_container *c, enum ce
     by.hi = nsec_now(CLOCK_MONOTONIC);
     if (r < 0)
         return err_prefix(err, "host %s", contained_host(record));
+    contained_tell(env, record, &what);
     targets_cover(at, by);
     buf_printf(&text, "host %s: container ", contained_host(record));
     cengine_container_text(c, &text);
@@ -93,12 +123,13 @@ static int command(struct cengine *e, const struct cengine_container *c, enum ce
     return 0;
 }
 
-int contained_pause(const json_t *record, json_t *changes, struct span *at, struct err *err)
+int contained_pause(const struct inject_env *env, const json_t *record, json_t *changes,
+                    struct span *at, struct err *err)
 {
     CLEANUP(cengine_free_p) struct cengine *e = NULL;
     AUTO_CONTAINER c = {0};
     int r = ask(record, &e, &c, err);
-    return r < 0 ? r : command(e, &c, CENGINE_PAUSE, "paused", record, changes, at, err);
+    return r < 0 ? r : command(env, e, &c, CENGINE_PAUSE, "paused", record, changes, at, err);
 }
 
 /* What was removed took what was done to it along. */
@@ -112,17 +143,19 @@ static int ask_undoing(const json_t *record, struct cengine **ret_engine,
     return r == -ENOENT ? INJECT_GONE : r;
 }
 
-int contained_unpause(const json_t *record, json_t *changes, struct span *at, struct err *err)
+int contained_unpause(const struct inject_env *env, const json_t *record, json_t *changes,
+                      struct span *at, struct err *err)
 {
     CLEANUP(cengine_free_p) struct cengine *e = NULL;
     AUTO_CONTAINER c = {0};
     int r = ask_undoing(record, &e, &c, err);
     if (r != 0 || !c.paused)
         return r;
-    return command(e, &c, CENGINE_UNPAUSE, "unpaused", record, changes, at, err);
+    return command(env, e, &c, CENGINE_UNPAUSE, "unpaused", record, changes, at, err);
 }
 
-int contained_start(const json_t *record, json_t *changes, struct span *at, struct err *err)
+int contained_start(const struct inject_env *env, const json_t *record, json_t *changes,
+                    struct span *at, struct err *err)
 {
     CLEANUP(cengine_free_p) struct cengine *e = NULL;
     AUTO_CONTAINER c = {0};
@@ -137,11 +170,11 @@ int contained_start(const json_t *record, json_t *changes, struct span *at, stru
     }
     if (r != 0 || c.pid)
         return r;
-    return command(e, &c, CENGINE_START, "started again", record, changes, at, err);
+    return command(env, e, &c, CENGINE_START, "started again", record, changes, at, err);
 }
 
-int contained_revert(const json_t *undo, contained_undo_fn *fn, struct inject_result *ret,
-                     struct err *err)
+int contained_revert(const struct inject_env *env, const json_t *undo, contained_undo_fn *fn,
+                     struct inject_result *ret, struct err *err)
 {
     nsec before = nsec_now(CLOCK_MONOTONIC);
     const json_t *records = json_object_get(undo, "containers"), *record;
@@ -151,7 +184,7 @@ int contained_revert(const json_t *undo, contained_undo_fn *fn, struct inject_re
     size_t i, n_gone = 0;
     json_array_foreach (records, i, record) {
         struct err why = ERR_INIT;
-        int r = fn(record, changes, &at, &why);
+        int r = fn(env, record, changes, &at, &why);
         if (r < 0) {
             if (err)
                 *err = why;

@@ -20,18 +20,29 @@ const char *contained_host(const json_t *record);
 int contained_look(const json_t *record, struct cengine_container *ret, struct err *err);
 /* Does it run, and is it not paused? -ESRCH: it does not run; -EALREADY: it is paused. For prepare. */
 int contained_ready(const json_t *record, struct cengine_container *ret, struct err *err);
+/* For plan: what the engine is asked for, of each candidate; undoing: below what is done. */
+void contained_plan(const struct target *t, const struct cengine_command *c, const char *only,
+                    json_t *texts);
+void contained_plan_verb(const struct target *t, enum cengine_verb verb, const char *only,
+                         json_t *texts);
+/* It was asked for and done. env: NULL, or whom to tell as a change. */
+void contained_tell(const struct inject_env *env, const json_t *record,
+                    const struct cengine_command *c);
 /* Pauses or unpauses; *at is widened, `changes` told. Unpausing what is not paused is 0 and no change;
  * what was removed: INJECT_GONE, with the reason. */
-int contained_pause(const json_t *record, json_t *changes, struct span *at, struct err *err);
-int contained_unpause(const json_t *record, json_t *changes, struct span *at, struct err *err);
+int contained_pause(const struct inject_env *env, const json_t *record, json_t *changes,
+                    struct span *at, struct err *err);
+int contained_unpause(const struct inject_env *env, const json_t *record, json_t *changes,
+                      struct span *at, struct err *err);
 /* Starts what does not run; the rest as contained_unpause(). */
-int contained_start(const json_t *record, json_t *changes, struct span *at, struct err *err);
+int contained_start(const struct inject_env *env, const json_t *record, json_t *changes,
+                    struct span *at, struct err *err);
 
 /* Undoes an undo record {containers: [record…]} one by one with `fn` (two of the above). As struct
  * injector's revert: INJECT_GONE when all of them have gone. */
-typedef int contained_undo_fn(const json_t *record, json_t *changes, struct span *at,
-                              struct err *err);
-int contained_revert(const json_t *undo, contained_undo_fn *fn, struct inject_result *ret,
-                     struct err *err);
+typedef int contained_undo_fn(const struct inject_env *env, const json_t *record, json_t *changes,
+                              struct span *at, struct err *err);
+int contained_revert(const struct inject_env *env, const json_t *undo, contained_undo_fn *fn,
+                     struct inject_result *ret, struct err *err);
 /* As struct injector's touches, of the same records. */
 void contained_touches(const json_t *undo, json_t *ret);

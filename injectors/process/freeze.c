@@ -26,8 +26,11 @@
 #include "injectors/process/switches.h"
 #include "injectors/process/targets.h"
 #include "injectors/touch.h"
+#include "sim/attach/kind.h"
 #include "sim/base/jsonx.h"
+#include "sim/base/text.h"
 #include "sim/kernel/cgroup.h"
+#include "sim/lab/deed.h"
 
 #define FREEZE_WITHIN (2 * NSEC_SEC)
 #define ROUNDS_MAX 50
@@ -67,6 +70,132 @@ static int freeze_supported(const struct inject_env *env, const struct step *ste
     return env->caps ? cgroup_of(0, &own, err) : 0;
 }
 
+/* --- Words: what is done, for plans and for whoever listens when it was done -------------------- */
+
+static void group_text(const char *name, struct buf *out)
+{
+    if (name)
+        buf_printf(out, "control group %s", name);
+    else
+        buf_adds(out, "its own control group"); /* the host's, as a whole */
+}
+
+static void made_text(const char *name, bool made, struct buf *out)
+{
+    group_text(name, out);
+    buf_adds(out, made ? " made" : " removed");
+}
+
+static void frozen_text(const char *name, bool v1, bool frozen, struct buf *out)
+{
+    group_text(name, out);
+    buf_printf(out, ": %s = %s", v1 ? "freezer.state" : "cgroup.freeze",
+               v1 ? (frozen ? "FROZEN" : "THAWED") : (frozen ? "1" : "0"));
+}
+
+static void moved_text(const char *name, bool in, const char *whom, struct buf *out)
+{
+    buf_adds(out, in ? "moved into " : "moved back from ");
+    group_text(name, out);
+    buf_printf(out, ": %s", whom);
+}
+
+static void tell_made(const struct inject_env *env, const char *name, bool made)
+{
+    AUTO_BUF text = BUF_INIT;
+    made_text(name, made, &text);
+    inject_tell(env, NULL, buf_text(&text));
+}
+
+static void tell_frozen(const struct inject_env *env, const char *host, const char *name, bool v1,
+                        bool frozen)
+{
+    AUTO_BUF text = BUF_INIT;
+    frozen_text(name, v1, frozen, &text);
+    inject_tell(env, name ? NULL : host, buf_text(&text));
+}
+
+static void tell_moved(const struct inject_env *env, const char *host, const char *name, bool in,
+                       const json_t *proc)
+{
+    AUTO_BUF whom = BUF_INIT, text = BUF_INIT;
+    deed_process(proc, &whom);
+    moved_text(name, in, buf_text(&whom), &text);
+    inject_tell(env, host, buf_text(&text));
+}
+
+static void plan_machine(const char *deed, json_t *texts)
+{
+    json_array_append_new(texts, json_sprintf("  %s: %s", DEED_MACHINE, deed));
+}
+
+static void plan_frozen(const struct target *t, const char *name, bool v1, bool frozen,
+                        json_t *texts)
+{
+    AUTO_BUF text = BUF_INIT;
+    frozen_text(name, v1, frozen, &text);
+    if (name)
+        plan_machine(buf_text(&text), texts);
+    else
+        inject_plan_deed(t, t->host, "", buf_text(&text), texts);
+}
+
+static void plan_made(const char *name, bool made, json_t *texts)
+{
+    AUTO_BUF text = BUF_INIT;
+    made_text(name, made, &text);
+    plan_machine(buf_text(&text), texts);
+}
+
+static void plan_moved(const struct target *t, const char *name, bool in, const char *whom,
+                       const char *only, json_t *texts)
+{
+    AUTO_BUF text = BUF_INIT;
+    moved_text(name, in, whom, &text);
+    for (size_t i = 0; inject_candidate(t, i); i++)
+        inject_plan_deed(t, inject_candidate(t, i), only, buf_text(&text), texts);
+}
+
+static bool is_whole(const struct process_params *p, unsigned offers)
+{
+    return (offers & ATTACH_CGROUP) && !p->process && !p->unit && !p->pid;
+}
+
+/* By which of the two this machine freezes: only looked up where a run would be on this machine. */
+static bool is_v1_here(const struct inject_env *env)
+{
+    struct cgroup own;
+    return env->caps && cgroup_of(0, &own, NULL) == 0 && own.v1;
+}
+
+static void plan_steps(const struct inject_env *env, const struct step *step, json_t *texts)
+{
+    const struct freeze_params *p = step->params;
+    const struct target *t = p->whom.host;
+    const struct host *h = targets_attached(env->scenario, t);
+    const bool v1 = is_v1_here(env);
+    struct match_rule rule = targets_rule(&p->whom);
+    AUTO_BUF each = BUF_INIT, group = BUF_INIT;
+    if (h && is_whole(&p->whom, attached_kind_of(h)->offers)) {
+        plan_frozen(t, NULL, v1, true, texts);
+        json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+        plan_frozen(t, NULL, v1, false, texts);
+        return;
+    }
+    buf_printf(&group, "blackstart-%s-%s", DEED_RUN, step->id);
+    buf_adds(&each, "each: ");
+    match_rule_text(&rule, &each);
+    const char *name = buf_text(&group);
+    plan_made(name, true, texts);
+    plan_moved(t, name, true, buf_text(&each), "", texts);
+    plan_frozen(t, name, v1, true, texts);
+    plan_moved(t, name, true, buf_text(&each), "if it was started meanwhile: ", texts);
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    plan_frozen(t, name, v1, false, texts);
+    plan_moved(t, name, false, TARGETS_THE_SAME, "", texts);
+    plan_made(name, false, texts);
+}
+
 static int freeze_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                        struct err *err)
 {
@@ -84,6 +213,7 @@ static int freeze_plan(const struct inject_env *env, const struct step *step, js
              " frozen, in a control group of ours (or in the host's own as a whole); undone by "
              "thawing it, and moving them back");
     json_array_append_new(texts, json_string(buf_text(&text)));
+    plan_steps(env, step, texts);
     return 0;
 }
 
@@ -113,7 +243,7 @@ static int find_group(struct inject_env *env, const struct process_params *p, st
     int r = cgroup_of(0, &own, err);
     if (r < 0)
         return r;
-    *ret_whole = a && (a->at.offers & ATTACH_CGROUP) && !p->process && !p->unit && !p->pid;
+    *ret_whole = a && is_whole(p, a->at.offers);
     *ret = a ? a->at.cgroup : own;
     if (!ret->dir[0])
         return err_set(
@@ -147,6 +277,15 @@ static int prepare_pause(struct inject_env *env, const struct freeze_params *p, 
     return 0;
 }
 
+/* Whose processes it may hold, for the words alone. */
+static json_t *candidates(const struct target *t)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; inject_candidate(t, i); i++)
+        json_array_append_new(names, json_string(inject_candidate(t, i)));
+    return names;
+}
+
 /* Reads where the group will stand; who is frozen is chosen when it happens. */
 static int freeze_prepare(struct inject_env *env, const struct step *step, void **ret_state,
                           json_t **ret_undo, struct err *err)
@@ -169,8 +308,8 @@ static int freeze_prepare(struct inject_env *env, const struct step *step, void 
         r = cgroup_below(&st->above, buf_text(&name), &st->group, err);
     if (r < 0)
         return r;
-    *ret_undo = json_pack("{s:b,s:s,s:s*}", "v1", st->group.v1, "group", st->group.dir, "back",
-                          st->whole ? NULL : st->above.dir);
+    *ret_undo = json_pack("{s:b,s:s,s:s*,s:o}", "v1", st->group.v1, "group", st->group.dir, "back",
+                          st->whole ? NULL : st->above.dir, "among", candidates(p->whom.host));
     *ret_state = steal_ptr(st);
     return 0;
 }
@@ -198,8 +337,8 @@ static int stands_above(const struct freeze_state *st, struct lab_node *n, pid_t
 }
 
 /* Moves what matches and is not in the group yet; *ret_moved: how many. */
-static int gather(struct freeze_state *st, struct lab_node *n, const struct match_set *set,
-                  size_t *ret_moved, struct err *err)
+static int gather(const struct inject_env *env, struct freeze_state *st, struct lab_node *n,
+                  const struct match_set *set, size_t *ret_moved, struct err *err)
 {
     AUTO_FREE pid_t *pids = calloc(match_count(set) + 1, sizeof *pids);
     AUTO_FREE pid_t *inside = NULL;
@@ -216,6 +355,9 @@ static int gather(struct freeze_state *st, struct lab_node *n, const struct matc
         if (r == 0)
             r = cgroup_move(&st->group, pids[i], err);
         moved += r == 0;
+        if (r == 0)
+            tell_moved(env, lab_node_name(n), text_basename(st->group.dir), true,
+                       json_array_get(set->procs, i));
         r = r == -ESRCH ? 0 : r; /* it has ended meanwhile */
     }
     if (r == 0)
@@ -233,7 +375,7 @@ static int gather_all(struct inject_env *env, struct freeze_state *st, size_t i,
         AUTO_MATCH now = {0};
         int r = round == 0 ? 0 : match_find(n, &rule, &now, err);
         if (r == 0)
-            r = gather(st, n, round == 0 ? &st->targets.sets[i] : &now, &moved, err);
+            r = gather(env, st, n, round == 0 ? &st->targets.sets[i] : &now, &moved, err);
         if (r < 0)
             return r;
     }
@@ -241,6 +383,24 @@ static int gather_all(struct inject_env *env, struct freeze_state *st, size_t i,
                       : err_set(err, EAGAIN,
                                 "on host '%s' processes are started faster than they can be frozen",
                                 st->targets.hosts[i]);
+}
+
+/* Everything of the hosts into the group, and that frozen. */
+static int stop_all(struct inject_env *env, struct freeze_state *st, struct err *err)
+{
+    const char *name = st->whole ? NULL : text_basename(st->group.dir);
+    int r = st->whole ? 0 : cgroup_make(&st->group, err);
+    if (r == 0 && name)
+        tell_made(env, name, true);
+    for (size_t i = 0; r == 0 && i < st->targets.n && !st->whole; i++)
+        r = gather_all(env, st, i, err);
+    if (r == 0)
+        r = cgroup_freeze(&st->group, true, FREEZE_WITHIN, err);
+    if (r == 0)
+        tell_frozen(env, st->targets.hosts[0], name, st->group.v1, true);
+    for (size_t i = 0; r == 0 && i < st->targets.n && !st->whole; i++)
+        r = gather_all(env, st, i, err); /* what the last of them had started before it froze */
+    return r;
 }
 
 static int count_inside(struct freeze_state *st, size_t *ret, struct err *err)
@@ -254,7 +414,7 @@ static int freeze_apply(struct inject_env *env, void *state, struct inject_resul
 {
     struct freeze_state *st = state;
     if (st->pause)
-        return pause_apply(st->pause, ret, err);
+        return pause_apply(env, st->pause, ret, err);
     const struct process_params *whom = &st->params->whom;
     struct match_rule rule = targets_rule(whom);
     int r =
@@ -262,13 +422,7 @@ static int freeze_apply(struct inject_env *env, void *state, struct inject_resul
     if (r < 0)
         return r;
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
-    r = st->whole ? 0 : cgroup_make(&st->group, err);
-    for (size_t i = 0; r == 0 && i < st->targets.n && !st->whole; i++)
-        r = gather_all(env, st, i, err);
-    if (r == 0)
-        r = cgroup_freeze(&st->group, true, FREEZE_WITHIN, err);
-    for (size_t i = 0; r == 0 && i < st->targets.n && !st->whole; i++)
-        r = gather_all(env, st, i, err); /* what the last of them had started before it froze */
+    r = stop_all(env, st, err);
     if (r == 0)
         r = count_inside(st, &st->n, err);
     if (r < 0)
@@ -346,16 +500,60 @@ static int freeze_verify(struct inject_env *env, void *state, struct inject_proo
     return 0;
 }
 
+/* Who they were, as their hosts see them: told once they have moved back. */
+static void tell_back(const struct inject_env *env, const json_t *undo, const char *name,
+                      const pid_t *pids, size_t n)
+{
+    size_t i;
+    const json_t *host;
+    json_array_foreach (json_object_get(undo, "among"), i, host) {
+        struct lab_node *node = env->lab ? lab_node(env->lab, json_string_value(host)) : NULL;
+        const struct lab_match everything = {0};
+        AUTO_MATCH all = {0};
+        if (!node || !lab_node_is_up(node) ||
+            lab_node_processes(node, &everything, &all.procs, NULL) < 0)
+            continue;
+        AUTO_FREE pid_t *outside = calloc(match_count(&all) + 1, sizeof *outside);
+        if (!outside || lab_node_outside(node, all.procs, outside, NULL) < 0)
+            continue;
+        for (size_t k = 0; k < match_count(&all); k++)
+            if (outside[k] && is_among(pids, n, outside[k]))
+                tell_moved(env, lab_node_name(node), name, false, json_array_get(all.procs, k));
+    }
+}
+
+static int move_back(const struct inject_env *env, const json_t *undo, const struct cgroup *group,
+                     const struct cgroup *back, struct err *err)
+{
+    const char *name = text_basename(group->dir);
+    int r = 0;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        AUTO_FREE pid_t *pids = NULL;
+        size_t n = 0;
+        r = cgroup_pids(group, &pids, &n, err);
+        for (size_t i = 0; r == 0 && i < n; i++) {
+            r = cgroup_move(back, pids[i], err);
+            r = r == -ESRCH ? 0 : r;
+        }
+        if (r < 0 || n == 0)
+            break;
+        tell_back(env, undo, name, pids, n);
+    }
+    if (r == 0)
+        r = cgroup_remove(group, err);
+    if (r == 0)
+        tell_made(env, name, false);
+    return r;
+}
+
 static int freeze_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                          struct err *err)
 {
     if (json_object_get(undo, "containers"))
-        return pause_revert(undo, ret, err);
+        return pause_revert(env, undo, ret, err);
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
     AUTO_JSON *changes = json_array();
-    AUTO_FREE pid_t *pids = NULL;
     struct cgroup group = {.v1 = jsonx_bool(undo, "v1", false)}, back = group;
-    size_t n = 0;
     snprintf(group.dir, sizeof group.dir, "%s", jsonx_str(undo, "group", ""));
     snprintf(back.dir, sizeof back.dir, "%s", jsonx_str(undo, "back", ""));
     struct err why = ERR_INIT;
@@ -369,19 +567,10 @@ static int freeze_revert(struct inject_env *env, const json_t *undo, struct inje
         return r;
     }
     const bool whole = !back.dir[0];
-    for (int round = 0; there && !whole && round < ROUNDS_MAX; round++) {
-        free(steal_ptr(pids));
-        r = cgroup_pids(&group, &pids, &n, err);
-        for (size_t i = 0; r == 0 && i < n; i++) {
-            r = cgroup_move(&back, pids[i], err);
-            r = r == -ESRCH ? 0 : r;
-        }
-        if (r < 0)
-            return r;
-        if (n == 0)
-            break;
-    }
-    r = there && !whole ? cgroup_remove(&group, err) : 0;
+    if (there)
+        tell_frozen(env, json_string_value(json_array_get(json_object_get(undo, "among"), 0)),
+                    whole ? NULL : text_basename(group.dir), group.v1, false);
+    r = there && !whole ? move_back(env, undo, &group, &back, err) : 0;
     if (r < 0)
         return r;
     if (there && (was_frozen || !whole))

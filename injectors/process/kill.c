@@ -75,6 +75,13 @@ static int kill_plan(const struct inject_env *env, const struct step *step, json
         buf_adds(&text, "; undone by starting again the commands that it ended");
     json_array_append_new(texts, json_string(buf_text(&text)));
     targets_plan_signal(&p->whom, kill_signals[p->signal], NULL, "", texts);
+    if (managed && ends_processes(kill_signals[p->signal])) {
+        json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+        if (h->unit)
+            unit_power_plan_job(MANAGER_START, p->whom.host, h->unit, "if that ended it: ", texts);
+        else
+            contained_plan_verb(p->whom.host, CENGINE_START, "if that ended it: ", texts);
+    }
     if (!starts)
         return 0;
     json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
@@ -281,15 +288,15 @@ static int kill_verify(struct inject_env *env, void *state, struct inject_proof 
 }
 
 /* On a host that others made, by whoever manages it. What was removed meanwhile is left at that. */
-static int start_there(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
-                       struct err *err)
+static int start_there(const struct inject_env *env, struct lab_node *n, const json_t *entry,
+                       json_t *changes, struct span *at, struct err *err)
 {
     const json_t *container = json_object_get(entry, "container");
     struct span by = {.lo = nsec_now(CLOCK_MONOTONIC)};
     if (!container && !unit_power_has(entry))
         return targets_start(n, entry, changes, at, err);
-    int r = container ? contained_start(container, changes, at, err)
-                      : unit_power_start_again(entry, changes, err);
+    int r = container ? contained_start(env, container, changes, at, err)
+                      : unit_power_start_again(env, entry, changes, err);
     by.hi = nsec_now(CLOCK_MONOTONIC);
     if (r == 0)
         targets_cover(at, by);
@@ -297,13 +304,13 @@ static int start_there(struct lab_node *n, const json_t *entry, json_t *changes,
 }
 
 /* Starts those units of one host that do not run. */
-static int start_again(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
-                       struct err *err)
+static int start_again(const struct inject_env *env, struct lab_node *n, const json_t *entry,
+                       json_t *changes, struct span *at, struct err *err)
 {
     size_t i;
     json_t *unit;
     if (json_object_get(entry, "attached"))
-        return start_there(n, entry, changes, at, err);
+        return start_there(env, n, entry, changes, at, err);
     json_array_foreach (json_object_get(entry, "units"), i, unit) {
         const char *names[] = {json_string_value(unit), NULL};
         struct match_rule rule = {.unit = names[0]};

@@ -42,6 +42,9 @@ int pause_plan(const struct process_params *whom, json_t *texts)
                           json_sprintf("host %s: its engine pauses the container (every process of "
                                        "it stands still); undone by unpausing the same container",
                                        whom->host->host));
+    contained_plan_verb(whom->host, CENGINE_PAUSE, "", texts);
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    contained_plan_verb(whom->host, CENGINE_UNPAUSE, "", texts);
     return 0;
 }
 
@@ -71,11 +74,12 @@ int pause_prepare(struct inject_env *env, const struct process_params *whom, str
     return 0;
 }
 
-int pause_apply(struct pause *p, struct inject_result *ret, struct err *err)
+int pause_apply(const struct inject_env *env, struct pause *p, struct inject_result *ret,
+                struct err *err)
 {
     AUTO_JSON *changes = json_array();
     struct span at = SPAN_UNSET;
-    int r = contained_pause(p->record, changes, &at, err);
+    int r = contained_pause(env, p->record, changes, &at, err);
     if (r < 0)
         return r;
     *ret = (struct inject_result){
@@ -131,9 +135,10 @@ int pause_verify(struct inject_env *env, struct pause *p, struct inject_proof *r
     return 0;
 }
 
-int pause_revert(const json_t *undo, struct inject_result *ret, struct err *err)
+int pause_revert(const struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                 struct err *err)
 {
-    return contained_revert(undo, contained_unpause, ret, err);
+    return contained_revert(env, undo, contained_unpause, ret, err);
 }
 
 void pause_done(struct pause *p)

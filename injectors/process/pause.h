@@ -16,8 +16,10 @@ int pause_check(const struct process_params *whom, struct err *err);
 int pause_plan(const struct process_params *whom, json_t *texts);
 int pause_prepare(struct inject_env *env, const struct process_params *whom, struct pause **ret,
                   json_t **ret_undo, struct err *err);
-int pause_apply(struct pause *p, struct inject_result *ret, struct err *err);
+int pause_apply(const struct inject_env *env, struct pause *p, struct inject_result *ret,
+                struct err *err);
 int pause_verify(struct inject_env *env, struct pause *p, struct inject_proof *ret,
                  struct err *err);
-int pause_revert(const json_t *undo, struct inject_result *ret, struct err *err);
+int pause_revert(const struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                 struct err *err);
 void pause_done(struct pause *p);

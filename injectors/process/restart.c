@@ -193,8 +193,8 @@ static int restart_prepare(struct inject_env *env, const struct step *step, void
 }
 
 /* We died between the end and the beginning: on hosts that others made somebody must begin. */
-static int begin_again(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
-                       struct err *err)
+static int begin_again(const struct inject_env *env, struct lab_node *n, const json_t *entry,
+                       json_t *changes, struct span *at, struct err *err)
 {
     return json_object_get(entry, "attached") ? targets_start(n, entry, changes, at, err) : 0;
 }

@@ -19,6 +19,7 @@ struct restart_container {
     struct cengine_container was;
     struct cengine_call *call;
     struct loop *loop;
+    struct inject_env acting; /* as whom we act: lab and step alone */
     struct loop_timer late;
     nsec asked, give_up; /* NSEC_UNSET: it went as it should */
     inject_event_fn *fn;
@@ -49,6 +50,10 @@ int restart_container_plan(const struct restart_params *p, json_t *texts)
         texts, json_sprintf("host %s: its engine stops the container (its own stop signal, SIGKILL "
                             "%s later) and starts it again; nothing to undo",
                             p->whom.host->host, nsec_text(p->grace, grace)));
+    contained_plan(p->whom.host,
+                   &(struct cengine_command){.verb = CENGINE_RESTART, .grace = p->grace}, "",
+                   texts);
+    contained_plan_verb(p->whom.host, CENGINE_START, "if the engine ended it and gave up: ", texts);
     return 0;
 }
 
@@ -84,6 +89,7 @@ static void start_late(struct loop_timer *t, void *data)
 {
     struct restart_container *r = data;
     struct cengine_command c = {.verb = CENGINE_START, .id = r->was.id, .grace = NSEC_UNSET};
+    INJECT_ACT(&r->acting, false);
     AUTO_CONTAINER now = {0};
     struct err err = ERR_INIT;
     (void)t;
@@ -96,6 +102,8 @@ static void start_late(struct loop_timer *t, void *data)
     r->give_up = 0;
     if (rc == 0)
         rc = cengine_call_start(r->engine, r->loop, &c, over, r, &r->call, &err);
+    if (rc == 0)
+        contained_tell(&r->acting, r->record, &c);
     if (rc < 0)
         over(rc, &err, SPAN_UNSET, r);
 }
@@ -137,7 +145,11 @@ int restart_container_start(struct inject_env *env, struct restart_container *r,
     r->late = (struct loop_timer){.fn = start_late, .data = r};
     r->asked = r->give_up = NSEC_UNSET;
     lab_node_attached(lab_node(env->lab, r->host))->ending = true;
-    return cengine_call_start(r->engine, env->loop, &c, over, r, &r->call, err);
+    r->acting = (struct inject_env){.lab = env->lab, .step = env->step};
+    int rc = cengine_call_start(r->engine, env->loop, &c, over, r, &r->call, err);
+    if (rc == 0)
+        contained_tell(&r->acting, r->record, &c);
+    return rc;
 }
 
 int restart_container_verify(struct restart_container *r, struct inject_proof *ret, struct err *err)

@@ -59,6 +59,7 @@ struct shutdown_state {
     struct shutdown_one *ones; /* one per host */
     size_t open;
     struct loop *loop;
+    struct inject_env acting; /* as whom we act: lab and step alone */
     json_t *changes;
     struct span at;
     int error;
@@ -90,6 +91,22 @@ static int shutdown_check(const struct scenario *s, const struct step *step, str
     return r == 0 && h && !host_is_attached(h) ? refuse_lab(h->name, err) : r;
 }
 
+static void plan_steps(const struct shutdown_params *p, json_t *texts)
+{
+    struct cengine_command stop = {.verb = CENGINE_STOP, .grace = p->timeout};
+    if (p->signal >= 0) {
+        const struct cengine_command kill = {.verb = CENGINE_KILL,
+                                             .signal = shutdown_signals[p->signal]};
+        contained_plan(p->host, &kill, "", texts);
+        stop.grace = 0;
+        contained_plan(p->host, &stop, "if it lives on: ", texts);
+    } else {
+        contained_plan(p->host, &stop, "", texts);
+    }
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    contained_plan_verb(p->host, CENGINE_START, "", texts);
+}
+
 static int shutdown_plan(const struct inject_env *env, const struct step *step, json_t *texts,
                          struct err *err)
 {
@@ -108,6 +125,7 @@ static int shutdown_plan(const struct inject_env *env, const struct step *step, 
         buf_adds(&text, "SIGKILL after its own time");
     buf_adds(&text, "); undone by starting the same container again");
     json_array_append_new(texts, json_string(buf_text(&text)));
+    plan_steps(p, texts);
     return 0;
 }
 
@@ -258,7 +276,11 @@ static int one_stop(struct shutdown_one *one, nsec grace, struct err *err)
 {
     struct cengine_command c = {
         .verb = CENGINE_STOP, .id = jsonx_str(one->record, "id", ""), .grace = grace};
-    return cengine_call_start(one->engine, one->owner->loop, &c, one_stopped, one, &one->call, err);
+    int r =
+        cengine_call_start(one->engine, one->owner->loop, &c, one_stopped, one, &one->call, err);
+    if (r == 0)
+        contained_tell(&one->owner->acting, one->record, &c);
+    return r;
 }
 
 static void one_look(struct loop_timer *t, void *data)
@@ -267,6 +289,7 @@ static void one_look(struct loop_timer *t, void *data)
     struct shutdown_state *st = one->owner;
     nsec now = loop_fresh(st->loop);
     struct err err = ERR_INIT;
+    INJECT_ACT(&st->acting, false);
     (void)t;
     if (procs_started(one->pid) != one->start) {
         one_over(one, 0, NULL, (struct span){now, now}, "ended with a signal");
@@ -297,6 +320,7 @@ static int one_begin(struct shutdown_one *one, struct err *err)
     r = cengine_do(one->engine, &kill, err);
     if (r < 0)
         return r;
+    contained_tell(&st->acting, one->record, &kill);
     targets_cover(&st->at, (struct span){before, loop_fresh(st->loop)});
     one->give_up =
         nsec_add(before, nsec_is_set(p->timeout) ? p->timeout : (nsec)c.stop_after * NSEC_SEC);
@@ -311,6 +335,7 @@ static int shutdown_start(struct inject_env *env, void *state, inject_event_fn *
     if (st->unit)
         return unit_power_start(env, st->unit, fn, data, err);
     st->loop = env->loop;
+    st->acting = (struct inject_env){.lab = env->lab, .step = env->step};
     st->fn = fn;
     st->data = data;
     st->open = st->targets.n;
@@ -362,23 +387,23 @@ static int shutdown_verify(struct inject_env *env, void *state, struct inject_pr
 
 /* A stop that was asked for may still be under way (whoever asked died meanwhile): it is waited for, as
  * what is started before it ends would be stopped by it. */
-static int start_again(const json_t *record, json_t *changes, struct span *at, struct err *err)
+static int start_again(const struct inject_env *env, const json_t *record, json_t *changes,
+                       struct span *at, struct err *err)
 {
     pid_t pid = (pid_t)jsonx_int(record, "pid", 0);
     unsigned long long start = (unsigned long long)jsonx_int(record, "start", 0);
     nsec until = nsec_add(nsec_now(CLOCK_MONOTONIC), jsonx_int(record, "within", 0));
     while (procs_started(pid) == start && nsec_now(CLOCK_MONOTONIC) < until)
         (void)poll(NULL, 0, SHUTDOWN_LOOK_EVERY / NSEC_MSEC);
-    return contained_start(record, changes, at, err);
+    return contained_start(env, record, changes, at, err);
 }
 
 static int shutdown_revert(struct inject_env *env, const json_t *undo, struct inject_result *ret,
                            struct err *err)
 {
-    (void)env;
     if (unit_power_has(undo))
-        return unit_power_revert(undo, ret, err);
-    return contained_revert(undo, start_again, ret, err);
+        return unit_power_revert(env, undo, ret, err);
+    return contained_revert(env, undo, start_again, ret, err);
 }
 
 /* --- Its table -------------------------------------------------------------------------------- */

@@ -238,8 +238,8 @@ static int go_on_there(const struct lab_node *n, const json_t *attached, const j
 /* SIGCONT to all of them, whatever their state reads: a process that was sent SIGSTOP stops only when it
  * runs next, and whoever was killed, or gave up waiting, in between leaves one that looks as if it went on
  * (SIGCONT takes back a pending SIGSTOP, signal(7)). */
-static int go_on(struct lab_node *n, const json_t *entry, json_t *changes, struct span *at,
-                 struct err *err)
+static int go_on(const struct inject_env *env, struct lab_node *n, const json_t *entry,
+                 json_t *changes, struct span *at, struct err *err)
 {
     const json_t *attached = json_object_get(entry, "attached");
     json_t *procs = json_object_get(entry, "procs");

@@ -299,7 +299,7 @@ int targets_revert(struct inject_env *env, const json_t *undo, targets_undo_fn *
     json_array_foreach (json_object_get(undo, "hosts"), i, entry) {
         struct lab_node *n = targets_node_up(env, entry);
         bool known = n || json_object_get(entry, "attached");
-        int r = known ? fn(n, entry, changes, &at, err) : 0;
+        int r = known ? fn(env, n, entry, changes, &at, err) : 0;
         if (r < 0)
             return r;
     }

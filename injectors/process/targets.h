@@ -64,8 +64,8 @@ json_t *targets_record(struct inject_env *env, const char *host);
  * or are down are passed over: what was done to them went with them. `fn` adds what it did to `changes`
  * and widens *at; n NULL: there is no lab any more, but entry has `attached`. As struct injector's
  * revert. */
-typedef int targets_undo_fn(struct lab_node *n, const json_t *entry, json_t *changes,
-                            struct span *at, struct err *err);
+typedef int targets_undo_fn(const struct inject_env *env, struct lab_node *n, const json_t *entry,
+                            json_t *changes, struct span *at, struct err *err);
 int targets_revert(struct inject_env *env, const json_t *undo, targets_undo_fn *fn,
                    struct inject_result *ret, struct err *err);
 /* supported() of what any lab can do. */

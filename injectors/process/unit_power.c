@@ -43,6 +43,28 @@ bool unit_power_is_meant(const struct scenario *s, const struct target *host)
     return h && h->unit;
 }
 
+static void asked_text(enum manager_job job, const char *unit, struct buf *out)
+{
+    buf_adds(out, "to systemd: ");
+    manager_job_text(job, unit, out);
+}
+
+static void tell(const struct inject_env *env, const char *host, enum manager_job job,
+                 const char *unit)
+{
+    AUTO_BUF text = BUF_INIT;
+    asked_text(job, unit, &text);
+    inject_tell(env, host, buf_text(&text));
+}
+
+void unit_power_plan_job(enum manager_job job, const struct target *host, const char *unit,
+                         const char *only, json_t *texts)
+{
+    AUTO_BUF text = BUF_INIT;
+    asked_text(job, unit, &text);
+    inject_plan_deed(host, host->host, only, buf_text(&text), texts);
+}
+
 int unit_power_plan(const struct inject_env *env, enum manager_job job, const struct target *host,
                     json_t *texts)
 {
@@ -53,6 +75,11 @@ int unit_power_plan(const struct inject_env *env, enum manager_job job, const st
                                                 : "host %s: systemd restarts the unit %s; nothing "
                                                   "to undo",
                             h->name, h->unit));
+    unit_power_plan_job(job, host, h->unit, "", texts);
+    if (job != MANAGER_STOP)
+        return 0;
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    unit_power_plan_job(MANAGER_START, host, h->unit, "", texts);
     return 0;
 }
 
@@ -156,6 +183,7 @@ int unit_power_start(struct inject_env *env, struct unit_power *u, inject_event_
     int r = manager_job(u->manager, u->job, u->unit, err);
     if (r < 0)
         return r;
+    tell(env, u->host, u->job, u->unit);
     lab_node_attached(lab_node(env->lab, u->host))->ending = true;
     loop_timer_set(u->loop, &u->look, loop_fresh(u->loop));
     return 0;
@@ -208,7 +236,8 @@ static int await_start(struct manager *m, const char *unit, struct err *err)
     }
 }
 
-int unit_power_start_again(const json_t *record, json_t *changes, struct err *err)
+int unit_power_start_again(const struct inject_env *env, const json_t *record, json_t *changes,
+                           struct err *err)
 {
     const char *unit = jsonx_str(record, "unit", ""), *host = jsonx_str(record, "host", "?");
     CLEANUP(manager_free_p) struct manager *m = NULL;
@@ -226,6 +255,8 @@ int unit_power_start_again(const json_t *record, json_t *changes, struct err *er
         return 0;
     r = manager_job(m, MANAGER_START, unit, err);
     if (r == 0)
+        tell(env, host, MANAGER_START, unit);
+    if (r == 0)
         r = await_start(m, unit, err);
     if (r < 0)
         return r;
@@ -233,11 +264,12 @@ int unit_power_start_again(const json_t *record, json_t *changes, struct err *er
     return 0;
 }
 
-int unit_power_revert(const json_t *undo, struct inject_result *ret, struct err *err)
+int unit_power_revert(const struct inject_env *env, const json_t *undo, struct inject_result *ret,
+                      struct err *err)
 {
     AUTO_JSON *changes = json_array();
     struct span at = {nsec_now(CLOCK_MONOTONIC), 0};
-    int r = unit_power_start_again(undo, changes, err);
+    int r = unit_power_start_again(env, undo, changes, err);
     if (r != 0)
         return r;
     at.hi = nsec_now(CLOCK_MONOTONIC);

@@ -6,6 +6,7 @@
 #include "injectors/proxy/way.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,6 +15,7 @@
 #include "injectors/touch.h"
 #include "sim/base/jsonx.h"
 #include "sim/kernel/rtnl.h"
+#include "sim/lab/deed.h"
 
 #define GONE_WITHIN (2 * NSEC_SEC)
 #define GONE_LOOK_EVERY (5 * NSEC_MSEC)
@@ -97,13 +99,27 @@ int way_supported(const struct inject_env *env, enum proxy_kind kind, struct err
     return 0;
 }
 
-static int plan_messages(const struct way *w, json_t *texts, struct err *err)
+#define STARTED "a proxy of ours started in its network namespace"
+static void ended_text(const struct way *w, struct buf *out)
+{
+    char name[PROXY_TABLE_MAX];
+    AUTO_BUF whom = BUF_INIT;
+    buf_printf(&whom, "that proxy, whose table inet %s ends with it",
+               proxy_table(w->spec.kind, w->spec.port, name));
+    deed_signal(SIGKILL, buf_text(&whom), out);
+}
+
+static int plan_messages(const struct way *w, const struct target *whom, const char *host,
+                         json_t *texts, struct err *err)
 {
     CLEANUP(nl_free_p) struct nl *rec = NULL;
-    char name[PROXY_TABLE_MAX];
+    AUTO_BUF only = BUF_INIT;
+    char name[PROXY_TABLE_MAX], where[80];
     const struct nft_table t = {NFT_FAMILY_INET, proxy_table(w->spec.kind, w->spec.port, name)};
     const struct proxy_listens listens = {.port = PLAN_PORT, .v4 = true, .v6 = true};
-    int r = nl_open_recording("the host", &rec, err);
+    snprintf(where, sizeof where, "host %s", host);
+    inject_plan_case(whom, host, "", &only);
+    int r = nl_open_recording(where, &rec, err);
     if (r == 0)
         r = nft_table_create(rec, &t, err);
     if (r < 0)
@@ -111,7 +127,23 @@ static int plan_messages(const struct way *w, json_t *texts, struct err *err)
     proxy_encode(rec, &w->spec, &listens); /* who is exempt is known when the host is looked at */
     r = nl_flush(rec, err);
     if (r == 0)
-        ports_plan_messages(rec, 0, "", texts);
+        ports_plan_messages(rec, 0, buf_text(&only), texts);
+    return r;
+}
+
+/* All processes first, then all rules: as way_apply(). */
+static int plan_steps(const struct way *w, const struct target *t, json_t *texts, struct err *err)
+{
+    AUTO_BUF ended = BUF_INIT;
+    int r = 0;
+    ended_text(w, &ended);
+    for (size_t i = 0; inject_candidate(t, i); i++)
+        inject_plan_deed(t, inject_candidate(t, i), "", STARTED, texts);
+    for (size_t i = 0; r == 0 && inject_candidate(t, i); i++)
+        r = plan_messages(w, t, inject_candidate(t, i), texts, err);
+    json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
+    for (size_t i = 0; inject_candidate(t, i); i++)
+        inject_plan_deed(t, inject_candidate(t, i), "", buf_text(&ended), texts);
     return r;
 }
 
@@ -129,10 +161,20 @@ int way_plan(const struct inject_env *env, const struct step *step, const struct
                             "listens on a free port, here %d); undone by ending that process, "
                             "whose rules end with it",
                             whom, stream_text(&w, stream), w.text, PLAN_PORT));
-    return plan_messages(&w, texts, err);
+    return plan_steps(&w, host, texts, err);
 }
 
 /* --- Prepare, apply --------------------------------------------------------------------------- */
+
+static void end_proxy(const struct way *w, struct way_host *h)
+{
+    AUTO_BUF text = BUF_INIT;
+    if (!h->proxy)
+        return;
+    h->proxy = proxy_free(h->proxy);
+    ended_text(w, &text);
+    lab_node_tell(h->node, buf_text(&text));
+}
 
 void way_done(void *state)
 {
@@ -141,7 +183,7 @@ void way_done(void *state)
         return;
     for (size_t i = 0; w->hosts && i < w->targets.n; i++) {
         own_free(w->hosts[i].own);
-        proxy_free(w->hosts[i].proxy);
+        end_proxy(w, &w->hosts[i]);
         free(w->hosts[i].pass);
     }
     free(w->hosts);
@@ -220,6 +262,11 @@ int way_prepare(struct inject_env *env, const struct step *step, const struct ta
     return 0;
 }
 
+static void tell_change(const struct nl_seen *seen, void *data)
+{
+    lab_node_tell(data, seen->text);
+}
+
 int way_apply(struct inject_env *env, void *state, struct inject_result *ret, struct err *err)
 {
     struct way *w = state;
@@ -235,10 +282,12 @@ int way_apply(struct inject_env *env, void *state, struct inject_result *ret, st
         spec.pass = w->hosts[i].pass;
         spec.pass_n = w->hosts[i].pass_n;
         r = proxy_start(&spec, &w->hosts[i].proxy, err);
+        if (r == 0)
+            lab_node_tell(w->hosts[i].node, STARTED);
     }
     for (size_t i = 0; r == 0 && i < w->targets.n; i++) {
         struct span by = SPAN_UNSET;
-        r = proxy_engage(w->hosts[i].proxy, &by, err);
+        r = proxy_engage(w->hosts[i].proxy, tell_change, w->hosts[i].node, &by, err);
         targets_cover(&at, by);
         json_array_append_new(changes,
                               json_sprintf("host %s: %s: %s, by a proxy of ours (table inet %s)",

@@ -445,13 +445,12 @@ static const char *const verb_words[] = {
     [CENGINE_STOP] = "stop",   [CENGINE_START] = "start",     [CENGINE_RESTART] = "restart",
 };
 
-static nsec command_path(const struct cengine_command *c, struct buf *path)
+/* What follows the id. */
+static nsec command_rest(const struct cengine_command *c, struct buf *path)
 {
     bool waits = c->verb == CENGINE_STOP || c->verb == CENGINE_RESTART;
     nsec grace = nsec_is_set(c->grace) && c->grace > 0 ? c->grace : 0;
     long long seconds = (grace + NSEC_SEC - 1) / NSEC_SEC;
-    buf_adds(path, "/containers/");
-    cengine_escape(c->id, path);
     buf_printf(path, "/%s", verb_words[c->verb]);
     char between = '?';
     if (waits && nsec_is_set(c->grace)) {
@@ -461,6 +460,19 @@ static nsec command_path(const struct cengine_command *c, struct buf *path)
     if (c->signal && (c->verb == CENGINE_KILL || c->verb == CENGINE_STOP))
         buf_printf(path, "%csignal=SIG%s", between, sigabbrev_np(c->signal));
     return nsec_add(COMMAND_PATIENCE, seconds * NSEC_SEC);
+}
+
+static nsec command_path(const struct cengine_command *c, struct buf *path)
+{
+    buf_adds(path, "/containers/");
+    cengine_escape(c->id, path);
+    return command_rest(c, path);
+}
+
+void cengine_command_text(const struct cengine_command *c, const char *id, struct buf *out)
+{
+    buf_printf(out, "POST /containers/%s", id ? id : c->id);
+    (void)command_rest(c, out);
 }
 
 int cengine_do(struct cengine *e, const struct cengine_command *c, struct err *err)

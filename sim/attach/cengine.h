@@ -104,6 +104,8 @@ struct cengine_command {
     nsec
         grace; /* CENGINE_STOP, CENGINE_RESTART: to SIGKILL, in whole seconds; NSEC_UNSET: its own */
 };
+/* What is asked for, "POST /containers/3f5a…/pause", with this in place of the id (NULL: the id). */
+void cengine_command_text(const struct cengine_command *c, const char *id, struct buf *out);
 /* Waits for its end. 0; 1: it was so already (it runs, does not run); -errno. */
 int cengine_do(struct cengine *e, const struct cengine_command *c, struct err *err);
 

@@ -210,11 +210,16 @@ int manager_service(struct manager *m, const char *name, struct manager_service 
     return 0;
 }
 
+static const char *const methods[] = {
+    [MANAGER_START] = "StartUnit", [MANAGER_STOP] = "StopUnit", [MANAGER_RESTART] = "RestartUnit"};
+
+void manager_job_text(enum manager_job job, const char *name, struct buf *out)
+{
+    buf_printf(out, "%s(%s, replace)", methods[job], name);
+}
+
 int manager_job(struct manager *m, enum manager_job job, const char *name, struct err *err)
 {
-    static const char *const methods[] = {[MANAGER_START] = "StartUnit",
-                                          [MANAGER_STOP] = "StopUnit",
-                                          [MANAGER_RESTART] = "RestartUnit"};
     sd_bus_error error = SD_BUS_ERROR_NULL;
     return said(sd_bus_call_method(m->bus, NAME, PATH, MANAGER, methods[job], &error, NULL, "ss",
                                    name, "replace"),

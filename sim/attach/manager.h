@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "sim/base/buf.h"
 #include "sim/base/cleanup.h"
 #include "sim/base/err.h"
 #include <stdbool.h>
@@ -44,6 +45,9 @@ enum manager_job { MANAGER_START, MANAGER_STOP, MANAGER_RESTART };
 /* Queues it and returns; what others queued for it is replaced. Whether it was done is told by
  * manager_service(). */
 int manager_job(struct manager *m, enum manager_job job, const char *name, struct err *err);
+
+/* "StopUnit(worker.service, replace)" */
+void manager_job_text(enum manager_job job, const char *name, struct buf *out);
 
 /* "worker.service" may be the name of a service. */
 bool manager_is_service_name(const char *name);

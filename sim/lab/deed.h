@@ -26,6 +26,8 @@ void deed_clock(nsec offset, struct buf *out);
 /* Of a command that deed_run() has told: "the command 'reload'" */
 void deed_command(const char *command, struct buf *out);
 #define DEED_INIT "its init"
+#define DEED_MACHINE "this machine" /* where what belongs to no host is done */
+#define DEED_RUN "RUN" /* in a plan: the name of the run, which is part of what we name */
 #define DEED_LAB "lab" /* where the next is done */
 #define DEED_FOLDERS "the working directories of its hosts removed"
 #define DEED_GONE "its namespace let go, and with it every bridge, cable and rule"

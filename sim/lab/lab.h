@@ -119,7 +119,9 @@ struct lab_acting {
 };
 struct lab_acting lab_act_for(struct lab *lab, struct lab_acting who);
 struct lab_acting lab_acting(const struct lab *lab);
-/* Tells the observer of a change that was made past this lab: to this host, in words as those of deed.h. */
+/* Tells the observer of a change that was made past this lab, in words as those of deed.h: there ("switch",
+ * DEED_MACHINE …), or to this host. */
+void lab_tell(const struct lab *lab, const char *where, const char *text);
 void lab_node_tell(const struct lab_node *n, const char *text);
 /* The same for a signal that was sent to each of these, {pid, name, unit}. */
 void lab_node_tell_signal(const struct lab_node *n, int signo, const json_t *procs);

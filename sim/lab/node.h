@@ -116,6 +116,4 @@ void run_ended(struct lab_node *n, const json_t *event);
 void run_drop_all(struct lab_node *n, bool tell); /* tell: the host went down under them */
 
 /* lab.c */
-/* To the observer of changes: one of deed.h, done to the switch or to the lab as a whole. */
-void lab_tell(const struct lab *lab, const char *where, const char *text);
 int lab_note_id(struct lab *lab, int netns_fd, struct err *err);

@@ -187,6 +187,15 @@ static int watch(struct inside *in, struct inside_listener *l, int family,
 
 /* --- Obeying ---------------------------------------------------------------------------------- */
 
+static void tell_change(const struct nl_seen *seen, void *data)
+{
+    const struct inside *in = data;
+    struct word w = {.kind = WORD_CHANGE, .at = SPAN_UNSET};
+    snprintf(w.text, sizeof w.text, "%s", seen->text);
+    if (seen->result == 0)
+        (void)send(in->sock, &w, sizeof w, MSG_NOSIGNAL);
+}
+
 static int engage(struct inside *in, struct span *at, struct err *err)
 {
     char name[PROXY_TABLE_MAX];
@@ -216,9 +225,11 @@ static void obey(struct inside *in, const struct word *ask)
     struct word answer = {.kind = ask->kind, .at = SPAN_UNSET};
     struct err err = ERR_INIT;
     int r = 0;
-    if (ask->kind == WORD_ENGAGE)
+    if (ask->kind == WORD_ENGAGE) {
+        nl_observe(in->nl, tell_change, in);
         r = engage(in, &answer.at, &err);
-    else if (ask->kind == WORD_READ)
+        nl_observe(in->nl, NULL, NULL);
+    } else if (ask->kind == WORD_READ)
         answer.counts = in->counts;
     else if (ask->kind == WORD_EXPECT)
         in->own_port = ask->port;

@@ -18,9 +18,11 @@
 struct proxy {
     char host[128];
     int sock, pidfd;
+    nl_observer *changed;
+    void *data;
 };
 
-static int await(struct proxy *p, struct word *ret, struct err *err)
+static int hear(struct proxy *p, struct word *ret, struct err *err)
 {
     struct pollfd fd = {.fd = p->sock, .events = POLLIN};
     ssize_t n;
@@ -31,6 +33,19 @@ static int await(struct proxy *p, struct word *ret, struct err *err)
     if (n != (ssize_t)sizeof *ret)
         return err_set(err, ESRCH, "the proxy in host %s has ended", p->host);
     return ret->error ? err_set(err, ret->error, "%s", ret->text) : 0;
+}
+
+static int await(struct proxy *p, struct word *ret, struct err *err)
+{
+    int r;
+    while ((r = hear(p, ret, err)) == 0 && ret->kind == WORD_CHANGE) {
+        char where[sizeof p->host + 8];
+        snprintf(where, sizeof where, "host %s", p->host);
+        const struct nl_seen seen = {.where = where, .text = ret->text};
+        if (p->changed)
+            p->changed(&seen, p->data);
+    }
+    return r;
 }
 
 static int ask(struct proxy *p, struct word *w, struct err *err)
@@ -70,10 +85,14 @@ int proxy_start(const struct proxy_spec *spec, struct proxy **ret, struct err *e
     return 0;
 }
 
-int proxy_engage(struct proxy *p, struct span *ret_at, struct err *err)
+int proxy_engage(struct proxy *p, nl_observer *changed, void *data, struct span *ret_at,
+                 struct err *err)
 {
     struct word w = {.kind = WORD_ENGAGE};
+    p->changed = changed;
+    p->data = data;
     int r = ask(p, &w, err);
+    p->changed = NULL;
     if (r == 0)
         *ret_at = w.at;
     return r;

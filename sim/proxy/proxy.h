@@ -84,8 +84,10 @@ void proxy_encode(struct nl *nl, const struct proxy_spec *spec,
 struct proxy;
 /* The process runs and listens; nothing is led to it yet. -EOPNOTSUPP: this kernel cannot, in words. */
 int proxy_start(const struct proxy_spec *spec, struct proxy **ret, struct err *err);
-/* The rules are in force. -EBUSY: one of ours stands in this way already. */
-int proxy_engage(struct proxy *p, struct span *ret_at, struct err *err);
+/* The rules are in force; `changed` (NULL: nobody) is told of each change that was made for that. -EBUSY:
+ * one of ours stands in this way already. */
+int proxy_engage(struct proxy *p, nl_observer *changed, void *data, struct span *ret_at,
+                 struct err *err);
 /* SIGKILL; when it returns the rules have gone. */
 struct proxy *proxy_free(struct proxy *p);
 DEFINE_CLEANUP(struct proxy, proxy_free);

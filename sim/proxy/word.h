@@ -4,7 +4,8 @@
 
 #include "sim/proxy/proxy.h"
 
-enum word_kind { WORD_READY, WORD_ENGAGE, WORD_READ, WORD_EXPECT };
+/* WORD_CHANGE: a change it has made while it engages, before its answer. */
+enum word_kind { WORD_READY, WORD_ENGAGE, WORD_READ, WORD_EXPECT, WORD_CHANGE };
 
 struct word {
     enum word_kind kind;

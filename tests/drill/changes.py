@@ -2,18 +2,21 @@
 
 A change is (where, text). The record tells each one that was made (kind `lab`, event `change`), with the
 step on whose behalf. A plan prints below each sentence the changes it stands for, indented; in front of
-what comes only sometimes stands in which case. Numbers that only the kernel can give (of processes) are
-the one thing that a plan cannot know: there the name counts.
+what comes only sometimes stands in which case. What only the kernel can give is the one thing that a plan
+cannot know: of the numbers of processes there the name counts; whatever else is known only once it was read
+stands as <what it is>; RUN is the name of the run.
 """
 import collections
 import re
 
 # In front of a change, in a plan: it is repeated; it is made earlier; it takes back; or only in that case.
 IN_TURNS = "in turns"
-CASES = re.compile(r"(in turns|when armed|to undo that|if \S+ is chosen|if it ended, or is of that name|"
-                   r"if it ended|if it is down|if it still runs|if it lives [^:]*|"
-                   r"if it takes longer than [^:]*): ")
+CASES = re.compile(r"(in turns|when armed|to undo that|if [^:]+): ")
+ALONG = "if it went along"
 PROCESS = re.compile(r"process (\d+) \((.*?)(?:, unit (.*))?\)$")
+EACH = re.compile(r"(.*) each(?:: (.+)| (of the same))$")
+PORT = re.compile(r"\b0x(?:4e[2-9a-f]|4f.|[56]..|7[0-9ab].|7c.)[0-9a-f]\b")  # 20000 to 31999
+UNREAD = re.compile(r"<[^<>]*>")
 UNDO = "to undo that:"
 
 Planned = collections.namedtuple("Planned", "where text cases")
@@ -23,6 +26,8 @@ def plain(text):
     """Without the numbers that our engine counts through a whole trial (a plan begins anew with each step), and
     the address that a cable of its own takes over from the port it stands for, read from the kernel."""
     text = re.sub(r"\b(pref=|class=0x|bstap)[0-9a-f]+", r"\1N", text)
+    text = re.sub(r"\bblackstart-[a-z][a-z0-9]{5}-", "blackstart-RUN-", text)
+    text = PORT.sub("PORT", text)  # a proxy listens on one that is free
     return re.sub(r"(\bname=bs\d+a) mac=[0-9a-f:]+", r"\1", text)
 
 
@@ -80,24 +85,30 @@ def rule_holds(rule, name, unit):
     return rule == "every process" or {"process": name, "unit": unit}.get(kind) == word
 
 
+def reads_as(planned, made):
+    """The same text, with anything where the plan says that it is not yet known."""
+    return re.fullmatch(".+".join(re.escape(p) for p in UNREAD.split(planned)), made) is not None
+
+
 def same(planned, made, pids):
     """Is this the change that was planned? `pids`: who got which signal in this step, {(where, signal): [pid]}:
     each once, in the order of their numbers."""
     where, text = made
     if where != planned.where:
         return False
-    signal, _, whom = planned.text.partition(" to each")
+    each = EACH.match(planned.text)
     m = PROCESS.search(text)
-    if not _ or not m:
-        return text == planned.text and not m
+    if not each or not m:
+        return reads_as(planned.text, text) and not m
+    deed, rule, _ = each.groups()
     pid, name, unit = int(m.group(1)), m.group(2), m.group(3)
-    got = pids.setdefault((where, signal), [])
-    if not text.startswith(signal + " to process ") or (got and pid <= got[-1]):
+    got = pids.setdefault((where, deed), [])
+    if not reads_as(deed, text[:m.start()].rstrip()) or (got and pid <= got[-1]):
         return False
     got.append(pid)
-    if whom == " of the same":
+    if not rule:
         return any(pid in others for key, others in pids.items() if key[0] == where and others is not got)
-    return rule_holds(whom[2:], name, unit)
+    return rule_holds(rule, name, unit)
 
 
 def chosen(planned, hosts):
@@ -111,9 +122,9 @@ def chosen(planned, hosts):
     return left
 
 
-def expand(planned, cases, edges, each):
+def expand(planned, cases, edges, each, along):
     """The changes of a plan as often as they come: in these cases, with so many edges of what comes in turns,
-    so many processes to each rule (a number, or by host)."""
+    so many processes to each rule (a number, or by what is done to them or their host), so much that went along with what was taken away."""
     out, turn = [], []
     for p in planned + [Planned("", "", [])]:
         if IN_TURNS in p.cases:
@@ -121,19 +132,19 @@ def expand(planned, cases, edges, each):
             continue
         out += [turn[i % len(turn)] for i in range(edges)] if turn else []
         turn = []
-        if not p.where or any(c.startswith("if ") and c not in cases for c in p.cases):
+        if not p.where or any(c.startswith("if ") and c not in cases and c != ALONG for c in p.cases):
             continue
-        times = 1
-        if " to each" in p.text:
-            times = each.get(p.where, 1) if isinstance(each, dict) else each
+        times = along if ALONG in p.cases else 1
+        if EACH.match(p.text):
+            times = each.get(EACH.match(p.text).group(1), each.get(p.where, 1)) if isinstance(each, dict) else each
         out += [p] * times
     return out
 
 
-def differences(planned, made, cases=(), edges=0, each=1, pids=None):
+def differences(planned, made, cases=(), edges=0, each=1, along=0, pids=None):
     """Sentences; none: what was made is what was planned. `pids`: carried from a step to its undoing."""
     pids = {} if pids is None else pids
-    wanted = expand(planned, cases, edges, each)
+    wanted = expand(planned, cases, edges, each, along)
     for i, (p, m) in enumerate(zip(wanted, made)):
         if not same(p, m, pids):
             return ["change %d: planned %s: %s\n          made    %s: %s" % ((i, p.where, p.text) + m)]

@@ -12,6 +12,7 @@ import threading
 import time
 import unittest
 
+import changes
 import engines
 import harness
 from foreign import Inside, OtherBoot, journals, undo
@@ -208,10 +209,30 @@ class Docker(Containers):
         looked, = d.events("action", event="end", step="looked")
         self.assertEqual(looked["output"].split(), ["index.html", me[:12]])
         self.each_was_felt(d, lasting)
+        self.planned(d)
         self.assertEqual((self.e.id("db-1"), self.e.state("db-1")), (me, "running"))
         self.assertTrue(d.events("clean")[-1]["clean"], d.events("clean"))
         harness.check_record(d.record)
         self.nothing_left(d)
+
+    def planned(self, d):
+        """What was asked of its engine, and done to its processes, is what the plan says."""
+        args = [harness.BLACKSTART, "plan", d.scenario, "--json"]
+        r = subprocess.run(args, capture_output=True, text=True)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        plan, run = changes.plan_of(json.loads(r.stdout)), changes.run_of(d.record)
+        asked = 0
+        for step in ("paused", "hung", "down", "once-more", "hanging", "ended", "again", "killed"):
+            pids = {}
+            for undo in (False, True):
+                made = run.get((step, undo), [])
+                cases = [c for p in plan[step, undo] for c in p.cases
+                         if any(changes.reads_as(p.text, text) for _, text in made)]
+                n = sum("process" in text for _, text in made)
+                found = changes.differences(plan[step, undo], made, cases=cases, each=n, pids=pids)
+                self.assertEqual(found, [], (step, undo, made))
+                asked += sum("to its engine: POST " in text for _, text in made)
+        self.assertGreater(asked, 5)
 
     def each_was_felt(self, d, steps):
         """By whoever asks from outside; and he is answered again before the next."""
@@ -712,7 +733,7 @@ class Podman(Containers):
     def test_each_fault_bites_and_is_undone(self):
         Docker.test_each_fault_bites_and_is_undone(self)
 
-    EACH, OWN, each_was_felt = Docker.EACH, Docker.OWN, Docker.each_was_felt
+    EACH, OWN, each_was_felt, planned = Docker.EACH, Docker.OWN, Docker.each_was_felt, Docker.planned
     inner, all_in_force = Docker.inner, Docker.all_in_force
     SHORT, squeezed, room = Docker.SHORT, Docker.squeezed, Docker.room
     group_of = staticmethod(Docker.group_of)
