@@ -2,12 +2,11 @@
 #include "reports/after_action.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "reports/escape.h"
+#include "reports/output.h"
 #include "reports/sentence.h"
-#include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 
 static void set(json_t *o, const char *key, json_t *value)
@@ -255,33 +254,17 @@ void after_action_terminal(const struct after_action *a, struct buf *out)
 
 /* --- Files --- */
 
-static void result_text(const struct after_action *a, struct buf *out)
-{
-    AUTO_JSON *j = after_action_json(a);
-    jsonx_dump_pretty(j, out);
-}
-
 static int write_files(const struct report_request *q, const struct after_action *a,
                        struct err *err)
 {
-    bool single = q->html || q->md || q->junit;
-    const struct {
-        const char *name;
-        void (*fn)(const struct after_action *, struct buf *);
-    } files[] = {{single ? NULL : "result.json", result_text},
-                 {single ? q->md : "report.md", after_action_markdown},
-                 {single ? q->html : "report.html", after_action_html},
-                 {single ? q->junit : "junit.xml", after_action_junit}};
-    int rc = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(files) && rc == 0; i++) {
-        AUTO_BUF out = BUF_INIT;
-        if (!files[i].name)
-            continue;
-        files[i].fn(a, &out);
-        rc =
-            file_replace(single ? AT_FDCWD : q->dirfd, files[i].name, buf_text(&out), out.len, err);
-    }
-    return rc;
+    AUTO_OUTPUT out = output_of(q, q->dirfd);
+    AUTO_JSON *j = after_action_json(a);
+    out.metrics.name = NULL;
+    jsonx_dump_pretty(j, &out.result.text);
+    after_action_markdown(a, &out.md.text);
+    after_action_html(a, &out.html.text);
+    after_action_junit(a, &out.junit.text);
+    return output_write(&out, err);
 }
 
 int after_action_write(const struct report_request *q, const struct scenario *s, json_t *events,

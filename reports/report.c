@@ -16,6 +16,7 @@
 #include "reports/measure.h"
 #include "reports/metrics.h"
 #include "reports/outlook.h"
+#include "reports/output.h"
 #include "reports/result_json.h"
 #include "reports/sentence.h"
 #include "reports/terminal.h"
@@ -72,33 +73,16 @@ static json_t *first_line(int dirfd)
 
 /* ---- of years ---- */
 
-static void outlook_result(const struct outlook *o, struct buf *out)
-{
-    AUTO_JSON *j = outlook_json(o);
-    jsonx_dump_pretty(j, out);
-}
-
 static int outlook_files(const struct report_request *q, const struct outlook *o, struct err *err)
 {
-    bool single = q->html || q->md || q->junit || q->metrics;
-    const struct {
-        const char *name;
-        void (*fn)(const struct outlook *, struct buf *);
-    } files[] = {{single ? NULL : "result.json", outlook_result},
-                 {single ? q->md : "report.md", outlook_markdown},
-                 {single ? q->html : "report.html", outlook_html},
-                 {single ? q->junit : "junit.xml", outlook_junit},
-                 {single ? q->metrics : "metrics.prom", outlook_metrics}};
-    int rc = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(files) && rc == 0; i++) {
-        AUTO_BUF text = BUF_INIT;
-        if (!files[i].name)
-            continue;
-        files[i].fn(o, &text);
-        rc = file_replace(single ? AT_FDCWD : q->dirfd, files[i].name, buf_text(&text), text.len,
-                          err);
-    }
-    return rc;
+    AUTO_OUTPUT out = output_of(q, q->dirfd);
+    AUTO_JSON *j = outlook_json(o);
+    jsonx_dump_pretty(j, &out.result.text);
+    outlook_markdown(o, &out.md.text);
+    outlook_html(o, &out.html.text);
+    outlook_junit(o, &out.junit.text);
+    outlook_metrics(o, &out.metrics.text);
+    return output_write(&out, err);
 }
 
 static int write_outlook(const struct report_request *q, const struct scenario *scenario,
@@ -123,24 +107,6 @@ static int write_outlook(const struct report_request *q, const struct scenario *
 
 /* ---- of a forecast ---- */
 
-static void forecast_result(const struct forecast *f, struct buf *out)
-{
-    AUTO_JSON *j = forecast_json(f);
-    jsonx_dump_pretty(j, out);
-}
-
-typedef void forecast_writer(const struct forecast *f, struct buf *out);
-
-static int forecast_one(int dirfd, const char *name, forecast_writer *fn, const struct forecast *f,
-                        struct err *err)
-{
-    AUTO_BUF text = BUF_INIT;
-    if (!name)
-        return 0;
-    fn(f, &text);
-    return file_replace(dirfd, name, buf_text(&text), text.len, err);
-}
-
 static int write_plots(int dirfd, const struct plots *plots, struct err *err)
 {
     int rc = plots->n ? file_make_dirs(dirfd, "plots", 0777, err) : 0;
@@ -153,33 +119,23 @@ static int write_plots(int dirfd, const struct plots *plots, struct err *err)
     return rc;
 }
 
-static int forecast_page(int dirfd, const char *name, const struct forecast *f, bool plots_too,
-                         struct err *err)
-{
-    struct plots plots;
-    AUTO_BUF text = BUF_INIT;
-    forecast_plots(f, &plots);
-    forecast_html(f, &plots, &text);
-    int rc = file_replace(dirfd, name, buf_text(&text), text.len, err);
-    if (rc == 0 && plots_too)
-        rc = write_plots(dirfd, &plots, err);
-    plots_done(&plots);
-    return rc;
-}
-
 static int forecast_files(const struct report_request *q, const struct forecast *f, struct err *err)
 {
-    bool single = q->html || q->md || q->junit || q->metrics;
-    int at = single ? AT_FDCWD : q->dirfd;
-    int rc = single ? 0 : forecast_one(at, "result.json", forecast_result, f, err);
-    if (rc == 0)
-        rc = forecast_one(at, single ? q->md : "report.md", forecast_markdown, f, err);
-    if (rc == 0)
-        rc = forecast_one(at, single ? q->junit : "junit.xml", forecast_junit, f, err);
-    if (rc == 0)
-        rc = forecast_one(at, single ? q->metrics : "metrics.prom", forecast_metrics, f, err);
-    if (rc == 0 && (!single || q->html))
-        rc = forecast_page(at, single ? q->html : "report.html", f, !single, err);
+    AUTO_OUTPUT out = output_of(q, q->dirfd);
+    AUTO_JSON *j = forecast_json(f);
+    struct plots plots = {0};
+    jsonx_dump_pretty(j, &out.result.text);
+    forecast_markdown(f, &out.md.text);
+    forecast_junit(f, &out.junit.text);
+    forecast_metrics(f, &out.metrics.text);
+    if (out.html.name) {
+        forecast_plots(f, &plots);
+        forecast_html(f, &plots, &out.html.text);
+    }
+    int rc = output_write(&out, err);
+    if (rc == 0 && !output_is_single(q))
+        rc = write_plots(out.dirfd, &plots, err);
+    plots_done(&plots);
     return rc;
 }
 
@@ -214,86 +170,37 @@ static int write_forecast(const struct report_request *q, const json_t *start,
 
 /* ---- of a drill ---- */
 
-typedef void writer(const struct result *r, struct buf *out);
-
-static void write_result(const struct result *r, struct buf *out)
+/* The folder of a run that is told under other names. */
+static int open_anonymous(const struct report_request *q, int *ret, struct err *err)
 {
-    AUTO_JSON *j = result_json(r);
-    jsonx_dump_pretty(j, out);
+    int rc = file_make_dirs(q->dirfd, "anonymous", 0777, err);
+    if (rc < 0)
+        return rc;
+    *ret = openat(q->dirfd, "anonymous", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *ret < 0 ? err_errno(err, errno, "cannot open %s/anonymous", q->path) : 0;
 }
 
-static int write_one(int dirfd, const char *name, writer *fn, const struct result *r,
-                     struct err *err)
+static int drill_files(const struct report_request *q, const struct result *r, struct err *err)
 {
-    AUTO_BUF text = BUF_INIT;
-    fn(r, &text);
-    return file_replace(dirfd, name, buf_text(&text), text.len, err);
-}
-
-static int write_page(int dirfd, const char *name, const struct result *r,
-                      const struct plots *plots, struct err *err)
-{
-    AUTO_BUF text = BUF_INIT;
-    html_write(r, plots, &text);
-    return file_replace(dirfd, name, buf_text(&text), text.len, err);
-}
-
-/* The page, and its plots as files of their own. */
-static int write_page_and_plots(int dirfd, const struct result *r, struct err *err)
-{
-    struct plots plots;
-    plots_make(r, &plots);
-    int rc = write_page(dirfd, "report.html", r, &plots, err);
-    if (rc == 0)
-        rc = write_plots(dirfd, &plots, err);
-    plots_done(&plots);
-    return rc;
-}
-
-static int write_all(const struct report_request *q, const struct result *r, struct err *err)
-{
-    static const struct {
-        const char *name;
-        writer *fn;
-    } files[] = {{"result.json", write_result},
-                 {"report.md", markdown_write},
-                 {"junit.xml", junit_write},
-                 {"metrics.prom", metrics_write}};
     AUTO_CLOSE int own = -1;
-    int dirfd = q->dirfd;
-    if (q->anonymous) {
-        int rc = file_make_dirs(q->dirfd, "anonymous", 0777, err);
-        if (rc < 0)
-            return rc;
-        own = openat(q->dirfd, "anonymous", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (own < 0)
-            return err_errno(err, errno, "cannot open %s/anonymous", q->path);
-        dirfd = own;
+    bool single = output_is_single(q);
+    int rc = q->anonymous && !single ? open_anonymous(q, &own, err) : 0;
+    if (rc < 0)
+        return rc;
+    AUTO_OUTPUT out = output_of(q, own >= 0 ? own : q->dirfd);
+    AUTO_JSON *j = result_json(r);
+    struct plots plots = {0};
+    jsonx_dump_pretty(j, &out.result.text);
+    markdown_write(r, &out.md.text);
+    junit_write(r, &out.junit.text);
+    metrics_write(r, &out.metrics.text);
+    if (out.html.name) {
+        plots_make(r, &plots);
+        html_write(r, &plots, &out.html.text);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-        int rc = write_one(dirfd, files[i].name, files[i].fn, r, err);
-        if (rc < 0)
-            return rc;
-    }
-    return write_page_and_plots(dirfd, r, err);
-}
-
-static int write_single(const struct report_request *q, const struct result *r, struct err *err)
-{
-    const struct {
-        const char *name;
-        writer *fn;
-    } files[] = {{q->md, markdown_write}, {q->junit, junit_write}, {q->metrics, metrics_write}};
-    for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-        int rc = files[i].name ? write_one(AT_FDCWD, files[i].name, files[i].fn, r, err) : 0;
-        if (rc < 0)
-            return rc;
-    }
-    if (!q->html)
-        return 0;
-    struct plots plots;
-    plots_make(r, &plots);
-    int rc = write_page(AT_FDCWD, q->html, r, &plots, err);
+    rc = output_write(&out, err);
+    if (rc == 0 && !single)
+        rc = write_plots(out.dirfd, &plots, err);
     plots_done(&plots);
     return rc;
 }
@@ -327,8 +234,7 @@ int report_write(const struct report_request *q, struct report_outcome *ret, str
     rc = measure_run(scenario, events, &head, torn, &r, err);
     if (rc < 0)
         return rc;
-    bool single = q->html || q->md || q->junit || q->metrics;
-    rc = single ? write_single(q, r, err) : write_all(q, r, err);
+    rc = drill_files(q, r, err);
     if (rc < 0)
         return rc;
     AUTO_BUF sentence = BUF_INIT;
