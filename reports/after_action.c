@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "reports/sentence.h"
 #include "sim/base/jsonx.h"
 
 const char *const task_outcome_words[] = {"not asked", "skipped", "in time",
@@ -206,11 +207,29 @@ static const struct state_service *service_seen(const struct after_action *a, co
     return NULL;
 }
 
+/* The machine measured it: its worst trial, which is its only one. */
+static void promise_by_machine(struct after_action *a, struct after_rating *r)
+{
+    const struct trial *t = result_worst_trial(a->machine, r->machine);
+    const struct service_seen *s = t ? result_seen(a->machine, t, r->machine->service) : NULL;
+    struct span was = s ? result_judged_span(r->machine, s) : SPAN_UNSET;
+    r->target = r->machine->target;
+    if (!span_is_set(was))
+        return;
+    r->still = was.hi == NSEC_INF;
+    r->measured = r->still ? was.lo : was.hi;
+}
+
 /* How long it really took, of what an exercise can see of a promise. */
 static void measure_promise(struct after_action *a, struct after_rating *r)
 {
     const struct objective_target *t = r->objective->target;
     const struct state_service *seen = t ? service_seen(a, t->service) : NULL;
+    r->machine = after_action_machine_objective(a, t);
+    if (r->machine) {
+        promise_by_machine(a, r);
+        return;
+    }
     if (!seen)
         return;
     r->target = objective_target_value(a->scenario, t);
@@ -228,6 +247,11 @@ static const char *promise_text(struct after_action *a, const struct after_ratin
 {
     char was[NSEC_TEXT_MAX], target[NSEC_TEXT_MAX];
     const struct objective_target *t = r->objective->target;
+    if (r->machine) {
+        AUTO_BUF text = BUF_INIT;
+        sentence_objective(a->machine, r->machine, &text);
+        return arena_printf(a->arena, "; measured: %s", buf_text(&text));
+    }
     if (!nsec_is_set(r->target))
         return "";
     if (!nsec_is_set(r->measured))
@@ -266,6 +290,10 @@ static void judge_objective(struct after_action *a, struct after_rating *r)
     bool known = nsec_is_set(r->measured);
     bool broken = promised && known && r->measured > r->target;
     bool open = promised && (!known || r->still);
+    if (r->machine) {
+        broken = r->machine->verdict == VERDICT_NOT_MET;
+        open = r->machine->verdict != VERDICT_MET;
+    }
     if (r->rating == 'U' || broken)
         r->verdict = VERDICT_NOT_MET;
     else if ((r->rating == 'P' || r->rating == 'S') && !open)
@@ -284,7 +312,11 @@ static void measure_objectives(struct after_action *a)
     const struct objects *all = &a->scenario->exercise.objectives;
     a->n_objectives = all->n;
     a->objectives = arena_alloc(a->arena, all->n * sizeof *a->objectives + 1);
-    a->verdict = a->replay ? VERDICT_NOT_APPLICABLE : (all->n ? VERDICT_MET : VERDICT_INCONCLUSIVE);
+    a->verdict = a->replay || (a->machine && !all->n) ? VERDICT_NOT_APPLICABLE
+                 : all->n                             ? VERDICT_MET
+                                                      : VERDICT_INCONCLUSIVE;
+    if (a->machine && a->machine->verdict > a->verdict)
+        a->verdict = a->machine->verdict;
     for (size_t i = 0; i < all->n; i++) {
         struct after_rating *r = &a->objectives[i];
         *r = (struct after_rating){
@@ -333,8 +365,13 @@ int after_action_measure(const struct scenario *s, json_t *events, const struct 
                                .start = json_array_get(events, 0),
                                .state = state_new(s)};
     a->mode = jsonx_str(a->start, "mode", "");
-    a->replay = !strcmp(a->mode, "replay");
+    a->functional = !strcmp(a->mode, "functional");
+    a->replay = !strcmp(a->mode, "replay") ||
+                (a->functional && jsonx_str(a->start, "answers", NULL) != NULL);
     int rc = apply_all(a, err);
+    if (rc < 0)
+        return rc;
+    rc = after_action_machine(a, err);
     if (rc < 0)
         return rc;
     measure_status(a);
@@ -351,15 +388,27 @@ struct after_action *after_action_free(struct after_action *a)
     if (!a)
         return NULL;
     state_free(a->state);
+    result_free(a->machine);
     arena_free(a->arena);
     return NULL;
 }
 
-int after_action_exit_code(const struct after_action *a)
+static int people_exit_code(const struct after_action *a)
 {
+    bool alone =
+        a->machine && !a->n_objectives; /* the people were asked for nothing that is judged */
+    enum verdict worst = VERDICT_NOT_APPLICABLE;
+    for (size_t i = 0; i < a->n_objectives; i++)
+        worst = a->objectives[i].verdict > worst ? a->objectives[i].verdict : worst;
     if (a->status != STATUS_COMPLETED)
         return 5;
-    if (a->replay || a->verdict == VERDICT_MET)
+    if (a->replay || alone || worst == VERDICT_MET)
         return 0;
-    return a->verdict == VERDICT_NOT_MET ? 1 : 4;
+    return worst == VERDICT_NOT_MET ? 1 : 4;
+}
+
+int after_action_exit_code(const struct after_action *a)
+{
+    int code = people_exit_code(a);
+    return a->machine ? result_worse_exit_code(code, result_exit_code(a->machine)) : code;
 }

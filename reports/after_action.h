@@ -44,9 +44,10 @@ struct after_rating {
     char rating; /* 0: none */
     enum verdict verdict;
     nsec target,
-        measured;    /* of a promise in numbers; NSEC_UNSET: none, or nothing of it was seen */
-    bool still;      /* the service was still down at the end: measured at least */
-    const char *why; /* a sentence */
+        measured; /* of a promise in numbers; NSEC_UNSET: none, or nothing of it was seen */
+    bool still;   /* the service was still down at the end: measured at least */
+    const struct objective *machine; /* that measured the promise; NULL: the exercise alone did */
+    const char *why;                 /* a sentence */
 };
 
 /* A strength or an area for improvement: somebody's words, or what the clock shows. */
@@ -63,6 +64,25 @@ struct after_count {
     size_t n, of;
 };
 
+/* What people did first after the fault. */
+enum after_human {
+    AFTER_NOTICED, /* acknowledged a page, or marked that they know */
+    AFTER_DECLARED,
+    AFTER_DECIDED, /* by themselves, not by default */
+    AFTER_ACTED,   /* a command, a line of a checklist, the mark that mitigation begins */
+    AFTER_HUMANS
+};
+
+/* Of a functional exercise: machine and people from the first fault on. Instants are real, ns since the run
+ * started. */
+struct after_chain {
+    struct span fault;
+    const struct service_seen *seen;    /* whose restoration is told; NULL: no service */
+    const struct episode *episode;      /* its longest outage; NULL: it did not fail */
+    const struct alarm_seen *alarm;     /* the first of its alarms; NULL: none came */
+    const json_t *humans[AFTER_HUMANS]; /* lines; NULL: nobody did */
+};
+
 struct after_action {
     struct arena *arena;
     const struct scenario *scenario;
@@ -71,7 +91,11 @@ struct after_action {
     struct state *state;
     const json_t *start, *end; /* lines; end NULL: unfinished */
     const char *mode;
-    bool replay;
+    bool replay;               /* answers played for the people: nothing of theirs has a verdict */
+    bool functional;           /* there were real faults, too */
+    struct result *machine;    /* what they came to; NULL: not functional */
+    const struct trial *trial; /* of it; NULL: it did not come so far */
+    struct after_chain *chain; /* NULL: no fault was injected */
     enum status status;
     const char *status_reason;
     enum verdict verdict;
@@ -106,13 +130,30 @@ void after_action_names(const struct strv *v, struct buf *out);
 nsec after_action_update_due(const struct state_step *step, int64_t n);
 /* "performed without challenges" …; "not rated" for 0. */
 const char *after_action_rating_text(char rating);
+/* "3.2 s", "1 min 15 s": how long people took; to the second from 10 s on. Appended. */
+void after_action_took(nsec t, struct buf *out);
 /* False for a rating of an objective that the same evaluator changed later. */
 bool after_action_counts(const struct after_action *a, size_t rating);
 /* One line of the record as a sentence; nothing for lines that tell people nothing. */
 void after_action_line(const struct after_action *a, const json_t *event, struct buf *out);
-/* One sentence of what it came to. */
+/* One sentence of what the people's play came to, and of what the machine kept and whether it is undone. */
+void after_action_played(const struct after_action *a, struct buf *out);
+/* The same, after the chain from the first fault where there was one. */
 void after_action_sentence(const struct after_action *a, struct buf *out);
 int after_action_exit_code(const struct after_action *a);
+
+/* Measures the machine's part of a functional exercise; for after_action_measure() alone. */
+int after_action_machine(struct after_action *a, struct err *err);
+/* The machine's objective that measures this promise; NULL: none does. */
+const struct objective *after_action_machine_objective(const struct after_action *a,
+                                                       const struct objective_target *t);
+/* When the clock went for the first time (t), and what the exercise clock showed at a real instant. */
+nsec after_action_go(const struct after_action *a);
+nsec after_action_clock_of(const struct after_action *a, nsec real);
+/* "From the fault: checkout was restored after …; people noticed after …" */
+void after_action_chain_sentence(const struct after_action *a, struct buf *out);
+json_t *after_action_chain_json(const struct after_action *a);   /* null without a fault */
+json_t *after_action_machine_json(const struct after_action *a); /* null: not functional */
 
 /* Fills in strengths and areas; for after_action_measure() alone. */
 void after_action_findings(struct after_action *a);
@@ -127,6 +168,11 @@ void after_action_terminal(const struct after_action *a, struct buf *out);
 /* Of the document: overview to hot wash, and the logs. */
 void after_action_logs(const struct after_action *a, struct document *d);
 void after_action_timeline(const struct after_action *a, struct document *d);
+/* Machine and people on one clock; nothing where no machine was touched. */
+void after_action_joint(const struct after_action *a, struct document *d);
+/* Of the page's first screen: tiles of the objectives, machine's and people's; lanes of all on one clock. */
+void after_action_tiles(const struct after_action *a, struct buf *out);
+void after_action_lanes(const struct after_action *a, struct buf *out);
 
 /* What report_write() does for an exercise: all files into the folder, or single ones. */
 int after_action_write(const struct report_request *q, const struct scenario *s, json_t *events,

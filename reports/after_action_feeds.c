@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reports/escape.h"
+#include "reports/metrics.h"
 #include "reports/output.h"
 #include "reports/sentence.h"
 #include "sim/base/jsonx.h"
@@ -128,7 +129,8 @@ static void run_json(const struct after_action *a, json_t *j)
     set(j, "status_reason", text(a->status_reason));
     set(j, "verdict", json_string(verdict_words[a->verdict]));
     set(j, "exit_code", json_integer(after_action_exit_code(a)));
-    set(j, "clean", json_null());
+    set(j, "clean",
+        a->machine && a->machine->clean >= 0 ? json_boolean(a->machine->clean) : json_null());
     set(head, "seq", json_integer(a->head.seq));
     set(head, "hash", json_string(a->head.hash));
     set(j, "head", head);
@@ -172,6 +174,10 @@ json_t *after_action_json(const struct after_action *a)
     for (size_t i = 0; i < a->n_areas; i++)
         json_array_append_new(list, finding_json(&a->areas[i]));
     set(j, "areas", list);
+    if (a->functional) {
+        set(j, "from_fault", after_action_chain_json(a));
+        set(j, "machine", after_action_machine_json(a));
+    }
     return j;
 }
 
@@ -200,6 +206,31 @@ static void test_case(const char *class, const char *name, const char *element, 
     buf_printf(out, "</%s>\n    </testcase>\n", element);
 }
 
+/* What the services promise, measured; how many. */
+static size_t machine_cases(const struct after_action *a, size_t *failures, size_t *skipped,
+                            struct buf *out)
+{
+    size_t n = a->machine ? a->machine->objectives_n : 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct objective *o = &a->machine->objectives[i];
+        AUTO_BUF class = BUF_INIT;
+        AUTO_BUF name = BUF_INIT;
+        AUTO_BUF message = BUF_INIT;
+        buf_printf(&class, "%s.%s", a->scenario->name, o->service->name);
+        sentence_promise(o, &name);
+        sentence_objective(a->machine, o, &message);
+        bool met = o->verdict == VERDICT_MET, skip = o->verdict == VERDICT_NOT_APPLICABLE;
+        *failures += !met && !skip;
+        *skipped += skip;
+        test_case(buf_text(&class), buf_text(&name),
+                  met    ? "system-out"
+                  : skip ? "skipped"
+                         : "failure",
+                  met || skip ? NULL : verdict_words[o->verdict], buf_text(&message), out);
+    }
+    return n;
+}
+
 void after_action_junit(const struct after_action *a, struct buf *out)
 {
     AUTO_BUF cases = BUF_INIT;
@@ -222,11 +253,14 @@ void after_action_junit(const struct after_action *a, struct buf *out)
                          : "failure",
                   met || skip ? NULL : verdict_words[r->verdict], r->why, &cases);
     }
+    size_t machines = machine_cases(a, &failures, &skipped, &cases);
+    bad = bad || (a->machine && a->machine->clean != 1);
     after_action_sentence(a, &message);
     test_case(buf_text(&class), "played to its end", bad ? "error" : "system-out",
               bad ? status_words[a->status] : NULL, buf_text(&message), &cases);
     buf_printf(&head, " tests=\"%zu\" failures=\"%zu\" errors=\"%d\" skipped=\"%zu\" time=\"%.3f\"",
-               a->n_objectives + 1, failures, bad, skipped, (double)a->state->clock / 1e9);
+               a->n_objectives + machines + 1, failures, bad, skipped,
+               (double)a->state->clock / 1e9);
     buf_printf(out,
                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"blackstart\"%s>\n"
                "  <testsuite",
@@ -259,7 +293,10 @@ static int write_files(const struct report_request *q, const struct after_action
 {
     AUTO_OUTPUT out = output_of(q, q->dirfd);
     AUTO_JSON *j = after_action_json(a);
-    out.metrics.name = NULL;
+    if (a->machine)
+        metrics_write(a->machine, &out.metrics.text);
+    else
+        out.metrics.name = NULL;
     jsonx_dump_pretty(j, &out.result.text);
     after_action_markdown(a, &out.md.text);
     after_action_html(a, &out.html.text);
@@ -271,7 +308,7 @@ int after_action_write(const struct report_request *q, const struct scenario *s,
                        const struct record_head *head, struct report_outcome *ret, struct err *err)
 {
     CLEANUP(after_action_free_p) struct after_action *a = NULL;
-    if (q->metrics)
+    if (q->metrics && strcmp(jsonx_str(json_array_get(events, 0), "mode", ""), "functional") != 0)
         return err_set(err, EINVAL,
                        "an exercise has no metrics of machines: read its measures in result.json");
     if (q->anonymous)

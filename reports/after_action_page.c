@@ -41,9 +41,12 @@ static void dates(const struct after_action *a, struct document *d)
 
 static const char *type_text(const struct after_action *a)
 {
+    if (a->functional && a->replay)
+        return "functional exercise: faults were injected into real systems; answers played for "
+               "the people, nobody was exercised";
     if (a->replay)
         return "replay of an exercise: answers played for the people, nobody was exercised";
-    if (!strcmp(a->mode, "functional"))
+    if (a->functional)
         return "functional exercise: people played, and faults were injected into real systems";
     return "discussion-based (tabletop) exercise: people played, no system was touched; it does "
            "not "
@@ -461,6 +464,7 @@ static void measures(const struct after_action *a, struct document *d)
 
 static void body(const struct after_action *a, struct document *d)
 {
+    after_action_joint(a, d);
     overview(a, d);
     measures(a, d);
     analysis(a, d);
@@ -486,22 +490,24 @@ static void body(const struct after_action *a, struct document *d)
 
 static const char *badge(const struct after_action *a)
 {
-    return a->replay                        ? "REPLAY"
-           : !strcmp(a->mode, "functional") ? "FUNCTIONAL EXERCISE"
-                                            : "EXERCISE";
+    return a->functional ? "FUNCTIONAL EXERCISE" : a->replay ? "REPLAY" : "EXERCISE";
+}
+
+static const char *verdict_text(const struct after_action *a)
+{
+    return a->replay && !a->machine ? "no verdict" : sentence_verdict(a->verdict);
 }
 
 static void html_head(const struct after_action *a, struct buf *out)
 {
     const char *title = a->scenario->title ? a->scenario->title : a->scenario->name;
     document_page(out,
-                  a->replay                        ? "replay"
-                  : !strcmp(a->mode, "functional") ? "functional"
-                                                   : "exercise",
+                  a->functional ? "functional"
+                  : a->replay   ? "replay"
+                                : "exercise",
                   badge(a), title, "after-action report");
     buf_printf(out, "<span class=\"chip %s\"><span aria-hidden=\"true\">%s</span>%s</span>",
-               verdict_words[a->verdict], html_sign(a->verdict),
-               a->replay ? "no verdict" : sentence_verdict(a->verdict));
+               verdict_words[a->verdict], html_sign(a->verdict), verdict_text(a));
     if (a->status != STATUS_COMPLETED)
         buf_printf(out, "<span class=\"chip not_met\">%s</span>", status_words[a->status]);
     buf_adds(out, "</div>\n<h1>After-action report: ");
@@ -514,9 +520,19 @@ void after_action_html(const struct after_action *a, struct buf *out)
     struct document d = {.form = DOCUMENT_HTML, .out = out};
     AUTO_BUF sentence = BUF_INIT;
     html_head(a, out);
-    after_action_sentence(a, &sentence);
+    if (a->machine) {
+        AUTO_BUF lead = BUF_INIT;
+        after_action_chain_sentence(a, &lead);
+        html_text(out, buf_text(&lead));
+        buf_adds(out, "</p>\n<p class=\"more\">");
+    }
+    after_action_played(a, &sentence);
     html_text(out, buf_text(&sentence));
     buf_adds(out, "</p>\n</header>\n");
+    after_action_tiles(a, out);
+    if (a->machine)
+        html_chain(a->machine, out);
+    after_action_lanes(a, out);
     body(a, &d);
     buf_adds(out, "</main>\n</body>\n</html>\n");
 }
@@ -527,8 +543,7 @@ void after_action_markdown(const struct after_action *a, struct buf *out)
     AUTO_BUF sentence = BUF_INIT;
     buf_adds(out, "# After-action report: ");
     escape_markdown(a->scenario->title ? a->scenario->title : a->scenario->name, out);
-    buf_printf(out, "\n\n**%s**, %s. ", badge(a),
-               a->replay ? "no verdict" : sentence_verdict(a->verdict));
+    buf_printf(out, "\n\n**%s**, %s. ", badge(a), verdict_text(a));
     after_action_sentence(a, &sentence);
     escape_markdown(buf_text(&sentence), out);
     buf_addc(out, '\n');

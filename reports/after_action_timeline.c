@@ -2,6 +2,7 @@
 #include "reports/after_action.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "reports/sentence.h"
@@ -166,6 +167,12 @@ static void trouble_line(const struct after_action *a, const json_t *e, struct b
     after_colon(jsonx_str(e, "detail", NULL), out);
 }
 
+static void stop_line(const struct after_action *a, const json_t *e, struct buf *out)
+{
+    buf_printf(out, "stopped: %s", word(e, "reason"));
+    after_colon(jsonx_str(e, "detail", NULL), out);
+}
+
 static void end_line(const struct after_action *a, const json_t *e, struct buf *out)
 {
     buf_printf(out, "the exercise %s", word(e, "status"));
@@ -184,7 +191,7 @@ void after_action_line(const struct after_action *a, const json_t *event, struct
         {"checklist", event_line},   {"status", event_line},    {"page", event_line},
         {"rating", rating_line},     {"note", note_line},       {"mark", mark_line},
         {"deadline", deadline_line}, {"service", service_line}, {"debrief", debrief_line},
-        {"trouble", trouble_line},   {"run-end", end_line},
+        {"trouble", trouble_line},   {"stop", stop_line},       {"run-end", end_line},
     };
     const char *kind = word(event, "kind");
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
@@ -192,32 +199,164 @@ void after_action_line(const struct after_action *a, const json_t *event, struct
             kinds[i].fn(a, event, out);
 }
 
+/* --- The table: lines of people, and the machine's instants among them --- */
+
+struct row {
+    nsec t;              /* real, ns since the run started */
+    size_t order;        /* of rows of the same instant */
+    const json_t *event; /* NULL: the machine's */
+    const char *text;
+};
+
+struct rows {
+    const struct after_action *a;
+    struct row *items;
+    size_t n, room;
+};
+
+static void row(struct rows *v, nsec t, const json_t *event, const char *text)
+{
+    if (v->n == v->room) {
+        v->room = v->room ? v->room * 2 : 256;
+        v->items = realloc(v->items, v->room * sizeof *v->items);
+        if (!v->items)
+            abort();
+    }
+    v->items[v->n] = (struct row){t, v->n, event, text};
+    v->n++;
+}
+
+static int by_time(const void *x, const void *y)
+{
+    const struct row *a = x, *b = y;
+    if (a->t != b->t)
+        return a->t < b->t ? -1 : 1;
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+static void service_rows(struct rows *v, const struct service_seen *s)
+{
+    const char *name = s->service->name;
+    for (size_t i = 0; i < s->episodes_n; i++) {
+        const struct episode *e = &s->episodes[i];
+        row(v, e->impact.lo, NULL, arena_printf(v->a->arena, "%s failed", name));
+        if (e->restored.hi != NSEC_INF)
+            row(v, e->restored.hi, NULL,
+                arena_printf(v->a->arena, "%s was %s", name,
+                             e->by == BY_HEAL ? "back, by our taking the fault away" : "restored"));
+    }
+    for (size_t i = 0; i < s->alarms_n; i++) {
+        const struct alarm_seen *alarm = &s->alarms[i];
+        if (span_is_set(alarm->onset) && alarm->alarm->service &&
+            !strcmp(alarm->alarm->service, name))
+            row(v, alarm->onset.lo, NULL,
+                arena_printf(v->a->arena, "alarm %s (%s) rang", alarm->alarm->name,
+                             role_words[alarm->alarm->role]));
+    }
+}
+
+static void machine_rows(struct rows *v)
+{
+    const struct trial *t = v->a->trial;
+    for (size_t i = 0; t && i < t->faults_n; i++) {
+        const struct fault *f = &t->faults[i];
+        if (f->injected && span_is_set(f->start))
+            row(v, f->start.lo, NULL,
+                arena_printf(v->a->arena, "fault %s (%s) in force%s", f->step, f->action,
+                             f->verified ? "" : "; that it bit was not seen"));
+        if (f->injected && span_is_set(f->end))
+            row(v, f->end.lo, NULL,
+                arena_printf(v->a->arena, "fault %s ended (%s)", f->step,
+                             f->cause ? f->cause : "undone"));
+    }
+    for (size_t i = 0; t && i < t->actions_n; i++) {
+        AUTO_BUF came = BUF_INIT;
+        sentence_action(&t->actions[i], &came);
+        if (span_is_set(t->actions[i].start))
+            row(v, t->actions[i].start.lo, NULL,
+                arena_printf(v->a->arena, "command %s on %s: %s (%s)", t->actions[i].step,
+                             t->actions[i].host, t->actions[i].command, buf_text(&came)));
+    }
+    for (size_t i = 0; t && i < t->services_n; i++)
+        service_rows(v, &t->services[i]);
+}
+
+static void since_fault(const struct after_action *a, nsec t, struct document *d)
+{
+    AUTO_BUF text = BUF_INIT;
+    nsec since = a->chain ? nsec_sub(t, a->chain->fault.lo) : NSEC_UNSET;
+    if (nsec_is_set(since) && since >= 0)
+        after_action_took(since, &text);
+    document_cell(d, buf_text(&text));
+}
+
+static void print_row(const struct after_action *a, const struct row *r, struct document *d)
+{
+    char text[NSEC_TEXT_MAX];
+    nsec clock = r->event ? jsonx_nsec(r->event, "clock") : after_action_clock_of(a, r->t);
+    document_row(d);
+    document_cell(d, after_action_clock(clock, text));
+    document_cell(d, after_action_clock(r->t, text));
+    if (a->machine)
+        since_fault(a, r->t, d);
+    document_cell(d, r->text);
+    document_cell(d, r->event ? jsonx_str(r->event, "by", NULL) : NULL);
+    document_cell(d, r->event ? jsonx_str(r->event, "role", NULL) : "machine");
+    document_row_end(d);
+}
+
 void after_action_timeline(const struct after_action *a, struct document *d)
 {
-    static const char *const heads[] = {"clock", "since the start", "what happened", "by", "role"};
-    char text[NSEC_TEXT_MAX];
+    static const char *const plain[] = {"clock", "since the start", "what happened", "by", "role"};
+    static const char *const joint[] = {
+        "clock", "since the start", "since the fault", "what happened", "by", "role"};
+    struct rows v = {.a = a};
     size_t i;
     const json_t *e;
-    document_section(d, "timeline", "Timeline",
-                     "The exercise clock, and beside it the real time since the record began.");
-    document_table(d, heads, ARRAY_SIZE(heads));
     json_array_foreach (a->events, i, e) {
         AUTO_BUF what = BUF_INIT;
         after_action_line(a, e, &what);
-        if (!what.len)
-            continue;
-        document_row(d);
-        document_cell(d, after_action_clock(jsonx_nsec(e, "clock"), text));
-        document_cell(d, after_action_clock(jsonx_nsec(e, "t"), text));
-        document_cell(d, buf_text(&what));
-        document_cell(d, jsonx_str(e, "by", NULL));
-        document_cell(d, jsonx_str(e, "role", NULL));
-        document_row_end(d);
+        if (what.len)
+            row(&v, jsonx_int(e, "t", 0), e, arena_strdup(a->arena, buf_text(&what)));
     }
+    machine_rows(&v);
+    if (v.n)
+        qsort(v.items, v.n, sizeof *v.items, by_time);
+    document_section(d, "timeline", "Timeline",
+                     a->machine
+                         ? "Machine and people on one clock: the exercise clock, the real "
+                           "time since the record began, and since the first fault."
+                         : "The exercise clock, and beside it the real time since the record "
+                           "began.");
+    document_table(d, a->machine ? joint : plain,
+                   a->machine ? ARRAY_SIZE(joint) : ARRAY_SIZE(plain));
+    for (i = 0; i < v.n; i++)
+        print_row(a, &v.items[i], d);
     document_table_end(d);
+    free(v.items);
+}
+
+/* What the services kept, and whether all is undone. */
+static void machine_sentence(const struct after_action *a, struct buf *out)
+{
+    for (size_t i = 0; i < a->machine->objectives_n; i++) {
+        buf_addc(out, ' ');
+        sentence_objective(a->machine, &a->machine->objectives[i], out);
+    }
+    buf_addc(out, ' ');
+    sentence_clean(a->machine, out);
 }
 
 void after_action_sentence(const struct after_action *a, struct buf *out)
+{
+    if (a->machine) {
+        after_action_chain_sentence(a, out);
+        buf_addc(out, ' ');
+    }
+    after_action_played(a, out);
+}
+
+void after_action_played(const struct after_action *a, struct buf *out)
 {
     size_t met = 0, not_met = 0;
     char took[NSEC_TEXT_MAX];
@@ -232,9 +371,12 @@ void after_action_sentence(const struct after_action *a, struct buf *out)
     buf_printf(out, "%s of exercise were played%s", after_action_lasted(a->state->clock, took),
                a->state->ended_early ? ", ended before the script was through" : "");
     if (a->replay)
-        buf_adds(out, " by answers instead of people: there is no verdict");
-    else if (!a->n_objectives)
+        buf_printf(out, " by answers instead of people: %s",
+                   a->machine ? "they have no verdict" : "there is no verdict");
+    else if (!a->n_objectives && !a->machine)
         buf_adds(out, "; the scenario has no objectives: nothing could be judged");
+    else if (!a->n_objectives)
+        buf_adds(out, "; the people were given no objectives");
     else
         buf_printf(out, "; %zu of %zu objectives were met, %zu not met, %zu not demonstrated", met,
                    a->n_objectives, not_met, a->n_objectives - met - not_met);
@@ -248,4 +390,6 @@ void after_action_sentence(const struct after_action *a, struct buf *out)
     if (a->updates.of)
         buf_printf(out, "; %zu of %zu status updates on time", a->updates.n, a->updates.of);
     buf_adds(out, ".");
+    if (a->machine)
+        machine_sentence(a, out);
 }

@@ -1,9 +1,7 @@
 /* A scripted exercise, its record written by hand: the after-action report has every field of its standard
  * structure, its times are the script's, and nobody's text becomes markup. */
-#include "tests/support/test.h"
+#include "reports/after_action_fixture.h"
 
-#include "reports/after_action.h"
-#include "scenarios/scenario.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 
@@ -12,64 +10,28 @@
 #define SCENARIO TEST_ROOT "/tests/corpus/good/exercise.yaml"
 #define HOSTILE "<script>alert(1)</script> | # *x*\n## y `z`"
 
-struct world {
-    char folder[64];
-    int dirfd;
-    char *yaml;
-    struct record *record;
-    struct report_outcome out;
-    char *md, *html, *junit;
-    json_t *result;
-};
-
 static int setup(void **state)
 {
-    struct world *w = calloc(1, sizeof *w);
-    assert_non_null(w);
-    snprintf(w->folder, sizeof w->folder, "/tmp/blackstart-debrief-XXXXXX");
-    assert_non_null(mkdtemp(w->folder));
-    w->dirfd = open(w->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(w->dirfd >= 0);
     size_t n = 0;
-    assert_int_equal(file_read(AT_FDCWD, SCENARIO, 1 << 20, &w->yaml, &n, NULL), 0);
-    assert_int_equal(file_replace(w->dirfd, "scenario.yaml", w->yaml, n, NULL), 0);
-    assert_int_equal(record_create(w->dirfd, "record.ndjson", 0, &w->record, NULL), 0);
-    *state = w;
+    AUTO_FREE char *yaml = NULL;
+    assert_int_equal(file_read(AT_FDCWD, SCENARIO, 1 << 20, &yaml, &n, NULL), 0);
+    *state = played_new(yaml, 10);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct world *w = *state;
-    report_outcome_done(&w->out);
-    record_free(w->record);
-    json_decref(w->result);
-    free(w->yaml);
-    free(w->md);
-    free(w->html);
-    free(w->junit);
-    close(w->dirfd);
-    assert_int_equal(file_remove_tree(AT_FDCWD, w->folder, NULL), 0);
-    free(w);
+    played_free(*state);
     return 0;
 }
 
 /* One line at so many seconds of the exercise clock, which goes ten times as fast as the wall's. */
-static int64_t line(struct world *w, const char *kind, int at, const char *members)
+static int64_t line(struct played *w, const char *kind, int at, const char *members)
 {
-    struct err err = ERR_INIT;
-    struct record_head head;
-    json_t *e = NULL;
-    if (jsonx_parse(members, strlen(members), kind, &e, &err) < 0)
-        fail_msg("%s: %s", members, err.text);
-    json_object_set_new(e, "clock", json_integer(at * NSEC_SEC));
-    if (record_write(w->record, kind, at * NSEC_SEC / 10, e, &err) < 0)
-        fail_msg("%s", err.text);
-    record_head(w->record, &head);
-    return head.seq;
+    return played_line(w, kind, at * NSEC_SEC, members);
 }
 
-static void begin(struct world *w, const char *mode)
+static void begin(struct played *w, const char *mode)
 {
     AUTO_BUF start = BUF_INIT;
     buf_printf(&start,
@@ -90,7 +52,7 @@ static void begin(struct world *w, const char *mode)
     }
 }
 
-static void first_half(struct world *w)
+static void first_half(struct played *w)
 {
     AUTO_BUF decision = BUF_INIT;
     line(w, "pace", 0, "{\"event\":\"go\",\"by\":\"frank\",\"role\":\"facilitator\"}");
@@ -132,7 +94,7 @@ static void first_half(struct world *w)
     line(w, "phase", 660, "{\"phase\":\"recovery\"}");
 }
 
-static void second_half(struct world *w, int restored)
+static void second_half(struct played *w, int restored)
 {
     line(w, "approval", 660, "{\"step\":\"consent\",\"event\":\"asked\"}");
     line(w, "approval", 700,
@@ -166,7 +128,7 @@ static void second_half(struct world *w, int restored)
          "{\"objective\":\"declare\",\"rating\":\"S\",\"by\":\"eve\",\"role\":\"evaluator\"}");
 }
 
-static void debrief(struct world *w)
+static void debrief(struct played *w)
 {
     line(w, "pace", 1800, "{\"event\":\"debrief\"}");
     line(w, "debrief", 1800, "{\"answers\":[\"The checklist\",null]}");
@@ -174,60 +136,22 @@ static void debrief(struct world *w)
     line(w, "run-end", 1800, "{\"status\":\"completed\",\"wall\":\"2026-12-04T10:03:00.000Z\"}");
 }
 
-static char *read_back(const struct world *w, const char *name)
-{
-    char *text = NULL;
-    size_t n = 0;
-    assert_int_equal(file_read(w->dirfd, name, 4 << 20, &text, &n, NULL), 0);
-    return text;
-}
-
-static void report(struct world *w)
-{
-    struct err err = ERR_INIT;
-    struct report_request q = {.dirfd = w->dirfd, .path = w->folder};
-    if (report_write(&q, &w->out, &err) < 0)
-        fail_msg("%s", err.text);
-    AUTO_FREE char *result = read_back(w, "result.json");
-    w->md = read_back(w, "report.md");
-    w->html = read_back(w, "report.html");
-    w->junit = read_back(w, "junit.xml");
-    assert_int_equal(jsonx_parse(result, strlen(result), "result.json", &w->result, NULL), 0);
-}
-
-static void played(struct world *w, const char *mode, int restored)
+static void played(struct played *w, const char *mode, int restored)
 {
     begin(w, mode);
     first_half(w);
     second_half(w, restored);
     debrief(w);
-    report(w);
+    played_report(w);
 }
 
-static void has(const char *text, const char *what)
-{
-    if (!strstr(text, what))
-        fail_msg("it does not say: %s\n%s", what, text);
-}
-
-/* A name and its value, in both forms. */
-static void has_field(const struct world *w, const char *name, const char *value)
-{
-    AUTO_BUF md = BUF_INIT;
-    AUTO_BUF html = BUF_INIT;
-    buf_printf(&md, "- **%s:** %s", name, value);
-    buf_printf(&html, "<dt>%s</dt><dd>%s", name, value);
-    has(w->md, buf_text(&md));
-    has(w->html, buf_text(&html));
-}
-
-static const char *verdict_of(const struct world *w, size_t objective)
+static const char *verdict_of(const struct played *w, size_t objective)
 {
     return jsonx_str(json_array_get(json_object_get(w->result, "objectives"), objective), "verdict",
                      "");
 }
 
-static void measure_is(const struct world *w, const char *name, int n, int of)
+static void measure_is(const struct played *w, const char *name, int n, int of)
 {
     const json_t *m = json_object_get(json_object_get(w->result, "measures"), name);
     assert_int_equal(jsonx_int(m, "n", -1), n);
@@ -238,113 +162,122 @@ static void measure_is(const struct world *w, const char *name, int n, int of)
 
 static void the_overview_has_every_field(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     played(w, "exercise", 1140);
-    has_field(w, "Exercise name", "Checkout fails, and the replica is behind");
-    has_field(w, "Dates",
-              "planned: 4 December 2026, 10:00; began 2026-12-04T10:00:00.000Z; ended "
-              "2026-12-04T10:03:00.000Z");
-    has_field(w, "Type", "discussion-based (tabletop) exercise");
-    has_field(w, "Scope", "A discussion of 30 minutes; no system is touched.");
-    has_field(w, "Duration", "30 min on the exercise clock; planned: 30 min");
-    has_field(w, "Location", "Room 4.12");
-    has_field(w, "Mission areas", "Response, Recovery");
-    has_field(w, "Core capabilities", "Incident command, Recovery");
-    has_field(w, "Objectives", "1. Recognize a major incident and declare it; 2. Bring checkout");
-    has_field(w, "Threat or hazard", "Loss of a database");
-    has_field(w, "Scenario", "The orders database fails on a Friday.");
-    has_field(w, "Sponsor", "Head of operations");
-    has_field(w, "Participating organisations", "2: Platform, Customer support");
-    has_field(w, "Point of contact", "resilience@example.com");
-    has_field(w, "Assumptions and artificialities", "The monitoring tells the truth.");
+    played_has_field(w, "Exercise name", "Checkout fails, and the replica is behind");
+    played_has_field(w, "Dates",
+                     "planned: 4 December 2026, 10:00; began 2026-12-04T10:00:00.000Z; ended "
+                     "2026-12-04T10:03:00.000Z");
+    played_has_field(w, "Type", "discussion-based (tabletop) exercise");
+    played_has_field(w, "Scope", "A discussion of 30 minutes; no system is touched.");
+    played_has_field(w, "Duration", "30 min on the exercise clock; planned: 30 min");
+    played_has_field(w, "Location", "Room 4.12");
+    played_has_field(w, "Mission areas", "Response, Recovery");
+    played_has_field(w, "Core capabilities", "Incident command, Recovery");
+    played_has_field(w, "Objectives",
+                     "1. Recognize a major incident and declare it; 2. Bring checkout");
+    played_has_field(w, "Threat or hazard", "Loss of a database");
+    played_has_field(w, "Scenario", "The orders database fails on a Friday.");
+    played_has_field(w, "Sponsor", "Head of operations");
+    played_has_field(w, "Participating organisations", "2: Platform, Customer support");
+    played_has_field(w, "Point of contact", "resilience@example.com");
+    played_has_field(w, "Assumptions and artificialities", "The monitoring tells the truth.");
 }
 
 static void the_analysis_and_the_plan_have_every_column(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     played(w, "exercise", 1140);
-    has(w->md, "| objective | core capability | capability target | rating | verdict | why |");
-    has(w->md, "| Recognize a major incident and declare it | Incident command | Declared within 5 "
+    played_has(w->md,
+               "| objective | core capability | capability target | rating | verdict | why |");
+    played_has(w->md,
+               "| Recognize a major incident and declare it | Incident command | Declared within 5 "
                "minutes of the first report | S | met | performed with some challenges |");
-    has(w->md, "rto of checkout: 20 min | not rated | not demonstrated | not rated by any "
-               "evaluator; checkout was down for 19 min, the promise is 20 min |");
-    has(w->md, "- One person spoke for all. (eve, evaluator, 0:25:00)");
-    has(w->md, "| area for improvement | reference | analysis | seen by | at |");
-    has(w->md, "| Nobody wrote down who commands. | Incident response plan, section 3 | "
-               "\\_\\_\\_\\_\\_\\_ | eve, evaluator | 0:25:10 |");
-    has(w->md, "Opens a bridge and says who commands (commander): done after 6 min 30 s of 5 min, "
+    played_has(w->md, "rto of checkout: 20 min | not rated | not demonstrated | not rated by any "
+                      "evaluator; checkout was down for 19 min, the promise is 20 min |");
+    played_has(w->md, "- One person spoke for all. (eve, evaluator, 0:25:00)");
+    played_has(w->md, "| area for improvement | reference | analysis | seen by | at |");
+    played_has(w->md, "| Nobody wrote down who commands. | Incident response plan, section 3 | "
+                      "\\_\\_\\_\\_\\_\\_ | eve, evaluator | 0:25:10 |");
+    played_has(w->md,
+               "Opens a bridge and says who commands (commander): done after 6 min 30 s of 5 min, "
                "late");
-    has(w->md, "| core capability | area for improvement | corrective action | capability element "
+    played_has(w->md,
+               "| core capability | area for improvement | corrective action | capability element "
                "| responsible organisation | point of contact | start date | completion date |");
-    has(w->html, "<td>Incident command</td><td>Nobody wrote down who commands.</td><td>______</td>"
-                 "<td>______</td><td>______</td><td>______</td><td>______</td><td>______</td>");
-    has(w->md, "- Name an incident commander");
-    has(w->md,
+    played_has(w->html,
+               "<td>Incident command</td><td>Nobody wrote down who commands.</td><td>______</td>"
+               "<td>______</td><td>______</td><td>______</td><td>______</td><td>______</td>");
+    played_has(w->md, "- Name an incident commander");
+    played_has(
+        w->md,
         "| Technical lead | player | Knows the systems. | bob, dan | – | mallory (from "
         "0:00:00) | mallory was not planned; bob did not take part; dan did not take part |");
-    has(w->md, "nobody took this role");
-    has(w->md, "**Independence:** nobody had more than one");
+    played_has(w->md, "nobody took this role");
+    played_has(w->md, "**Independence:** nobody had more than one");
 }
 
 static void the_logs_have_the_scripts_times(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     played(w, "exercise", 1140);
-    has_field(w, "Options", "wait, promote");
-    has_field(w, "Choice", "promote");
-    has_field(w, "Reason", "Every minute costs more.");
-    has_field(w, "By", "alice");
-    has_field(w, "Role", "commander");
-    has_field(w, "Asked at", "0:08:00");
-    has_field(w, "Due at", "0:13:00");
-    has_field(w, "Decided at", "0:11:00");
-    has_field(w, "Took", "3 min");
-    has_field(w, "Information at hand", "0:01:00 1 First reports");
-    has_field(w, "Authority", "Continuity plan 4.2");
-    has_field(w, "Reversible", "no");
-    has_field(w, "Impact on customers and duties", "Orders of the last 40 seconds");
-    has(w->md, "| inject | 0:01:00 | 0:01:00 | on time | Customer support | commander, "
-               "communications | phone | First reports | Twelve customers");
-    has(w->md, "| status update 1 | 0:09:00 | 0:08:30 | on time |");
-    has(w->md, "| status update 2 | 0:17:00 | – | not sent when due |");
-    has(w->md, "| 1 | commander | 0:05:00 | 0:05:00 | acknowledged by alice at 0:06:00 |");
-    has(w->md, "| 0:09:00 | – | not needed |");
-    has(w->md, "| Initial notification | DORA Art. 19 | Financial supervisor | 4 h | 0:11:00 | "
+    played_has_field(w, "Options", "wait, promote");
+    played_has_field(w, "Choice", "promote");
+    played_has_field(w, "Reason", "Every minute costs more.");
+    played_has_field(w, "By", "alice");
+    played_has_field(w, "Role", "commander");
+    played_has_field(w, "Asked at", "0:08:00");
+    played_has_field(w, "Due at", "0:13:00");
+    played_has_field(w, "Decided at", "0:11:00");
+    played_has_field(w, "Took", "3 min");
+    played_has_field(w, "Information at hand", "0:01:00 1 First reports");
+    played_has_field(w, "Authority", "Continuity plan 4.2");
+    played_has_field(w, "Reversible", "no");
+    played_has_field(w, "Impact on customers and duties", "Orders of the last 40 seconds");
+    played_has(w->md, "| inject | 0:01:00 | 0:01:00 | on time | Customer support | commander, "
+                      "communications | phone | First reports | Twelve customers");
+    played_has(w->md, "| status update 1 | 0:09:00 | 0:08:30 | on time |");
+    played_has(w->md, "| status update 2 | 0:17:00 | – | not sent when due |");
+    played_has(w->md, "| 1 | commander | 0:05:00 | 0:05:00 | acknowledged by alice at 0:06:00 |");
+    played_has(w->md, "| 0:09:00 | – | not needed |");
+    played_has(w->md,
+               "| Initial notification | DORA Art. 19 | Financial supervisor | 4 h | 0:11:00 | "
                "4:11:00 | 0:18:00 | met |");
-    has(w->md, "| Declares an incident | commander | 0:01:00 | 0:06:00 | 0:05:00 | eve | in time | "
+    played_has(w->md,
+               "| Declares an incident | commander | 0:01:00 | 0:06:00 | 0:05:00 | eve | in time | "
                "S | eve | One minute before the nudge. |");
-    has(w->md, "| 0:03:00 | 0:08:00 | 0:09:30 | eve | late | not rated |");
-    has(w->md, "| 0:11:00 | 0:01:06 | decision,"); /* the exercise clock, and the real one */
-    has(w->md, "- **anonymous:** Short updates\n- **anonymous:** The checklist\n");
+    played_has(w->md, "| 0:03:00 | 0:08:00 | 0:09:30 | eve | late | not rated |");
+    played_has(w->md, "| 0:11:00 | 0:01:06 | decision,"); /* the exercise clock, and the real one */
+    played_has(w->md, "- **anonymous:** Short updates\n- **anonymous:** The checklist\n");
 }
 
 static void events_have_every_field_of_the_list(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     played(w, "exercise", 1140);
-    has(w->md, "| 1 | First reports | contextual inject | First signs | 0:01:00 | 0:01:00 | "
-               "delivered |");
-    has_field(w, "Identifier", "first-report");
-    has_field(w, "Simulated time", "Friday, 16:41");
-    has_field(w, "Phase", "First signs");
-    has_field(w, "Kind", "contextual inject");
-    has_field(w, "Kind", "contingency inject");
-    has_field(w, "Kind", "expected-action event");
-    has_field(w, "Channel", "phone");
-    has_field(w, "From", "Customer support");
-    has_field(w, "To", "commander, communications");
-    has_field(w, "Message", "Twelve customers in ten minutes");
-    has_field(w, "Controller", "frank");
-    has_field(w, "Expected action", "Declares an incident");
-    has_field(w, "Objective", "Recognize a major incident");
-    has_field(w, "Core capability", "Incident command");
-    has_field(w, "Notes for facilitator and evaluators", "If they ask how many");
-    has_field(w, "Status", "not delivered");
+    played_has(w->md, "| 1 | First reports | contextual inject | First signs | 0:01:00 | 0:01:00 | "
+                      "delivered |");
+    played_has_field(w, "Identifier", "first-report");
+    played_has_field(w, "Simulated time", "Friday, 16:41");
+    played_has_field(w, "Phase", "First signs");
+    played_has_field(w, "Kind", "contextual inject");
+    played_has_field(w, "Kind", "contingency inject");
+    played_has_field(w, "Kind", "expected-action event");
+    played_has_field(w, "Channel", "phone");
+    played_has_field(w, "From", "Customer support");
+    played_has_field(w, "To", "commander, communications");
+    played_has_field(w, "Message", "Twelve customers in ten minutes");
+    played_has_field(w, "Controller", "frank");
+    played_has_field(w, "Expected action", "Declares an incident");
+    played_has_field(w, "Objective", "Recognize a major incident");
+    played_has_field(w, "Core capability", "Incident command");
+    played_has_field(w, "Notes for facilitator and evaluators", "If they ask how many");
+    played_has_field(w, "Status", "not delivered");
 }
 
 static void what_nobody_rated_is_not_demonstrated(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     played(w, "exercise", 1140);
     assert_string_equal(verdict_of(w, 0), "met");
     assert_string_equal(verdict_of(w, 1), "not_demonstrated");
@@ -356,52 +289,52 @@ static void what_nobody_rated_is_not_demonstrated(void **state)
     measure_is(w, "clocks_met", 1, 1);
     measure_is(w, "updates_on_time", 1, 2);
     measure_is(w, "injects_delivered", 1, 2);
-    has(w->junit, "tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"0\"");
-    has(w->junit, "type=\"not_demonstrated\"");
-    has(w->out.sentence, "1 of 2 objectives were met, 0 not met, 1 not demonstrated");
+    played_has(w->junit, "tests=\"3\" failures=\"1\" errors=\"0\" skipped=\"0\"");
+    played_has(w->junit, "type=\"not_demonstrated\"");
+    played_has(w->out.sentence, "1 of 2 objectives were met, 0 not met, 1 not demonstrated");
 }
 
 static void a_broken_promise_is_not_met_whatever_the_rating(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     begin(w, "exercise");
     first_half(w);
     second_half(w, 0);
     line(w, "rating", 1550,
          "{\"objective\":\"restore\",\"rating\":\"P\",\"by\":\"eve\",\"role\":\"evaluator\"}");
     debrief(w);
-    report(w);
+    played_report(w);
     assert_string_equal(verdict_of(w, 1), "not_met");
-    has(w->md, "checkout was down for 30 min or more, the promise is 20 min");
+    played_has(w->md, "checkout was down for 30 min or more, the promise is 20 min");
     assert_int_equal(w->out.exit_code, 1);
 }
 
 static void a_replay_has_no_verdict(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     played(w, "replay", 1140);
     assert_string_equal(verdict_of(w, 0), "not_applicable");
     assert_string_equal(w->out.verdict, "not_applicable");
     assert_int_equal(w->out.exit_code, 0);
-    has(w->html, "REPLAY");
-    has(w->junit, "skipped=\"2\"");
+    played_has(w->html, "REPLAY");
+    played_has(w->junit, "skipped=\"2\"");
 }
 
 static void a_record_without_its_end_is_reported(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     begin(w, "exercise");
     first_half(w);
-    report(w);
+    played_report(w);
     assert_int_equal(w->out.exit_code, 5);
-    has(w->md, "The exercise is not complete");
-    has(w->junit, "errors=\"1\"");
+    played_has(w->md, "The exercise is not complete");
+    played_has(w->junit, "errors=\"1\"");
 }
 
 /* Wherever people or servers may write. */
 static void hostile_texts_stay_texts(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     AUTO_JSON *evil = json_string(HOSTILE);
     AUTO_FREE char *text = json_dumps(evil, JSON_ENCODE_ANY);
     begin(w, "exercise");
@@ -439,20 +372,20 @@ static void hostile_texts_stay_texts(void **state)
         }
         line(w, lines[i].kind, 700, buf_text(&whole));
     }
-    report(w);
+    played_report(w);
     assert_null(strstr(w->html, "<script"));
     assert_null(strstr(w->junit, "<script"));
     assert_null(strstr(w->md, "<script"));
     assert_null(strstr(w->md, "\n## y"));
     assert_null(strstr(w->md, "</script> |"));
     assert_null(strstr(w->md, " | # "));
-    has(w->md, "&lt;script>alert(1)&lt;/script> \\| \\# \\*x\\* \\#\\# y \\`z\\`");
-    has(w->html, "&lt;script&gt;alert(1)&lt;/script&gt;");
+    played_has(w->md, "&lt;script>alert(1)&lt;/script> \\| \\# \\*x\\* \\#\\# y \\`z\\`");
+    played_has(w->html, "&lt;script&gt;alert(1)&lt;/script&gt;");
 }
 
 static void what_does_not_fit_is_refused(void **state)
 {
-    struct world *w = *state;
+    struct played *w = *state;
     struct err err = ERR_INIT;
     begin(w, "exercise");
     line(w, "expected", 10, "{\"step\":\"nowhere\",\"event\":\"due\"}");
@@ -460,10 +393,10 @@ static void what_does_not_fit_is_refused(void **state)
     assert_true(report_write(&q, &w->out, &err) < 0);
     q.anonymous = true;
     assert_true(report_write(&q, &w->out, &err) < 0);
-    has(err.text, "cannot be made anonymous");
+    played_has(err.text, "cannot be made anonymous");
     q = (struct report_request){.dirfd = w->dirfd, .path = w->folder, .metrics = "x"};
     assert_true(report_write(&q, &w->out, &err) < 0);
-    has(err.text, "no metrics of machines");
+    played_has(err.text, "no metrics of machines");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
