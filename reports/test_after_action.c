@@ -1,6 +1,6 @@
 /* A scripted exercise, its record written by hand: the after-action report has every field of its standard
  * structure, its times are the script's, and nobody's text becomes markup. */
-#include "reports/after_action_fixture.h"
+#include "reports/test_after_action_kit.h"
 
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"

@@ -1,6 +1,6 @@
 /* A functional exercise, its record written by hand: machine and people stand on one clock, in the order in
  * which things happened, and the machine's verdicts are those that a drill would have. */
-#include "reports/after_action_fixture.h"
+#include "reports/test_after_action_kit.h"
 
 #include "sim/base/jsonx.h"
 

@@ -1,5 +1,5 @@
 /* Exercises whose record a test writes by hand. */
-#include "reports/after_action_fixture.h"
+#include "reports/test_after_action_kit.h"
 
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
