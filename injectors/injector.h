@@ -2,10 +2,11 @@
  *
  * A fault lives through
  *
- *   check ─ supported ─ prepare ─(journal)─ apply or start ─ verify … verify ─ done ─ revert
+ *   check ─ supported ─ prepare ─(journal)─ arm ─ apply or start ─ verify … verify ─ done ─ revert
  *
  * check and plan need only the scenario. prepare chooses targets and reads what will change, yields
- * the undo record, and changes nothing. After apply (or the end of start) verify says whether it
+ * the undo record, and changes nothing. arm makes what apply switches on, and nobody meets any of it
+ * before. After apply (or the end of start) verify says whether it
  * bites, and may be asked again at any time while the fault is in force (before it is undone: does
  * it still hold?). done stops whatever of ours still acts (timers, commands) and frees the state;
  * it comes before revert. revert takes the undo record, not the state, so that another process can
@@ -150,6 +151,10 @@ struct injector {
      * it, it is undone also after the machine was started again. */
     int (*prepare)(struct inject_env *env, const struct step *step, void **ret_state,
                    json_t **ret_undo, struct err *err);
+    /* For what outlives us (`kept`): when the trial is armed, as soon as the undo record is on the disk;
+     * then revert is due, whether it came to apply or not. What fails here fails again in apply, which
+     * makes whatever does not stand; and may be called without it. NULL: apply makes everything. */
+    int (*arm)(struct inject_env *env, void *state, struct err *err);
     /* Exactly one of apply and start. -ESRCH as above. A failed apply may have done a part: revert.
      */
     int (*apply)(struct inject_env *env, void *state, struct inject_result *ret, struct err *err);

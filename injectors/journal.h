@@ -8,7 +8,7 @@
  *           {"journal":1,"run":…,"boot":…,"netns":…}              the first line
  *           {"entry":N,"step":…,"injector":…,"undo":{…},"persistent":bool,"netns":…,"pid":…,"start":…,
  *            "was":{…}}
- *           {"begin":N}                                            before its apply, if "armed"
+ *           {"begin":N}                               before anything of it is made, if "armed"
  *           {"amend":N,"undo":{…}}                                 what undoes it from here on
  *           {"done":N}                                             after its revert
  * The file is there exactly as long as an entry of it is not done.

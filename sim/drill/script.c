@@ -21,6 +21,7 @@ struct step_run {
     bool stuck, retried; /* undoing it failed; it is tried once more at the end of the trial */
     bool kept;           /* outlives us: prepared when the trial is armed */
     bool ready;          /* prepared, and its undo record is in the journal (if it lasts) */
+    bool armed;          /* begun before its time: what it switches on may stand */
     bool journaled;      /* there is an entry of it that is not done */
     void *istate;
     json_t *undo, *targets;
@@ -157,6 +158,12 @@ static int injector_prepare(struct step_run *r, struct err *err)
 {
     INJECT_ACT(&r->env, false);
     return r->injector->prepare(&r->env, r->step, &r->istate, &r->undo, err);
+}
+
+static int injector_arm(struct step_run *r, struct err *err)
+{
+    INJECT_ACT(&r->env, false);
+    return r->injector->arm(&r->env, r->istate, err);
 }
 
 static int injector_start(struct step_run *r, inject_event_fn *fn, struct err *err)
@@ -372,15 +379,49 @@ static int step_announce(struct step_run *r, struct err *err)
     struct script *s = r->script;
     if (!r->injector->lasts && !r->kept)
         return 0;
-    int rc = step_touch(r, err);
+    int rc = r->armed ? 0 : step_touch(r, err);
     if (rc == 0)
         rc = warden_fault(s->core->warden, s->trial, r->step->id, r->step->action->name, true, err);
-    if (rc == 0 && r->kept && s->core->journal) {
+    if (rc == 0 && r->kept && !r->armed && s->core->journal) {
         rc = journal_begin(s->core->journal, r->entry, err);
         if (rc < 0)
             (void)warden_fault(s->core->warden, s->trial, r->step->id, "", false, NULL);
     }
     return rc;
+}
+
+/* Makes what apply only switches on, its undo record being on the disk. What cannot be made now is
+ * made by apply, or it tells why not. */
+static int step_arm(struct step_run *r, struct err *err)
+{
+    struct core *c = r->script->core;
+    if (!r->kept || !r->injector->arm)
+        return 0;
+    int rc = warden_busy(c->warden, 60 * NSEC_SEC, err);
+    if (rc == 0)
+        rc = step_touch(r, err);
+    if (rc == 0 && c->journal)
+        rc = journal_begin(c->journal, r->entry, err);
+    if (rc < 0)
+        return rc;
+    r->armed = true;
+    (void)injector_arm(r, NULL);
+    warden_beat(c->warden);
+    return 0;
+}
+
+/* Takes away what was armed and is not in force. */
+static int step_disarm(struct step_run *r, struct err *err)
+{
+    struct inject_result result = INJECT_RESULT_INIT;
+    if (!r->armed)
+        return 0;
+    if (r->istate)
+        injector_done(r, true);
+    int rc = injector_revert(r, &result, err);
+    inject_result_done(&result);
+    r->armed = rc < 0;
+    return rc < 0 ? rc : 0;
 }
 
 /* What was prepared for a host that has become another one since means nothing any more. */
@@ -390,8 +431,12 @@ static int step_prepared(struct step_run *r, struct err *err)
     int rc = r->ready ? step_meet_hosts(r, &lives, err) : 0;
     if (rc < 0 || (r->ready && lives == r->lives))
         return rc;
+    rc = step_disarm(r, err);
+    if (rc < 0)
+        return rc;
     if (r->ready) {
-        injector_done(r, false);
+        if (r->istate)
+            injector_done(r, false);
         json_decref(r->undo);
         r->undo = NULL;
         step_forget_entry(r);
@@ -450,7 +495,7 @@ static void step_begin(struct step_run *r)
         inject_result_done(&result);
     }
     if (rc < 0) {
-        bool half = prepared && r->undo && (r->injector->lasts || r->kept);
+        bool half = (prepared || r->armed) && r->undo && (r->injector->lasts || r->kept);
         step_failed(r, &err);
         core_mind_warden(s->core);
         if (half) { /* a failed apply may have done a part */
@@ -586,7 +631,7 @@ struct script *script_free(struct script *s)
         loop_timer_cancel(s->core->loop, &r->again);
         if (r->istate)
             injector_done(r, false);
-        if (r->state == RUN_WAITING) /* armed, and it never came to it */
+        if (r->state == RUN_WAITING && !r->armed) /* prepared, and it never came to it */
             step_forget_entry(r);
         json_decref(r->undo);
         json_decref(r->targets);
@@ -612,7 +657,10 @@ int script_arm(struct script *s, struct err *err)
             return err_prefix(err, "step %s", r->step->id);
         some = true;
     }
-    return some && s->core->journal ? journal_sync(s->core->journal, err) : 0;
+    int rc = some && s->core->journal ? journal_sync(s->core->journal, err) : 0;
+    for (size_t i = 0; rc == 0 && i < s->n; i++)
+        rc = step_arm(&s->runs[i], err);
+    return rc;
 }
 
 void script_go(struct script *s, nsec zero)
@@ -648,6 +696,25 @@ static bool step_is_to_be_undone(const struct step_run *r)
             r->undo);
 }
 
+/* Of steps that it never came to. */
+static size_t script_disarm_all(struct script *s, const char *cause)
+{
+    size_t failed = 0;
+    for (size_t i = s->n; i-- > 0;) {
+        struct step_run *r = &s->runs[i];
+        struct err err = ERR_INIT;
+        struct span at = {.lo = loop_fresh(s->core->loop)};
+        if (r->state != RUN_WAITING || step_disarm(r, &err) == 0)
+            continue;
+        at.hi = loop_fresh(s->core->loop);
+        step_event(r, "undo",
+                   json_pack("{s:s,s:o,s:b,s:o}", "cause", cause, "at", core_span(s->core, at),
+                             "ok", 0, "error", jsonx_new_text(err.text)));
+        failed++;
+    }
+    return failed;
+}
+
 size_t script_undo_all(struct script *s, const char *cause)
 {
     size_t failed = 0;
@@ -658,7 +725,7 @@ size_t script_undo_all(struct script *s, const char *cause)
             if (step_is_to_be_undone(&s->runs[i]) && (!last || s->runs[i].order > last->order))
                 last = &s->runs[i];
         if (!last)
-            return failed;
+            return failed + script_disarm_all(s, cause);
         last->retried = true;
         failed += !step_undo(last, cause);
     }

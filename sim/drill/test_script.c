@@ -20,7 +20,7 @@ struct plan {
     int verify_again; /* so many INJECT_AGAIN first */
     bool verify_ok, gone;
     bool later; /* through start() */
-    int prepared, applied, verified, reverted, done;
+    int prepared, armed, arm_rc, applied, verified, reverted, done;
     inject_event_fn *fn;
     void *fn_data;
 };
@@ -67,6 +67,13 @@ static int fake_prepare(struct inject_env *env, const struct step *step, void **
     *ret_state = p;
     *ret_undo = json_pack("{s:I}", "plan", (json_int_t)(p - W->plans));
     return 0;
+}
+
+static int fake_arm(struct inject_env *env, void *state, struct err *err)
+{
+    struct plan *p = state;
+    p->armed++;
+    return p->arm_rc ? err_set(err, -p->arm_rc, "the kernel refused") : 0;
 }
 
 static int fake_apply(struct inject_env *env, void *state, struct inject_result *ret,
@@ -441,6 +448,47 @@ static void what_is_kept_is_armed_before_the_clock_starts(void **state)
     assert_int_equal(rmdir(folder), 0); /* nothing stays in it */
 }
 
+/* What is armed begins in the journal before, and is taken away even if it never came to it; what cannot
+ * be armed is left to apply. */
+static void what_apply_switches_on_is_made_before(void **state)
+{
+    struct world *w = *state;
+    struct script_handlers h = {.spoilt = on_spoilt, .changed = on_changed};
+    char folder[96];
+    snprintf(folder, sizeof folder, "%s/journal", w->dir);
+    assert_int_equal(journal_open(folder, "test", &w->core.journal, NULL), 0);
+    for (size_t i = 0; i < 3; i++) {
+        w->injectors[i].kept = true;
+        w->injectors[i].arm = fake_arm;
+        w->steps[i].at = (nsec)(i + 1) * NSEC_SEC;
+    }
+    w->plans[1].arm_rc = -EPERM;
+    w->scenario.script.n = 3;
+    w->script = script_new(&w->core, NULL, 1, &h);
+    assert_int_equal(script_arm(w->script, NULL), 0);
+    AUTO_JSON *pending = journal_pending(w->core.journal);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(w->plans[i].armed, 1);
+        assert_int_equal(w->plans[i].applied, 0);
+        assert_true(jsonx_bool(json_array_get(pending, i), "begun", false));
+    }
+    assert_string_equal(w->spoilt, "");
+    script_go(w->script, 0);
+    until(w, 2500 * NSEC_MSEC);
+    assert_int_equal(w->plans[0].applied + w->plans[1].applied, 2);
+    assert_int_equal(script_undo_all(w->script, "abort"), 0);
+    assert_int_equal(script_undo_all(w->script, "abort"), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(w->plans[i].reverted, 1);
+    assert_int_equal(w->plans[2].applied, 0);
+    w->script = script_free(w->script);
+    assert_int_equal(json_array_size(pending), 0);
+    AUTO_JSON *undos = recorded(w, "undo"); /* of what was in force */
+    assert_int_equal(json_array_size(undos), 2);
+    w->core.journal = journal_close(w->core.journal);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void a_target_that_has_gone_arms_nothing(void **state)
 {
     struct world *w = *state;
@@ -514,6 +562,7 @@ int main(void)
         T(a_fault_that_others_ended_is_told),
         T(an_action_that_ends_later_is_recorded_with_its_exit),
         T(what_is_kept_is_armed_before_the_clock_starts),
+        T(what_apply_switches_on_is_made_before),
         T(a_target_that_has_gone_arms_nothing),
         T(a_halted_script_begins_nothing_more),
         T(nothing_is_injected_of_which_the_warden_did_not_hear),

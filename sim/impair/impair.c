@@ -30,6 +30,7 @@ struct impair_line {
     struct nl *nl;
     char device[IFNAMSIZ];
     bool ingress, on;
+    bool shares; /* packets with another line of its point: one of them alone may be on */
     uint16_t pref;
     bool dead;                 /* the engine's process died under it */
     struct impair_scope scope; /* a copy */
@@ -249,15 +250,20 @@ static struct impairment with_seed(const struct impair_order *o)
     return what;
 }
 
-static int refuse_overlap(const struct impair *m, const struct impair_order *o, struct err *err)
+/* Another line that is on and may meet the same packets. */
+static int refuse_overlap(struct impair_line *line, struct err *err)
 {
-    for (const struct impair_line *l = m->lines; l; l = l->next)
-        if (!l->retired && l->nl == o->point.nl && l->ingress == o->point.ingress &&
-            strcmp(l->device, o->point.device) == 0 && impair_scopes_overlap(&l->scope, o->scope))
+    for (struct impair_line *l = line->m->lines; l; l = l->next) {
+        if (l == line || l->retired || l->nl != line->nl || l->ingress != line->ingress ||
+            strcmp(l->device, line->device) != 0 || !impair_scopes_overlap(&l->scope, &line->scope))
+            continue;
+        line->shares = l->shares = true;
+        if (l->on)
             return err_set(err, EBUSY,
                            "%s impairs some of these packets already (%s, %s): give both scopes "
                            "that share none",
                            l->label, nl_where(l->nl), l->device);
+    }
     return 0;
 }
 
@@ -332,6 +338,14 @@ void impair_name(unsigned number, char ret_tag[IMPAIR_TAG_MAX], uint16_t *ret_pr
     *ret_pref = (uint16_t)(PREF_FIRST + number % (PREF_LAST - PREF_FIRST));
 }
 
+bool impair_stands(const struct impair *m, const struct nl *nl, const char *device)
+{
+    const struct impair_line *l = m ? m->lines : NULL;
+    while (l && (l->retired || l->nl != nl || strcmp(l->device, device) != 0))
+        l = l->next;
+    return l;
+}
+
 bool impair_lives(const struct impair *m, uint16_t pref)
 {
     const struct impair_line *l = m ? m->lines : NULL;
@@ -360,9 +374,6 @@ static int arm_engine(struct impair_line *line, const struct impair_order *o, st
 int impair_arm(struct impair *m, const struct impair_order *o, struct impair_line **ret,
                struct err *err)
 {
-    int r = refuse_overlap(m, o, err);
-    if (r < 0)
-        return r;
     struct impair_line *line = calloc(1, sizeof *line);
     if (!line || !(line->label = strdup(o->label))) {
         free(line);
@@ -375,7 +386,9 @@ int impair_arm(struct impair *m, const struct impair_order *o, struct impair_lin
     line->scope = scope_copy(o->scope);
     struct impairment what = with_seed(o);
     set_what(line, &what);
-    r = choose(m, o, line, err);
+    int r = refuse_overlap(line, err);
+    if (r == 0)
+        r = choose(m, o, line, err);
     if (r == 0 && (r = hold_take(m, line->nl, line->device, err)) == 0 &&
         (r = arm_engine(line, o, err)) < 0)
         (void)hold_release(m, line->nl, line->device, false, NULL);
@@ -403,6 +416,8 @@ static int refuse_dead(const struct impair_line *line, struct err *err)
 int impair_set(struct impair_line *line, bool on, struct span *ret_at, struct err *err)
 {
     int r = on ? refuse_dead(line, err) : 0;
+    if (r == 0 && on && line->shares)
+        r = refuse_overlap(line, err);
     if (r == 0)
         r = line->user ? engine_set(line->user, on, ret_at, err)
                        : kernel_line_set(line->kernel, on, ret_at, err);

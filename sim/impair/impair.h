@@ -114,12 +114,12 @@ struct impair_order {
 /* What the first line would wait for and that touches no point: which engine can do it, and the process of
  * ours. */
 int impair_ready(struct impair *m, enum impair_engine asked, struct err *err);
-/* 0: armed and off. -EBUSY: it shares packets with another line at this point, which is named; lines
- * whose scopes are disjoint compose. A recording `point.nl` records what would be sent and starts
+/* 0: armed and off. -EBUSY: it shares packets with another line at this point that is on, which is named;
+ * lines whose scopes are disjoint compose. A recording `point.nl` records what would be sent and starts
  * nothing. */
 int impair_arm(struct impair *m, const struct impair_order *o, struct impair_line **ret,
                struct err *err);
-/* ret_at: first request, last acknowledgement; may be NULL. */
+/* ret_at: first request, last acknowledgement; may be NULL. -EBUSY as above. */
 int impair_set(struct impair_line *line, bool on, struct span *ret_at, struct err *err);
 /* Other parameters for a line, on or off. */
 int impair_change(struct impair_line *line, const struct impairment *what, struct err *err);

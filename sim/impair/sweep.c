@@ -200,7 +200,7 @@ int impair_sweep(const struct impair *m, struct nl *nl, const char *device, cons
     if (r == 0 && device)
         r = tc_clsact_find(nl, device, kind, err);
     if (r == 0 && device && strcmp(kind, "clsact") == 0 && !left &&
-        !jsonx_bool(note, "clsact", true)) {
+        !jsonx_bool(note, "clsact", true) && !impair_stands(m, nl, device)) {
         tc_clsact_delete(nl, device);
         r = nl_flush(nl, err);
         n++;

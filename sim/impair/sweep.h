@@ -13,8 +13,8 @@
 int impair_note(const struct impair *m, size_t lines, struct nl *nl, const char *device,
                 json_t **ret, struct err *err);
 /* Takes away what stands of them: filters with their priorities that were not there before, devices
- * with their names that were not there before, their gates, clsact when there was none before and no filter of
- * anybody is left in it. May be called again. m: its lines that are armed and not retired stay, for
+ * with their names that were not there before, their gates, clsact when there was none before and neither a
+ * filter of anybody is left in it nor a line that has yet to be switched on. May be called again. m: its lines that are armed and not retired stay, for
  * the note of one fault covers the lines of those that are armed after it; NULL: it is dead, all go.
  * device NULL: it has gone, and its filters with it; ours to which they led have not.
  * *ret_n: how much was taken away. */
@@ -31,3 +31,5 @@ unsigned impair_next(const struct impair *m);
 void impair_name(unsigned number, char ret_tag[IMPAIR_TAG_MAX], uint16_t *ret_pref);
 /* Has m a line of this priority that is not retired? m may be NULL. */
 bool impair_lives(const struct impair *m, uint16_t pref);
+/* Has it one on this device, on or off? */
+bool impair_stands(const struct impair *m, const struct nl *nl, const char *device);

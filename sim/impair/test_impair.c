@@ -154,6 +154,7 @@ static void shared_packets_are_refused(void **state)
     struct impair_order first = order(nl, "eth0", &everything, IMPAIR_NETEM, "one");
     struct impair_order again = order(nl, "eth0", &tcp, IMPAIR_NETEM, "two");
     assert_int_equal(impair_arm(m, &first, &line, NULL), 0);
+    assert_int_equal(impair_set(line, true, NULL, NULL), 0);
     size_t before = nl_recorded(nl);
     assert_int_equal(impair_arm(m, &again, &other, &err), -EBUSY);
     assert_string_equal(err.text, "one impairs some of these packets already (host a, eth0): give "
@@ -168,6 +169,32 @@ static void shared_packets_are_refused(void **state)
     impair_disarm(line, NULL);
     again.point.device = "eth0"; /* and it is free again */
     assert_int_equal(impair_arm(m, &again, &other, NULL), 0);
+    impair_free(m);
+    nl_free(nl);
+}
+
+/* Armed long before, they may: only one of them is on at a time, and clsact stays for the other. */
+static void shared_packets_are_met_in_turn(void **state)
+{
+    struct nl *nl;
+    struct impair *m;
+    struct impair_line *one, *two;
+    struct err err = ERR_INIT;
+    open_both(&nl, &m);
+    struct impair_order first = order(nl, "eth0", &everything, IMPAIR_USER, "one");
+    struct impair_order second = order(nl, "eth0", &everything, IMPAIR_USER, "two");
+    assert_int_equal(impair_arm(m, &first, &one, NULL), 0);
+    assert_int_equal(impair_arm(m, &second, &two, NULL), 0);
+    assert_int_equal(impair_set(two, true, NULL, NULL), 0);
+    assert_int_equal(impair_set(one, true, NULL, &err), -EBUSY);
+    assert_non_null(strstr(err.text, "two impairs some of these packets already"));
+    assert_int_equal(impair_set(two, false, NULL, NULL), 0);
+    assert_int_equal(impair_set(one, true, NULL, NULL), 0);
+    assert_int_equal(impair_disarm(one, NULL), 0);
+    assert_true(impair_stands(m, nl, "eth0"));
+    assert_int_equal(impair_set(two, true, NULL, NULL), 0);
+    assert_int_equal(impair_disarm(two, NULL), 0);
+    assert_false(impair_stands(m, nl, "eth0"));
     impair_free(m);
     nl_free(nl);
 }
@@ -259,6 +286,7 @@ int main(void)
         cmocka_unit_test(a_gate_stands_where_others_outlive_us),
         cmocka_unit_test(clsact_goes_with_its_last_line),
         cmocka_unit_test(shared_packets_are_refused),
+        cmocka_unit_test(shared_packets_are_met_in_turn),
         cmocka_unit_test(a_namespace_that_goes_takes_its_lines_along),
         cmocka_unit_test(points_draw_from_seeds_of_their_own),
         cmocka_unit_test(what_is_ours_is_known_by_its_name),

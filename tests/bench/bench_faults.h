@@ -1,9 +1,9 @@
 /* Many `network` faults in one lab, through the injector's own functions, in the order in which a drill
- * calls them: prepare, journal, apply, verify, done, revert.
+ * calls them: prepare, journal, arm, apply, verify, done, revert.
  *
  * Each is a delay of 10 ms of one cable: what a host is sent, at the switch's end (all in the switch's
- * namespace), or what it sends, at its own (each in the host's). Or of a device in a namespace that others
- * made: then nothing is armed before apply, and the journal is on the disk.
+ * namespace), or what it sends, at its own (each in the host's): prepare arms. Or of a device in a namespace
+ * that others made: then arm does, when the journal is on the disk, and revert ends with nothing left.
  *
  * Ownership: faults_open() … faults_close(). What fails ends the benchmark.
  */
@@ -29,6 +29,7 @@ struct faults_one {
 /* What all of them together took, in one round; us. */
 struct faults_cost {
     double prepare, journal;
+    double arm;     /* of_others alone */
     double acked;   /* from the call of apply to the last acknowledgement */
     double applied; /* from the first call to the last return: with what is told of it */
     double verify;  /* of FAULTS_VERIFIED alone: each until packets of its own have set out */
@@ -66,6 +67,7 @@ struct nl *faults_nl(const struct faults *f, size_t i);
 const char *faults_device(const struct faults *f, size_t i);
 
 void faults_prepare(struct faults *f, struct faults_cost *c);
+void faults_arm(struct faults *f, struct faults_cost *c); /* of_others alone */
 void faults_apply(struct faults *f, struct faults_cost *c);
 /* One fault's proof to its answer, with packets of its own; us. */
 double faults_proof(struct faults *f);

@@ -11,8 +11,8 @@
  * with its acknowledgement after the other. tc(8) reads all links of the namespace at each start, so its time
  * is of a namespace with 1,000 of them.
  *
- * And one in each of 100 namespaces that others made (`others`), where nothing is armed before: apply makes
- * all of it, and revert ends with nothing left; by hand clsact and the filter are two commands then.
+ * And one in each of 100 namespaces that others made (`others`): armed when the journal is on the disk, and
+ * revert ends with nothing left.
  *
  *   bench_tc [tap|cable|others|netem]...
  */
@@ -59,7 +59,7 @@ struct bare { /* a message each, with the numbers in */
 
 struct hand {
     size_t n;
-    bool one_place, bare_device; /* nobody has made clsact there */
+    bool one_place, bare_device; /* clsact is not there but between arm and revert */
     struct hand_at *at;
     struct sock_filter *ops;
     size_t n_ops;
@@ -236,13 +236,6 @@ static double by_batch(const struct hand *h, bool on)
     return us_since(start);
 }
 
-static void tc_clsact(const struct hand *h, size_t i, bool on)
-{
-    bench_run((const char *const[]){"tc", "-n", h->at[i].name, "qdisc", on ? "add" : "del", "dev",
-                                    h->at[i].device, "clsact", NULL},
-              NULL);
-}
-
 static void tc_once(const struct hand *h, size_t i, bool on)
 {
     const char *argv[32] = {"tc"};
@@ -272,13 +265,8 @@ static double by_tc_each(const struct hand *h, bool on)
     if (h->one_place)
         bench_ok(netns_enter(h->at[0].netns, &back, &err), &err);
     nsec start = nsec_now(CLOCK_MONOTONIC);
-    for (size_t i = 0; i < SAMPLE; i++) {
-        if (h->bare_device && on)
-            tc_clsact(h, i * apart, on);
+    for (size_t i = 0; i < SAMPLE; i++)
         tc_once(h, i * apart, on);
-        if (h->bare_device && !on)
-            tc_clsact(h, i * apart, on);
-    }
     return us_since(start) * (double)h->n / SAMPLE;
 }
 
@@ -288,9 +276,9 @@ enum side { OURS, BARE, EACH, BATCH, SIDES };
 
 struct rounds {
     double on[SIDES][BENCH_MAX_ROUNDS], off[SIDES][BENCH_MAX_ROUNDS];
-    double prepare[BENCH_MAX_ROUNDS], journal[BENCH_MAX_ROUNDS], applied[BENCH_MAX_ROUNDS],
-        verify[BENCH_MAX_ROUNDS], disarm[BENCH_MAX_ROUNDS], gone[BENCH_MAX_ROUNDS],
-        proof[BENCH_MAX_ROUNDS];
+    double prepare[BENCH_MAX_ROUNDS], journal[BENCH_MAX_ROUNDS], arm[BENCH_MAX_ROUNDS],
+        applied[BENCH_MAX_ROUNDS], verify[BENCH_MAX_ROUNDS], disarm[BENCH_MAX_ROUNDS],
+        gone[BENCH_MAX_ROUNDS], proof[BENCH_MAX_ROUNDS];
     double *each, *heal_each; /* of every fault of every round */
     size_t differing;
 };
@@ -305,6 +293,8 @@ static void our_side(struct faults *f, struct rounds *r, size_t round, struct fa
 {
     c->each = r->each + round * f->n;
     c->heal_each = r->heal_each + round * f->n;
+    faults_arm(f, c);
+    pause_a_moment();
     faults_apply(f, c);
     r->proof[round] = faults_proof(f) / 1e3;
     faults_verify(f, c);
@@ -316,21 +306,32 @@ static void our_side(struct faults *f, struct rounds *r, size_t round, struct fa
     r->verify[round] = c->verify / FAULTS_VERIFIED;
 }
 
+static void hand_clsact(const struct hand *h, bool on)
+{
+    struct err err = ERR_INIT;
+    for (size_t i = 0; h->bare_device && i < h->n; i++) {
+        (on ? tc_clsact_add : tc_clsact_delete)(h->at[i].nl, h->at[i].device);
+        bench_ok(nl_flush(h->at[i].nl, &err), &err);
+    }
+}
+
 static void hand_side(const struct hand *h, enum side s, struct rounds *r, size_t round)
 {
     static double (*const sides[])(const struct hand *h, bool on) = {
         [BARE] = by_bare, [EACH] = by_tc_each, [BATCH] = by_batch};
+    hand_clsact(h, true);
+    pause_a_moment();
     r->on[s][round] = sides[s](h, true);
     pause_a_moment();
     r->off[s][round] = sides[s](h, false);
+    hand_clsact(h, false);
 }
 
 static void one_round(struct faults *f, const struct hand *h, struct rounds *r, size_t round)
 {
     struct faults_cost c = {0};
-    static const enum side here[] = {OURS, BARE, EACH, BATCH}, others[] = {OURS, EACH};
-    const enum side *order = f->of_others ? others : here;
-    size_t n = f->of_others ? ARRAY_SIZE(others) : h->one_place ? SIDES : BATCH;
+    static const enum side order[] = {OURS, BARE, EACH, BATCH};
+    size_t n = h->one_place ? SIDES : BATCH;
     faults_prepare(f, &c);
     for (size_t i = 0; i < n; i++) {
         enum side s = order[(i + round) % n]; /* nobody is always first */
@@ -343,6 +344,7 @@ static void one_round(struct faults *f, const struct hand *h, struct rounds *r, 
     r->differing += faults_settle(f, &c);
     r->prepare[round] = c.prepare / (double)f->n;
     r->journal[round] = c.journal / (double)f->n;
+    r->arm[round] = c.arm / (double)f->n;
     r->disarm[round] = c.disarm / (double)f->n;
     r->gone[round] = c.gone / 1e3;
 }
@@ -370,6 +372,8 @@ static void tell(struct rounds *r, const struct faults *f, size_t rounds)
     enum side end = f->at_switch ? SIDES : BATCH;
     bench_tell("prepare", r->prepare, rounds, "us");
     bench_tell("journal", r->journal, rounds, "us");
+    if (f->of_others)
+        bench_tell("arm", r->arm, rounds, "us");
     per_fault("apply, to the last acknowledgement", r->on[OURS], rounds, f->n);
     printf("  %-44s %10.2f us\n", "the very first, with what is started for it", r->each[0]);
     bench_tell("apply, with what is told of it", r->applied, rounds, "us");
@@ -378,7 +382,7 @@ static void tell(struct rounds *r, const struct faults *f, size_t rounds)
     per_fault("revert", r->off[OURS], rounds, f->n);
     bench_tell("what was armed, taken away 50 ms later", r->disarm, rounds, "us");
     bench_tell("from heal until nothing of all is left", r->gone, rounds, "ms");
-    for (enum side s = f->of_others ? EACH : BARE; s < end; s++) {
+    for (enum side s = BARE; s < end; s++) {
         char what[64];
         snprintf(what, sizeof what, "%s, on", names[s]);
         per_fault(what, r->on[s], rounds, f->n);
@@ -423,9 +427,7 @@ static void gates(struct rounds *r, const struct faults *f, const struct gate *g
     char name[160];
     size_t all = g->rounds * f->n;
     bool one_place = f->at_switch;
-    if (f->of_others) {
-        each_over_ours(r, g, "T2c", "one tc -n each over ours");
-    } else if (one_place) {
+    if (one_place) {
         each_over_ours(r, g, "T2", "one tc each over ours");
         ratio(g, "T2b", "tc -batch over ours", r->on[BATCH], r->on[OURS], false, 2);
         ratio(g, "T2b", "ours over bare messages", r->on[OURS], r->on[BARE], true, 2);
@@ -449,12 +451,13 @@ struct way {
     const char *name, *told;
     enum impaired_engine engine;
     struct faults_shape one_place, places; /* one_place: may be of none */
+    bool needs_tap;                        /* a fault is a store */
 };
 static const struct way ways[] = {
-    {"tap", "eBPF and TAP", IMPAIRED_USER, {40, 25, 1000, true}, {200, 0, 200, false}},
+    {"tap", "eBPF and TAP", IMPAIRED_USER, {40, 25, 1000, true}, {200, 0, 200, false}, true},
     /* A device of ours for each takes the kernel a while to take away. */
     {"cable", "filter and cable", IMPAIRED_USER, {40, 25, 200, true}, {200, 0, 200, false}},
-    {"others", "in namespaces of others", IMPAIRED_USER, {0}, {100, 0, 100, false, true}},
+    {"others", "in namespaces of others", IMPAIRED_USER, {0}, {100, 0, 100, false, true}, true},
     /* Of a size for the emulated kernel. */
     {"netem", "filter and netem", IMPAIRED_NETEM, {20, 10, 200, true}, {50, 0, 50, false}},
 };
@@ -467,7 +470,7 @@ static void measure_shape(const struct way *w, const struct faults_shape *shape,
     struct hand h;
     char dir[128];
     size_t rounds = bench_rounds();
-    bool hard = strcmp(w->name, "tap") == 0 || shape->hosts * shape->networks >= 1000;
+    bool hard = w->needs_tap || shape->hosts * shape->networks >= 1000;
     snprintf(dir, sizeof dir, "%s/%s", mountpoint, shape->at_switch ? "switch" : "hosts");
     faults_open(&f, shape, dir);
     for (size_t i = 0; i < f.n; i++)
@@ -501,7 +504,7 @@ static void take_way(const struct way *w)
     if (strcmp(w->name, "cable") == 0 && access("/dev/net", F_OK) == 0 &&
         mount("tmpfs", "/dev/net", "tmpfs", MS_NOSUID, NULL) < 0) /* then no TAP can be made */
         bench_skip("/dev/net cannot be hidden here");
-    if (strcmp(w->name, "tap") != 0 && !w->places.of_others)
+    if (!w->needs_tap)
         return;
     if (tap_new(&tap, &err) < 0)
         bench_skip(err.text);

@@ -3,8 +3,8 @@
  *
  * What the host sends is impaired at its own device; what it is sent at the switch's end of its cable,
  * where it leaves the switch: a point on the path, not in the sender, so that no sender is told of a
- * loss. Each device gets a line; they are armed in prepare (which no packet notices) and switched on
- * together in apply.
+ * loss. Each device gets a line; they are armed before (which no packet notices) and switched on
+ * together in apply: in prepare, or in a host that others made as soon as its undo is in the journal.
  *
  * The undo record names the lines by their label, the step's id; they belong to the lab, and go with it
  * when its namespaces do.
@@ -40,7 +40,7 @@ struct network_state {
     struct impairment what;
     char *label;
     const struct step *step;
-    bool attached; /* a host that others made: armed in apply, when its undo is in the journal */
+    bool attached;     /* a host that others made: armed when its undo is in the journal */
     struct bite *bite; /* NULL before the first look */
     nsec began;        /* that look */
     bool told;         /* what it saw */
@@ -298,7 +298,8 @@ static json_t *undo_record(const struct network_state *st)
     return json_pack("{s:s, s:o}", "label", st->label, "lines", lines);
 }
 
-/* How many lines all steps together may make in one lab: in which order is not known before. */
+/* How many lines all steps together may make in one lab: in which order is not known before, and what
+ * could not be armed early is armed once more. */
 static size_t most_lines(const struct scenario *s, const struct variant *action)
 {
     size_t n = 0;
@@ -306,7 +307,7 @@ static size_t most_lines(const struct scenario *s, const struct variant *action)
         const struct step *step = s->script.items[i];
         const struct network_params *p = step->params;
         if (step->action == action)
-            n += 2 * (p->host->host ? 1 : p->host->of.n) * (s->networks.n ? s->networks.n : 1);
+            n += 2 * 2 * (p->host->host ? 1 : p->host->of.n) * (s->networks.n ? s->networks.n : 1);
     }
     return n;
 }
@@ -424,12 +425,18 @@ static void line_change(const struct network_line *l, const struct impairment *w
     json_array_append_new(changes, json_string(buf_text(&text)));
 }
 
+static int network_arm(struct inject_env *env, void *state, struct err *err)
+{
+    struct network_state *st = state;
+    return st->n_lines ? 0 : arm_all(env, st, err);
+}
+
 static int network_apply(struct inject_env *env, void *state, struct inject_result *ret,
                          struct err *err)
 {
     struct network_state *st = state;
     struct span at = SPAN_UNSET;
-    int armed = st->attached ? arm_all(env, st, err) : 0;
+    int armed = network_arm(env, st, err);
     if (armed < 0)
         return armed;
     for (size_t i = 0; i < st->n_lines; i++) {
@@ -622,6 +629,7 @@ static const struct injector network_injector = {
     .supported = network_supported,
     .plan = network_plan,
     .prepare = network_prepare,
+    .arm = network_arm,
     .apply = network_apply,
     .verify = network_verify,
     .revert = network_revert,
