@@ -4,7 +4,8 @@
  * is in the switch's bridge, the address, lo and both ends up, one permanent neighbour entry. The
  * switch is made quiet before, for all sides, as a lab's is. Our
  * cables have one queue, those of ip(8) the kernel's default, one for each processor. ip(8) keeps
- * namespaces by name (a bind mount), which is its way of keeping them at all.
+ * namespaces by name (a bind mount), which is its way of keeping them at all. The floor are the messages that
+ * we send, built before, on bare sockets: what the kernel itself takes for namespaces and links.
  */
 #include "sim/base/buf.h"
 #include "sim/base/cleanup.h"
@@ -13,7 +14,12 @@
 #include "sim/kernel/nl.h"
 #include "sim/kernel/rtnl.h"
 #include "tests/bench/bench.h"
-#include <linux/netlink.h>
+#include "tests/bench/bench_bare.h"
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,26 +73,31 @@ static void quiet_switch(void)
 
 /* --- Hosts ------------------------------------------------------------------- */
 
-static void one_host(struct nl *sw, unsigned i, int *fd, struct nl **nl)
+static void add_bridge(struct nl *sw)
+{
+    rtnl_bridge_add(sw, &(struct rtnl_bridge){.name = "br0", .up = true, .ifindex = BRIDGE});
+    nl_learn(sw, "br0", BRIDGE);
+}
+
+static void plug_host(struct nl *sw, unsigned i, int fd, struct nl **nl)
 {
     struct err err = ERR_INIT;
     const struct inet_mac gateway = {{2, 0, 0, 0, 0, 1}};
     const struct inet_mac mac = {{2, 0, 0, 1, 0, (uint8_t)i}};
     char port[16], text[32];
     struct inet_prefix gw = ip("10.0.0.254");
-    bench_ok(netns_new(fd, &err), &err);
     snprintf(port, sizeof port, "p%u", i);
     snprintf(text, sizeof text, "10.0.0.%u/24", i + 1);
     struct inet_prefix own = ip(text);
     rtnl_veth_add(sw, &(struct rtnl_veth){.name = port,
                                           .up = true,
                                           .master = "br0",
-                                          .peer_netns = {*fd, port},
+                                          .peer_netns = {fd, port},
                                           .peer_name = "eth0",
                                           .peer_mac = mac,
                                           .peer_ifindex = 2});
     bench_ok(nl_flush(sw, &err), &err);
-    bench_ok(nl_derive(sw, *fd, port, nl, &err), &err);
+    bench_ok(nl_derive(sw, fd, port, nl, &err), &err);
     nl_learn(*nl, "eth0", 2);
     rtnl_link_up(*nl, "lo", true);
     rtnl_link_up(*nl, "eth0", true);
@@ -102,10 +113,11 @@ static struct bench_time hosts_by_blackstart(void)
     struct nl *nls[HOSTS], *sw = NULL;
     struct bench_time start = bench_clock();
     bench_ok(nl_open_kernel(-1, "switch", &sw, &err), &err);
-    rtnl_bridge_add(sw, &(struct rtnl_bridge){.name = "br0", .up = true, .ifindex = BRIDGE});
-    nl_learn(sw, "br0", BRIDGE);
-    for (unsigned i = 0; i < HOSTS; i++)
-        one_host(sw, i, &fds[i], &nls[i]);
+    add_bridge(sw);
+    for (unsigned i = 0; i < HOSTS; i++) {
+        bench_ok(netns_new(&fds[i], &err), &err);
+        plug_host(sw, i, fds[i], &nls[i]);
+    }
     struct bench_time t = bench_since(start);
     for (unsigned i = 0; i < HOSTS; i++) {
         nl_free(nls[i]);
@@ -116,6 +128,117 @@ static struct bench_time hosts_by_blackstart(void)
     wait_for_ports_to_go();
     return t;
 }
+
+/* --- Hosts by bare messages: the bridge, then five of each host ----------------- */
+
+enum { OF_HOST = 5 };
+
+static struct bench_bare bare_messages(void)
+{
+    struct err err = ERR_INIT;
+    struct bench_bare b = {.bytes = BUF_INIT};
+    CLEANUP(nl_free_p) struct nl *sw = NULL;
+    bench_ok(nl_open_recording("switch", &sw, &err), &err);
+    nl_observe(sw, bench_bare_keep, &b);
+    add_bridge(sw);
+    for (unsigned i = 0; i < HOSTS; i++) {
+        CLEANUP(nl_free_p) struct nl *nl = NULL;
+        plug_host(sw, i, -1, &nl);
+    }
+    if (b.n != 1 + OF_HOST * HOSTS)
+        bench_fail("%zu messages are not those of %d hosts", b.n, HOSTS);
+    return b;
+}
+
+static void set_number(char *at, int number)
+{
+    memcpy(at, &number, sizeof number);
+}
+
+/* What an attribute holds, and how much; the message has it. */
+static char *attribute(char *at, size_t *n, unsigned type)
+{
+    for (;;) {
+        struct nlattr a;
+        memcpy(&a, at, sizeof a);
+        if ((a.nla_type & NLA_TYPE_MASK) == type) {
+            *n = a.nla_len - NLA_HDRLEN;
+            return at + NLA_HDRLEN;
+        }
+        if (NLA_ALIGN(a.nla_len) + sizeof a > *n)
+            bench_fail("a message has no attribute %u", type);
+        at += NLA_ALIGN(a.nla_len);
+        *n -= NLA_ALIGN(a.nla_len);
+    }
+}
+
+static void fill_cable(char *message, size_t n, int netns)
+{
+    const size_t head = NLMSG_HDRLEN + sizeof(struct ifinfomsg);
+    size_t left = n - head;
+    set_number(attribute(message + head, &left, IFLA_MASTER), BRIDGE);
+    left = n - head;
+    char *at = attribute(message + head, &left, IFLA_LINKINFO);
+    at = attribute(at, &left, IFLA_INFO_DATA);
+    at = attribute(at, &left, VETH_INFO_PEER) + sizeof(struct ifinfomsg);
+    left -= sizeof(struct ifinfomsg);
+    set_number(attribute(at, &left, IFLA_NET_NS_FD), netns);
+}
+
+/* Links, addresses and neighbours have their device's number at the same place. */
+static void fill_device(char *message, int number)
+{
+    set_number(message + NLMSG_HDRLEN + offsetof(struct ifinfomsg, ifi_index), number);
+}
+
+static int bare_socket(void)
+{
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    return fd < 0 ? bench_fail("a bare socket"), -1 : fd;
+}
+
+static int own_namespace(void)
+{
+    return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+}
+
+static struct bench_time hosts_by_bare_messages(void)
+{
+    struct bench_bare b = bare_messages();
+    int fds[HOSTS], sockets[HOSTS], back = own_namespace();
+    size_t n;
+    for (unsigned i = 0; i < HOSTS; i++)
+        for (size_t k = 1; k < OF_HOST; k++)
+            fill_device(bench_bare_message(&b, 1 + i * OF_HOST + k, &n), k == 1 ? 1 : 2);
+    struct bench_time start = bench_clock();
+    int sw = bare_socket();
+    bench_bare_send(&b, 0, 1, sw);
+    for (unsigned i = 0; i < HOSTS; i++) {
+        size_t first = 1 + i * OF_HOST;
+        char *cable = bench_bare_message(&b, first, &n);
+        if (unshare(CLONE_NEWNET) < 0 || (fds[i] = own_namespace()) < 0)
+            bench_fail("a namespace");
+        sockets[i] = bare_socket();
+        if (setns(back, CLONE_NEWNET) < 0)
+            bench_fail("the way back");
+        fill_cable(cable, n, fds[i]);
+        bench_bare_send(&b, first, 1, sw);
+        bench_bare_send(&b, first + 1, OF_HOST - 1, sockets[i]);
+    }
+    struct bench_time t = bench_since(start);
+    for (unsigned i = 0; i < HOSTS; i++) {
+        close(sockets[i]);
+        close(fds[i]);
+    }
+    close(sw);
+    close(back);
+    bench_bare_done(&b);
+    delete_bridge();
+    wait_for_ports_to_go();
+    return t;
+}
+
+/* --- Hosts by ip(8) -------------------------------------------------------------- */
 
 #define RUN(...) bench_run((const char *const[]){__VA_ARGS__, NULL}, NULL)
 
@@ -284,12 +407,22 @@ static void compare(const char *title, struct side *sides, size_t n, size_t roun
         bench_print(&sides[i].series, i ? &sides[0].series : NULL);
 }
 
+static void floor_gate(int *missed, const struct bench_series *ours,
+                       const struct bench_series *bare)
+{
+    double v[BENCH_MAX_ROUNDS];
+    for (size_t i = 0; i < ours->n; i++)
+        v[i] = ours->rounds[i].wall_ms / bare->rounds[i].wall_ms;
+    bench_gate_of(missed, "T1b 100 hosts: ours over bare messages", v, ours->n, true, 1.2);
+}
+
 int main(void)
 {
     struct side hosts[] = {
         {hosts_by_blackstart, {.name = "blackstart"}},
         {hosts_by_batch, {.name = "ip -batch"}},
         {hosts_by_ip, {.name = "ip, one process each"}},
+        {hosts_by_bare_messages, {.name = "bare messages"}},
     };
     struct side cuts[] = {
         {cuts_by_blackstart, {.name = "blackstart"}},
@@ -306,5 +439,6 @@ int main(void)
                      &hosts[0].series, 10);
     bench_gate_times(&missed, "T1b 100 hosts: ip -batch over ours", &hosts[1].series,
                      &hosts[0].series, 4);
+    floor_gate(&missed, &hosts[0].series, &hosts[3].series);
     return bench_end(missed, NULL);
 }

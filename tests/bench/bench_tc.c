@@ -24,6 +24,7 @@
 #include "sim/kernel/netns.h"
 #include "sim/kernel/rtnl.h"
 #include "sim/kernel/tc.h"
+#include "tests/bench/bench_bare.h"
 #include "tests/bench/bench_faults.h"
 #include "tests/bench/bench_hosts.h"
 
@@ -52,11 +53,6 @@ struct hand_at {
     char name[32]; /* for `tc -n` */
 };
 
-struct bare { /* a message each, with the numbers in */
-    struct buf bytes;
-    size_t *at, n;
-};
-
 struct hand {
     size_t n;
     bool one_place, bare_device; /* clsact is not there but between arm and revert */
@@ -64,7 +60,7 @@ struct hand {
     struct sock_filter *ops;
     size_t n_ops;
     char bytecode[256];
-    struct bare bare[2]; /* off, on */
+    struct bench_bare bare[2]; /* off, on; a message each, with the numbers in */
 };
 
 static struct tc_filter filter(const struct hand *h, size_t i)
@@ -78,23 +74,8 @@ static struct tc_filter filter(const struct hand *h, size_t i)
                               .redirect_to = ASIDE};
 }
 
-static void keep_bare(const struct nl_seen *s, void *data)
-{
-    struct bare *b = data;
-    b->at[b->n++] = b->bytes.len;
-    buf_add(&b->bytes, s->bytes, s->n);
-    while (b->bytes.len % NLMSG_ALIGNTO)
-        buf_addc(&b->bytes, '\0');
-    b->at[b->n] = b->bytes.len;
-}
-
 static void fill(char *message, size_t n, const struct hand_at *at, bool on)
 {
-    struct nlmsghdr h;
-    memcpy(&h, message, sizeof h);
-    h.nlmsg_seq = 0;
-    h.nlmsg_flags |= NLM_F_ACK;
-    memcpy(message, &h, sizeof h);
     memcpy(message + NLMSG_HDRLEN + offsetof(struct tcmsg, tcm_ifindex), &at->ifindex,
            sizeof at->ifindex);
     if (on) /* the last member of the last attribute */
@@ -106,17 +87,19 @@ static void make_bare(struct hand *h, bool on)
 {
     struct err err = ERR_INIT;
     CLEANUP(nl_free_p) struct nl *nl = NULL;
-    struct bare *b = &h->bare[on];
-    b->at = calloc(h->n + 1, sizeof *b->at);
+    struct bench_bare *b = &h->bare[on];
     bench_ok(nl_open_recording("here", &nl, &err), &err);
-    nl_observe(nl, keep_bare, b);
+    nl_observe(nl, bench_bare_keep, b);
     for (size_t i = 0; i < h->n; i++) {
         const struct tc_filter f = filter(h, i);
         (on ? tc_filter_add : tc_filter_delete)(nl, &f);
         bench_ok(nl_flush(nl, &err), &err);
     }
-    for (size_t i = 0; i < h->n; i++)
-        fill(b->bytes.text + b->at[i], b->at[i + 1] - b->at[i], &h->at[i], on);
+    for (size_t i = 0; i < h->n; i++) {
+        size_t n;
+        char *message = bench_bare_message(b, i, &n);
+        fill(message, n, &h->at[i], on);
+    }
 }
 
 static void hand_place(struct hand_at *at, bool first)
@@ -165,10 +148,8 @@ static void hand_close(struct hand *h)
 {
     for (size_t i = 0; i < (h->one_place ? 1 : h->n); i++)
         close(h->at[i].raw);
-    for (int on = 0; on < 2; on++) {
-        buf_done(&h->bare[on].bytes);
-        free(h->bare[on].at);
-    }
+    for (int on = 0; on < 2; on++)
+        bench_bare_done(&h->bare[on]);
     free(h->at);
     free(h->ops);
 }
@@ -198,20 +179,9 @@ static double us_since(nsec start)
 
 static double by_bare(const struct hand *h, bool on)
 {
-    const struct bare *b = &h->bare[on];
     nsec start = nsec_now(CLOCK_MONOTONIC);
-    for (size_t i = 0; i < h->n; i++) {
-        char answer[4096];
-        struct nlmsgerr e;
-        size_t n = b->at[i + 1] - b->at[i];
-        int fd = h->at[i].raw;
-        if (send(fd, b->bytes.text + b->at[i], n, 0) != (ssize_t)n ||
-            recv(fd, answer, sizeof answer, 0) < (ssize_t)NLMSG_LENGTH(sizeof e))
-            bench_fail("a bare message");
-        memcpy(&e, answer + NLMSG_HDRLEN, sizeof e);
-        if (e.error)
-            bench_fail("a bare message: %s", strerror(-e.error));
-    }
+    for (size_t i = 0; i < h->n; i++)
+        bench_bare_send(&h->bare[on], i, 1, h->at[i].raw);
     return us_since(start);
 }
 
