@@ -89,8 +89,9 @@ int csv_read(struct arena *arena, const char *text, size_t n, const char *name, 
     struct csv csv = {.rows = arena_alloc(arena, CSV_ROWS_MAX * sizeof *csv.rows)};
     if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
         r.p += 3;
-    size_t first = strcspn(r.p, "\n");
-    if (!memchr(r.p, ',', first < (size_t)(r.end - r.p) ? first : (size_t)(r.end - r.p)))
+    size_t left = (size_t)(r.end - r.p);
+    const char *newline = left ? memchr(r.p, '\n', left) : NULL;
+    if (!left || !memchr(r.p, ',', newline ? (size_t)(newline - r.p) : left))
         r.separator = ';';
     while (r.p < r.end) {
         struct csv_row row;

@@ -37,6 +37,7 @@ struct command {
     X(mark)                                                                                        \
     X(new)                                                                                         \
     X(plan)                                                                                        \
+    X(replay)                                                                                      \
     X(report)                                                                                      \
     X(run)                                                                                         \
     X(schema)                                                                                      \

@@ -80,11 +80,9 @@ static const char *type_of(const char *path)
     return "application/octet-stream";
 }
 
-/* "ID/N", as view.h makes the url. */
-static int web_file(const struct page_person *p, const char *name, struct buf *content,
-                    const char **ret_type, void *data)
+int web_attachment(const struct state *st, const char *role, int dirfd, const char *name,
+                   struct buf *content, const char **ret_type)
 {
-    const struct web *w = data;
     char id_text[24];
     int64_t id, n;
     const char *slash = strchr(name, '/');
@@ -93,9 +91,9 @@ static int web_file(const struct page_person *p, const char *name, struct buf *c
     snprintf(id_text, sizeof id_text, "%.*s", (int)(slash - name), name);
     if (units_integer(id_text, &id, NULL) < 0 || units_integer(slash + 1, &n, NULL) < 0)
         return -ENOENT;
-    const char *path = view_attachment(conduct_state(w->conduct), p->seat->role, id, n);
+    const char *path = view_attachment(st, role, id, n);
     AUTO_CLOSE int files =
-        path ? openat(w->dirfd, "files/_scenario", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        path ? openat(dirfd, "files/_scenario", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     AUTO_FREE char *text = NULL;
     size_t size;
     if (files < 0 || file_read(files, path, ATTACHMENT_MAX, &text, &size, NULL) < 0)
@@ -103,6 +101,14 @@ static int web_file(const struct page_person *p, const char *name, struct buf *c
     buf_add(content, text, size);
     *ret_type = type_of(path);
     return 0;
+}
+
+static int web_file(const struct page_person *p, const char *name, struct buf *content,
+                    const char **ret_type, void *data)
+{
+    const struct web *w = data;
+    return web_attachment(conduct_state(w->conduct), p->seat->role, w->dirfd, name, content,
+                          ret_type);
 }
 
 static void web_told(const json_t *event, void *data)
@@ -114,22 +120,23 @@ static void web_told(const json_t *event, void *data)
 
 /* --- Beginning and end ------------------------------------------------------------------------ */
 
-static void web_seats(struct web *w, const struct scenario *s)
+struct page_seat *web_new_seats(const struct scenario *s, size_t *ret_n)
 {
     const struct objects *roles = &s->assumptions->roles;
-    w->n_seats = roles->n;
-    w->seats = calloc(roles->n ? roles->n : 1, sizeof *w->seats);
-    if (!w->seats)
+    struct page_seat *seats = calloc(roles->n ? roles->n : 1, sizeof *seats);
+    if (!seats)
         abort();
     for (size_t i = 0; i < roles->n; i++) {
         const struct responder *r = roles->items[i];
-        w->seats[i] =
+        seats[i] =
             (struct page_seat){.role = r->name,
                                .title = r->title,
                                .kind = role_kind_words[r->kind],
                                .admits = r->kind == ROLE_FACILITATOR,
                                .by_room = r->kind == ROLE_PLAYER || r->kind == ROLE_OBSERVER};
     }
+    *ret_n = roles->n;
+    return seats;
 }
 
 /* The key that is there, or a fresh one. */
@@ -157,7 +164,7 @@ int web_open(const struct web_spec *spec, struct web **ret, struct err *err)
     if (!w)
         abort();
     *w = (struct web){.conduct = spec->conduct, .dirfd = spec->dirfd};
-    web_seats(w, s);
+    w->seats = web_new_seats(s, &w->n_seats);
     struct page_spec page = {.title = s->title ? s->title : s->name,
                              .seats = w->seats,
                              .n_seats = w->n_seats,

@@ -27,3 +27,11 @@ void web_linger(struct web *w); /* takes NULL */
 void web_url(const struct web *w, char url[PAGE_URL_MAX]);
 /* [{role, title, code}], the room's own without a role first; a new reference. */
 json_t *web_new_codes(const struct web *w);
+
+/* --- For replays --- */
+
+/* The roles of a scenario as seats; the caller frees. */
+struct page_seat *web_new_seats(const struct scenario *s, size_t *ret_n);
+/* The attachment "ID/N", as view.h makes the url, if this role may see it: as page_handlers.file. */
+int web_attachment(const struct state *st, const char *role, int dirfd, const char *name,
+                   struct buf *content, const char **ret_type);

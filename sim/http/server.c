@@ -392,6 +392,17 @@ static enum MHD_Result request_heard(void *data, struct MHD_Connection *c, const
     return MHD_YES;
 }
 
+/* A NUL that was percent-encoded would end a path before its end, for all who compare it. */
+static size_t unescape(void *data, struct MHD_Connection *c, char *text)
+{
+    (void)data;
+    (void)c;
+    size_t n = MHD_http_unescape(text);
+    for (char *nul = text; (nul = memchr(nul, '\0', n - (size_t)(nul - text)));)
+        *nul = '?';
+    return n;
+}
+
 void http_reply_field(struct http_reply *reply, const char *name, const char *value)
 {
     buf_add(&reply->fields, name, strlen(name) + 1);
@@ -499,7 +510,8 @@ static int server_start(struct http_server *s, const struct http_server_spec *sp
         MHD_OPTION_CONNECTION_LIMIT, spec->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         spec->per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_OF_A_CONNECTION,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changed, s, MHD_OPTION_NOTIFY_COMPLETED,
-        request_completed, NULL, MHD_OPTION_ARRAY, spec->certificate ? tls : plain, MHD_OPTION_END);
+        request_completed, NULL, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_ARRAY,
+        spec->certificate ? tls : plain, MHD_OPTION_END);
     if (!s->daemon && spec->certificate)
         return err_set(err, EINVAL,
                        "the certificate and the key cannot be used together: both are PEM, and the "

@@ -26,7 +26,7 @@ struct http_server;
 struct http_asked {
     nsec accepted;             /* CLOCK_MONOTONIC: when its connection was taken */
     nsec complete;             /* when its last byte had been read */
-    const char *method, *path; /* the path, percent-decoded, without a query */
+    const char *method, *path; /* the path, percent-decoded (a NUL is then '?'), without a query */
     const char *body;          /* NUL-terminated; "" without one */
     size_t body_n;
     bool body_too_large; /* above body_max: `body` is then "" */

@@ -58,7 +58,10 @@ const fresh = (word) => word + "-" + ++serial;
 const roleTitle = (role) => (((view && view.roles) || []).find((r) => r.role === role) || {}).title || (role === "all" ? "everybody" : role);
 const head = () => (view && (view.exercise || view.drill)) || {};
 const runs = () => head().state === "running";
-const passed = () => (runs() ? ((performance.now() - heard) / 1000) * (head().speed || 1) : 0);
+/* A replay goes by the presenter's clock, and nothing in it can be pressed. */
+const replay = () => (view && view.replay) || null;
+const replayed = () => (replay().playing ? ((performance.now() - heard) / 1000) * replay().speed : 0);
+const passed = () => (!runs() ? 0 : replay() ? replayed() : ((performance.now() - heard) / 1000) * (head().speed || 1));
 function span(s) {
   const sign = s < 0 ? "-" : "";
   s = Math.floor(Math.abs(s));
@@ -86,6 +89,7 @@ setInterval(() => {
     if (node.isConnected) turn(node);
     else ticking.delete(node);
   }
+  if (replay()) stands();
 }, 250);
 
 /* --- Talking to the server ---------------------------------------------------------------- */
@@ -207,6 +211,55 @@ function section(column, title, part, build) {
 }
 const any = (x) => (Array.isArray(x) ? x.length > 0 : x != null);
 
+/* Who waits at the door, and the codes: for those who may let people in. */
+function doorkeeper() {
+  const doors = el("ul", { class: "log" }), codes = el("ul", { class: "log" });
+  const more = el("details", { class: "act" }, el("summary", { text: "Codes to hand out" }), codes), node = el("div", {}, doors, more);
+  node.update = () => {
+    list(doors, me.waiting || [], (w) => w.n + w.person, (w) => el("li", {}, el("time", { text: "waits" }),
+      el("span", {}, w.person + " as " + roleTitle(w.role) + " ", button("Let in", { do: "admit", n: w.n, person: w.person, yes: true }),
+         button("Refuse", { do: "admit", n: w.n, person: w.person, yes: false }, "quiet"))));
+    show(more, !!me.codes);
+    list(codes, me.codes || [], (c) => c.role || "*", (c) => el("li", {}, el("span", { class: "code", text: c.code }), el("span", { text: c.title })));
+  };
+  return node;
+}
+/* The clock of a replay: the presenter's to move, everybody's to see. */
+let stands = () => {};
+const SPEEDS = [1, 2, 5, 10, 20, 60, 120];
+section(0, "Replay", (v) => v.replay, (node) => {
+  node.classList.add("replaying");
+  const where = el("p", { class: "number" }), error = el("p", { class: "error", role: "alert" });
+  const play = button("Play", () => ({ do: replay().playing ? "pause" : "play" })), close = button("Close the replay", { do: "close" }, "quiet");
+  const field = (words, input) => el("div", { class: "grow" }, el("label", { for: input.id, text: words }), input);
+  const choose = (id, command) => el("select", { id: fresh(id), onchange: (e) => act(command(e.target.value), error) });
+  const moment = el("input", { id: fresh("moment"), type: "range", min: "0", step: "1", onchange: (e) => act({ do: "jump", to_s: Number(e.target.value) }, error) });
+  const speed = choose("speed", (value) => ({ do: "speed", speed: Number(value) })), eyes = choose("eyes", (value) => ({ do: "look", role: value }));
+  const chapter = el("select", { id: fresh("chapter") }), keeper = doorkeeper();
+  const controls = el("div", { class: "items act" }, el("div", { class: "line" }, play, close), field("Moment", moment),
+    el("div", { class: "line" }, field("Seen by", eyes), field("Speed", speed)),
+    el("div", { class: "line" }, field("What happened", chapter), button("Jump there", () => ({ do: "jump", to_s: Number(chapter.value) }), "quiet")));
+  node.append(where, controls, error, keeper);
+  stands = () => {
+    const r = replay(), now = Math.min(r.length_s, r.at_s + replayed());
+    put(where, span(now) + " of " + span(r.length_s) + (r.playing ? "" : r.ended ? ", the end" : ", paused"));
+    if (document.activeElement !== moment) moment.value = String(now);
+    moment.setAttribute("aria-valuetext", span(now));
+  };
+  return (r) => {
+    show(controls, r.may);
+    moment.max = String(Math.ceil(r.length_s));
+    put(play.querySelector("button"), r.playing ? "Pause" : "Play");
+    list(speed, [...new Set([...SPEEDS, r.speed])].sort((a, b) => a - b), (x) => x, (x) => el("option", { value: x, text: x + " times as fast" }));
+    list(eyes, r.seats || [], (x) => x.role, (x) => el("option", { value: x.role, text: x.title || x.role }));
+    list(chapter, (r.chapters || []).map((c, n) => ({ ...c, n })), (c) => c.n, (c) => el("option", { value: c.at_s, text: c.text }));
+    speed.value = String(r.speed);
+    if (r.as) eyes.value = r.as;
+    keeper.update();
+    stands();
+  };
+});
+
 section(0, "Result", (v) => (v.result && v.result.sentence ? v.result : null), (node) => {
   const text = node.appendChild(el("p")), tag = node.appendChild(el("p", { class: "tag" }));
   return (r) => {
@@ -275,8 +328,8 @@ section(0, "Decisions", (v) => v.decisions, (node) => {
       item.classList.toggle("good", !!now.made);
       put(note, [now.mine ? "" : "To be decided by " + roleTitle(now.who), now.authority && "Authority: " + now.authority,
                  now.impact && "Impact: " + now.impact, now.reversible === false && "Cannot be reversed"].filter(Boolean).join(" · "));
-      show(form, !now.made && now.mine);
-      show(names, !now.made && !now.mine);
+      show(form, !now.made && now.mine && !replay());
+      show(names, !now.made && (!now.mine || !!replay()));
       put(names, "Options: " + now.options.join(" · "));
       tick(left, now.made ? null : now.left_s, -1);
       put(made, !now.made ? "" : "Decided: " + now.made.option + (now.made.default ? ", by default: the time was up" : now.made.by ? ", by " + now.made.by : "") +
@@ -356,7 +409,7 @@ section(0, "Checklists", (v) => v.checklists, (node) => {
         li.update = (x) => {
           put(words, x.does + (x.mine ? "" : " (" + roleTitle(x.owner) + ")") + (x.checked ? " – done by " + x.checked.by + " at " + at(x.checked.at_s) : "") + (x.late ? " (late)" : ""));
           tick1.checked = !!x.checked;
-          tick1.disabled = !!x.checked || !x.mine;
+          tick1.disabled = !!x.checked || !x.mine || !!replay();
           tick(left, x.checked ? null : x.left_s, -1);
         };
         return li;
@@ -460,7 +513,7 @@ section(0, "Objectives", (v) => v.objectives, (node) => {
   });
 });
 
-section(0, "Questions after the exercise", (v) => v.debrief, (node) => {
+section(0, "Questions after the exercise", (v) => (v.replay ? null : v.debrief), (node) => {
   const form = node.appendChild(el("form", { class: "items" })), note = el("p", { class: "meta" }), error = el("p", { class: "error", role: "alert" });
   const box = el("div", { class: "items" }), thanks = node.appendChild(el("p", { text: "Your answers have been kept. Thank you." }));
   form.append(note, box, error, el("div", {}, el("button", { type: "submit", text: "Send the answers" })));
@@ -480,7 +533,7 @@ section(0, "Questions after the exercise", (v) => v.debrief, (node) => {
 });
 
 /* The one red button of a live drill. */
-section(1, "Abort", (v) => (v.may && v.may.abort ? v.may : null), (node) => {
+section(1, "Abort", (v) => (v.may && v.may.abort && !v.replay ? v.may : null), (node) => {
   const error = el("p", { class: "error", role: "alert" });
   let sure = false;
   const b = el("button", { type: "button", class: "danger", text: "Abort and undo", onclick: async () => {
@@ -496,7 +549,7 @@ section(1, "Abort", (v) => (v.may && v.may.abort ? v.may : null), (node) => {
   return () => {};
 });
 
-section(1, "Conduct", (v) => (v.next ? v : null), (node) => {
+section(1, "Conduct", (v) => (v.next && !v.replay ? v : null), (node) => {
   const hold = button("Hold", { do: "hold" }), go = button("Go on", { do: "go" });
   const ask = el("textarea", { id: fresh("add"), maxlength: 8000 }), title = el("input", { id: fresh("title"), maxlength: 200 });
   const to = el("select", { id: fresh("to") }), from = el("input", { id: fresh("from"), maxlength: 80 }), error = el("p", { class: "error", role: "alert" });
@@ -540,7 +593,7 @@ section(1, "Conduct", (v) => (v.next ? v : null), (node) => {
 });
 
 const MARKS = ["acknowledged", "declared", "aware", "classified", "diagnosed", "mitigation_start", "mitigated", "resolved"];
-const mayMark = (v) => v.marks || (v.exercise && ["player", "facilitator"].includes(v.me.kind) && head().state === "running" ? MARKS : null);
+const mayMark = (v) => v.replay ? null : v.marks || (v.exercise && ["player", "facilitator"].includes(v.me.kind) && head().state === "running" ? MARKS : null);
 section(1, "Marks", mayMark, (node) => {
   const box = node.appendChild(el("div", { class: "line" })), text = el("input", { id: fresh("mark"), maxlength: 1000 });
   node.append(el("div", {}, el("label", { for: text.id, text: "Note (goes with the next mark)" }), text));
@@ -583,13 +636,11 @@ section(1, "Clocks", (v) => v.clocks, (node) => {
 });
 
 section(1, "People", (v) => v.people, (node) => {
-  const doors = el("ul", { class: "log" }), box = el("ul", { class: "log" }), codes = el("ul", { class: "log" });
-  const more = el("details", { class: "act" }, el("summary", { text: "Codes to hand out" }), codes);
-  node.append(doors, box, more);
+  const keeper = doorkeeper(), box = el("ul", { class: "log" });
+  node.append(keeper, box);
   return (all) => {
-    list(doors, me.waiting || [], (w) => w.n + w.person, (w) => el("li", {}, el("time", { text: "waits" }),
-      el("span", {}, w.person + " as " + roleTitle(w.role) + " ", button("Let in", { do: "admit", n: w.n, person: w.person, yes: true }),
-         button("Refuse", { do: "admit", n: w.n, person: w.person, yes: false }, "quiet"))));
+    show(keeper, !replay()); /* it stands at the replay's own controls */
+    keeper.update();
     list(box, all, (p) => p.person + "/" + p.role, () => {
       const state = el("time"), who = el("span"), li = el("li", {}, state, who);
       li.update = (p) => {
@@ -598,12 +649,10 @@ section(1, "People", (v) => v.people, (node) => {
       };
       return li;
     });
-    show(more, !!me.codes);
-    list(codes, me.codes || [], (c) => c.role || "*", (c) => el("li", {}, el("span", { class: "code", text: c.code }), el("span", { text: c.title })));
   };
 });
 
-section(1, "Note", (v) => (v.exercise && v.me.kind !== "observer" && head().state !== "ended" ? v : null), (node) => {
+section(1, "Note", (v) => (v.exercise && !v.replay && v.me.kind !== "observer" && head().state !== "ended" ? v : null), (node) => {
   const text = el("textarea", { id: fresh("note"), maxlength: 8000 }), error = el("p", { class: "error", role: "alert" });
   const what = el("select", { id: fresh("what") }, ...["note", "observation", "strength", "improvement"].map((w) => el("option", { value: w, text: w })));
   const objective = el("select", { id: fresh("objective") });
@@ -619,7 +668,7 @@ section(1, "Note", (v) => (v.exercise && v.me.kind !== "observer" && head().stat
   };
 });
 
-section(1, "Message to players", (v) => (v.exercise && v.me.kind === "simulator" && head().state === "running" ? v : null), (node) => {
+section(1, "Message to players", (v) => (v.exercise && !v.replay && v.me.kind === "simulator" && head().state === "running" ? v : null), (node) => {
   const to = el("select", { id: fresh("to") }), title = el("input", { id: fresh("title"), maxlength: 200 });
   const text = el("textarea", { id: fresh("text"), maxlength: 8000 }), error = el("p", { class: "error", role: "alert" });
   node.append(el("form", { class: "items", onsubmit: async (e) => {
@@ -674,16 +723,17 @@ function render(envelope) {
   const h = head();
   for (const id of ["join", "waiting"]) show($(id), false);
   for (const id of ["head", "room"]) show($(id), true);
-  show($("banner"), !!h.banner);
-  put($("banner"), h.banner);
+  document.body.classList.toggle("replay", !!replay());
+  show($("banner"), !!h.banner || !!replay());
+  put($("banner"), [replay() && "REPLAY", h.banner].filter(Boolean).join(" · "));
   put($("title"), h.title || envelope.title);
-  document.title = (h.state === "held" ? "(hold) " : "") + envelope.title;
+  document.title = (replay() ? "(replay) " : h.state === "held" ? "(hold) " : "") + envelope.title;
   const phase = h.phase;
   put($("phase"), phase ? [phase.n != null && "Phase " + phase.n + (phase.of ? " of " + phase.of : ""), phase.title, phase.date, phase.situation].filter(Boolean).join(" · ") : "");
   if (h.clock_s == null) put($("clock"), "");
   else tick($("clock"), h.clock_s, 1, "T+");
-  put($("state"), (h.words || STATES[h.state] || h.state || "") + (h.held_why ? " (" + h.held_why + ")" : "") + (h.speed && h.speed !== 1 ? ", " + h.speed + " times as fast" : ""));
-  put($("who"), me.me.person + ", " + me.me.role_title);
+  put($("state"), (h.words || STATES[h.state] || h.state || "") + (h.held_why ? " (" + h.held_why + ")" : "") + (h.speed && h.speed !== 1 ? ", " + h.speed + " times as fast" : "") + (replay() ? " – replay" + (replay().playing ? "" : ", paused") : ""));
+  put($("who"), me.me.person + ", " + (replay() && replay().as ? "presents, seen by " + roleTitle(replay().as) : me.me.role_title));
   announce(view);
   for (const s of sections) {
     const part = s.part(view);
