@@ -14,7 +14,7 @@ import dying
 import foreign
 import harness
 import test_network
-from foreign import Inside, OtherBoot, Pair, journals, round_trip, run, undo
+from foreign import Inside, OtherBoot, Pair, is_quick, journals, round_trip, run, undo
 from halt import Halt, halted
 from harness import Drill, kill_both, processes_of, stat_of, wait_until, warden
 
@@ -66,7 +66,7 @@ class Attached(unittest.TestCase):
         return d
 
     def as_before(self):
-        wait_until(lambda: not self.pair.differences(), timeout=5)
+        wait_until(lambda: not self.pair.differences())
         self.assertEqual(self.pair.differences(), {})
         self.assertTrue(self.pair.connection_lives())
 
@@ -86,10 +86,8 @@ class Attached(unittest.TestCase):
 
     def passes_again(self):
         """Nobody is left, and nothing was undone: packets pass by themselves, by our own engine."""
-        begin = time.monotonic()
         self.assertTrue(self.pair.connection_lives())  # TCP sends again what was lost
-        self.assertLess(time.monotonic() - begin, 2)
-        self.assertLess(min(round_trip(self.pair.connection) for _ in range(5)), 0.02)
+        self.assertTrue(is_quick(self.pair.connection))
 
     def kill_all(self, d, down=True):
         kill_both(d, self.halt)
@@ -395,21 +393,21 @@ class ContainerNetwork(Attached):
                  "inward": self.container.is_dialled()}
         for c in flows.values():
             self.addCleanup(c.close)
-            self.assertLess(min(round_trip(c) for _ in range(5)), 0.02)
+            self.assertTrue(is_quick(c))
         d = self.in_force(script=Impaired.SCRIPT % ("for: 300ms, ", "to: 10.99.0.2, "), down=False)
         flows["fresh"] = self.container.dials("10.99.0.3")
         self.addCleanup(flows["fresh"].close)
-        took = {name: sorted(round_trip(c) for _ in range(9)) for name, c in flows.items()}
-        self.assertGreaterEqual(took["slow"][0], 0.030)  # it meets what leaves by that device
+        # it meets what leaves by that device
+        self.assertGreaterEqual(min(round_trip(flows["slow"]) for _ in range(9)), 0.030)
         for name in ("other", "inward", "fresh"):
-            self.assertLess(took[name][4], 0.02, took)
+            self.assertTrue(is_quick(flows[name]), name)
         self.halt.go()
         d.finish()
         self.assertTrue(d.events("verify")[0]["ok"], d.explain())
         clean = d.events("clean")[-1]
         self.assertEqual((clean["clean"], clean["left"], clean["others"]), (True, [], []))
         for c in flows.values():
-            self.assertLess(min(round_trip(c) for _ in range(5)), 0.02)
+            self.assertTrue(is_quick(c))
         self.as_before()
         self.nothing_left(d)
 
@@ -463,7 +461,7 @@ class EngineDies(Attached):
             trial, = d.result["trials"]
             self.assertEqual(trial["outcome"], "completed" if measured else "void", trial)
         self.as_before()
-        self.assertLess(min(round_trip(self.pair.connection) for _ in range(5)), 0.02)
+        self.assertTrue(is_quick(self.pair.connection))
         self.nothing_left(d)
 
 
@@ -816,7 +814,7 @@ class AtRandom(Attached):
                 self.assertFalse(left, "who was left did not undo")
             code, text = undo()
             self.assertEqual(code, 0, text)
-            wait_until(lambda: not self.pair.differences(), timeout=5)
+            wait_until(lambda: not self.pair.differences())
             self.assertEqual(self.pair.differences(), {})
             self.assertEqual(journals(), [])
             return ["of %s" % victims, "in " + ("no state: it had ended" if ended else state)] + (

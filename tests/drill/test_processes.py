@@ -165,7 +165,7 @@ class Processes(unittest.TestCase):
     def go_on(self):
         """The same processes as ever, and none of them stopped."""
         self.assertEqual(self.shop.pids(), self.shop.first)
-        wait_until(lambda: "T" not in self.shop.states(), timeout=2)
+        wait_until(lambda: "T" not in self.shop.states())
         self.assertNotIn("T", self.shop.states())
         self.others_as_before()
 
