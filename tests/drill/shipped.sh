@@ -36,7 +36,8 @@ chmod 755 "$work"
 mkdir "$work/run"
 cp "$program" "$work/blackstart"
 cp -R "$folder" "$work/$name"
-[ -z "${SHIPPED_EDIT:-}" ] || sed -i "$SHIPPED_EDIT" "$work/$name"/*.conf "$work/$name"/*.yaml
+[ -z "${SHIPPED_EDIT:-}" ] || find "$work/$name" '(' -name '*.conf' -o -name '*.yaml' ')' \
+    -exec sed -i "$SHIPPED_EDIT" {} +
 as=
 if [ "$user" != root ] && [ "$(id -u)" = 0 ]; then
     chown 65534:65534 "$work/run"

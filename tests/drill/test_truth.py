@@ -21,7 +21,7 @@ import harness
 from harness import Drill
 from scenes import STAMPD
 
-TRIALS = int(os.environ.get("TRUTH_TRIALS", "10"))
+TRIALS = int(os.environ.get("TRUTH_TRIALS", "6"))
 SERVICES = 5
 EVERY = 50e6  # ns
 ROUNDING = 1e3  # times of a result are told in seconds
@@ -39,7 +39,7 @@ def scenario():
     start: [{command: "%s --port 80 --revive 150:900", name: stampd}]
     ready: {tcp: 80, within: 5s}
 """ % (i, i + 1, STAMPD)
-        probes += """  p%d: {service: s%d, host: client, http: "http://10.77.0.%d/", every: 50ms, timeout: 100ms,
+        probes += """  p%d: {service: s%d, host: client, http: "http://10.77.0.%d/", every: 50ms, timeout: 2s,
        down_after: 2, up_after: 3, stable: 300ms}
 """ % (i, i, i + 1)
         alarms += """  third%d: {threshold: {probe: p%d, consecutive: 3}}

@@ -178,7 +178,9 @@ static void draws_delays_from_each_distribution(void **state)
     struct bed b;
     bed_open(&b, bed_way(state), 0);
     bed_meet(&b);
-    struct stream spec = {.n = few(state, 20000), .size = 64, .interval = slow(state, 493 * US)};
+    struct stream spec = {.n = few(state, 20000),
+                          .size = 64,
+                          .interval = netem(state) ? slow(state, 493 * US) : 251 * US};
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
         one_more(&b, &asked[i], &spec);
     /* A machine that is busy with other things delays frames by milliseconds: once more then. */
@@ -213,8 +215,8 @@ static void share_adds(struct share *s, size_t at, size_t of, bool happened)
     s->n[batch] += 1;
 }
 
-/* The ratio of both sums, with its error from the batches. */
-static void share_is(const char *what, const struct share *s, double due)
+/* Whether the ratio of both sums is as due, with its error from the batches; says why not. */
+static bool share_is(const char *what, const struct share *s, double due)
 {
     double k = 0, n = 0, e = 0;
     for (size_t i = 0; i < BATCHES; i++) {
@@ -229,8 +231,18 @@ static void share_is(const char *what, const struct share *s, double due)
     e = fmax(e * BATCHES / (BATCHES - 1), n * due * (1 - due));
     double within = (4.32 * sqrt(e) + 1) / n;
     fprintf(stderr, "# %s: %.4f of %.0f, due %.4f ± %.4f\n", what, k / n, n, due, within);
-    if (!(fabs(k / n - due) <= within))
-        fail_msg("%s: %.4f, where %.4f ± %.4f was due", what, k / n, due, within);
+    if (fabs(k / n - due) <= within)
+        return true;
+    print_error("%s: %.4f, where %.4f ± %.4f was due\n", what, k / n, due, within);
+    return false;
+}
+
+/* Of a hundred questions at 99.99 % one in a hundred runs has one that a true law misses: all are asked of
+ * other packets then. A false law misses again. */
+static void twice_at_most(bool (*is_as_due)(void **state), void **state)
+{
+    if (!is_as_due(state))
+        assert_true(is_as_due(state));
 }
 
 static bool is_lost(const struct stream *s, size_t i)
@@ -292,8 +304,7 @@ static void correlated_due(double p, double c, bool by_netem, double *ret_share,
     *ret_after = both / k;
 }
 
-/* MEASURES correlation of losses, of copies, of damage, of order: engine netem */
-static void neighbours_are_alike(void **state)
+static bool are_alike(void **state)
 {
     const double p = 0.3, c = 0.5;
     const struct {
@@ -307,6 +318,7 @@ static void neighbours_are_alike(void **state)
         {"reorder", is_early, {.delay = 10 * MS, .reorder = p, .reorder_correlation = c}},
     };
     double share, after;
+    bool good = true;
     struct bed b;
     correlated_due(p, c, netem(state), &share, &after);
     bed_open(&b, bed_way(state), 0);
@@ -324,41 +336,50 @@ static void neighbours_are_alike(void **state)
         struct share next = share_after(&b.streams[i], asked[i].does, 1);
         char text[64];
         snprintf(text, sizeof text, "%s 0.3, correlation 0.5", asked[i].what);
-        share_is(text, &all, share);
+        good &= share_is(text, &all, share);
         snprintf(text, sizeof text, "%s after %s", asked[i].what, asked[i].what);
-        share_is(text, &next, after);
+        good &= share_is(text, &next, after);
     }
     bed_close(&b);
+    return good;
+}
+
+/* MEASURES correlation of losses, of copies, of damage, of order: engine netem */
+static void neighbours_are_alike(void **state)
+{
+    twice_at_most(are_alike, state);
 }
 
 /* --- Models of loss -------------------------------------------------------------------- */
 
 /* p: of the packets after one that came those that are lost; r the other way. Exact where the bad state
  * loses all and the good one nothing. */
-static void gilbert_is(const struct stream *s, double p, double r)
+static bool gilbert_is(const struct stream *s, double p, double r)
 {
     struct share to_bad = {{0}, {0}}, to_good = {{0}, {0}};
     for (size_t i = 0; i + 1 < s->n; i++)
         share_adds(is_lost(s, i) ? &to_good : &to_bad, i, s->n, is_lost(s, i) != is_lost(s, i + 1));
-    share_is("Gilbert: p", &to_bad, p);
-    share_is("Gilbert: r", &to_good, r);
+    bool good = share_is("Gilbert: p", &to_bad, p);
+    return share_is("Gilbert: r", &to_good, r) && good;
 }
 
 /* The bad state loses the share l: the three parameters stand in three shares, of all and of those one
  * and two after a lost one (which found the chain in the bad state). */
-static void gilbert_elliott_is(const struct stream *s, double p, double r, double l)
+static bool gilbert_elliott_is(const struct stream *s, double p, double r, double l)
 {
     struct share all = share_of(s, is_lost), one = share_after(s, is_lost, 1),
                  two = share_after(s, is_lost, 2);
-    share_is("Gilbert-Elliott: lost", &all, l * p / (p + r));
-    share_is("Gilbert-Elliott: lost after a lost one", &one, l * (1 - r));
-    share_is("Gilbert-Elliott: lost two after a lost one", &two, l * ((1 - r) * (1 - r) + r * p));
+    bool good = share_is("Gilbert-Elliott: lost", &all, l * p / (p + r));
+    good &= share_is("Gilbert-Elliott: lost after a lost one", &one, l * (1 - r));
+    good &= share_is("Gilbert-Elliott: lost two after a lost one", &two,
+                     l * ((1 - r) * (1 - r) + r * p));
+    return good;
 }
 
 /* Runs of lost and of delivered packets, by how they began. Of the lost: alone (p14, always one packet) or
  * in a burst, which ends with p31 + p32; of the delivered: in a gap, which ends with p13 + p14, or
  * within a burst, which ends with p23. */
-static void four_states_are(const struct stream *s, const struct impair_loss *l)
+static bool four_states_are(const struct stream *s, const struct impair_loss *l)
 {
     struct share goes_on = {{0}, {0}}, single = {{0}, {0}}, lost = {{0}, {0}}, brief = {{0}, {0}};
     size_t length = 0;
@@ -382,15 +403,15 @@ static void four_states_are(const struct stream *s, const struct impair_loss *l)
     double runs = bursts / (1 - again), in_burst = runs * again; /* runs of delivered ones there */
     double gap3 = 1 - pow(1 - leaves, 3), burst3 = 1 - pow(1 - l->p23, 3);
     double lost_packets = alone + runs / q, came = 1 / leaves + in_burst / l->p23;
-    share_is("4 states: lost", &lost, lost_packets / (lost_packets + came));
-    share_is("4 states: a burst's loss goes on", &goes_on, 1 - q);
-    share_is("4 states: runs of one lost", &single, (alone + runs * q) / (alone + runs));
-    share_is("4 states: runs of up to three delivered", &brief,
-             (gap3 + in_burst * burst3) / (1 + in_burst));
+    bool good = share_is("4 states: lost", &lost, lost_packets / (lost_packets + came));
+    good &= share_is("4 states: a burst's loss goes on", &goes_on, 1 - q);
+    good &= share_is("4 states: runs of one lost", &single, (alone + runs * q) / (alone + runs));
+    good &= share_is("4 states: runs of up to three delivered", &brief,
+                     (gap3 + in_burst * burst3) / (1 + in_burst));
+    return good;
 }
 
-/* MEASURES loss, gilbert_elliott, state: engine netem */
-static void loses_by_each_model(void **state)
+static bool loses_as_due(void **state)
 {
     const struct impairment asked[] = {
         {.loss = {.kind = IMPAIR_LOSS_GILBERT_ELLIOTT, .p = 0.02, .r = 0.25, .one_minus_h = 1}},
@@ -412,10 +433,10 @@ static void loses_by_each_model(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
         one_more(&b, &asked[i], &spec);
     bed_run(&b, 50 * MS);
-    gilbert_is(&b.streams[0], 0.02, 0.25);
-    gilbert_elliott_is(&b.streams[1], 0.05, 0.2, 0.8);
-    four_states_are(&b.streams[2], &asked[2].loss);
-    bed_share("loss", stream_lost(&b.streams[3]), n, 0.05);
+    bool good = gilbert_is(&b.streams[0], 0.02, 0.25);
+    good &= gilbert_elliott_is(&b.streams[1], 0.05, 0.2, 0.8);
+    good &= four_states_are(&b.streams[2], &asked[2].loss);
+    good &= bed_share("loss", stream_lost(&b.streams[3]), n, 0.05);
     assert_int_equal(stream_lost(&b.streams[4]), n);
     for (size_t i = 0; i < ARRAY_SIZE(asked) && !netem(state); i++) {
         struct impair_counts c = bed_count(&b, i);
@@ -424,12 +445,18 @@ static void loses_by_each_model(void **state)
         assert_int_equal(c.overflow, 0);
     }
     bed_close(&b);
+    return good;
+}
+
+/* MEASURES loss, gilbert_elliott, state: engine netem */
+static void loses_by_each_model(void **state)
+{
+    twice_at_most(loses_as_due, state);
 }
 
 /* --- Copies, damage, order ---------------------------------------------------------------- */
 
-/* MEASURES duplicate, corrupt, reorder, gap, keep_order, ecn: engine netem */
-static void doubles_damages_and_reorders(void **state)
+static bool harms_as_due(void **state)
 {
     const struct impairment asked[] = {
         {.corrupt = 0.1},
@@ -452,8 +479,8 @@ static void doubles_damages_and_reorders(void **state)
     bed_run(&b, 50 * MS);
     const struct stream *s = b.streams;
     assert_int_equal(stream_lost(&s[4]), 0);
-    bed_share("marked", stream_marked(&s[4]), n, 0.25);
-    bed_share("duplicated", stream_doubled(&s[1]), n, 0.1);
+    bool good = bed_share("marked", stream_marked(&s[4]), n, 0.25);
+    good &= bed_share("duplicated", stream_doubled(&s[1]), n, 0.1);
     assert_int_equal(stream_lost(&s[1]), 0);
     size_t seen = stream_damaged(&s[0]) + stream_lost(&s[0]);
     bed_print("reordered", &s[2]);
@@ -461,21 +488,28 @@ static void doubles_damages_and_reorders(void **state)
     /* One in four that are allowed; the packets between: geometric with 4 more. */
     const double due = 1 / (1 / 0.25 + 4);
     if (netem(state)) /* does not count them: those that took less than half of their delay */
-        bed_share("reordered", stream_sooner(&s[2], 5 * MS), n, due);
+        good &= bed_share("reordered", stream_sooner(&s[2], 5 * MS), n, due);
     else {
         struct impair_counts c = bed_count(&b, 0);
-        bed_share("corrupted", c.corrupted, n, 0.1);
+        good &= bed_share("corrupted", c.corrupted, n, 0.1);
         assert_true(seen <= c.corrupted && seen * 100 >= c.corrupted * 90);
         c = bed_count(&b, 2);
-        bed_share("reordered", c.reordered, n, due);
+        good &= bed_share("reordered", c.reordered, n, due);
     }
     bed_print("ordered", &s[3]);
     assert_int_equal(stream_lost(&s[3]), 0);
     assert_int_equal(stream_overtaken(&s[3]), 0);
     assert_int_equal(stream_sooner(&s[3], 5 * MS), 0);
     /* The sender's hardware address and port are missed by nobody: 8 of 1442 bytes. */
-    bed_share("damaged or lost", seen, n, 0.1 * 1434 / 1442);
+    good &= bed_share("damaged or lost", seen, n, 0.1 * 1434 / 1442);
     bed_close(&b);
+    return good;
+}
+
+/* MEASURES duplicate, corrupt, reorder, gap, keep_order, ecn: engine netem */
+static void doubles_damages_and_reorders(void **state)
+{
+    twice_at_most(harms_as_due, state);
 }
 
 int main(int argc, char **argv)

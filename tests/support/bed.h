@@ -67,5 +67,5 @@ void bed_print(const char *name, const struct stream *s);
 
 /* The median delay of a stream is `delay`, give or take. */
 void bed_near(const struct stream *s, nsec delay, nsec within);
-/* k of n happened with probability p, at 99.99 % (normal approximation). */
-void bed_share(const char *what, size_t k, size_t n, double p);
+/* True when k of n is what happens with probability p, at 99.99 % (normal approximation); says why not. */
+bool bed_share(const char *what, size_t k, size_t n, double p);
