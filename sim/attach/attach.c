@@ -117,7 +117,7 @@ int attached_lock(struct attached *a, struct err *err)
         if (r < 0)
             return err_prefix(err, "host %s", a->items[i].host->name);
     }
-    return 0;
+    return lock_claims(a, a->items, a->n, all.n ? &all : NULL, err);
 }
 
 size_t attached_fds(const struct attached *a, int *ret, size_t max)
@@ -194,6 +194,8 @@ int attached_refresh(struct attached *a, struct attached_host *h, struct err *er
     r = refuse_twice(a, h, err);
     if (r == 0 && a->locks_n)
         r = lock_host(a, h, NULL, err);
+    if (r == 0 && a->locks_n)
+        r = lock_claims(a, h, 1, NULL, err);
     if (r < 0) {
         h->at = old;
         return err_prefix(err, "host %s", h->host->name);
@@ -266,26 +268,16 @@ static int find_by_process(const json_t *identity, int *ret_fd, struct err *err)
     return 0;
 }
 
-/* NULL: of another version of us. */
-static const struct attached_kind *kind_named(const json_t *identity)
-{
-    const char *name = jsonx_str(identity, "kind", "");
-    const struct attached_kind *const *k = attached_kinds;
-    while (*k && strcmp((*k)->name, name) != 0)
-        k++;
-    return *k;
-}
-
 /* Its kind's own way to it. */
 static int find_by_kind(const json_t *identity, int *ret_fd, struct err *err)
 {
-    const struct attached_kind *k = kind_named(identity);
+    const struct attached_kind *k = attached_kind_named(identity);
     return k && k->find ? k->find(identity, ret_fd, err) : 0;
 }
 
 int attached_runs(const json_t *identity, bool *ret, struct err *err)
 {
-    const struct attached_kind *k = kind_named(identity);
+    const struct attached_kind *k = attached_kind_named(identity);
     if (k && k->runs)
         return k->runs(identity, ret, err);
     unsigned long long start = (unsigned long long)jsonx_int(identity, "start", 0);

@@ -81,6 +81,8 @@ struct attached {
     int mounts;    /* the machine's mount namespace */
     int *locks;    /* descriptors */
     size_t locks_n;
+    size_t
+        claims; /* which of these is of our claims (claim.h), counted from 1; 0: there are none yet */
 };
 
 /* All attached hosts of the scenario (perhaps none). -ENOENT: there is no such target; -EINVAL: it

@@ -311,6 +311,16 @@ static int processes(const struct attached_host *h, const struct procs *all, boo
     return 0;
 }
 
+/* Whoever starts it, it keeps its id. */
+static int claims(const json_t *identity, const struct procs *all, bool *ret_its, struct err *err)
+{
+    const char *id = jsonx_str(json_object_get(identity, "own"), "id", NULL);
+    for (size_t i = 0; id && *id && i < all->n; i++)
+        ret_its[i] = in_its_cgroup(&all->items[i], id);
+    (void)err;
+    return 0;
+}
+
 /* --- For people ------------------------------------------------------------------------------- */
 
 static int describe(const struct attached_host *h, json_t *texts, struct err *err)
@@ -383,7 +393,7 @@ int container_ask(const struct container_id *id, struct cengine **ret_engine,
         .offers =                                                                                  \
             ATTACH_COMMANDS | ATTACH_NETWORK | ATTACH_PROCESSES | ATTACH_CGROUP | ATTACH_POWER,    \
         .is = mine, .check = check, .resolve = resolve, .is_there = is_there,                      \
-        .processes = processes, .describe = describe,                                              \
+        .processes = processes, .claims = claims, .describe = describe,                            \
     }
 
 const struct attached_kind attach_compose =

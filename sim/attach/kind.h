@@ -40,6 +40,9 @@ struct attached_kind {
     /* Another way to the network namespace of its identity, tried before the general ones (a
      * container's id, asked for). *ret_fd -1: not found so. NULL: none. */
     int (*find)(const json_t *identity, int *ret_fd, struct err *err);
+    /* Which of these processes are of the host of such an identity, whoever they are by now: those that
+     * were started in its place are, too. Sets ret_its[i]. NULL: what is locked is all there is. */
+    int (*claims)(const json_t *identity, const struct procs *all, bool *ret_its, struct err *err);
     /* attached_runs(). NULL: its main process lives. */
     int (*runs)(const json_t *identity, bool *ret, struct err *err);
 };
@@ -61,6 +64,8 @@ ATTACH_KINDS(ATTACH_DECLARE)
 extern const struct attached_kind *const attached_kinds[];
 /* Of a host that is not the lab's; NULL: of none (the scenario is wrong). */
 const struct attached_kind *attached_kind_of(const struct host *h);
+/* Of an identity; NULL: of another version of us. */
+const struct attached_kind *attached_kind_named(const json_t *identity);
 
 /* --- For resolve() --- */
 

@@ -1,6 +1,7 @@
 /* Locks on targets. See lock.h. */
 #include "sim/attach/lock.h"
 
+#include "sim/attach/claim.h"
 #include "sim/attach/kind.h"
 
 #include "sim/base/cleanup.h"
@@ -211,4 +212,93 @@ int lock_host(struct attached *a, const struct attached_host *h, const struct pr
     if (r == 0 && h->at.pid)
         r = lock_processes(a, h, seen, err);
     return r;
+}
+
+/* --- Claims ------------------------------------------------------------------------------------ */
+
+/* That there are some, of anybody: a lock on a byte that is no process' number. */
+#define CLAIM_BYTE (1LL << 40)
+
+static int claims_of_others(int fd, bool *ret, struct err *err)
+{
+    struct flock ask = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = CLAIM_BYTE, .l_len = 1};
+    if (fcntl(fd, F_OFD_GETLK, &ask) < 0)
+        return err_errno(err, errno, "asking whether there are other drills");
+    *ret = ask.l_type != F_UNLCK;
+    return 0;
+}
+
+/* Those of these hosts: sets own[i]. */
+static int own_of(const struct attached_host *hosts, size_t n, const struct procs *all, bool *own,
+                  struct err *err)
+{
+    AUTO_FREE bool *its = calloc(all->n + 1, sizeof *its);
+    int r = 0;
+    if (!its)
+        abort();
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (!hosts[i].kind->claims)
+            continue;
+        r = attached_own(&hosts[i], all, its, err);
+        for (size_t p = 0; p < all->n; p++)
+            own[p] = own[p] || its[p];
+    }
+    return r;
+}
+
+static int refuse_claimed(const struct attached *a, const struct attached_host *hosts, size_t n,
+                          const struct procs *seen, struct err *err)
+{
+    AUTO_PROCS looked = {0};
+    pid_t holder = 0;
+    int r = seen ? 0 : procs_scan(&looked, err);
+    const struct procs *all = seen ? seen : &looked;
+    AUTO_FREE bool *own = calloc(all->n + 1, sizeof *own);
+    if (!own)
+        abort();
+    if (r == 0)
+        r = own_of(hosts, n, all, own, err);
+    if (r < 0)
+        return r;
+    const struct proc *p = claim_find(a->claims ? a->locks[a->claims - 1] : -1, all, own, &holder);
+    if (!p)
+        return 0;
+    char what[160];
+    snprintf(what, sizeof what, "process %d (%s), which belongs to what it drills", (int)p->pid,
+             p->comm);
+    return say_held(what, holder, err);
+}
+
+static int claim_all(struct attached *a, int fd, struct err *err)
+{
+    struct flock take = {
+        .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = CLAIM_BYTE, .l_len = 1};
+    int claims = a->claims ? a->locks[a->claims - 1] : -1;
+    int r = claim_write(a, &claims, err);
+    if (r < 0)
+        return r;
+    if (!a->claims) {
+        keep(a, claims);
+        a->claims = a->locks_n;
+    }
+    return fcntl(fd, F_OFD_SETLK, &take) < 0 ? err_errno(err, errno, "locking what is claimed") : 0;
+}
+
+int lock_claims(struct attached *a, const struct attached_host *hosts, size_t n,
+                const struct procs *seen, struct err *err)
+{
+    AUTO_CLOSE int moment = -1;
+    struct stat st;
+    bool others = false, any = false;
+    int fd = -1;
+    for (size_t i = 0; i < a->n; i++)
+        any = any || a->items[i].kind->claims;
+    if (!any)
+        return 0;
+    int r = open_bytes(a, "/proc/self/ns/pid", &fd, &moment, &st, err);
+    if (r == 0)
+        r = claims_of_others(fd, &others, err);
+    if (r == 0 && others)
+        r = refuse_claimed(a, hosts, n, seen, err);
+    return r == 0 ? claim_all(a, fd, err) : r;
 }

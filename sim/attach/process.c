@@ -85,6 +85,12 @@ static int read_pid_file(const char *path, pid_t *ret, struct err *err)
     return 0;
 }
 
+/* Of all that runs here, that means who listens on this machine itself. */
+static bool port_alone(const struct process_host *p)
+{
+    return p->port && !p->pid && !p->pid_file && !p->name && !p->cgroup;
+}
+
 int process_matches(const struct process_host *p, const struct procs *all, port_ask_fn *ask,
                     void *data, bool *ret, struct err *err)
 {
@@ -94,16 +100,13 @@ int process_matches(const struct process_host *p, const struct procs *all, port_
     int r = p->pid_file ? read_pid_file(p->pid_file, &noted, err) : 0;
     if (r < 0)
         return r;
-    /* Of all that runs here, a port alone means who listens on this machine itself. */
-    bool port_alone = p->port && !p->pid && !p->pid_file && !p->name && !p->cgroup;
-    bool known = port_alone && attached_netns_of(&self, &own);
+    bool alone = port_alone(p), known = alone && attached_netns_of(&self, &own);
     for (size_t i = 0; i < all->n; i++) {
         const struct proc *q = &all->items[i];
-        ret[i] = procs_is_alive(q) && (!p->pid || q->pid == p->pid) &&
-                 (!noted || q->pid == noted) && (!p->name || procs_match(q, p->name)) &&
-                 (!p->cgroup || group_holds(p->cgroup, q)) &&
-                 (!port_alone ||
-                  (known && !q->kernel && attached_netns_of(q, &its) && netns_same(own, its)));
+        ret[i] =
+            procs_is_alive(q) && (!p->pid || q->pid == p->pid) && (!noted || q->pid == noted) &&
+            (!p->name || procs_match(q, p->name)) && (!p->cgroup || group_holds(p->cgroup, q)) &&
+            (!alone || (known && !q->kernel && attached_netns_of(q, &its) && netns_same(own, its)));
     }
     return p->port ? port_keep(all, ret, p->port, ask, data, err) : 0;
 }
@@ -278,23 +281,37 @@ static int process_describe(const struct attached_host *h, json_t *texts, struct
     return 0;
 }
 
-static char *copy_of(const json_t *rule, const char *key)
+/* As a host's record has it; its texts stay the record's. */
+static struct process_host rule_of(const json_t *identity)
 {
-    const char *text = jsonx_str(rule, key, NULL);
-    return text ? strdup(text) : NULL;
+    const json_t *rule = json_object_get(identity, "own");
+    return (struct process_host){
+        .pid = jsonx_int(rule, "pid", 0),
+        .pid_file = (char *)(uintptr_t)jsonx_str(rule, "pid_file", NULL),
+        .name = (char *)(uintptr_t)jsonx_str(rule, "name", NULL),
+        .port = jsonx_int(rule, "port", 0),
+        .cgroup = (char *)(uintptr_t)jsonx_str(rule, "cgroup", NULL),
+    };
+}
+
+/* By its number it is one process for good, which is locked. A port alone means that of one network. */
+static int process_claims(const json_t *identity, const struct procs *all, bool *ret_its,
+                          struct err *err)
+{
+    const struct process_host p = rule_of(identity);
+    struct netns_id its;
+    if (p.pid)
+        return 0;
+    int r = process_matches(&p, all, NULL, NULL, ret_its, err);
+    for (size_t i = 0; r == 0 && port_alone(&p) && i < all->n; i++)
+        ret_its[i] = ret_its[i] && attached_netns_of(&all->items[i], &its) &&
+                     (int64_t)its.ino == jsonx_int(identity, "ino", -1);
+    return r;
 }
 
 static int process_runs(const json_t *identity, bool *ret, struct err *err)
 {
-    const json_t *rule = json_object_get(identity, "own");
-    AUTO_FREE char *pid_file = copy_of(rule, "pid_file");
-    AUTO_FREE char *name = copy_of(rule, "name");
-    AUTO_FREE char *cgroup = copy_of(rule, "cgroup");
-    const struct process_host p = {.pid = jsonx_int(rule, "pid", 0),
-                                   .pid_file = pid_file,
-                                   .name = name,
-                                   .port = jsonx_int(rule, "port", 0),
-                                   .cgroup = cgroup};
+    const struct process_host p = rule_of(identity);
     AUTO_PROCS all = {0};
     int r = procs_scan(&all, err);
     if (r < 0)
@@ -327,5 +344,6 @@ const struct attached_kind attach_process = {
     .resolve = process_resolve,
     .processes = process_processes,
     .describe = process_describe,
+    .claims = process_claims,
     .runs = process_runs,
 };

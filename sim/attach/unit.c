@@ -141,6 +141,16 @@ static int unit_resolve(const struct host *h, struct attached_target *ret, struc
     return 0;
 }
 
+static int unit_claims(const json_t *identity, const struct procs *all, bool *ret_its,
+                       struct err *err)
+{
+    const char *cgroup = jsonx_str(json_object_get(identity, "own"), "cgroup", NULL);
+    for (size_t i = 0; cgroup && i < all->n; i++)
+        ret_its[i] = group_holds(cgroup, &all->items[i]);
+    (void)err;
+    return 0;
+}
+
 static int unit_processes(const struct attached_host *h, const struct procs *all, bool *ret_own,
                           struct err *err)
 {
@@ -171,5 +181,6 @@ const struct attached_kind attach_unit = {
     .check = unit_check,
     .resolve = unit_resolve,
     .processes = unit_processes,
+    .claims = unit_claims,
     .describe = unit_describe,
 };

@@ -219,6 +219,7 @@ static bool step_bites(struct step_run *r, struct buf *reason)
     }
     if (rc < 0) {
         proof = (struct inject_proof){.ok = false, .at = SPAN_UNSET};
+        snprintf(proof.asked, sizeof proof.asked, "'%s' in force", r->step->action->name);
         snprintf(proof.seen, sizeof proof.seen, "%.*s", (int)sizeof proof.seen - 1, err.text);
     }
     step_event(r, "verify",

@@ -18,6 +18,7 @@ struct plan {
     const char *name;
     int prepare_rc, apply_rc;
     int verify_again; /* so many INJECT_AGAIN first */
+    int verify_rc;    /* then this, when it is an error */
     bool verify_ok, gone;
     bool later; /* through start() */
     int prepared, armed, arm_rc, applied, verified, reverted, done;
@@ -107,6 +108,8 @@ static int fake_verify(struct inject_env *env, void *state, struct inject_proof 
     p->verified++;
     if (p->verify_again-- > 0 && !env->decide)
         return INJECT_AGAIN;
+    if (p->verify_rc < 0)
+        return err_set(err, -p->verify_rc, "nobody answers");
     *ret =
         (struct inject_proof){.ok = p->verify_ok, .at = {loop_now(env->loop), loop_now(env->loop)}};
     strcpy(ret->asked, "broken");
@@ -344,6 +347,16 @@ static void a_fault_that_did_not_bite_spoils_the_trial(void **state)
     assert_non_null(strstr(w->spoilt, "did not bite: asked broken, seen whole"));
 }
 
+static void a_fault_that_cannot_be_asked_did_not_bite(void **state)
+{
+    struct world *w = *state;
+    w->steps[0].at = NSEC_SEC;
+    w->plans[0].verify_rc = -EIO;
+    begin(w, 1);
+    until(w, 2 * NSEC_SEC);
+    assert_non_null(strstr(w->spoilt, "did not bite: asked 'fake' in force, seen nobody answers"));
+}
+
 /* Undone before it was decided whether it bites: asked once more, and the answer counts. */
 static void an_open_question_is_decided_before_undoing(void **state)
 {
@@ -557,6 +570,7 @@ int main(void)
         T(facts_before_the_zero_do_not_count),
         T(a_target_that_has_gone_spoils_the_trial),
         T(a_fault_applied_by_half_is_reverted),
+        T(a_fault_that_cannot_be_asked_did_not_bite),
         T(a_fault_that_did_not_bite_spoils_the_trial),
         T(an_open_question_is_decided_before_undoing),
         T(a_fault_that_others_ended_is_told),

@@ -402,7 +402,7 @@ class AtRandom:
 SOME = ["zero", "inject", "observe", "undo", "undone"]
 HELPED = ("helper", "helper_and_runner", "helper_and_warden", "all_three")
 WAYS = {"runner": STATES, "the_warden": STATES, "both": STATES, "cgroup": STATES,
-        "second": ["build", "arm", "inject", "undo", "compare"], "machine": SOME, "target_and_all": SOME,
+        "second": ["build", "arm", "inject", "undo", "undone", "compare"], "machine": SOME, "target_and_all": SOME,
         "target": ["zero", "inject", "observe", "restore", "undo"], **dict.fromkeys(HELPED, IN_FORCE),
         "disk_full": ["arm"]}
 
@@ -410,8 +410,7 @@ WAYS = {"runner": STATES, "the_warden": STATES, "both": STATES, "cgroup": STATES
 def cells(case):
     """All that is to be tried: (fault, way, state)."""
     return [(fault, way, state) for fault, f in case.FAULTS.items() for way, states in {**WAYS, **case.WAYS}.items()
-            for state in states if (f.helper or way not in HELPED) and
-            not (way == "second" and f.anew and state in AFTER)]  # who was just started is found a moment later
+            for state in states if f.helper or way not in HELPED]
 
 
 def spread(case, turn, states):
@@ -425,8 +424,8 @@ def spread(case, turn, states):
     return chosen + [(faults[turn % len(faults)], "disk_full", "arm")]
 
 
-def fill(case, turn, states=STATES):
-    """With DEATHS=all everything; else a few."""
-    for fault, way, state in cells(case) if os.environ.get("DEATHS") == "all" else spread(case, turn, states):
+def fill(case, turn, states=STATES, also=()):
+    """With DEATHS=all everything; else a few, and those besides."""
+    for fault, way, state in cells(case) if os.environ.get("DEATHS") == "all" else [*spread(case, turn, states), *also]:
         setattr(case, "test_%s_%s_dies_in_%s" % (fault, way, state),
                 lambda self, w=way, f=fault, s=state: getattr(self, w)(f, s))

@@ -736,13 +736,24 @@ class Dying(Attached):
         self.nothing_left(d)
 
     def test_the_device_is_deleted_during_the_fault(self):
-        d = self.in_force(script=LINK % "for: 300ms, ")
-        run("ip", "-n", self.pair.edge, "link", "del", "e0")
-        self.halt.go()
-        d.finish()
-        self.assertTrue(d.events("undo")[0]["ok"], d.explain())
-        self.assertIn("has gone", d.events("undo")[0]["changes"][0])
-        self.nothing_left(d)
+        for i, (how, asked) in enumerate((("down: true", "device e0 down"),
+                                          ("flap: {down: 20ms, up: 20ms}", "device e0 down at this moment of the flap"))):
+            with self.subTest(how):
+                if i:
+                    self.pair.end()
+                    self.setUp()
+                d = self.in_force(script=(LINK % "for: 300ms, ").replace("down: true", how))
+                run("ip", "-n", self.pair.edge, "link", "del", "e0")
+                self.halt.go()
+                d.finish()
+                verified = d.events("verify")[0]
+                self.assertEqual((verified["ok"], verified["asked"]), (False, "host edge: " + asked), verified)
+                self.assertIn("no such device", verified["seen"].lower())
+                trial, = d.result["trials"]
+                self.assertEqual(trial["outcome"], "void")
+                self.assertTrue(d.events("undo")[0]["ok"], d.explain())
+                self.assertIn("has gone", d.events("undo")[0]["changes"][0])
+                self.nothing_left(d)
 
     def test_what_others_change_meanwhile_is_theirs(self):
         d = self.in_force(script=LINK % "for: 300ms, ")

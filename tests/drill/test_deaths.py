@@ -253,7 +253,7 @@ if __name__ == "__main__":
         harness.skip(harness.NEEDS_ROOT)
     deaths.fill(Docker, 0)
     deaths.fill(Podman, 4)
-    deaths.fill(Processes, 8, deaths.STATES[::2])
+    deaths.fill(Processes, 8, deaths.STATES[::2], also=[("ended", "second", "undone")])
     deaths.fill(ProcessesApart, 2, deaths.STATES[1::2])
     foreign.own_mounts()
     harness.main()

@@ -502,7 +502,7 @@ class Squeezed(FrozenOthers):
         return found
 
     def drill(self, how="", step="cpu: {workers: 1, load: 50%}, memory: {size: 48MB}"):
-        text = lasting(OTHERS % (self.worker.pid, self.port, how), how)
+        text = lasting(OTHERS % (self.worker.pid, self.port, how), how).replace("horizon: 30s", "horizon: 10m")
         text = text.replace(self.STEP, "pressure: {host: worker, %s}" % step)
         d = Drill(text.replace("horizon: 1500ms", "horizon: 3s"), "--yes")
         self.addCleanup(d.remove)
@@ -510,9 +510,8 @@ class Squeezed(FrozenOthers):
 
     def in_force(self, **kwargs):
         d = self.drill(**kwargs).start()
-        wait_until(lambda: os.path.exists(os.path.join(d.out, "record.ndjson")) and
-                   d.events("verify"), timeout=20)
-        self.assertTrue(d.events("verify")[0]["ok"], d.events("verify"))
+        verified = d.tail(lambda e: e["kind"] == "verify")
+        self.assertTrue(verified["ok"], verified)
         for now in self.group():
             self.assertIn(str(self.worker.pid), now)
             guests = [int(pid) for pid in now if pid != str(self.worker.pid)]
