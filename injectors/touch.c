@@ -315,13 +315,12 @@ static int process_is_back(const json_t *touch, struct err *err)
 static int file_is_back(const json_t *touch, struct err *err)
 {
     const char *folder = jsonx_str(touch, "folder", "/"), *name = jsonx_str(touch, "name", "");
-    AUTO_CLOSE int root = -1;
+    AUTO_CLOSE int dir = -1;
     struct stat st;
-    int r = place_find(NULL, json_object_get(touch, "place"), &root, err);
-    if (r != 0)
-        return r < 0 ? r : 1; /* with its file system */
-    AUTO_CLOSE int dir = place_open(root, folder, NULL);
-    if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    int r = place_find(NULL, json_object_get(touch, "place"), folder, name, &dir, err);
+    if (r < 0)
+        return r;
+    if (r > 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 1;
     err_set(err, EEXIST, "host %s: %s/%s, which a fault made, is still there",
             jsonx_str(touch, "of", "?"), folder, name);

@@ -28,7 +28,7 @@ first_drill='keepalived nginx-light'
 drills='haproxy redis-server redis-sentinel etcd-server dnsmasq-base bind9-dnsutils curl prometheus
     prometheus-alertmanager postgresql stress-ng wrk'
 testing='python3 python3-jsonschema python3-ruamel.yaml nftables iptables jq universal-ctags
-    binutils clang-format openssl groff-base shellcheck procps systemd-journal-remote'
+    binutils clang-format e2fsprogs openssl groff-base shellcheck procps systemd-journal-remote'
 containers='docker.io docker-compose podman runc conmon containernetworking-plugins busybox-static'
 batch='slurmctld slurmd slurm-client munge'
 browsing='chromium'

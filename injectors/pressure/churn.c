@@ -64,7 +64,7 @@ int churn_prepare(struct churn *c, struct lab_node *n, const struct pressure_io 
         return r;
     snprintf(c->name, sizeof c->name, ".blackstart-%.40s-%.60s", run_id, step);
     json_t *place = json_pack("{s:s,s:s}", "folder", p->path, "name", c->name);
-    place_note(a, place);
+    place_note(a, fd, place);
     json_object_set_new(record, "io", place);
     return 0;
 }
@@ -124,17 +124,16 @@ int churn_undo(struct lab_node *n, const json_t *record, json_t *changes, struct
 {
     const json_t *place = json_object_get(record, "io");
     const char *path = jsonx_str(place, "folder", NULL), *name = jsonx_str(place, "name", "");
-    AUTO_CLOSE int root = -1;
+    AUTO_CLOSE int above = -1;
     struct stat st;
     if (!path)
         return 0;
     if (strncmp(name, ".blackstart-", strlen(".blackstart-")) != 0 || strchr(name, '/'))
         return err_set(err, EINVAL, "io: the record names no folder of ours: %.60s", name);
-    int r = place_find(n, place, &root, err);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    AUTO_CLOSE int above = place_open(root, path, NULL);
-    if (above < 0 || fstatat(above, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    int r = place_find(n, place, path, name, &above, err);
+    if (r < 0)
+        return err_prefix(err, "io: %s/%s of host %s", path, name, jsonx_str(record, "host", "?"));
+    if (r > 0 || fstatat(above, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0; /* it has gone with its file system, or never was */
     r = file_remove_tree(above, name, err);
     if (r < 0)

@@ -82,7 +82,7 @@ int disk_prepare(struct disk *d, struct lab_node *n, const struct pressure_disk 
     json_object_set_new(record, "folder", json_string(p->path));
     json_object_set_new(record, "file", json_string(d->name));
     if (a)
-        place_note(a, record);
+        place_note(a, fd, record);
     return 0;
 }
 
@@ -176,16 +176,16 @@ int disk_verify(struct disk *d, bool *ok, struct buf *asked, struct buf *seen, s
 int disk_undo(struct lab_node *n, const json_t *record, json_t *changes, struct err *err)
 {
     const char *path = jsonx_str(record, "folder", NULL), *name = jsonx_str(record, "file", "");
-    AUTO_CLOSE int root = -1;
+    AUTO_CLOSE int folder = -1;
     if (!path)
         return 0;
     if (strncmp(name, ".blackstart-", strlen(".blackstart-")) != 0 || strchr(name, '/'))
         return err_set(err, EINVAL, "disk: the record names no file of ours: %.60s", name);
-    int r = place_find(n, record, &root, err);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    AUTO_CLOSE int folder = place_open(root, path, NULL);
-    if (folder < 0)
+    int r = place_find(n, record, path, name, &folder, err);
+    if (r < 0)
+        return err_prefix(err, "disk: %s/%s of host %s", path, name,
+                          jsonx_str(record, "host", "?"));
+    if (r > 0)
         return 0; /* it has gone with its file system */
     if (unlinkat(folder, name, 0) < 0)
         return errno == ENOENT ? 0 : err_errno(err, errno, "disk: removing %s/%s", path, name);

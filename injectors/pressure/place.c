@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "injectors/pressure/volume.h"
 #include "sim/attach/procs.h"
 #include "sim/base/cleanup.h"
 #include "sim/base/jsonx.h"
@@ -63,23 +64,61 @@ int place_look(int fd, const char *path, struct place_space *ret, struct err *er
     return 0;
 }
 
-int place_find(struct lab_node *n, const json_t *record, int *ret, struct err *err)
+/* Its root, by whoever saw it; -1: by nobody any more. */
+static int root_of(const json_t *record)
 {
     pid_t pid = (pid_t)jsonx_int(record, "pid", 0);
-    if (n && !lab_node_attached(n))
-        return place_root(lab_node_pid(n), ret, err);
-    if (jsonx_bool(record, "machine", false)) {
-        *ret = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return *ret < 0 ? err_errno(err, errno, "cannot open /") : 0;
-    }
-    if (pid <= 0 || procs_started(pid) != (unsigned long long)jsonx_int(record, "start", 0))
-        return 1;
-    return place_root(pid, ret, err);
+    int root = -1;
+    if (jsonx_bool(record, "machine", false))
+        return open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (pid > 0 && procs_started(pid) == (unsigned long long)jsonx_int(record, "start", 0))
+        (void)place_root(pid, &root, NULL);
+    return root;
 }
 
-void place_note(const struct attached_host *a, json_t *record)
+static int find_in_lab(struct lab_node *n, const char *folder, int *ret, struct err *err)
 {
+    AUTO_CLOSE int root = -1;
+    int r = place_root(lab_node_pid(n), &root, err);
+    if (r < 0)
+        return r;
+    int fd = place_open(root, folder, NULL);
+    if (fd < 0)
+        return 1; /* it has gone with its file system */
+    *ret = fd;
+    return 0;
+}
+
+int place_find(struct lab_node *n, const json_t *record, const char *folder, const char *name,
+               int *ret, struct err *err)
+{
+    const json_t *volume = json_object_get(record, "volume");
+    struct stat st;
+    if (n && !lab_node_attached(n))
+        return find_in_lab(n, folder, ret, err);
+    AUTO_CLOSE int root = root_of(record);
+    AUTO_CLOSE int fd = root < 0 ? -1 : place_open(root, folder, NULL);
+    /* A folder of that name may be another one: where a disk was mounted, and is not yet. */
+    bool there = fd >= 0 && (!volume || volume_may_be(volume, fd) ||
+                             fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    if (there) {
+        *ret = steal_fd(&fd);
+        return 0;
+    }
+    return volume ? volume_find(volume, name, ret, err) : 1;
+}
+
+void place_note(const struct attached_host *a, int folder, json_t *record)
+{
+    json_t *volume = volume_note(folder, a->at.pid);
     json_object_set_new(record, "machine", json_boolean(a->at.shares_mounts));
     json_object_set_new(record, "pid", json_integer(a->at.pid));
     json_object_set_new(record, "start", json_integer((json_int_t)a->at.start));
+    if (volume)
+        json_object_set_new(record, "volume", volume);
+}
+
+bool place_lasts(const json_t *record)
+{
+    return jsonx_bool(record, "machine", false) || volume_lasts(json_object_get(record, "volume"));
 }

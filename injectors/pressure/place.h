@@ -27,8 +27,13 @@ static inline int64_t place_reserve(const struct place_space *s)
     return s->total / 20 > PLACE_RESERVE_LEAST ? s->total / 20 : PLACE_RESERVE_LEAST;
 }
 
-/* What place_find() needs, of a host that others made: {machine, pid, start} into the record. */
-void place_note(const struct attached_host *a, json_t *record);
-/* The root below which the record's folder lies: of a host of the lab; of the machine's own files (which
- * a reboot does not empty); or of a process of others, as long as that lives. 0; 1: it has gone. */
-int place_find(struct lab_node *n, const json_t *record, int *ret, struct err *err);
+/* What place_find() needs of a folder (an open one) of a host that others made, into the record: {machine,
+ * pid, start, volume}. */
+void place_note(const struct attached_host *a, int folder, json_t *record);
+/* What is left there stays over a reboot. */
+bool place_lasts(const json_t *record);
+/* The record's folder, in which something of ours has that name: of a host of the lab; of the machine's own
+ * files; of a process of others, as long as that lives; else by its file system (volume.h). 0; 1: all of
+ * it has gone; -ENODEV: its file system cannot be reached. */
+int place_find(struct lab_node *n, const json_t *record, const char *folder, const char *name,
+               int *ret, struct err *err);

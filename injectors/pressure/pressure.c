@@ -15,6 +15,7 @@
 #include "injectors/injector.h"
 #include "injectors/params.h"
 #include "injectors/pressure/part.h"
+#include "injectors/pressure/place.h"
 #include "injectors/process/targets.h"
 #include "injectors/touch.h"
 #include "sim/attach/attach.h"
@@ -295,16 +296,15 @@ static int pressure_prepare(struct inject_env *env, const struct step *step, voi
     for (size_t i = 0; i < st->targets.n; i++)
         st->items[i] =
             (struct pressed){.stress.churn = {.root = -1, .folder = -1}, .disk.root = -1};
-    bool machine = false;
+    bool lasts = false;
     for (size_t i = 0; i < st->targets.n; i++) {
         r = prepare_on(env, step, st->targets.hosts[i], &st->items[i], records, err);
         if (r < 0)
             return r;
         const json_t *record = json_array_get(records, i);
-        machine = machine || jsonx_bool(record, "machine", false) ||
-                  jsonx_bool(json_object_get(record, "io"), "machine", false);
+        lasts = lasts || place_lasts(record) || place_lasts(json_object_get(record, "io"));
     }
-    *ret_undo = json_pack("{s:O,s:b}", "hosts", records, "persistent", machine);
+    *ret_undo = json_pack("{s:O,s:b}", "hosts", records, "persistent", lasts);
     *ret_state = steal_ptr(st);
     return 0;
 }

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define CHUNK 65536
@@ -40,24 +42,62 @@ static int read_whole(int fd, struct buf *text, struct err *err)
     }
 }
 
-/* "36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw": blanks in names are written \040. */
-static void tell(char *line, rtnl_line *fn, void *data)
+/* "36 35 98:0 /root /point rw,noatime master:1 - ext3 /dev/root rw" */
+static bool split(char *line, struct mount_line *ret)
 {
-    AUTO_BUF text = BUF_INIT;
     char *left = line, *word[6], *late[3] = {NULL};
     char *rest = strstr(line, " - ");
+    unsigned major, minor;
     if (!rest)
-        return;
+        return false;
     *rest = '\0';
     rest += strlen(" - ");
     for (size_t i = 0; i < ARRAY_SIZE(word); i++)
         if (!(word[i] = strsep(&left, " ")))
-            return;
+            return false;
     for (size_t i = 0; i < ARRAY_SIZE(late) && rest; i++)
         late[i] = strsep(&rest, " ");
-    buf_printf(&text, "mount on=%s of=%s type=%s source=%s flags=%s options=%s", word[4], word[3],
-               late[0] ? late[0] : "?", late[1] ? late[1] : "?", word[5], late[2] ? late[2] : "");
-    fn(buf_text(&text), data);
+    if (sscanf(word[2], "%u:%u", &major, &minor) != 2)
+        return false;
+    *ret = (struct mount_line){.id = strtoul(word[0], NULL, 10),
+                               .dev = makedev(major, minor),
+                               .root = word[3],
+                               .point = word[4],
+                               .flags = word[5],
+                               .type = late[0] ? late[0] : "?",
+                               .source = late[1] ? late[1] : "?",
+                               .options = late[2] ? late[2] : ""};
+    return true;
+}
+
+/* Blanks and the like in names are written \040; in place. */
+static const char *unescaped(const char *text)
+{
+    char *to = (char *)(uintptr_t)text;
+    for (const char *from = text; (*to = *from); to++, from++) {
+        if (from[0] != '\\' || strspn(from + 1, "01234567") < 3)
+            continue;
+        *to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
+        from += 3;
+    }
+    return text;
+}
+
+int mounts_each(int fd, mounts_fn *fn, void *data, struct err *err)
+{
+    AUTO_BUF text = BUF_INIT;
+    int r = read_whole(fd, &text, err);
+    if (r < 0 || !text.len)
+        return r;
+    for (char *line, *left = text.text; r == 0 && (line = strsep(&left, "\n"));) {
+        struct mount_line m;
+        if (!split(line, &m))
+            continue;
+        (void)unescaped(m.root), (void)unescaped(m.point);
+        (void)unescaped(m.source), (void)unescaped(m.options);
+        r = fn(&m, data);
+    }
+    return r;
 }
 
 int mounts_describe(int fd, rtnl_line *fn, void *data, struct err *err)
@@ -66,7 +106,14 @@ int mounts_describe(int fd, rtnl_line *fn, void *data, struct err *err)
     int r = read_whole(fd, &text, err);
     if (r < 0 || !text.len)
         return r;
-    for (char *line, *left = text.text; (line = strsep(&left, "\n"));)
-        tell(line, fn, data);
+    for (char *line, *left = text.text; (line = strsep(&left, "\n"));) {
+        AUTO_BUF one = BUF_INIT;
+        struct mount_line m;
+        if (!split(line, &m))
+            continue;
+        buf_printf(&one, "mount on=%s of=%s type=%s source=%s flags=%s options=%s", m.point, m.root,
+                   m.type, m.source, m.flags, m.options);
+        fn(buf_text(&one), data);
+    }
     return 0;
 }

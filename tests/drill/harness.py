@@ -28,9 +28,10 @@ ANOTHER_DRILL = "another drill is running on this machine"
 HAS_NETEM = "this kernel has netem"
 NO_MEMORY_CONTROLLER = "no controller of memory is mounted on this machine"
 NO_OLD_FREEZER = "this kernel has no freezer of cgroup v1"
+NO_LOOP = "this machine lends no loop device"
 NO_DISK = "the folder for temporary files is not on a disk"
 # Of these, what may hold even on a machine on which all tests must run.
-MAY_LACK = [NEEDS_CGROUP2, HAS_NETEM, NO_MEMORY_CONTROLLER, NO_OLD_FREEZER, NO_DISK]
+MAY_LACK = [NEEDS_CGROUP2, HAS_NETEM, NO_MEMORY_CONTROLLER, NO_OLD_FREEZER, NO_DISK, NO_LOOP]
 
 
 def must_run(reason):

@@ -515,7 +515,7 @@ load:
                 self.replace()
                 new = self.e.id("db-1")
                 if follow:
-                    go = subprocess.run([harness.BLACKSTART, "mark", "note", "go"],
+                    go = subprocess.run([harness.BLACKSTART, "mark", "note", "go", "--run", d.record[0]["id"]],
                                         capture_output=True, text=True)
                     self.assertEqual(go.returncode, 0, go.stderr + d.explain())
                     late = d.tail(lambda e: e["kind"] == "inject" and e["step"] == "late")

@@ -16,7 +16,7 @@ import unittest
 import foreign
 import harness
 import test_attached
-from foreign import Inside, undo
+from foreign import Inside, run, undo
 from harness import Drill, kill_both, wait_until
 
 ADDRESS = """
@@ -434,6 +434,107 @@ class FullOthers(FrozenOthers):
         d = self.drill(step="disk: {path: %s, leave: 50MB}").run()
         self.assertIn("must stay free", d.stdout + d.stderr)
         self.assertEqual(self.group(), [])
+
+
+APART = """
+import os, sys, time
+print("up", flush=True)
+sys.stdin.read()
+"""
+
+
+class FullApart(unittest.TestCase):
+    """A file system on a disk that only the mount namespace of its process knows: the file that fills it outlives
+    the process and the machine's run, and is found by its file system."""
+    SCENE = OTHERS.split("probes:")[0].replace("rto: 500ms", "rto: 30s") + """
+probes:
+  web: {service: web, host: worker, exec: "true", every: 50ms, timeout: 10s, stable: 50ms}
+script:
+  - {id: full, at: 100ms, pressure: {host: worker, disk: {path: /mnt, leave: 270MB}}}
+settle: 100ms
+horizon: 10m
+"""
+
+    def setUp(self):
+        self.folder = harness.folder()
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.image = os.path.join(self.folder, "disk")
+        with open(self.image, "wb") as f:
+            f.truncate(400 << 20)
+        if not harness.has("mkfs.ext4"):
+            self.skipTest("mkfs.ext4 is not installed")
+        run("mkfs.ext4", "-q", "-m0", "-Elazy_itable_init=1,nodiscard", self.image)
+        self.disk = self.loop()
+        self.addCleanup(lambda: run("losetup", "-d", self.disk, ok=False))
+        self.begin()
+
+    def loop(self):
+        p = subprocess.run(["losetup", "-f", "--show", self.image], capture_output=True, text=True)
+        if p.returncode:
+            self.skipTest(harness.NO_LOOP)
+        return p.stdout.strip()
+
+    def begin(self):
+        """It, with the disk mounted where nobody else sees it."""
+        self.worker = subprocess.Popen(["unshare", "-m", "sh", "-c", "mount %s /mnt && mkdir -p /mnt/data && "
+                                        "mount --bind /mnt/data /mnt && exec %s -c '%s'" %
+                                        (self.disk, sys.executable, APART)],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.end, self.worker)
+        self.assertEqual(self.worker.stdout.readline(), "up\n")
+
+    @staticmethod
+    def end(worker):
+        worker.kill()
+        worker.stdin.close()
+        worker.stdout.close()
+        worker.wait()
+
+    def in_force(self):
+        d = Drill(self.SCENE % self.worker.pid, "--yes")
+        self.addCleanup(d.remove)
+        d.start()
+        self.assertTrue(d.tail(lambda e: e["kind"] == "verify")["ok"])
+        self.assertNotEqual(self.files(), [])
+        kill_both(d)
+        return d
+
+    def files(self):
+        return os.listdir("/proc/%d/root/mnt" % self.worker.pid)
+
+    def undone(self, code, *words):
+        with foreign.OtherBoot():
+            said, text = undo()
+        self.assertEqual(said, code, text)
+        for w in words:
+            self.assertIn(w, text)
+        self.assertEqual(len(foreign.journals()), code != 0)
+
+    def test_it_is_mounted_again_by_another(self):
+        d = self.in_force()
+        self.end(self.worker)
+        self.begin()
+        self.assertNotEqual(self.files(), [])
+        self.undone(0, "/mnt/.blackstart-%s-full removed" % d.record[0]["id"])
+        self.assertEqual(self.files(), [])
+
+    def test_nobody_has_it_mounted(self):
+        self.in_force()
+        self.end(self.worker)
+        self.undone(0, " removed")
+        self.begin()
+        self.assertEqual(self.files(), [])
+
+    def test_it_cannot_be_reached(self):
+        d = self.in_force()
+        self.end(self.worker)
+        run("losetup", "-d", self.disk)
+        wait_until(lambda: not run("losetup", "-j", self.image))
+        self.undone(6, "NOT UNDONE", "cannot be reached", "there /data/.blackstart-%s-full;" % d.record[0]["id"])
+        self.disk = self.loop()
+        self.begin()  # whatever it is called now
+        self.undone(0, " removed")
+        self.assertEqual(self.files(), [])
 
 
 def hierarchies():
