@@ -146,6 +146,10 @@ struct injector {
      * scenario alone; caps, where they are known, decide between several means. */
     int (*plan)(const struct inject_env *env, const struct step *step, json_t *texts,
                 struct err *err);
+    /* Of a host that others made: who else uses what it would touch there, beyond what attached_describe()
+     * tells; for `plan`, without touching. Appends texts. NULL: nobody. */
+    int (*users)(const struct step *step, const struct attached_host *h, json_t *texts,
+                 struct err *err);
     /* Chooses targets, reads what will change. -ESRCH: the target has gone (the trial is void).
      * ret_undo: a new reference; null (JSON) when nothing is to be undone. With {persistent: true} in
      * it, it is undone also after the machine was started again. */

@@ -154,7 +154,28 @@ def gaps(source, found):
                     yield "%s: %s: not shown: %s" % (row, kind, ", ".join(missing))
 
 
-def table(found):
+def by_default(source):
+    """What of the tests of the emulated machine runs in the suite `kernel`: {file: names of classes and tests}, none
+    where all of them do."""
+    text = (source / "tests/kernel/meson.build").read_text()
+    parts = re.split(r"(?m)^(\w+) \+?= \[", text)
+    found = {}
+    for name, part in zip(parts[1::2], parts[2::2]):
+        if "nightly" in name or "bench" in name:
+            continue
+        for file, names in re.findall(r"files\('(test_\w+\.py)'\)((?:,\s*'[\w.]+')*)", part):
+            found.setdefault("tests/kernel/" + file, []).extend(re.findall(r"'([\w.]+)'", names))
+    return found
+
+
+def is_nightly(test, default):
+    file, _, name = test.partition(" ")
+    if not file.startswith("tests/kernel/test_") or not file.endswith(".py"):
+        return False
+    return file not in default or bool(default[file]) and not {name, name.split(".")[0]} & set(default[file])
+
+
+def table(found, default):
     """Each row names its own tests, so that two changes seldom meet in one line."""
     lines = ["| fault | target | " + " | ".join(HEADS) + " | shown by |",
              "|---" * (len(HEADS) + 3) + "|"]
@@ -166,7 +187,8 @@ def table(found):
             some = sorted(letter[t] for t in found[fault, kind].get(c, ()))
             none = "" if c in needed(fault) and set(found[fault, kind]) != {"refused"} else "–"
             cells.append(" ".join(some) or none)
-        by = "; ".join("%s: %s" % (letter[t], t.replace("tests/", "", 1)) for t in tests)
+        by = "; ".join("%s: %s%s" % (letter[t], t.replace("tests/", "", 1), " (in `nightly`)" if is_nightly(t, default)
+                                     else "") for t in tests)
         lines.append("| `%s` | %s | %s | %s |" % (fault, kind, " | ".join(cells), by))
     lines += ["", "(–: there is nothing to show: it is refused there, or nothing is to be undone.)"]
     return "\n".join(lines) + "\n"
@@ -179,7 +201,7 @@ def main(source, check):
         raise SystemExit("%s:1: has lost the marks of shown.py" % path)
     head, rest = text.split(BEGIN, 1)
     found = collect(source)
-    now = head + BEGIN + table(found) + END + rest.split(END, 1)[1]
+    now = head + BEGIN + table(found, by_default(source)) + END + rest.split(END, 1)[1]
     if MEASURED_BEGIN not in now or MEASURED_END not in now:
         raise SystemExit("%s:1: has lost the marks of shown.py" % path)
     head, rest = now.split(MEASURED_BEGIN, 1)

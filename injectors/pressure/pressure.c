@@ -16,6 +16,7 @@
 #include "injectors/params.h"
 #include "injectors/pressure/part.h"
 #include "injectors/pressure/place.h"
+#include "injectors/pressure/users.h"
 #include "injectors/process/targets.h"
 #include "injectors/touch.h"
 #include "sim/attach/attach.h"
@@ -240,6 +241,14 @@ static int pressure_plan(const struct inject_env *env, const struct step *step, 
     json_array_append_new(texts, json_string(INJECT_PLAN_UNDO));
     plan_parts(env, step, true, texts);
     return 0;
+}
+
+static int pressure_users(const struct step *step, const struct attached_host *h, json_t *texts,
+                          struct err *err)
+{
+    const struct pressure_params *p = step->params;
+    int r = p->disk ? users_describe(h, p->disk->path, texts, err) : 0;
+    return r == 0 && p->io ? users_describe(h, p->io->path, texts, err) : r;
 }
 
 static void pressure_done(void *state)
@@ -603,6 +612,7 @@ static const struct injector pressure_injector = {
     .check = pressure_check,
     .supported = pressure_supported,
     .plan = pressure_plan,
+    .users = pressure_users,
     .prepare = pressure_prepare,
     .apply = pressure_apply,
     .verify = pressure_verify,

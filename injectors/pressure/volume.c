@@ -14,6 +14,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "injectors/pressure/place.h"
@@ -72,16 +73,21 @@ struct noting {
 
 static json_t *note_at(int folder, pid_t pid, int depth);
 
-/* "rw,lowerdir=l/A:l/B,upperdir=/var/lib/x/diff,workdir=…": where it is written, if we see that. */
-static json_t *note_upper(const char *options, const char *inside, int depth)
+/* "rw,lowerdir=l/A:l/B,upperdir=/var/lib/x/diff,workdir=…": where it is written; -1: we do not see that. */
+static int open_upper(const char *options)
 {
     const char *at = strstr(options, ",upperdir=");
-    if (!at || depth >= LAYERS_MOST)
-        return NULL;
+    if (!at)
+        return -1;
     at += strlen(",upperdir=");
     AUTO_BUF path = BUF_INIT;
     buf_printf(&path, "%.*s", (int)strcspn(at, ","), at);
-    AUTO_CLOSE int fd = open(buf_text(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return open(buf_text(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static json_t *note_upper(const char *options, const char *inside, int depth)
+{
+    AUTO_CLOSE int fd = depth < LAYERS_MOST ? open_upper(options) : -1;
     json_t *upper = fd >= 0 ? note_at(fd, 0, depth + 1) : NULL;
     if (upper) {
         const char *to = jsonx_str(upper, "path", "/");
@@ -124,9 +130,11 @@ static json_t *note_at(int folder, pid_t pid, int depth)
 {
     char link[64], path[PATH_MAX] = "", id[32];
     struct statfs fs;
+    struct stat st;
     struct noting n = {.id = mount_of(folder), .path = path, .depth = depth};
     snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
-    if (!n.id || readlink(link, path, sizeof path - 1) < 0 || fstatfs(folder, &fs) < 0)
+    if (!n.id || readlink(link, path, sizeof path - 1) < 0 || fstatfs(folder, &fs) < 0 ||
+        fstat(folder, &st) < 0)
         return NULL;
     const pid_t whose[] = {0, pid};
     for (size_t i = 0; !n.volume && i < (pid ? 2u : 1u); i++) {
@@ -140,6 +148,8 @@ static json_t *note_at(int folder, pid_t pid, int depth)
         snprintf(id, sizeof id, "%016" PRIx64, id_of(&fs));
         json_object_set_new(n.volume, "fsid", json_string(id));
         json_object_set_new(n.volume, "magic", json_integer((json_int_t)fs.f_type));
+        json_object_set_new(n.volume, "major", json_integer(major(st.st_dev)));
+        json_object_set_new(n.volume, "minor", json_integer(minor(st.st_dev)));
     }
     return n.volume;
 }
@@ -147,6 +157,16 @@ static json_t *note_at(int folder, pid_t pid, int depth)
 json_t *volume_note(int folder, pid_t pid)
 {
     return note_at(folder, pid, 0);
+}
+
+bool volume_device(int folder, pid_t pid, dev_t *ret)
+{
+    AUTO_JSON *volume = volume_note(folder, pid);
+    dev_t dev = 0;
+    for (const json_t *v = volume; v; v = json_object_get(v, "upper"))
+        dev = makedev((unsigned)jsonx_int(v, "major", 0), (unsigned)jsonx_int(v, "minor", 0));
+    *ret = dev;
+    return dev != 0;
 }
 
 /* --- Whether it is that one --------------------------------------------------------------------- */

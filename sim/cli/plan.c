@@ -52,7 +52,7 @@ static int plan_run(const struct command *self, struct args *a)
     if (attached_open(s, seed, &attached, &err) < 0 || exempt_find(attached, &err) < 0 ||
         guard_listeners(s, attached, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
-    if (targets_describe(attached, &described, &err) < 0)
+    if (targets_describe(s, attached, &described, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     json_object_set(plan, "attached", described);
     AUTO_BUF text = BUF_INIT;

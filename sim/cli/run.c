@@ -189,7 +189,7 @@ static int run_drill(struct run *r)
     AUTO_JSON *command = json_array();
     if (plan_make(r->scenario, r->caps, r->seed, r->trials, &plan, &err) < 0)
         return say_error(EXIT_BAD_INPUT, "%s", err.text);
-    if (targets_describe(r->attached, &described, &err) < 0)
+    if (targets_describe(r->scenario, r->attached, &described, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     json_object_set(plan, "attached", described);
     AUTO_BUF text = BUF_INIT;

@@ -116,13 +116,39 @@ int targets_agreed(const struct command *self, const struct scenario *s, uint64_
     return 0;
 }
 
-int targets_describe(const struct attached *a, json_t **ret, struct err *err)
+/* Who else uses what steps touch in it. */
+static int describe_users(const struct scenario *s, const struct attached_host *h, json_t *texts,
+                          struct err *err)
+{
+    for (size_t k = 0; k < s->script.n; k++) {
+        const struct step *step = s->script.items[k];
+        const struct host *hosts[64];
+        AUTO_JSON *more = json_array();
+        size_t n = step_attached(s, step, hosts, ARRAY_SIZE(hosts)), i = 0, at;
+        const json_t *text;
+        while (i < n && hosts[i] != h->host)
+            i++;
+        int r =
+            i < n && injector_of(step)->users ? injector_of(step)->users(step, h, more, err) : 0;
+        if (r < 0)
+            return err_prefix(err, "step %s, host %s", step->id, h->host->name);
+        json_array_foreach (more, at, text)
+            json_array_append_new(texts,
+                                  json_sprintf("step %s: %s", step->id, json_string_value(text)));
+    }
+    return 0;
+}
+
+int targets_describe(const struct scenario *s, const struct attached *a, json_t **ret,
+                     struct err *err)
 {
     AUTO_JSON *all = json_array();
     for (size_t i = 0; i < a->n; i++) {
         AUTO_JSON *texts = json_array();
         AUTO_JSON *exempt = guard_exempt_texts(&a->items[i]);
         int r = attached_describe(&a->items[i], texts, err);
+        if (r == 0)
+            r = describe_users(s, &a->items[i], texts, err);
         if (r < 0)
             return r;
         json_array_extend(texts, exempt);

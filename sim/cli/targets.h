@@ -12,4 +12,5 @@ int targets_agreed(const struct command *self, const struct scenario *s, uint64_
 /* 0, or EXIT_CANNOT_RUN after every step that a guard rail forbids was said; after exempt_find(). */
 int targets_guarded(const struct scenario *s, const struct attached *a);
 /* For plan: [{host, texts}] of each; a new reference. */
-int targets_describe(const struct attached *a, json_t **ret, struct err *err);
+int targets_describe(const struct scenario *s, const struct attached *a, json_t **ret,
+                     struct err *err);

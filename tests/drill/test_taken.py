@@ -429,6 +429,22 @@ class FullOthers(FrozenOthers):
         d.out, out = os.path.join(d.base, "out"), d.out  # what is removed with it
         shutil.move(out, d.out)
 
+    def test_plan_names_who_else_uses_it(self):
+        others = [subprocess.Popen([sys.executable, "-c", "import sys; f = open('theirs', 'w'); print('up', flush=True); sys.stdin.read()"],
+                                   cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                  for _ in range(10)]
+        for other in others:
+            self.addCleanup(other.communicate)
+            self.assertEqual(other.stdout.readline(), "up\n")
+        d = self.drill()
+        p = subprocess.run([harness.BLACKSTART, "plan", d.scenario], capture_output=True, text=True)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        text = " ".join(p.stdout.split())
+        self.assertIn("step still: the file system of %s is used by 10 processes: " % self.folder, text)
+        self.assertIn("(%d) with 1 open and stands there" % others[0].pid, text)
+        self.assertIn(" and 2 more", text)
+        os.unlink(os.path.join(self.folder, "theirs"))
+
     def test_the_reserve_is_kept(self):
         """SHOWS pressure (disk): process: refused"""
         d = self.drill(step="disk: {path: %s, leave: 50MB}").run()
