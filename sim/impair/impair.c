@@ -45,6 +45,7 @@ struct impair_line {
     bool retired;
     nsec retired_until;
     struct loop_timer look; /* retired: is anything held? */
+    nsec look_at;
 };
 
 /* clsact of a device of ours or not; one for each that has lines. */
@@ -491,15 +492,30 @@ static void retire_end(struct impair_line *line)
     m->retiring = NULL;
 }
 
+static void retire_later(struct impair_line *line, nsec at)
+{
+    line->look_at = at;
+    loop_timer_set(line->m->loop, &line->look, at);
+}
+
 static void retire_look(struct loop_timer *t, void *data)
 {
     struct impair_line *line = data;
     struct impair_counts c = {0};
-    nsec now = loop_now(line->m->loop);
-    if (now < line->retired_until && impair_count(line, &c, NULL) == 0 && c.held > 0)
-        loop_timer_set(line->m->loop, t, nsec_add(now, RETIRE_LOOK));
-    else
-        retire_end(line);
+    struct impair *m = line->m;
+    nsec now = loop_now(m->loop);
+    if (now < line->retired_until && impair_count(line, &c, NULL) == 0 && c.held > 0) {
+        retire_later(line, nsec_add(now, RETIRE_LOOK));
+        return;
+    }
+    retire_end(line);
+    /* One in a turn of the loop, for the kernel takes its time for each (README.md): what was set in this turn
+     * ends it, and begins the next one. */
+    struct impair_line *next = m->lines;
+    while (next && (!next->retired || next->look_at > now))
+        next = next->next;
+    if (next)
+        retire_later(next, 0);
 }
 
 int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err)
@@ -519,7 +535,7 @@ int impair_retire(struct impair_line *line, struct span *ret_at, struct err *err
     nsec now = loop_fresh(m->loop);
     line->retired_until = nsec_add(now, IMPAIR_RETIRE);
     line->look = (struct loop_timer){.fn = retire_look, .data = line};
-    loop_timer_set(m->loop, &line->look, nsec_add(now, RETIRE_LOOK));
+    retire_later(line, nsec_add(now, RETIRE_LOOK));
     return 0;
 }
 

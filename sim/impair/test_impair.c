@@ -199,6 +199,42 @@ static void shared_packets_are_met_in_turn(void **state)
     nl_free(nl);
 }
 
+static size_t deleted_links(const struct nl *nl)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < nl_recorded(nl); i++)
+        n += strncmp(nl_recorded_at(nl, i).text, "link delete", 11) == 0;
+    return n;
+}
+
+/* The kernel takes its time for each, and the loop has others to serve. */
+static void of_retired_lines_one_is_taken_away_in_a_turn(void **state)
+{
+    static const char *const devices[] = {"eth0", "eth1", "eth2"};
+    struct loop *loop;
+    struct nl *nl;
+    struct impair *m;
+    struct impair_line *lines[3];
+    assert_int_equal(loop_new(LOOP_VIRTUAL, &loop, NULL), 0);
+    assert_int_equal(nl_open_recording("host a", &nl, NULL), 0);
+    assert_int_equal(impair_new(loop, NULL, NULL, &m, NULL), 0);
+    for (size_t i = 0; i < 3; i++) {
+        struct impair_order o = order(nl, devices[i], &everything, IMPAIR_NETEM, "one");
+        assert_int_equal(impair_arm(m, &o, &lines[i], NULL), 0);
+    }
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(impair_retire(lines[i], NULL, NULL), 0);
+    for (size_t gone = 0, turns = 0; gone < 3; turns++) {
+        assert_true(turns < 10);
+        assert_int_equal(loop_turn(loop, NSEC_SEC, NULL), 0);
+        assert_true(deleted_links(nl) <= gone + 1);
+        gone = deleted_links(nl);
+    }
+    impair_free(m);
+    loop_free(loop);
+    nl_free(nl);
+}
+
 static void a_namespace_that_goes_takes_its_lines_along(void **state)
 {
     struct nl *nl;
@@ -287,6 +323,7 @@ int main(void)
         cmocka_unit_test(clsact_goes_with_its_last_line),
         cmocka_unit_test(shared_packets_are_refused),
         cmocka_unit_test(shared_packets_are_met_in_turn),
+        cmocka_unit_test(of_retired_lines_one_is_taken_away_in_a_turn),
         cmocka_unit_test(a_namespace_that_goes_takes_its_lines_along),
         cmocka_unit_test(points_draw_from_seeds_of_their_own),
         cmocka_unit_test(what_is_ours_is_known_by_its_name),

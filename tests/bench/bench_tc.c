@@ -378,7 +378,8 @@ static void ratio(const struct gate *g, const char *id, const char *what, const 
     bench_gate_of(g->missed, name, v, g->rounds, most, limit);
 }
 
-/* Where a fault is a filter this is a goal, but beside tc(8) with its 1,000 links: README.md. */
+/* Where a fault is a filter this is a goal, but beside tc(8) with its 1,000 links (README.md), and what the
+ * bare message reaches stands beside it: nobody goes below what the kernel takes for it. */
 static void each_over_ours(struct rounds *r, const struct gate *g, const char *id, const char *what)
 {
     double v[BENCH_MAX_ROUNDS];
@@ -390,6 +391,8 @@ static void each_over_ours(struct rounds *r, const struct gate *g, const char *i
     bench_over(r->on[EACH], r->on[OURS], g->rounds, v);
     snprintf(name, sizeof name, "%s %zu faults, %s: %s", id, g->faults, g->way, what);
     bench_goal(name, bench_median(v, g->rounds), false, 300);
+    bench_over(r->on[EACH], r->on[BARE], g->rounds, v);
+    bench_tell("the same, over the bare message", v, g->rounds, "times");
 }
 
 static void gates(struct rounds *r, const struct faults *f, const struct gate *g)
