@@ -102,6 +102,17 @@ static size_t index_of(const struct graph *g, const char *service)
     return i;
 }
 
+/* Whom a need may be met by: one, or several of which so many are enough. */
+static size_t met_by_n(const struct need *need)
+{
+    return need->service ? 1 : need->of.n;
+}
+
+static size_t met_by(const struct graph *g, const struct need *need, size_t i)
+{
+    return index_of(g, need->service ? need->service : need->of.items[i]);
+}
+
 /* The worst of its promises; NULL: it has none. */
 static const struct forecast_objective *worst_of(const struct forecast *f, size_t service)
 {
@@ -115,6 +126,16 @@ static const struct forecast_objective *worst_of(const struct forecast *f, size_
     return worst;
 }
 
+/* `to` stands right of `from`, wherever that is now; true: it was moved. */
+static bool push(struct graph *g, size_t from, size_t to)
+{
+    if (to == g->n || !g->shown[to] || g->column[to] > g->column[from] ||
+        g->column[from] + 1 >= g->n)
+        return false;
+    g->column[to] = g->column[from] + 1;
+    return true;
+}
+
 /* Needs in columns to the right. A cycle ends after as many rounds as there are services. */
 static void layers(struct graph *g)
 {
@@ -124,12 +145,9 @@ static void layers(struct graph *g)
         for (size_t i = 0; i < g->n; i++) {
             const struct objects *needs = &g->f->services[i].service->needs;
             for (size_t k = 0; g->shown[i] && k < needs->n; k++) {
-                size_t to = index_of(g, ((const struct need *)needs->items[k])->service);
-                if (to == g->n || !g->shown[to] || g->column[to] > g->column[i] ||
-                    g->column[i] + 1 >= g->n)
-                    continue;
-                g->column[to] = g->column[i] + 1;
-                moved = true;
+                const struct need *need = needs->items[k];
+                for (size_t of = 0; of < met_by_n(need); of++)
+                    moved |= push(g, i, met_by(g, need, of));
             }
         }
     }
@@ -146,7 +164,8 @@ static void rows(struct graph *g, size_t *used)
     }
 }
 
-static void arrow(const struct graph *g, size_t from, size_t to, bool soft, struct buf *out)
+static void arrow(const struct graph *g, size_t from, size_t to, const struct need *need,
+                  struct buf *out)
 {
     double x1 = COLUMN * (double)g->column[from] + BOX_WIDTH;
     double y1 = ROW * (double)g->row[from] + BOX_HEIGHT / 2;
@@ -155,7 +174,10 @@ static void arrow(const struct graph *g, size_t from, size_t to, bool soft, stru
     buf_printf(out,
                "<path class=\"need%s\" d=\"M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f\"/>"
                "<path class=\"tip\" d=\"M%.1f %.1fl-8 -4v8z\"/>\n",
-               soft ? " soft-need" : "", x1, y1, x1 + half, y1, x2 - half, y2, x2, y2, x2 + 7, y2);
+               !need->service    ? " any-need"
+               : need->kind == 1 ? " soft-need"
+                                 : "",
+               x1, y1, x1 + half, y1, x2 - half, y2, x2, y2, x2 + 7, y2);
 }
 
 static void box(const struct graph *g, size_t i, struct buf *out)
@@ -194,7 +216,8 @@ static void draw(struct graph *g, size_t left_out, struct buf *out)
 {
     buf_printf(out,
                "<section id=\"graph\">\n<h2>Who needs whom</h2>\n<p class=\"hint\">An arrow leads "
-               "to what a service needs; dashed: it can do without. Each is marked by the worst "
+               "to what a service needs; dashed: it can do without; dotted: so many of several are "
+               "enough. Each is marked by the worst "
                "that is forecast of its promises.</p>\n<div class=\"scroll\"><svg class=\"graph\" "
                "style=\"width:%.0fpx\" viewBox=\"-2 -2 %.0f %.0f\" role=\"img\" "
                "aria-label=\"Services and what they need\">\n",
@@ -205,9 +228,11 @@ static void draw(struct graph *g, size_t left_out, struct buf *out)
         const struct objects *needs = &g->f->services[i].service->needs;
         for (size_t k = 0; g->shown[i] && k < needs->n; k++) {
             const struct need *need = needs->items[k];
-            size_t to = index_of(g, need->service);
-            if (to < g->n && g->shown[to])
-                arrow(g, i, to, need->kind == 1, out);
+            for (size_t of = 0; of < met_by_n(need); of++) {
+                size_t to = met_by(g, need, of);
+                if (to < g->n && g->shown[to])
+                    arrow(g, i, to, need, out);
+            }
         }
     }
     for (size_t i = 0; i < g->n; i++)

@@ -450,9 +450,10 @@ void check_scenario(const struct scenario *s, struct diags *diags)
         check_alarm(s, s->alarms.items[i], diags);
     for (size_t i = 0; i < s->maintenance.n; i++)
         check_maintenance(s, s->maintenance.items[i], diags);
-    if (s->settle->lasting > s->settle->within)
+    nsec settles = nsec_add(s->settle->lasting, s->settle->spread);
+    if (settles > s->settle->within)
         diags_error(diags, check_place(s, "settle", NULL),
-                    "settling for %s cannot be reached within %s", nsec_text(s->settle->lasting, a),
+                    "settling for %s cannot be reached within %s", nsec_text(settles, a),
                     nsec_text(s->settle->within, b));
     check_rebuilding(s, diags);
     check_script(s, diags);

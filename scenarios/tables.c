@@ -145,6 +145,15 @@ static const struct field settle_fields[] = {
      .max = DAY,
      .offset = offsetof(struct settle, within),
      .help = "Not reached by then: the trial is void and nothing is injected."},
+    {.key = "spread",
+     .type = FIELD_DURATION,
+     .dflt = "0s",
+     .max = 3600 * NSEC_SEC,
+     .offset = offsetof(struct settle, spread),
+     .help = "`for` is longer by anything up to this, drawn from the seed in each trial, so that "
+             "what the systems do at their own pace is met at every phase: give the longest such "
+             "period.",
+     .example = "400ms"},
     {0},
 };
 static const struct record settle_record = {

@@ -50,7 +50,7 @@ struct trial {
     size_t n_vantages, n_ready;
     struct watch *here; /* of the alarms that stand on no host; NULL: none */
     nsec *first;        /* per probe: when its schedule begins */
-    nsec zero, settle_end, restore_end, undo_end;
+    nsec zero, steady_for, settle_end, restore_end, undo_end;
     json_t *rang;            /* alarms that fired: {name: ns since zero} */
     struct meeting *meeting; /* in BUILD, when the lab stands */
     struct loads *loads;     /* from SETTLE on */
@@ -449,7 +449,10 @@ static void trial_settle(struct trial *t)
         trial_give_up(t, TRIAL_NO_LAB, err.text, "end");
         return;
     }
-    t->settle_end = nsec_add(loop_now(t->core->loop), t->scenario->settle->within);
+    const struct settle *settle = t->scenario->settle;
+    struct rng rng = rng_stream(t->core->o->seed, "settle", (uint64_t)t->spec.n, 0);
+    t->steady_for = nsec_add(settle->lasting, (nsec)rng_below(&rng, (uint64_t)settle->spread + 1));
+    t->settle_end = nsec_add(loop_now(t->core->loop), settle->within);
     trial_poll_again(t);
 }
 
@@ -505,8 +508,7 @@ static void trial_arm(struct trial *t)
 static void trial_settling(struct trial *t)
 {
     nsec now = loop_fresh(t->core->loop), since = live_good_since(t->live);
-    bool steady = !t->scenario->probes.n ||
-                  (nsec_is_set(since) && now - since >= t->scenario->settle->lasting);
+    bool steady = !t->scenario->probes.n || (nsec_is_set(since) && now - since >= t->steady_for);
     if (steady) {
         trial_arm(t);
         return;

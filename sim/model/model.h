@@ -254,6 +254,7 @@ struct demonstrate {
 
 struct settle {
     nsec lasting, within;
+    nsec spread; /* lasting is longer by up to this, drawn anew in each trial */
 };
 
 struct between_run { /* a command between two trials */

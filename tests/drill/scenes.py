@@ -85,3 +85,19 @@ script:
   - {id: first-dies, at: 2s, outage: {component: first}}
 horizon: 40s
 """
+
+ANY = """
+blackstart: 1
+name: any
+services:
+  shop: {needs: [{any: 2, of: [a, b, c]}, {service: d, kind: soft}]}
+  a: {}
+  b: {}
+  c: {}
+  d: {}
+components: {host-a: {}}
+model: {a: {redundancy: host-a}}
+script:
+  - {id: lose-a, at: 10s, outage: {component: host-a}}
+horizon: 5m
+"""

@@ -113,6 +113,17 @@ class SameBytes(Base):
             waiting = "Forecast: time to restore %s, still waiting" % service
             self.assertIn(rto, harness.plot(self, page, waiting))
 
+    def test_several_of_which_some_are_enough_are_drawn(self):
+        self.scenario = harness.write(self.at("any.yaml"), scenes.ANY)
+        self.make("out", trials=200)
+        with open(self.at("out/report.html")) as f:
+            graph = f.read().split('<section id="graph">')[1].split("</section>")[0]
+        self.assertEqual(graph.count('class="need any-need"'), 3)
+        self.assertEqual(graph.count('class="need soft-need"'), 1)
+        with open(self.at("out/result.json")) as f:
+            shop, = (s for s in json.load(f)["services"] if s["name"] == "shop")
+        self.assertEqual(shop["outcomes"]["unaffected"], 200)
+
     def test_another_seed_is_another_forecast(self):
         self.make("a", trials=2000)
         done = forecast(self.scenario, "--out", self.at("b"), "--seed", "5", "--trials", "2000")
