@@ -428,10 +428,17 @@ static void kept_sentence(const struct result *r, const struct objective *o, con
     } else if (k->answers == 0) {
         buf_printf(out, "%s gave no answer while a fault was in force", o->service->name);
     } else {
-        buf_printf(out, "%g %% of %zu %s of %s came within ",
-                   100 * kept_quantiles[o->kind - OBJECTIVE_LATENCY_P50], k->answers,
-                   plural(k->answers, "answer", "answers"), o->service->name);
-        sentence_end(result_judged_span(o, s).hi, out);
+        /* Some were waited for in vain: then only how long the slowest took at least is known. */
+        const struct span within = result_judged_span(o, s);
+        const double q = kept_quantiles[o->kind - OBJECTIVE_LATENCY_P50];
+        const bool open = within.hi == NSEC_INF;
+        buf_printf(out, "%g %% of %zu %s of %s %s ", 100 * (open ? 1 - q : q), k->answers,
+                   plural(k->answers, "answer", "answers"), o->service->name,
+                   open ? "took" : "came within");
+        if (open)
+            sentence_span(within, out);
+        else
+            sentence_end(within.hi, out);
         buf_adds(out, " while a fault was in force");
     }
     which_trial(r, o, t, false, out);

@@ -3,6 +3,7 @@
 
 #include "reports/fixture.h"
 #include "reports/kept.h"
+#include "reports/sentence.h"
 
 #define BAD3 "GGGGGGGGGGGGGGGGGRRR" /* 20 probes */
 
@@ -115,6 +116,10 @@ static void who_is_refused_got_no_answer_and_who_waits_in_vain_a_slow_one(void *
     assert_int_equal(k->answers, 19);
     assert_ms(k->latency[KEPT_P99], 500, NSEC_INF);
     assert_share(&w, 1, OBJECTIVE_LATENCY_P99, SHARE_OPEN);
+    AUTO_BUF text = BUF_INIT;
+    sentence_objective(w.result, world_objective(&w, OBJECTIVE_LATENCY_P99), &text);
+    assert_non_null(strstr(buf_text(&text), "1 % of 19 answers of "));
+    assert_non_null(strstr(buf_text(&text), " took more than 500 ms while a fault was in force"));
     WORLD w2;
     promise.p99 = 400 * MS;
     played(&w2, &promise, G16 "GGGGGGGGGGRGGGGGGGGT");
