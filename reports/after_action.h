@@ -103,6 +103,9 @@ struct after_action {
     struct after_task *tasks;
     struct after_finding *strengths, *areas;
     size_t n_objectives, n_tasks, n_strengths, n_areas;
+    struct corrective *plan; /* corrective actions: of the debrief, then of a file */
+    size_t n_plan;
+    const char *plan_digest;      /* SHA-256 of the file; NULL: there is none */
     struct after_count decisions; /* in time, of those that were asked */
     struct after_count expected;  /* actions done in time, of those that were due */
     struct after_count done;      /* the same, late ones too */
@@ -155,6 +158,11 @@ void after_action_chain_sentence(const struct after_action *a, struct buf *out);
 json_t *after_action_chain_json(const struct after_action *a);   /* null without a fault */
 json_t *after_action_machine_json(const struct after_action *a); /* null: not functional */
 
+/* Corrective actions, from the record and from the request's file, which then stays beside the record; after
+ * after_action_measure(), for areas have numbers. -EINVAL: what is wrong with the file, line by line. */
+int after_action_read_plan(struct after_action *a, const struct report_request *q, struct err *err);
+json_t *after_action_plan_json(const struct after_action *a); /* a new reference */
+
 /* Fills in strengths and areas; for after_action_measure() alone. */
 void after_action_findings(struct after_action *a);
 
@@ -168,6 +176,8 @@ void after_action_terminal(const struct after_action *a, struct buf *out);
 /* Of the document: overview to hot wash, and the logs. */
 void after_action_logs(const struct after_action *a, struct document *d);
 void after_action_timeline(const struct after_action *a, struct document *d);
+/* The improvement plan. */
+void after_action_plan(const struct after_action *a, struct document *d);
 /* Machine and people on one clock; nothing where no machine was touched. */
 void after_action_joint(const struct after_action *a, struct document *d);
 /* Of the page's first screen: tiles of the objectives, machine's and people's; lanes of all on one clock. */

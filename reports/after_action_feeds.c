@@ -174,6 +174,7 @@ json_t *after_action_json(const struct after_action *a)
     for (size_t i = 0; i < a->n_areas; i++)
         json_array_append_new(list, finding_json(&a->areas[i]));
     set(j, "areas", list);
+    set(j, "improvement_plan", after_action_plan_json(a));
     if (a->functional) {
         set(j, "from_fault", after_action_chain_json(a));
         set(j, "machine", after_action_machine_json(a));
@@ -316,6 +317,8 @@ int after_action_write(const struct report_request *q, const struct scenario *s,
                        "the people of an exercise stand in its texts, too: it cannot be made "
                        "anonymous; only its hot wash can, by `anonymous: true`");
     int rc = after_action_measure(s, events, head, &a, err);
+    if (rc == 0)
+        rc = after_action_read_plan(a, q, err);
     if (rc == 0)
         rc = write_files(q, a, err);
     if (rc < 0)

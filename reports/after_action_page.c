@@ -270,37 +270,6 @@ static void analysis(const struct after_action *a, struct document *d)
     areas(a, NULL, d);
 }
 
-/* --- Improvement plan --- */
-
-static void plan(const struct after_action *a, struct document *d)
-{
-    static const char *const heads[] = {
-        "core capability",    "area for improvement",     "corrective action",
-        "capability element", "responsible organisation", "point of contact",
-        "start date",         "completion date"};
-    document_section(
-        d, "improvement", "Improvement plan",
-        "One row for each area for improvement. What nobody gave is blank (" DOCUMENT_BLANK
-        "): people decide on the corrective action, its element (planning, "
-        "organisation, equipment, training or exercise), who does it, and by when.");
-    if (!a->n_areas)
-        document_paragraph(d, NULL,
-                           "No area for improvement was noted; the row is for what the "
-                           "after-action meeting finds.");
-    document_table(d, heads, ARRAY_SIZE(heads));
-    for (size_t i = 0; i < a->n_areas || i == 0; i++) {
-        const struct after_finding *f = a->n_areas ? &a->areas[i] : NULL;
-        const char *capability = f && f->objective ? f->objective->capability : NULL;
-        document_row(d);
-        document_cell(d, capability ? capability : DOCUMENT_BLANK);
-        document_cell(d, f ? f->text : DOCUMENT_BLANK);
-        for (size_t k = 2; k < ARRAY_SIZE(heads); k++)
-            document_cell(d, DOCUMENT_BLANK);
-        document_row_end(d);
-    }
-    document_table_end(d);
-}
-
 /* --- Participants --- */
 
 static bool was_in(const struct state_person *p, const char *role)
@@ -468,7 +437,7 @@ static void body(const struct after_action *a, struct document *d)
     overview(a, d);
     measures(a, d);
     analysis(a, d);
-    plan(a, d);
+    after_action_plan(a, d);
     participants(a, d);
     after_action_logs(a, d);
     hot_wash(a, d);
@@ -483,6 +452,8 @@ static void body(const struct after_action *a, struct document *d)
     document_field(d, "Scenario, SHA-256",
                    jsonx_str(json_object_get(a->start, "scenario"), "digest", NULL));
     document_field(d, "Head of the record", a->head.hash);
+    if (a->plan_digest)
+        document_field(d, "Corrective actions (actions.yaml), SHA-256", a->plan_digest);
     document_field(d, "blackstart", jsonx_str(a->start, "blackstart", NULL));
     document_fields_end(d);
     document_end(d);

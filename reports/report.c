@@ -217,7 +217,7 @@ int report_write(const struct report_request *q, struct report_outcome *ret, str
     AUTO_JSON *events = NULL, *start = first_line(q->dirfd);
     struct record_head head;
     size_t torn = 0;
-    if (strcmp(jsonx_str(start, "mode", ""), "forecast") == 0)
+    if (strcmp(jsonx_str(start, "mode", ""), "forecast") == 0 && !q->actions)
         return write_forecast(q, start, ret, err);
     int rc = record_read(q->dirfd, "record.ndjson", &events, &head, &torn, err);
     if (rc < 0)
@@ -228,6 +228,8 @@ int report_write(const struct report_request *q, struct report_outcome *ret, str
         return rc;
     if (is_played(json_array_get(events, 0)) && scenario_is_exercise(scenario))
         return after_action_write(q, scenario, events, &head, ret, err);
+    if (q->actions)
+        return err_set(err, EINVAL, "corrective actions are of an exercise: nobody played here");
     if (q->anonymous)
         anonymous_apply(scenario, events);
     CLEANUP(result_free_p) struct result *r = NULL;

@@ -16,6 +16,8 @@ struct report_request {
     /* Single outputs, to paths of the working directory. With any of them nothing is written into
      * the folder; with none of them everything is. */
     const char *html, *md, *junit, *metrics;
+    const char
+        *actions; /* of an exercise: a file of corrective actions (sim/exercise/corrective.h) */
     /* People and hosts under other names, stable for a scenario; everything then goes into the
      * folder's subfolder `anonymous`, so that the originals stay. */
     bool anonymous;

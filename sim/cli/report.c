@@ -23,6 +23,7 @@ static const struct option_spec report_options[] = {
     {"junit", 0, "F", "writes the JUnit report there, and nothing into DIR"},
     {"metrics", 0, "F", "writes the OpenMetrics text there, and nothing into DIR"},
     {"out", 'o', "DIR", "of the parts of a forecast: the folder of the whole"},
+    {"actions", 0, "F", "of an exercise: corrective actions for its improvement plan, kept in DIR"},
     {"anonymous", 0, NULL, "people and hosts under stable other names"},
     {"quiet", 'q', NULL, "prints the sentence alone"},
     {NULL, 0, NULL, NULL},
@@ -52,6 +53,7 @@ static int report_one(struct args *a, const char *path)
                                .md = args_get(a, "md"),
                                .junit = args_get(a, "junit"),
                                .metrics = args_get(a, "metrics"),
+                               .actions = args_get(a, "actions"),
                                .anonymous = args_has(a, "anonymous")};
     if (report_write(&q, &out, &err) < 0)
         return say_error(EXIT_BAD_INPUT, "%s: %s", path, err.text);
@@ -161,6 +163,8 @@ static int report_run(const struct command *self, struct args *a)
         args_has(a, "html") || args_has(a, "md") || args_has(a, "junit") || args_has(a, "metrics");
     if (!a->rest.n)
         return say_usage(self, "which DIR?");
+    if (args_has(a, "actions") && a->rest.n > 1)
+        return say_usage(self, "--actions is for one DIR");
     if (single && a->rest.n > 1 && !args_has(a, "out"))
         return say_usage(self, "--html, --md, --junit and --metrics take one DIR at a time");
     int joined = report_joined(self, a, single);
@@ -174,7 +178,8 @@ static int report_run(const struct command *self, struct args *a)
 const struct command command_report = {
     .name = "report",
     .summary = "recomputes and renders results from the record of a run",
-    .usage = "DIR... [--html F] [--md F] [--junit F] [--metrics F] [--anonymous] [--out DIR]",
+    .usage = "DIR... [--html F] [--md F] [--junit F] [--metrics F] [--actions F] [--anonymous] "
+             "[--out DIR]",
     .about =
         "Without options it writes again into DIR all that run writes. Of several, the exit code\n"
         "is the worst. The parts of a forecast (forecast --shard) are put together into --out\n"

@@ -237,7 +237,7 @@ static void copy(json_t *command, const json_t *line, const char *const *keys)
 
 static const struct from_line {
     const char *kind, *event, *does;
-    const char *keys[6];
+    const char *keys[11];
 } from_lines[] = {
     {"decision", NULL, "decide", {"step", "option", "reason"}},
     {"expected", "done", "done", {"step"}},
@@ -246,7 +246,10 @@ static const struct from_line {
     {"status", "sent", "status", {"step", "text"}},
     {"page", "acknowledged", "acknowledge", {"step"}},
     {"rating", NULL, "rate", {"step", "objective", "rating", "note"}},
-    {"note", NULL, "note", {"text", "what", "step", "objective"}},
+    {"note",
+     NULL,
+     "note",
+     {"text", "what", "step", "objective", "area", "owner", "contact", "element", "start", "due"}},
     {"step", "skipped", "skip", {"step", "reason"}},
     {"phase", NULL, "phase", {"phase"}},
     {"debrief", NULL, "debrief", {"answers"}},
@@ -313,7 +316,7 @@ static const char *any_player(const struct scenario *s)
     return "";
 }
 
-static void load_line(struct answers *a, const json_t *line)
+static void load_one(struct answers *a, const json_t *line)
 {
     const char *by = jsonx_str(line, "by", NULL), *kind = jsonx_str(line, "kind", "");
     bool anonymous = !by && !strcmp(kind, "debrief");
@@ -329,6 +332,23 @@ static void load_line(struct answers *a, const json_t *line)
                                        : anonymous ? any_player(a->scenario)
                                                    : a->facilitator_role);
     one->person = by ? arena_strdup(a->arena, by) : arena_printf(a->arena, "participant %zu", a->n);
+}
+
+/* Of an anonymous debrief the texts stand together in one line, and who answered is of no use. */
+static void load_line(struct answers *a, const json_t *line)
+{
+    const char *event = jsonx_str(line, "event", "");
+    size_t i;
+    json_t *texts;
+    if (strcmp(jsonx_str(line, "kind", ""), "debrief") != 0 || !*event) {
+        load_one(a, line);
+        return;
+    }
+    json_array_foreach (json_object_get(line, "anonymous"), i, texts) {
+        AUTO_JSON *one = json_pack("{s:s, s:O, s:O}", "kind", "debrief", "clock",
+                                   json_object_get(line, "clock"), "answers", texts);
+        load_one(a, one);
+    }
 }
 
 static int load_record(struct answers *a, int dirfd, const char *name, struct err *err)

@@ -1,6 +1,8 @@
 /* One function for each command, and a table that says who may give it when, with which members. */
 #include "sim/exercise/command.h"
 
+#include "sim/exercise/corrective.h"
+
 #include "sim/base/jsonx.h"
 
 #include <errno.h>
@@ -349,9 +351,25 @@ static int put_about(const struct act *a, json_t *line)
     return 0;
 }
 
+/* What is to be done about an area for improvement: what the improvement plan needs to know of it. */
+static int put_corrective(const struct act *a, json_t *line)
+{
+    static const char *const keys[] = {"area", "owner", "contact", "element", "start", "due"};
+    bool corrective = !strcmp(jsonx_str(line, "what", ""), "corrective");
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (!corrective && json_object_get(a->command, keys[i]))
+            return err_set(a->err, EINVAL, "'%s' is of a corrective action", keys[i]);
+        int r = put_text(a, line, keys[i], COMMAND_TEXT_MAX, false);
+        if (r < 0)
+            return r;
+    }
+    return corrective ? corrective_check(line, a->err) : 0;
+}
+
 static int do_note(struct act *a)
 {
-    static const char *const words[] = {"note", "observation", "strength", "improvement", NULL};
+    static const char *const words[] = {"note",        "observation", "strength",
+                                        "improvement", "corrective",  NULL};
     bool plain = a->kind != ROLE_EVALUATOR && !is_facilitator(a);
     AUTO_JSON *line = json_object();
     int r = put_text(a, line, "text", COMMAND_TEXT_MAX, true);
@@ -360,7 +378,7 @@ static int do_note(struct act *a)
     if (plain && (strcmp(jsonx_str(line, "what", ""), "note") != 0 ||
                   json_object_get(a->command, "step") || json_object_get(a->command, "objective")))
         return err_set(a->err, EACCES, "observations are the evaluators'");
-    if ((r = put_about(a, line)) < 0)
+    if ((r = put_about(a, line)) < 0 || (r = put_corrective(a, line)) < 0)
         return r;
     return write_line(a, "note", json_incref(line));
 }
@@ -429,16 +447,12 @@ static int do_debrief(struct act *a)
     }
     if (state_has_answered(a->st, a->person))
         return err_set(a->err, EALREADY, "you have answered");
-    json_t *line = json_pack("{s:O}", "answers", answers);
-    if (!d || !d->anonymous)
-        return write_line(a, "debrief", line);
-    const json_t *key = json_object_get(a->command, "key");
-    if (key)
-        json_object_set_new(line, "key", json_string(json_string_value(key)));
-    int r = conduct_write(a->c, "debrief", line, a->err);
-    if (r == 0)
-        conduct_note_answered(a->c, a->person);
-    return r;
+    if (a->st->ballot_open)
+        return err_set(a->err, EALREADY, "the debrief is closed");
+    if (d && d->anonymous)
+        return conduct_answer_anonymously(a->c, a->person, a->role,
+                                          jsonx_str(a->command, "key", NULL), answers, a->err);
+    return write_line(a, "debrief", json_pack("{s:O}", "answers", answers));
 }
 
 /* --- What evaluators and facilitators do --- */
@@ -581,7 +595,8 @@ static const struct command {
     {"hold", do_hold, FACILITATORS, AROUND_PLAY, "reason"},
     {"mark", do_mark, PLAYERS | FACILITATORS, IN_PLAY, "mark text service"},
     {"message", do_message, SIMULATORS | FACILITATORS, AROUND_PLAY, "to text title channel from"},
-    {"note", do_note, EVERYBODY & ~(1u << ROLE_OBSERVER), ALL_ALONG, "text what step objective"},
+    {"note", do_note, EVERYBODY & ~(1u << ROLE_OBSERVER), ALL_ALONG,
+     "text what step objective area owner contact element start due"},
     {"phase", do_phase, FACILITATORS, AROUND_PLAY, "phase"},
     {"rate", do_rate, EVALUATORS | FACILITATORS, AROUND_PLAY | IN(STAGE_DEBRIEF),
      "step objective rating note"},

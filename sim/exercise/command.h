@@ -15,8 +15,10 @@
  *                                                                      checklist
  *  status       step, text                                             the step's `from`; status (and a
  *                                                                      delivery to its `to`)
- *  note         text, what? (note|observation|strength|improvement),   everybody but observers; `what` but
- *               step?, objective?                                      note: evaluators, facilitators; note
+ *  note         text, what? (note|observation|strength|improvement|    everybody but observers; `what` but
+ *               corrective), step?, objective?; of a corrective        note: evaluators, facilitators; note
+ *               action (corrective.h) also area?, owner?, contact?,
+ *               element?, start?, due?
  *  mark         mark (as `blackstart mark`), text?, service?           players, facilitators; mark
  *  message      to: [role…], text, title?, channel?                    simulators, facilitators; deliver
  *  rate         step | objective, rating: P|S|M|U, note?               evaluators, facilitators; rating

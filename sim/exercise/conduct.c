@@ -7,9 +7,11 @@
 #include "sim/exercise/conduct_part.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TICK (10 * NSEC_SEC)
 
@@ -193,12 +195,15 @@ int conduct_end(struct conduct *c, const char *status, const char *reason, struc
     char iso[NSEC_TEXT_MAX];
     if (c->state->stage == STAGE_ENDED)
         return 0;
+    int r = conduct_open_ballot(c, err);
+    if (r < 0)
+        return r;
     json_t *end = json_pack("{s:s, s:s*}", "status", status, "reason", reason);
     if (!c->virtual) {
         json_object_set_new(end, "wall", json_string(nsec_iso(nsec_now(CLOCK_REALTIME), iso)));
         json_object_set_new(end, "by", json_string("runner"));
     }
-    int r = conduct_put(c, "run-end", end, err);
+    r = conduct_put(c, "run-end", end, err);
     if (r == 0)
         r = record_sync(c->record, err);
     arm(c);
@@ -215,6 +220,7 @@ static struct conduct *make(const struct conduct_spec *spec, bool is_virtual)
     *c = (struct conduct){.loop = spec->loop,
                           .scenario = spec->scenario,
                           .state = state_new(spec->scenario),
+                          .dirfd = fcntl(spec->dirfd, F_DUPFD_CLOEXEC, 0),
                           .alone = spec->alone,
                           .virtual = is_virtual,
                           .anchor = loop_now(spec->loop),
@@ -282,6 +288,8 @@ int conduct_resume(const struct conduct_spec *spec, struct conduct **ret, struct
                     json_pack("{s:s, s:s, s:I}", "what", "interrupted", "detail", buf_text(&detail),
                               "n", (json_int_t)cut),
                     err);
+    if (r == 0)
+        r = conduct_resume_ballot(c, err);
     if (r == 0 && !c->alone && c->state->stage == STAGE_RUNNING)
         r = conduct_put(c, "pace",
                         json_pack("{s:s, s:s}", "event", "hold", "reason", "interrupted"), err);
@@ -302,6 +310,7 @@ struct conduct *conduct_free(struct conduct *c)
     record_free(c->record);
     state_free(c->state);
     json_decref(c->untold);
+    close(c->dirfd);
     free(c);
     return NULL;
 }
@@ -321,11 +330,6 @@ struct loop *conduct_loop(const struct conduct *c)
 nsec conduct_origin(const struct conduct *c)
 {
     return record_origin(c->record);
-}
-
-void conduct_note_answered(struct conduct *c, const char *person)
-{
-    state_note_answered(c->state, person);
 }
 
 void conduct_head(const struct conduct *c, struct record_head *ret)

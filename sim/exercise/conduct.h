@@ -75,8 +75,10 @@ void conduct_unlisten(struct conduct *c,
 nsec conduct_origin(const struct conduct *c); /* the record's, on the loop's clock */
 /* Does what has become due by now, before something else happens at this instant. */
 int conduct_catch_up(struct conduct *c, struct err *err);
-/* This person has answered an anonymous debrief: remembered here alone, for the record must not know. */
-void conduct_note_answered(struct conduct *c, const char *person);
+/* Keeps an anonymous answer to the debrief (ballot.h): the record is told that this person has answered, and
+ * what all have answered when the debrief ends. -EALREADY: they have. */
+int conduct_answer_anonymously(struct conduct *c, const char *person, const char *role,
+                               const char *key, const json_t *answer, struct err *err);
 
 /* Writes, flushes, applies, tells. `members` (stolen) gets `clock`. Then does what has become due. After a
  * failure of the record nothing more is accepted: -EIO and the like, with the sentence. */

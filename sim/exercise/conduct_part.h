@@ -8,6 +8,7 @@ struct conduct {
     const struct scenario *scenario;
     struct record *record;
     struct state *state;
+    int dirfd; /* own: of the run's folder */
     bool alone, virtual;
     nsec anchor, anchor_clock; /* the loop's clock and the exercise's when it last began to go */
     struct loop_timer due, tick;
@@ -24,3 +25,7 @@ int conduct_do_due(struct conduct *c, const struct due *due, struct err *err);
 /* The line with which a step begins; `by`: the facilitator who sent it, NULL: the script. */
 int conduct_begin_step(struct conduct *c, size_t step, const char *by, const char *key,
                        struct err *err);
+/* The texts of the box into the record, before it ends; where there is none nothing happens. */
+int conduct_open_ballot(struct conduct *c, struct err *err);
+/* After a death: that somebody answered, where the box knows it and the record does not. */
+int conduct_resume_ballot(struct conduct *c, struct err *err);

@@ -233,6 +233,8 @@ static const struct word {
     {"approve", "approve", "step person", "PERSON consents"},
     {"branch", "branch", "word", "says WORD, for steps that wait for it"},
     {"check", "check", "step n", "line N of the checklist is done"},
+    {"corrective", "note", "owner due element text",
+     "who does what by when: 2027-01-31, training; -: open"},
     {"decide", "decide", "step option reason", "OPTION by its number or in one word, and why"},
     {"done", "done", "step", "what was expected has been done"},
     {"end", "end", "", "the play is over; once more: the debrief, too"},
@@ -278,6 +280,8 @@ static void set_member(const struct conduct *c, json_t *command, const char *key
     char *end = NULL;
     long n = strtol(text, &end, 10);
     bool whole = *text && !*end;
+    if (!strcmp(text, "-") && strcmp(key, "text") != 0)
+        return;
     if (!strcmp(key, "n")) {
         json_object_set_new(command, key, json_integer(n));
     } else if (!strcmp(key, "speed")) {
@@ -300,6 +304,8 @@ static void set_member(const struct conduct *c, json_t *command, const char *key
 static json_t *command_of(const struct conduct *c, const struct word *w, const char *rest)
 {
     json_t *command = json_pack("{s:s}", "do", w->does);
+    if (strcmp(w->word, w->does) != 0 && !strcmp(w->does, "note"))
+        json_object_set_new(command, "what", json_string(w->word));
     for (const char *m = w->members; *m && *rest;) {
         size_t n = strcspn(m, " ");
         bool last = !m[n];

@@ -503,16 +503,30 @@ static int apply_mark(struct state *st, json_t *event, struct err *err)
     return 0;
 }
 
-static int apply_debrief(struct state *st, json_t *event, struct err *err)
+static void add_answer(struct state *st, const json_t *event, const json_t *texts)
 {
     struct state_answer *a = NULL;
     MORE(st, answers, &a);
-    *a = (struct state_answer){.by = keep_member(st, event, "by"),
-                               .role = keep_member(st, event, "role"),
-                               .texts = json_object_get(event, "answers")};
+    *a = (struct state_answer){
+        .by = keep_member(st, event, "by"), .role = keep_member(st, event, "role"), .texts = texts};
+}
+
+/* Of an anonymous one the people come when they answer, and all texts at its end, together. */
+static int apply_debrief(struct state *st, json_t *event, struct err *err)
+{
+    const char *by = jsonx_str(event, "by", NULL), *what = jsonx_str(event, "event", "");
+    size_t i;
+    const json_t *texts;
     json_array_append(st->events, event);
-    if (a->by)
-        state_note_answered(st, a->by);
+    if (!strcmp(what, "opened")) {
+        st->ballot_open = true;
+        json_array_foreach (json_object_get(event, "anonymous"), i, texts)
+            add_answer(st, event, texts);
+    } else if (strcmp(what, "answered") != 0) {
+        add_answer(st, event, json_object_get(event, "answers"));
+    }
+    if (by)
+        json_object_set_new(st->answered, by, json_true());
     return 0;
 }
 
@@ -748,9 +762,9 @@ bool state_has_answered(const struct state *st, const char *name)
     return json_object_get(st->answered, name) != NULL;
 }
 
-void state_note_answered(struct state *st, const char *name)
+size_t state_answered(const struct state *st)
 {
-    json_object_set_new(st->answered, name, json_true());
+    return json_object_size(st->answered);
 }
 
 bool state_is_away(const struct state *st, const char *role, const char *name)

@@ -101,7 +101,7 @@ struct state_note {
     nsec at;
     char *text, *by, *role;
     enum role_kind kind; /* of the role: notes of evaluators and facilitators are not for players */
-    char *what;          /* "note", "observation", "strength", "improvement" */
+    char *what;          /* "note", "observation", "strength", "improvement", "corrective" */
     char *step, *objective; /* about these; NULL */
 };
 
@@ -136,7 +136,7 @@ struct state_absence {
     nsec from, to;       /* to NSEC_UNSET: still */
 };
 
-struct state_answer {    /* hot wash */
+struct state_answer {    /* hot wash; anonymous ones come when the debrief is closed */
     char *by, *role;     /* NULL: anonymous */
     const json_t *texts; /* one for each question, in order; null: none */
 };
@@ -153,8 +153,9 @@ struct state {
     bool ended_early;                  /* the facilitator ended it before the script was through */
     const json_t *run_start, *run_end; /* lines; NULL */
     size_t interruptions;
-    int phase;    /* index; -1: none yet */
-    nsec *phases; /* when each began; as many as the scenario has */
+    bool ballot_open; /* the texts of an anonymous debrief are known, and no more are taken */
+    int phase;        /* index; -1: none yet */
+    nsec *phases;     /* when each began; as many as the scenario has */
     struct state_step *steps;
     struct state_person *people;
     struct state_delivery *deliveries;
@@ -237,9 +238,8 @@ bool state_may_see(const struct state *st, const struct state_delivery *d, const
 json_t *state_new_informed(const struct state *st, const char *role);
 /* Whether a command with this key has had its effect. */
 bool state_has_key(const struct state *st, const char *key);
-/* Whether somebody has answered the debrief. Of an anonymous one no line says so, and only who was told by
- * state_note_answered() knows: the one exception from the rule above. */
+/* Whether somebody has answered the debrief, and how many have. */
 bool state_has_answered(const struct state *st, const char *person);
-void state_note_answered(struct state *st, const char *person);
+size_t state_answered(const struct state *st);
 /* True while the script says that the role, or this person of it, is away. */
 bool state_is_away(const struct state *st, const char *role, const char *person);

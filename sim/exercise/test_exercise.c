@@ -8,6 +8,7 @@
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/exercise/answers.h"
+#include "sim/exercise/ballot.h"
 #include "sim/exercise/console.h"
 #include "sim/exercise/events.h"
 #include "sim/exercise/view.h"
@@ -194,13 +195,57 @@ static void the_record_tells_what_was_played(void **state)
     world_done(&w);
 }
 
+/* The box of the anonymous debrief as it was after each answer; it is gone at the end. */
+struct boxes {
+    struct conduct_listener listener;
+    int dirfd;
+    size_t n;
+    char *texts[8];
+};
+
+static void keep_box(const json_t *event, void *data)
+{
+    struct boxes *b = data;
+    size_t n = 0;
+    if (strcmp(jsonx_str(event, "kind", ""), "debrief") != 0 ||
+        strcmp(jsonx_str(event, "event", ""), "answered") != 0)
+        return;
+    assert_true(b->n < ARRAY_SIZE(b->texts));
+    assert_int_equal(file_read(b->dirfd, BALLOT_FILE, 1 << 20, &b->texts[b->n++], &n, NULL), 0);
+}
+
+/* As it lay there when only these lines were written: it is replaced before the line that tells of it. */
+static void put_box(const struct boxes *b, const char *text, size_t cut, bool ahead)
+{
+    size_t m = 0;
+    bool torn = text[cut - 1] != '\n';
+    AUTO_FREE char *prefix = strndup(text, cut);
+    for (const char *p = prefix; (p = strstr(p, "\"event\":\"answered\"")); p++)
+        m++;
+    const char *rest = strchr(text + cut - 1, '\n');
+    bool next = !torn && rest && !strncmp(strstr(rest, "\"kind\":"), "\"kind\":\"debrief\"", 17) &&
+                m < b->n;
+    m += next && ahead;
+    if (m == 0 || strstr(prefix, "\"event\":\"opened\""))
+        (void)unlinkat(b->dirfd, BALLOT_FILE, 0);
+    else
+        assert_int_equal(
+            file_replace(b->dirfd, BALLOT_FILE, b->texts[m - 1], strlen(b->texts[m - 1]), NULL), 0);
+}
+
 /* What a kill at any moment leaves is the record up to a line, or to the midst of one. */
 static void an_exercise_interrupted_anywhere_comes_out_the_same(void **state)
 {
-    struct world w = world_played();
+    struct world w = {.scenario = load(SCENARIO)};
+    world_folder(&w);
+    world_open(&w, true, false);
+    struct boxes boxes = {.listener = {.fn = keep_box, .data = &boxes}, .dirfd = w.dirfd};
+    conduct_listen(w.conduct, &boxes.listener);
+    play(&w, ANSWERS);
     AUTO_JSON *events = record_of(&w);
     AUTO_FREE char *whole = essence(events), *text = NULL;
     size_t n = 0;
+    assert_int_equal(boxes.n, 2);
     assert_int_equal(file_read(w.dirfd, "record.ndjson", 1 << 20, &text, &n, NULL), 0);
     world_shut(&w);
     const char *p = strchr(text, '\n') + 1;
@@ -208,6 +253,7 @@ static void an_exercise_interrupted_anywhere_comes_out_the_same(void **state)
         const char *end = strchr(p, '\n') + 1;
         size_t cut = (size_t)(k % 3 ? p - text : p - text + (end - p) / 2);
         assert_int_equal(file_replace(w.dirfd, "record.ndjson", text, cut, NULL), 0);
+        put_box(&boxes, text, cut, k % 2);
         world_open(&w, true, true);
         play(&w, ANSWERS);
         AUTO_JSON *again = record_of(&w);
@@ -223,6 +269,8 @@ static void an_exercise_interrupted_anywhere_comes_out_the_same(void **state)
         world_shut(&w);
         p = end;
     }
+    for (size_t i = 0; i < boxes.n; i++)
+        free(boxes.texts[i]);
     world_done(&w);
 }
 

@@ -274,7 +274,7 @@ void view_add_staff(const struct view *v, json_t *view)
             add_words(v->st->steps[i].step->until, words);
         }
         json_object_set_new(view, "words", words);
-        json_object_set_new(view, "answers", json_integer((json_int_t)v->st->n_answers));
+        json_object_set_new(view, "answers", json_integer((json_int_t)state_answered(v->st)));
     }
     json_object_set_new(view, "check", checks_view(v));
     json_t *list = json_array();

@@ -88,10 +88,12 @@
  * page         step, event:"paged|acknowledged|nobody", n? (from 1), to?:[role], person?, from?, channel?,
  *              text?, by?, role?                             (paged: delivered to that role; nobody: all gave up)
  * rating       step|objective, rating:"P|S|M|U", note?, by, role
- * note         text, what?:"note|observation|strength|improvement", step?, objective?, by, role
+ * note         text, what?:"note|observation|strength|improvement|corrective", step?, objective?, by, role; of a
+ *              corrective action also area?, owner?, contact?, element?, start?, due?
  * deadline     name, event:"started|met|overdue", deadline?         (of a law or contract: `clocks`)
  * service      service, event:"down|up", step?                      (in the scenario's world)
- * debrief      answers:[text|null…], by?, role?                     (neither: anonymous)
+ * debrief      answers:[text|null…], by, role; of an anonymous one instead event:"answered", by, role? (that
+ *              somebody has answered), and once, when it is closed, event:"opened", anonymous:[[text|null…]…]
  */
 #pragma once
 

@@ -654,14 +654,24 @@ section(1, "People", (v) => v.people, (node) => {
 
 section(1, "Note", (v) => (v.exercise && !v.replay && v.me.kind !== "observer" && head().state !== "ended" ? v : null), (node) => {
   const text = el("textarea", { id: fresh("note"), maxlength: 8000 }), error = el("p", { class: "error", role: "alert" });
-  const what = el("select", { id: fresh("what") }, ...["note", "observation", "strength", "improvement"].map((w) => el("option", { value: w, text: w })));
+  const what = el("select", { id: fresh("what") }, ...["note", "observation", "strength", "improvement", "corrective"].map((w) => el("option", { value: w, text: w === "corrective" ? "corrective action" : w })));
   const objective = el("select", { id: fresh("objective") });
   const about = el("div", { class: "items" }, el("div", {}, el("label", { for: what.id, text: "It is" }), what), el("div", {}, el("label", { for: objective.id, text: "About the objective" }), objective));
+  const asked = [["area", "Area for improvement"], ["owner", "Responsible organisation"], ["contact", "Point of contact"], ["start", "Starts", "date"], ["due", "Due", "date"]]
+    .map(([key, label, type]) => ({ key, label, input: el("input", { id: fresh(key), type: type || "text", maxlength: 2000 }) }));
+  const element = el("select", { id: fresh("element") }, ...["", "planning", "organisation", "equipment", "training", "exercise"].map((w) => el("option", { value: w, text: w || "not said" })));
+  asked.push({ key: "element", label: "Capability element", input: element });
+  const plan = el("div", { class: "items", hidden: true }, ...asked.map((x) => el("div", {}, el("label", { for: x.input.id, text: x.label }), x.input)));
+  what.addEventListener("change", () => show(plan, what.value === "corrective"));
   node.append(el("form", { class: "items", onsubmit: async (e) => {
     e.preventDefault();
     const more = about.hidden ? {} : { what: what.value, objective: objective.value || undefined };
-    if (await act({ do: "note", text: text.value, ...more }, error)) text.value = "";
-  } }, el("div", {}, el("label", { for: text.id, text: "For the record" }), text), about, error, el("div", {}, el("button", { type: "submit", class: "quiet", text: "Add the note" }))));
+    if (!plan.hidden) for (const x of asked) more[x.key] = x.input.value || undefined;
+    if (await act({ do: "note", text: text.value, ...more }, error)) {
+      text.value = "";
+      for (const x of asked) x.input.value = "";
+    }
+  } }, el("div", {}, el("label", { for: text.id, text: "For the record" }), text), about, plan, error, el("div", {}, el("button", { type: "submit", class: "quiet", text: "Add the note" }))));
   return (v) => {
     show(about, ["evaluator", "facilitator"].includes(v.me.kind));
     list(objective, [{ id: "", text: "none in particular" }, ...(v.objectives || [])], (o) => o.id, (o) => el("option", { value: o.id, text: o.text }));
