@@ -176,6 +176,12 @@ void after_action_terminal(const struct after_action *a, struct buf *out);
 /* Of the document: overview to hot wash, and the logs. */
 void after_action_logs(const struct after_action *a, struct document *d);
 void after_action_timeline(const struct after_action *a, struct document *d);
+/* "at 0:08:00", "2 min after failover was decided: wait"; and for each option of a decision the steps that wait
+ * for it. Appended. */
+void after_action_begins(const struct step *s, struct buf *out);
+void after_action_branches(const struct after_action *a, const struct step *s, struct buf *out);
+void after_action_phases(const struct after_action *a, struct document *d);
+void after_action_capabilities(const struct after_action *a, struct document *d);
 /* The improvement plan. */
 void after_action_plan(const struct after_action *a, struct document *d);
 /* Machine and people on one clock; nothing where no machine was touched. */

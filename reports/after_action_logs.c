@@ -88,6 +88,9 @@ static void decision(const struct after_action *a, const struct after_task *t, s
     after_action_names(&p->options, &text);
     document_fields(d);
     document_field(d, "Options", buf_text(&text));
+    buf_clear(&text);
+    after_action_branches(a, t->step->step, &text);
+    document_field(d, "Branches", buf_text(&text));
     document_field(d, "Asked of", p->who);
     clock_field(d, "Asked at", t->asked);
     clock_field(d, "Due at", t->due);
@@ -280,8 +283,8 @@ static const char *clock_word(const struct after_action *a, const struct state_c
 
 static void clocks(const struct after_action *a, struct document *d)
 {
-    static const char *const heads[] = {"clock",   "regime", "authority", "may take",
-                                        "started", "due at", "met at",    "outcome"};
+    static const char *const heads[] = {"clock",  "regime", "authority", "may take", "started",
+                                        "due at", "met at", "took",      "outcome"};
     char due[NSEC_TEXT_MAX];
     document_section(d, "clocks", "Regulatory clocks", NULL);
     if (!a->state->n_clocks) {
@@ -299,6 +302,10 @@ static void clocks(const struct after_action *a, struct document *d)
         clock_cell(d, c->started);
         clock_cell(d, nsec_is_set(c->started) ? nsec_add(c->started, c->clock->due) : NSEC_UNSET);
         clock_cell(d, c->met);
+        document_cell(d, after_action_lasted(nsec_is_set(c->started) && nsec_is_set(c->met)
+                                                 ? nsec_sub(c->met, c->started)
+                                                 : NSEC_UNSET,
+                                             due));
         document_cell(d, clock_word(a, c));
         document_row_end(d);
     }
@@ -309,10 +316,10 @@ static void clocks(const struct after_action *a, struct document *d)
 
 static void expected(const struct after_action *a, struct document *d)
 {
-    static const char *const heads[] = {"number", "expected action", "by",      "asked at",
-                                        "due at", "done at",         "done by", "outcome",
-                                        "rating", "evaluator",       "note"};
-    char rating[2];
+    static const char *const heads[] = {"number",  "expected action", "by",        "asked at",
+                                        "due at",  "done at",         "after",     "done by",
+                                        "outcome", "rating",          "evaluator", "note"};
+    char rating[2], after[NSEC_TEXT_MAX];
     document_section(d, "expected", "Expected actions", NULL);
     document_table(d, heads, ARRAY_SIZE(heads));
     for (size_t i = 0; i < a->n_tasks; i++) {
@@ -325,6 +332,9 @@ static void expected(const struct after_action *a, struct document *d)
         clock_cell(d, t->asked);
         clock_cell(d, t->due);
         clock_cell(d, t->done);
+        document_cell(
+            d, after_action_lasted(nsec_is_set(t->done) ? nsec_sub(t->done, t->asked) : NSEC_UNSET,
+                                   after));
         document_cell(d, nsec_is_set(t->done) ? t->step->by : NULL);
         document_cell(d, task_outcome_words[t->outcome]);
         document_cell(d, rating_word(t->step->rating, rating));
@@ -417,12 +427,15 @@ static void event_in_full(const struct after_action *a, const struct state_step 
     const struct exercise_objective *o =
         common->objective ? scenario_objective(a->scenario, common->objective) : NULL;
     AUTO_BUF title = BUF_INIT;
+    AUTO_BUF begins = BUF_INIT;
+    after_action_begins(s->step, &begins);
     buf_printf(&title, "%s. %s", common->number, common->title);
     document_heading(d, "Event ", buf_text(&title));
     document_fields(d);
     document_field(d, "Identifier", s->step->id);
     document_field(d, "Kind", event_kind(s));
     document_field(d, "Phase", event_phase(a, s->began));
+    document_field(d, "Begins", buf_text(&begins));
     clock_field(d, "Planned at", step_planned(a->scenario, s->step));
     document_field(d, "Simulated time", common->date);
     clock_field(d, "Delivered at", s->began);

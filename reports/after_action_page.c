@@ -250,9 +250,32 @@ static bool has_findings(const struct after_action *a, const struct exercise_obj
     return false;
 }
 
+/* What evaluators saw, without a judgement. */
+static void observations(const struct after_action *a, const struct exercise_objective *o,
+                         struct document *d)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->state->n_notes; i++) {
+        const struct state_note *note = &a->state->notes[i];
+        const struct after_finding seen = {.at = note->at, .text = note->text, .by = note->by};
+        if (!note->what || strcmp(note->what, "observation") != 0 ||
+            (note->objective ? scenario_objective(a->scenario, note->objective) : NULL) != o)
+            continue;
+        if (!n++) {
+            document_heading(d, "Observations", NULL);
+            document_list(d);
+        }
+        finding_item(&seen, d);
+    }
+    if (n)
+        document_list_end(d);
+}
+
 static void analysis(const struct after_action *a, struct document *d)
 {
     summary(a, d);
+    if (a->n_objectives)
+        after_action_capabilities(a, d);
     for (size_t i = 0; i < a->n_objectives; i++) {
         const struct after_rating *r = &a->objectives[i];
         document_heading(d, "Objective: ", r->objective->text);
@@ -260,9 +283,11 @@ static void analysis(const struct after_action *a, struct document *d)
         document_paragraph(d, "Rating", r->why);
         evaluations(a, r, d);
         tasks_of(r, d);
+        observations(a, r->objective, d);
         strengths(a, r->objective, d);
         areas(a, r->objective, d);
     }
+    observations(a, NULL, d);
     if (!has_findings(a, NULL))
         return;
     document_heading(d, "Beyond the objectives", NULL);
@@ -435,6 +460,7 @@ static void body(const struct after_action *a, struct document *d)
 {
     after_action_joint(a, d);
     overview(a, d);
+    after_action_phases(a, d);
     measures(a, d);
     analysis(a, d);
     after_action_plan(a, d);

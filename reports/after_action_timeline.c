@@ -157,8 +157,11 @@ static void service_line(const struct after_action *a, const json_t *e, struct b
 
 static void debrief_line(const struct after_action *a, const json_t *e, struct buf *out)
 {
-    buf_adds(out,
-             jsonx_str(e, "by", NULL) ? "answered the hot wash" : "somebody answered the hot wash");
+    if (!strcmp(word(e, "event"), "opened"))
+        buf_adds(out, "the anonymous answers to the hot wash were opened, all at once");
+    else
+        buf_adds(out, jsonx_str(e, "by", NULL) ? "answered the hot wash"
+                                               : "somebody answered the hot wash");
 }
 
 static void trouble_line(const struct after_action *a, const json_t *e, struct buf *out)

@@ -217,16 +217,16 @@ static void keep_box(const json_t *event, void *data)
 /* As it lay there when only these lines were written: it is replaced before the line that tells of it. */
 static void put_box(const struct boxes *b, const char *text, size_t cut, bool ahead)
 {
-    size_t m = 0;
-    bool torn = text[cut - 1] != '\n';
-    AUTO_FREE char *prefix = strndup(text, cut);
-    for (const char *p = prefix; (p = strstr(p, "\"event\":\"answered\"")); p++)
+    static const char answered[] = "\"event\":\"answered\"";
+    size_t m = 0, whole = cut;
+    while (whole && text[whole - 1] != '\n')
+        whole--;
+    AUTO_FREE char *before = strndup(text, whole);
+    AUTO_FREE char *next = strndup(text + whole, strcspn(text + whole, "\n"));
+    for (const char *p = before; (p = strstr(p, answered)); p++)
         m++;
-    const char *rest = strchr(text + cut - 1, '\n');
-    bool next = !torn && rest && !strncmp(strstr(rest, "\"kind\":"), "\"kind\":\"debrief\"", 17) &&
-                m < b->n;
-    m += next && ahead;
-    if (m == 0 || strstr(prefix, "\"event\":\"opened\""))
+    m += strstr(next, answered) && (ahead || whole < cut);
+    if (m == 0 || strstr(before, "\"anonymous\":"))
         (void)unlinkat(b->dirfd, BALLOT_FILE, 0);
     else
         assert_int_equal(
@@ -254,6 +254,7 @@ static void an_exercise_interrupted_anywhere_comes_out_the_same(void **state)
         size_t cut = (size_t)(k % 3 ? p - text : p - text + (end - p) / 2);
         assert_int_equal(file_replace(w.dirfd, "record.ndjson", text, cut, NULL), 0);
         put_box(&boxes, text, cut, k % 2);
+if (k>=52) { print_message("k %zu cut %zu: %s\n", k, cut, p); system("ls -la /tmp/blackstart-exercise-*/; cat /tmp/blackstart-exercise-*/debrief.json"); }
         world_open(&w, true, true);
         play(&w, ANSWERS);
         AUTO_JSON *again = record_of(&w);
