@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/base/digest.h"
 #include "sim/base/file.h"
@@ -72,10 +73,10 @@ static int from_file(struct after_action *a, const struct report_request *q,
     AUTO_BUF name = BUF_INIT;
     size_t n = 0;
     bool single = q->html || q->md || q->junit || q->metrics;
+    if (!q->actions && faccessat(q->dirfd, PLAN_FILE, F_OK, 0) < 0 && errno == ENOENT)
+        return 0;
     int rc = file_read(q->actions ? AT_FDCWD : q->dirfd, q->actions ? q->actions : PLAN_FILE,
                        PLAN_MAX, &text, &n, err);
-    if (rc == -ENOENT && !q->actions)
-        return 0;
     if (rc < 0)
         return rc;
     if (q->actions)

@@ -6,6 +6,7 @@
 #include "sim/base/jsonx.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,11 +24,11 @@ int ballot_read(int dirfd, json_t **ret, struct err *err)
     AUTO_FREE char *text = NULL;
     AUTO_JSON *box = NULL;
     size_t n = 0;
-    int r = file_read(dirfd, BALLOT_FILE, BALLOT_MAX, &text, &n, err);
-    if (r == -ENOENT) {
+    if (faccessat(dirfd, BALLOT_FILE, F_OK, 0) < 0 && errno == ENOENT) {
         *ret = json_pack("{s:{}, s:[]}", "people", "answers");
         return 0;
     }
+    int r = file_read(dirfd, BALLOT_FILE, BALLOT_MAX, &text, &n, err);
     if (r == 0)
         r = jsonx_parse(text, n, BALLOT_FILE, &box, err);
     if (r < 0)

@@ -4,6 +4,7 @@
 #include "scenarios/scenario.h"
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
+#include "sim/exercise/ballot.h"
 #include "sim/exercise/view.h"
 
 #include <fcntl.h>
@@ -56,8 +57,6 @@ static void add_view(const struct state *st, const char *role, nsec clock, struc
     struct viewer who = {"alice", role};
     AUTO_JSON *view = role ? view_new(st, &who, clock) : view_new_screen(st, clock);
     require(view != NULL);
-    json_object_del(json_object_get(view, "debrief"),
-                    "answered"); /* of an anonymous one, no line says so */
     jsonx_dump(view, out);
     buf_addc(out, '\n');
 }
@@ -103,7 +102,7 @@ void play_close(struct play *p)
     hold_against_record(p);
     conduct_free(p->conduct);
     loop_free(p->loop);
-    require(unlinkat(p->dirfd, "record.ndjson", 0) == 0);
+    require(unlinkat(p->dirfd, "record.ndjson", 0) == 0 && ballot_remove(p->dirfd, NULL) == 0);
     close(p->dirfd);
     require(rmdir(p->dir) == 0);
 }
