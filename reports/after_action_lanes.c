@@ -377,7 +377,7 @@ void after_action_lanes(const struct after_action *a, struct buf *out)
         draw_axis(&d, d.y);
         buf_printf(out,
                    "<div class=\"chain\" id=\"lanes\">\n<h2>%s</h2>\n<div class=\"scroll\" "
-                   "tabindex=\"0\" role=\"region\" aria-label=\"Lanes of the exercise\">\n"
+                   "tabindex=\"0\" role=\"group\" aria-label=\"Lanes of the exercise\">\n"
                    "<svg class=\"lanes\" viewBox=\"0 0 1090 %.0f\" role=\"img\" aria-label=\"What "
                    "happened when, a lane for each; the timeline's table says the same\">\n%s%s"
                    "</svg>\n</div>\n",
@@ -398,7 +398,7 @@ static void tile(const struct after_action *a, const struct after_rating *r, str
     const char *word = a->replay ? "no verdict" : sentence_verdict(r->verdict);
     buf_printf(out, "<article class=\"tile is-%s\">\n<h2><b>", verdict_words[r->verdict]);
     html_text(out, r->objective->capability ? r->objective->capability : "Objective");
-    buf_adds(out, "</b> ");
+    buf_adds(out, ":</b> ");
     html_text(out, r->objective->text);
     buf_printf(out,
                "</h2>\n<div class=\"row\"><span class=\"big\">%s</span> <span class=\"chip %s\">"

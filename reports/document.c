@@ -4,6 +4,10 @@
 #include "reports/assets.h"
 #include "reports/escape.h"
 
+#include <string.h>
+
+#define DOCUMENT_WHOLE 15 /* bytes of the longest word of a cell that is kept whole */
+
 static bool is_html(const struct document *d)
 {
     return d->form == DOCUMENT_HTML;
@@ -50,6 +54,7 @@ void document_section(struct document *d, const char *id, const char *title, con
 {
     document_end(d);
     d->in_section = true;
+    d->titled = title;
     if (is_html(d))
         buf_printf(d->out, "<section id=\"%s\">\n<h2>%s</h2>\n", id, title);
     else
@@ -113,7 +118,11 @@ void document_fields_end(struct document *d)
 void document_table(struct document *d, const char *const *heads, size_t n)
 {
     if (is_html(d)) {
-        buf_adds(d->out, "<div class=\"scroll\"><table>\n<thead><tr>");
+        /* It can be reached by keyboard where it is wider than the screen. */
+        buf_printf(d->out,
+                   "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"table: %s\">"
+                   "<table>\n<thead><tr>",
+                   d->titled ? d->titled : heads[0]);
         for (size_t i = 0; i < n; i++)
             buf_printf(d->out, "<th scope=\"col\">%s</th>", heads[i]);
         buf_adds(d->out, "</tr></thead>\n<tbody>\n");
@@ -133,9 +142,21 @@ void document_row(struct document *d)
     buf_adds(d->out, is_html(d) ? "<tr>" : "|");
 }
 
+/* Times, names and the like are not broken in their midst: a narrow column is as wide as their longest word. */
+static bool is_whole(const char *s)
+{
+    size_t longest = 0;
+    for (const char *p = s ? s : ""; *p;) {
+        size_t n = strcspn(p, " \n\t");
+        longest = n > longest ? n : longest;
+        p += n + (p[n] != '\0');
+    }
+    return longest <= DOCUMENT_WHOLE;
+}
+
 void document_cell(struct document *d, const char *s)
 {
-    buf_adds(d->out, is_html(d) ? "<td>" : " ");
+    buf_adds(d->out, !is_html(d) ? " " : is_whole(s) ? "<td class=\"whole\">" : "<td>");
     value(d, s);
     buf_adds(d->out, is_html(d) ? "</td>" : " |");
 }

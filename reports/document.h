@@ -17,7 +17,8 @@ enum document_form { DOCUMENT_MARKDOWN, DOCUMENT_HTML };
 struct document {
     enum document_form form;
     struct buf *out;
-    bool in_section; /* private: an open <section> */
+    bool in_section;    /* private: an open <section> */
+    const char *titled; /* private: its title */
 };
 
 /* The beginning of a page up to its badge, within <div class="top"> of <header> of <main>, which the caller

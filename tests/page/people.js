@@ -32,7 +32,8 @@ exports.serve = (blackstart, ...argv) => {
   });
 };
 
-const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 }, projector: { width: 1920, height: 1080 } };
+const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 }, projector: { width: 1920, height: 1080 },
+  paper: { width: 703, height: 1024 } /* what A4 has between the margins of report.css */ };
 let browser;
 /* Somebody at the page: all that the server ever sent them is in `traffic`, each view also in `views`. */
 exports.join = async (at, title, name, size) => {
@@ -54,6 +55,14 @@ exports.join = async (at, title, name, size) => {
   await page.getByLabel("Your name").fill(name);
   await page.getByRole("button", { name: "Join" }).click();
   await page.locator("#room").waitFor();
+  return page;
+};
+
+/* A page of ours that is a file, at one of the sizes; scripts of a test may run in it. */
+exports.look = async (file, size) => {
+  const context = await browser.newContext({ viewport: SIZES[size], bypassCSP: true });
+  const page = await context.newPage();
+  await page.goto("file://" + file);
   return page;
 };
 

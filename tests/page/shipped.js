@@ -8,7 +8,8 @@
 "use strict";
 const fs = require("fs");
 const path = require("path");
-const { ok, serve, join, run } = require("./people.js");
+const { ok, serve, join, look, run } = require("./people.js");
+const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const [blackstart, scenario, folder] = process.argv.slice(2);
 const out = path.join(folder, "run");
 
@@ -38,6 +39,32 @@ async function press(page) {
     return true;
   }
   return false;
+}
+
+/* The after-action report fits a phone and a projector, its first sheet of paper has the answer, and axe finds
+ * nothing: contrasts are looked at where each colour stands once, the rest everywhere. */
+async function report(file) {
+  for (const size of ["phone", "projector"]) {
+    const page = await look(file, size);
+    const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    ok(wide <= room, `the report, ${size}: nothing is wider than the screen`, `${wide} > ${room}`);
+    await page.screenshot({ path: path.join(folder, "report-" + size + ".png") });
+    if (size !== "phone") continue;
+    await page.evaluate(axe);
+    const found = await page.evaluate(async () => {
+      const all = await window.axe.run(document, { resultTypes: ["violations"], rules: { "color-contrast": { enabled: false } } });
+      const colours = await window.axe.run({ include: [["header"], [".tiles"], ["#lanes"], ["#overview"], ["#measures"]] },
+        { resultTypes: ["violations"], runOnly: ["color-contrast"] });
+      return [...all.violations, ...colours.violations].map((v) => v.id + ": " + v.nodes.map((x) => x.html).slice(0, 3).join(" "));
+    });
+    ok(found.length === 0, "the report: axe finds nothing", found.join("\n"));
+  }
+  const paper = await look(file, "paper");
+  await paper.emulateMedia({ media: "print" });
+  const [end, sheet, orphans] = await paper.evaluate(() => [document.querySelector("#lanes").getBoundingClientRect().bottom, window.innerHeight,
+    [...document.querySelectorAll("h2, h3")].filter((h) => !h.nextElementSibling || getComputedStyle(h).breakAfter !== "avoid").map((h) => h.textContent)]);
+  ok(end <= sheet, "the report: verdict, tiles and lanes stand on the first sheet of paper", `${end} > ${sheet}`);
+  ok(orphans.length === 0, "the report: no heading ends a sheet", orphans.join("\n"));
 }
 
 async function play() {
@@ -72,6 +99,7 @@ async function play() {
   ok(result.objectives.every((o) => ["not_met", "not_demonstrated"].includes(o.verdict)), "without ratings nothing is met", JSON.stringify(result.objectives));
   for (const name of ["report.html", "report.md", "result.json", "junit.xml"]) ok(fs.existsSync(path.join(out, name)), name + " is there");
 
+  await report(path.join(path.resolve(out), "report.html"));
   const record = fs.readFileSync(path.join(out, "record.ndjson"), "utf8").trim().split("\n").map((l) => JSON.parse(l));
   const told = record.filter((e) => e.kind === "deliver" && e.text);
   ok(told.length >= 8, "there was something to deliver", told.length);
