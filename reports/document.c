@@ -6,7 +6,9 @@
 
 #include <string.h>
 
-#define DOCUMENT_WHOLE 15 /* bytes of the longest word of a cell that is kept whole */
+/* Of a cell whose words are kept whole, in bytes: the longest word, and all of it. */
+#define WORD_WHOLE 15
+#define CELL_WHOLE 30
 
 static bool is_html(const struct document *d)
 {
@@ -151,7 +153,7 @@ static bool is_whole(const char *s)
         longest = n > longest ? n : longest;
         p += n + (p[n] != '\0');
     }
-    return longest <= DOCUMENT_WHOLE;
+    return longest <= WORD_WHOLE && (!s || strlen(s) <= CELL_WHOLE);
 }
 
 void document_cell(struct document *d, const char *s)
