@@ -250,6 +250,8 @@ static const char *promise_text(struct after_action *a, const struct after_ratin
     if (r->machine) {
         AUTO_BUF text = BUF_INIT;
         sentence_objective(a->machine, r->machine, &text);
+        if (text.len && text.text[text.len - 1] == '.')
+            text.text[--text.len] = '\0';
         return arena_printf(a->arena, "; measured: %s", buf_text(&text));
     }
     if (!nsec_is_set(r->target))

@@ -254,6 +254,8 @@ static struct link human_link(const struct after_action *a, int k)
                              .text = arena_printf(a->arena, "people: %s", humans[k].nobody),
                              .after = SPAN_UNSET};
     after_action_line(a, e, &text);
+    if (!text.len)
+        buf_printf(&text, "command %s on %s", jsonx_str(e, "step", ""), jsonx_str(e, "host", ""));
     const char *by = jsonx_str(e, "by", NULL);
     return (struct link){.at = jsonx_int(e, "t", 0),
                          .text = arena_printf(a->arena, "%s: %s%s%s", first[k], buf_text(&text),
@@ -312,7 +314,10 @@ static void chain_table(const struct after_action *a, struct document *d)
     for (size_t i = 0; i < n; i++) {
         const struct link *l = &links[i];
         AUTO_BUF after = BUF_INIT;
-        if (span_is_set(l->after))
+        if (span_is_set(l->after) && l->after.lo < 0) { /* not before it, whatever the bounds are */
+            buf_adds(&after, "within ");
+            after_action_took(l->after.hi, &after);
+        } else if (span_is_set(l->after))
             sentence_span(l->after, &after);
         else if (nsec_is_set(l->at))
             after_action_took(nsec_sub(l->at, a->chain->fault.lo), &after);
