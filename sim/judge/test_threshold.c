@@ -69,6 +69,21 @@ static void a_share_is_that_of_the_answers_in_the_window(void **state)
     }
 }
 
+/* Good answers come at once, bad ones after a time-out: wherever the seconds of the clock lie, of six in a
+ * minute three are half of it. */
+static void answers_leave_one_by_one(void **state)
+{
+    for (nsec phase = 0; phase < 10 * SEC; phase += SEC / 4) {
+        CLEANUP(window_free_p) struct window *w = window_new(60 * SEC, 10 * SEC);
+        for (int i = 0; i < 40; i++) {
+            bool bad = i >= 20;
+            window_add(w, phase + i * 10 * SEC + (bad ? 2 * SEC : 0), bad);
+            double want = i < 20 ? 0 : i >= 25 ? 1 : (i - 19) / 6.0;
+            assert_true(window_ratio(w) == want);
+        }
+    }
+}
+
 struct severity {
     nsec lengths[2];
     double factor;
@@ -217,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(so_many_in_a_row),
         cmocka_unit_test(a_share_is_that_of_the_answers_in_the_window),
+        cmocka_unit_test(answers_leave_one_by_one),
         cmocka_unit_test(burn_rates_fire_as_the_workbook_says),
         cmocka_unit_test(nines_are_so_many_minutes),
         cmocka_unit_test(wrong_rules_do_not),

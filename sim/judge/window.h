@@ -4,8 +4,8 @@
  * answer the window counts as full of good ones, one each `every`. Else the first bad answer of a drill
  * would fill a window of an hour.
  *
- * Memory does not grow with the answers: a window is at most WINDOW_PARTS parts, and forgets a part at a
- * time; shorter ones than WINDOW_PARTS answers forget one by one.
+ * Memory does not grow with the answers: a window of so many intervals `every` as WINDOW_PARTS is so many
+ * parts, and forgets a part at a time; shorter ones forget one answer by one, each when it is too old.
  *
  * Ownership: window_new() … window_free(). Times are of one clock and do not decrease.
  */
