@@ -36,31 +36,6 @@ static char *short_title(struct scenario *s, const char *text)
                     : arena_printf(s->arena, "%.*s", (int)n, text ? text : "");
 }
 
-static const char *step_says(const struct step *step)
-{
-    switch (step_people(step)) {
-    case PEOPLE_TELL:
-        return ((const struct tell_params *)step->params)->message;
-    case PEOPLE_EXPECTED:
-        return ((const struct expected_params *)step->params)->expect.does;
-    case PEOPLE_DECIDE:
-        return ((const struct decide_params *)step->params)->question;
-    case PEOPLE_APPROVE:
-        return ((const struct approve_params *)step->params)->what;
-    case PEOPLE_ESCALATE:
-        return ((const struct escalate_params *)step->params)->message;
-    case PEOPLE_RUNBOOK:
-        return ((const struct runbook_params *)step->params)->name;
-    case PEOPLE_HOLD:
-        return ((const struct hold_params *)step->params)->reason;
-    case PEOPLE_STATUS:
-    case PEOPLE_UNAVAILABLE:
-    case PEOPLE_NONE:
-        break;
-    }
-    return NULL;
-}
-
 static char *default_title(struct scenario *s, const struct step *step)
 {
     if (step_people(step) == PEOPLE_STATUS) {

@@ -38,33 +38,6 @@ static void condition_words(const struct condition *c, struct buf *out)
     }
 }
 
-static const char *step_text(const struct step *step)
-{
-    switch (step_people(step)) {
-    case PEOPLE_TELL:
-        return ((const struct tell_params *)step->params)->message;
-    case PEOPLE_EXPECTED:
-        return ((const struct expected_params *)step->params)->expect.does;
-    case PEOPLE_DECIDE:
-        return ((const struct decide_params *)step->params)->question;
-    case PEOPLE_APPROVE:
-        return ((const struct approve_params *)step->params)->what;
-    case PEOPLE_ESCALATE:
-        return ((const struct escalate_params *)step->params)->message;
-    case PEOPLE_HOLD:
-        return ((const struct hold_params *)step->params)->reason;
-    case PEOPLE_RUNBOOK:
-        return ((const struct runbook_params *)step->params)->name;
-    case PEOPLE_STATUS:
-        return ((const struct status_params *)step->params)->what;
-    case PEOPLE_UNAVAILABLE:
-        return ((const struct unavailable_params *)step->params)->message;
-    case PEOPLE_NONE:
-        break;
-    }
-    return NULL;
-}
-
 /* Whom a step is for. */
 static json_t *step_to(const struct step *step)
 {
@@ -112,7 +85,7 @@ static json_t *next_view(const struct view *v, size_t i)
     view_put_text(o, "kind", step->action->name);
     json_object_set_new(o, "to", step_to(step));
     view_put_text(o, "title", common ? common->title : step->action->name);
-    view_put_text(o, "text", step_text(step) ? step_text(step) : "");
+    view_put_text(o, "text", step_says(step) ? step_says(step) : "");
     if (common) {
         view_put_text(o, "number", common->number);
         view_put_text(o, "notes", common->notes);

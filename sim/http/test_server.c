@@ -4,6 +4,7 @@
 #include "sim/http/http.h"
 #include "sim/http/server.h"
 #include "sim/loop/child.h"
+#include "tests/support/caller.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -269,26 +270,6 @@ static int page_call(const struct page *p, const char *what)
     return fd;
 }
 
-/* Turns until `want` has come (or the other end closed, for NULL); what came stays in `text`. */
-static void page_hear(struct page *p, int fd, char *text, size_t size, const char *want)
-{
-    size_t n = strlen(text);
-    for (;;) {
-        ssize_t got = recv(fd, text + n, size - 1 - n, MSG_DONTWAIT);
-        if (got > 0) {
-            n += (size_t)got;
-            text[n] = '\0';
-        } else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
-            assert_null(want);
-            return;
-        }
-        if (want && strstr(text, want))
-            return;
-        if (got < 0)
-            assert_int_equal(loop_turn(p->loop, loop_fresh(p->loop) + 20 * NSEC_MSEC, NULL), 0);
-    }
-}
-
 static void requests_follow_on_one_connection(void **state)
 {
     char text[4096] = "";
@@ -296,14 +277,14 @@ static void requests_follow_on_one_connection(void **state)
     page_open(&p, 0);
     int fd = page_call(&p, "GET /a%20b?q=1%262&none HTTP/1.1\r\nHost: x\r\nCookie: a=b; who=me\r\n"
                            "X-A: z\r\n\r\n");
-    page_hear(&p, fd, text, sizeof text, "/a b|me|z|1&2|");
+    caller_hear(p.loop, fd, text, sizeof text, "/a b|me|z|1&2|");
     assert_non_null(strstr(text, "HTTP/1.1 200"));
     assert_non_null(strstr(text, "Content-Type: text/html\r\n"));
     assert_non_null(strstr(text, "X-One: 1\r\n"));
     assert_non_null(strstr(text, "X-Two: 2\r\n"));
     assert_null(strstr(text, "Connection: close"));
     assert_true(send(fd, "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n", 29, MSG_NOSIGNAL) == 29);
-    page_hear(&p, fd, text, sizeof text, "/2|-|-|-|-");
+    caller_hear(p.loop, fd, text, sizeof text, "/2|-|-|-|-");
     close(fd);
     page_close(&p);
 }
@@ -314,13 +295,13 @@ static void a_stream_brings_each_piece_as_it_comes(void **state)
     struct page p;
     page_open(&p, 0);
     int fd = page_call(&p, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
-    page_hear(&p, fd, text, sizeof text, "text/event-stream");
+    caller_hear(p.loop, fd, text, sizeof text, "text/event-stream");
     assert_int_equal(http_stream_send(p.stream[0], "data: one\n\n", 11), 0);
-    page_hear(&p, fd, text, sizeof text, "data: one\n\n");
+    caller_hear(p.loop, fd, text, sizeof text, "data: one\n\n");
     assert_int_equal(http_stream_send(p.stream[0], "data: two\n\n", 11), 0);
     http_stream_end(p.stream[0]);
-    page_hear(&p, fd, text, sizeof text, "data: two\n\n");
-    page_hear(&p, fd, text, sizeof text, NULL);
+    caller_hear(p.loop, fd, text, sizeof text, "data: two\n\n");
+    caller_hear(p.loop, fd, text, sizeof text, NULL);
     assert_int_equal(p.ended, 1);
     close(fd);
     page_close(&p);
@@ -339,7 +320,7 @@ static void who_does_not_read_is_cut_off_and_harms_nobody(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(fd); i++) {
         char text[4096] = "";
         fd[i] = page_call(&p, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
-        page_hear(&p, fd[i], text, sizeof text, "text/event-stream");
+        caller_hear(p.loop, fd[i], text, sizeof text, "text/event-stream");
     }
     close(fd[2]);
     for (size_t k = 0; k < PIECES; k++) {
@@ -376,9 +357,9 @@ static void one_address_has_a_share_of_the_connections(void **state)
         fd[i] = page_call(&p, "GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
         text[0] = '\0';
         if (i < 2)
-            page_hear(&p, fd[i], text, sizeof text, "text/event-stream");
+            caller_hear(p.loop, fd[i], text, sizeof text, "text/event-stream");
         else
-            page_hear(&p, fd[i], none, sizeof none, NULL);
+            caller_hear(p.loop, fd[i], none, sizeof none, NULL);
     }
     assert_int_equal(p.asked, 2);
     assert_string_equal(none, "");

@@ -44,6 +44,33 @@ const struct people_common *step_common(const struct step *step)
     return step_people(step) == PEOPLE_NONE ? NULL : step->params; /* they begin with it */
 }
 
+const char *step_says(const struct step *step)
+{
+    switch (step_people(step)) {
+    case PEOPLE_TELL:
+        return ((const struct tell_params *)step->params)->message;
+    case PEOPLE_EXPECTED:
+        return ((const struct expected_params *)step->params)->expect.does;
+    case PEOPLE_DECIDE:
+        return ((const struct decide_params *)step->params)->question;
+    case PEOPLE_APPROVE:
+        return ((const struct approve_params *)step->params)->what;
+    case PEOPLE_ESCALATE:
+        return ((const struct escalate_params *)step->params)->message;
+    case PEOPLE_HOLD:
+        return ((const struct hold_params *)step->params)->reason;
+    case PEOPLE_RUNBOOK:
+        return ((const struct runbook_params *)step->params)->name;
+    case PEOPLE_STATUS:
+        return ((const struct status_params *)step->params)->what;
+    case PEOPLE_UNAVAILABLE:
+        return ((const struct unavailable_params *)step->params)->message;
+    case PEOPLE_NONE:
+        break;
+    }
+    return NULL;
+}
+
 const struct expect *step_expect(const struct step *step)
 {
     enum people_step kind = step_people(step);

@@ -215,6 +215,8 @@ struct hold_params {
 enum people_step step_people(const struct step *step);
 /* NULL unless it is a step of people. */
 const struct people_common *step_common(const struct step *step);
+/* What it says, asks for or hands out, as written; NULL: nothing, or it is no step of people. */
+const char *step_says(const struct step *step);
 /* What is expected with a step, and by when (tell, expected, and in their way decide, approve, runbook);
  * NULL: nothing. */
 const struct expect *step_expect(const struct step *step);

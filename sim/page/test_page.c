@@ -5,6 +5,7 @@
 #include "sim/base/jsonx.h"
 #include "sim/base/text.h"
 #include "sim/page/page.h"
+#include "tests/support/caller.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -120,31 +121,11 @@ static int call(const struct bed *b, const void *what, size_t n)
     return fd;
 }
 
-/* Until `want` has come, or (NULL) the end. */
-static void hear(const struct bed *b, int fd, char *text, size_t size, const char *want)
-{
-    size_t n = strlen(text);
-    while (n < size - 1) {
-        ssize_t got = recv(fd, text + n, size - 1 - n, MSG_DONTWAIT);
-        if (got > 0) {
-            n += (size_t)got;
-            text[n] = '\0';
-        } else if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK)) {
-            assert_null(want);
-            return;
-        }
-        if (want && strstr(text, want))
-            return;
-        if (got < 0)
-            assert_int_equal(loop_turn(b->loop, loop_fresh(b->loop) + 20 * NSEC_MSEC, NULL), 0);
-    }
-}
-
 static void raw(struct bed *b, const void *request, size_t n)
 {
     int fd = call(b, request, n);
     b->text[0] = '\0';
-    hear(b, fd, b->text, sizeof b->text, NULL);
+    caller_hear(b->loop, fd, b->text, sizeof b->text, NULL);
     close(fd);
     const char *set = strstr(b->text, "Set-Cookie: "), *body = strstr(b->text, "\r\n\r\n");
     b->status = strncmp(b->text, "HTTP/1.", 7) == 0 ? (unsigned)atoi(b->text + 9) : 0;
@@ -410,7 +391,7 @@ static void a_stream_brings_the_view_and_each_change_once(void **state)
                      "GET /events HTTP/1.1\r\nHost: x\r\nCookie: %s\r\n\r\n", ada);
     text[0] = '\0';
     int fd = call(&b, request, (size_t)n);
-    hear(&b, fd, text, sizeof text, "\"last\":\"\"");
+    caller_hear(b.loop, fd, text, sizeof text, "\"last\":\"\"");
     assert_non_null(strstr(text, "Content-Type: text/event-stream\r\n"));
     assert_non_null(strstr(text, "event: view\ndata: {\"title\":\"A <b>rehearsal</b>\""));
     assert_int_equal(page_connected(b.page), 1);
@@ -420,7 +401,7 @@ static void a_stream_brings_the_view_and_each_change_once(void **state)
     page_changed(b.page);
     snprintf(b.last_do, sizeof b.last_do, "two");
     page_changed(b.page);
-    hear(&b, fd, text, sizeof text, "\"last\":\"two\"");
+    caller_hear(b.loop, fd, text, sizeof text, "\"last\":\"two\"");
     assert_null(strstr(text, "\"last\":\"one\""));
     assert_int_equal(b.views, views + 1);
     close(fd);
@@ -450,7 +431,7 @@ static void who_does_not_read_harms_nobody(void **state)
         page_changed(b.page);
         snprintf(want, sizeof want, "change %d.", i);
         text[0] = '\0';
-        hear(&b, fd, text, sizeof text, want);
+        caller_hear(b.loop, fd, text, sizeof text, want);
     }
     assert_int_equal(page_connected(b.page), 2);
     assert_true(b.views < 2 * CHANGES); /* not every change was made into a view for the deaf one */
