@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "reports/escape.h"
+#include "reports/gauge.h"
 #include "reports/sentence.h"
 #include "sim/base/jsonx.h"
 
@@ -133,32 +134,6 @@ void forecast_junit(const struct forecast *f, struct buf *out)
 
 /* ---- OpenMetrics ---- */
 
-static void family(const char *name, const char *unit, const char *help, struct buf *out)
-{
-    buf_printf(out, "# TYPE %s gauge\n", name);
-    if (unit)
-        buf_printf(out, "# UNIT %s %s\n", name, unit);
-    buf_printf(out, "# HELP %s %s\n", name, help);
-}
-
-/* name{scenario="…" and the pairs of labels, NULL-terminated} */
-static void sample(const struct forecast *f, const char *name, const char *const *labels, double v,
-                   struct buf *out)
-{
-    buf_printf(out, "%s{scenario=\"", name);
-    escape_label(f->scenario->name, out);
-    buf_addc(out, '"');
-    for (size_t i = 0; labels && labels[i]; i += 2) {
-        buf_printf(out, ",%s=\"", labels[i]);
-        escape_label(labels[i + 1], out);
-        buf_addc(out, '"');
-    }
-    if (isinf(v))
-        buf_adds(out, "} +Inf\n");
-    else
-        buf_printf(out, "} %.12g\n", v);
-}
-
 static void times(const struct forecast *f, const char *name, const char *help,
                   enum outcome_time which, struct buf *out)
 {
@@ -166,14 +141,15 @@ static void times(const struct forecast *f, const char *name, const char *help,
         const char *word;
         double q;
     } quantiles[] = {{"0.05", 0.05}, {"0.5", 0.5}, {"0.9", 0.9}, {"0.95", 0.95}, {"0.99", 0.99}};
-    family(name, "seconds", help, out);
+    gauge_family(name, "seconds", help, out);
     for (size_t k = 0; k < f->services_n; k++) {
         const struct outcome_times *t = &f->services[k].sums.times[which];
         for (size_t i = 0; i < ARRAY_SIZE(quantiles) && t->n + t->never; i++) {
             const char *labels[] = {"service", f->services[k].service->name, "quantile",
                                     quantiles[i].word, NULL};
             nsec v = outcome_times_quantile(t, quantiles[i].q);
-            sample(f, name, labels, v == NSEC_INF ? HUGE_VAL : (double)v / 1e9, out);
+            gauge_sample(f->scenario->name, name, labels,
+                         v == NSEC_INF ? HUGE_VAL : (double)v / 1e9, out);
         }
     }
 }
@@ -182,13 +158,13 @@ static void objective_family(const struct forecast *f, const char *name, const c
                              const char *help, double (*of)(const struct forecast_objective *),
                              struct buf *out)
 {
-    family(name, unit, help, out);
+    gauge_family(name, unit, help, out);
     for (size_t i = 0; i < f->objectives_n; i++) {
         const struct forecast_objective *o = &f->objectives[i];
         const char *labels[] = {"service", o->service->name, "objective",
                                 outcome_promise_words[o->kind], NULL};
         if (o->verdict != VERDICT_NOT_APPLICABLE)
-            sample(f, name, labels, of(o), out);
+            gauge_sample(f->scenario->name, name, labels, of(o), out);
     }
 }
 
@@ -238,11 +214,14 @@ void forecast_metrics(const struct forecast *f, struct buf *out)
                      asked_of, out);
     objective_family(f, "blackstart_forecast_objective_met", NULL, "1 when met as a forecast.",
                      met_of, out);
-    family("blackstart_forecast_trials", NULL, "Simulated trials.", out);
-    sample(f, "blackstart_forecast_trials", NULL, (double)f->done, out);
-    family("blackstart_forecast_met", NULL, "1 when every objective is met as a forecast.", out);
-    sample(f, "blackstart_forecast_met", NULL, f->verdict == VERDICT_MET, out);
-    family("blackstart_forecast_exit_code", NULL, "What the forecast exits with.", out);
-    sample(f, "blackstart_forecast_exit_code", NULL, forecast_exit_code(f), out);
+    gauge_family("blackstart_forecast_trials", NULL, "Simulated trials.", out);
+    gauge_sample(f->scenario->name, "blackstart_forecast_trials", NULL, (double)f->done, out);
+    gauge_family("blackstart_forecast_met", NULL, "1 when every objective is met as a forecast.",
+                 out);
+    gauge_sample(f->scenario->name, "blackstart_forecast_met", NULL, f->verdict == VERDICT_MET,
+                 out);
+    gauge_family("blackstart_forecast_exit_code", NULL, "What the forecast exits with.", out);
+    gauge_sample(f->scenario->name, "blackstart_forecast_exit_code", NULL, forecast_exit_code(f),
+                 out);
     buf_adds(out, "# EOF\n");
 }

@@ -5,33 +5,8 @@
 #include <math.h>
 
 #include "reports/escape.h"
+#include "reports/gauge.h"
 #include "sim/base/jsonx.h"
-
-static void family(const char *name, const char *unit, const char *help, struct buf *out)
-{
-    buf_printf(out, "# TYPE %s gauge\n", name);
-    if (unit)
-        buf_printf(out, "# UNIT %s %s\n", name, unit);
-    buf_printf(out, "# HELP %s %s\n", name, help);
-}
-
-/* name{scenario="…" and the pairs of labels, NULL-terminated} */
-static void sample(const struct result *r, const char *name, const char *const *labels, double v,
-                   struct buf *out)
-{
-    buf_printf(out, "%s{scenario=\"", name);
-    escape_label(r->scenario->name, out);
-    buf_addc(out, '"');
-    for (size_t i = 0; labels && labels[i]; i += 2) {
-        buf_printf(out, ",%s=\"", labels[i]);
-        escape_label(labels[i + 1], out);
-        buf_addc(out, '"');
-    }
-    if (isinf(v))
-        buf_printf(out, "} %sInf\n", v < 0 ? "-" : "+");
-    else
-        buf_printf(out, "} %.12g\n", v);
-}
 
 static double seconds(nsec t)
 {
@@ -45,12 +20,13 @@ static void statistics(const struct result *r, const char *name, const char **la
     if (m->n == 0)
         return;
     labels[at] = "min";
-    sample(r, name, labels, seconds(m->min.lo), out);
+    gauge_sample(r->scenario->name, name, labels, seconds(m->min.lo), out);
     labels[at] = "median";
     if (m->has_median)
-        sample(r, name, labels, m->median_censored ? HUGE_VAL : m->median, out);
+        gauge_sample(r->scenario->name, name, labels, m->median_censored ? HUGE_VAL : m->median,
+                     out);
     labels[at] = "max";
-    sample(r, name, labels, seconds(m->max.hi), out);
+    gauge_sample(r->scenario->name, name, labels, seconds(m->max.hi), out);
 }
 
 static void summary(const struct result *r, const char *name, const struct service *s,
@@ -70,26 +46,30 @@ static void alarm_summary(const struct result *r, const struct alarm_summary *a,
 
 static void objectives(const struct result *r, struct buf *out)
 {
-    family("blackstart_objective_target_seconds", "seconds", "What the scenario promises.", out);
+    gauge_family("blackstart_objective_target_seconds", "seconds", "What the scenario promises.",
+                 out);
     for (size_t i = 0; i < r->objectives_n; i++) {
         const struct objective *o = &r->objectives[i];
         const char *labels[] = {"service", o->service->name, "objective", objective_words[o->kind],
                                 NULL};
         if (nsec_is_set(o->target))
-            sample(r, "blackstart_objective_target_seconds", labels, seconds(o->target), out);
+            gauge_sample(r->scenario->name, "blackstart_objective_target_seconds", labels,
+                         seconds(o->target), out);
     }
-    family("blackstart_objective_met", NULL,
-           "1 when met, 0 when missed, not demonstrated or inconclusive; absent when it does not "
-           "apply.",
-           out);
+    gauge_family(
+        "blackstart_objective_met", NULL,
+        "1 when met, 0 when missed, not demonstrated or inconclusive; absent when it does not "
+        "apply.",
+        out);
     for (size_t i = 0; i < r->objectives_n; i++) {
         const struct objective *o = &r->objectives[i];
         const char *labels[] = {"service", o->service->name, "objective", objective_words[o->kind],
                                 NULL};
         if (o->verdict != VERDICT_NOT_APPLICABLE)
-            sample(r, "blackstart_objective_met", labels, o->verdict == VERDICT_MET, out);
+            gauge_sample(r->scenario->name, "blackstart_objective_met", labels,
+                         o->verdict == VERDICT_MET, out);
     }
-    family("blackstart_objective_trials", NULL, "Trials by what they came to.", out);
+    gauge_family("blackstart_objective_trials", NULL, "Trials by what they came to.", out);
     for (size_t i = 0; i < r->objectives_n; i++) {
         const struct objective *o = &r->objectives[i];
         const size_t n[] = {o->within, o->missed, o->open, o->voids};
@@ -99,11 +79,12 @@ static void objectives(const struct result *r, struct buf *out)
                 "service", o->service->name,       "objective", objective_words[o->kind],
                 "result",  share_words[shares[k]], NULL};
             if (o->verdict != VERDICT_NOT_APPLICABLE)
-                sample(r, "blackstart_objective_trials", labels, (double)n[k], out);
+                gauge_sample(r->scenario->name, "blackstart_objective_trials", labels, (double)n[k],
+                             out);
         }
     }
-    family("blackstart_objective_reliability_lower_ratio", "ratio",
-           "One-sided Clopper-Pearson lower bound at the confidence of the label.", out);
+    gauge_family("blackstart_objective_reliability_lower_ratio", "ratio",
+                 "One-sided Clopper-Pearson lower bound at the confidence of the label.", out);
     for (size_t i = 0; i < r->objectives_n; i++) {
         const struct objective *o = &r->objectives[i];
         char confidence[32];
@@ -112,63 +93,69 @@ static void objectives(const struct result *r, struct buf *out)
             "service",    o->service->name, "objective", objective_words[o->kind],
             "confidence", confidence,       NULL};
         if (o->verdict != VERDICT_NOT_APPLICABLE)
-            sample(r, "blackstart_objective_reliability_lower_ratio", labels, o->p_lower, out);
+            gauge_sample(r->scenario->name, "blackstart_objective_reliability_lower_ratio", labels,
+                         o->p_lower, out);
     }
 }
 
 void metrics_write(const struct result *r, struct buf *out)
 {
-    family("blackstart_restore_seconds", "seconds",
-           "Time to restore over the trials in which the service was hit; +Inf: not restored.",
-           out);
+    gauge_family(
+        "blackstart_restore_seconds", "seconds",
+        "Time to restore over the trials in which the service was hit; +Inf: not restored.", out);
     for (size_t i = 0; i < r->services_n; i++)
         summary(r, "blackstart_restore_seconds", r->services[i].service, &r->services[i].ttr, out);
-    family("blackstart_detect_seconds", "seconds",
-           "Time to detect by the alarms that count; +Inf: not detected.", out);
+    gauge_family("blackstart_detect_seconds", "seconds",
+                 "Time to detect by the alarms that count; +Inf: not detected.", out);
     for (size_t i = 0; i < r->services_n; i++)
         summary(r, "blackstart_detect_seconds", r->services[i].service, &r->services[i].ttd, out);
-    family("blackstart_down_seconds", "seconds", "Sum of the down intervals of a trial.", out);
+    gauge_family("blackstart_down_seconds", "seconds", "Sum of the down intervals of a trial.",
+                 out);
     for (size_t i = 0; i < r->services_n; i++)
         summary(r, "blackstart_down_seconds", r->services[i].service, &r->services[i].down, out);
     objectives(r, out);
-    family("blackstart_false_alarms", NULL, "Onsets between arming and the first fault.", out);
+    gauge_family("blackstart_false_alarms", NULL, "Onsets between arming and the first fault.",
+                 out);
     for (size_t i = 0; i < r->alarms_n; i++) {
         const char *labels[] = {"alarm", r->alarms[i].alarm->name, NULL};
-        sample(r, "blackstart_false_alarms", labels, (double)r->alarms[i].false_alarms, out);
+        gauge_sample(r->scenario->name, "blackstart_false_alarms", labels,
+                     (double)r->alarms[i].false_alarms, out);
     }
-    family("blackstart_alarms_without_outage", NULL,
-           "Trials in which an alarm rang in the fault and its service was not down.", out);
+    gauge_family("blackstart_alarms_without_outage", NULL,
+                 "Trials in which an alarm rang in the fault and its service was not down.", out);
     for (size_t i = 0; i < r->alarms_n; i++) {
         const char *labels[] = {"alarm", r->alarms[i].alarm->name, NULL};
-        sample(r, "blackstart_alarms_without_outage", labels, (double)r->alarms[i].without_outage,
-               out);
+        gauge_sample(r->scenario->name, "blackstart_alarms_without_outage", labels,
+                     (double)r->alarms[i].without_outage, out);
     }
-    family("blackstart_suppressed_alarms", NULL, "Onsets in maintenance windows.", out);
+    gauge_family("blackstart_suppressed_alarms", NULL, "Onsets in maintenance windows.", out);
     for (size_t i = 0; i < r->alarms_n; i++) {
         const char *labels[] = {"alarm", r->alarms[i].alarm->name, NULL};
-        sample(r, "blackstart_suppressed_alarms", labels, (double)r->alarms[i].suppressed, out);
+        gauge_sample(r->scenario->name, "blackstart_suppressed_alarms", labels,
+                     (double)r->alarms[i].suppressed, out);
     }
-    family("blackstart_alarm_detect_seconds", "seconds",
-           "Time from the impact to an alarm's onset; +Inf: it never came.", out);
+    gauge_family("blackstart_alarm_detect_seconds", "seconds",
+                 "Time from the impact to an alarm's onset; +Inf: it never came.", out);
     for (size_t i = 0; i < r->alarms_n; i++)
         alarm_summary(r, &r->alarms[i], out);
-    family("blackstart_layer_detect_seconds", "seconds",
-           "Time from the impact to the first onset of a role's alarms; +Inf: none came.", out);
+    gauge_family("blackstart_layer_detect_seconds", "seconds",
+                 "Time from the impact to the first onset of a role's alarms; +Inf: none came.",
+                 out);
     for (size_t i = 0; i < r->layers_n; i++) {
         const struct layer_summary *l = &r->layers[i];
         const char *labels[] = {
             "service", l->service->name, "role", role_words[l->role], "statistic", NULL, NULL};
         statistics(r, "blackstart_layer_detect_seconds", labels, 5, &l->ttd, out);
     }
-    family("blackstart_run_met", NULL, "1 when every objective is met.", out);
-    sample(r, "blackstart_run_met", NULL, r->verdict == VERDICT_MET, out);
-    family("blackstart_run_exit_code", NULL, "What the run exits with.", out);
-    sample(r, "blackstart_run_exit_code", NULL, result_exit_code(r), out);
+    gauge_family("blackstart_run_met", NULL, "1 when every objective is met.", out);
+    gauge_sample(r->scenario->name, "blackstart_run_met", NULL, r->verdict == VERDICT_MET, out);
+    gauge_family("blackstart_run_exit_code", NULL, "What the run exits with.", out);
+    gauge_sample(r->scenario->name, "blackstart_run_exit_code", NULL, result_exit_code(r), out);
     if (r->clean >= 0) {
-        family("blackstart_run_clean", NULL, "1 when everything was undone.", out);
-        sample(r, "blackstart_run_clean", NULL, r->clean, out);
+        gauge_family("blackstart_run_clean", NULL, "1 when everything was undone.", out);
+        gauge_sample(r->scenario->name, "blackstart_run_clean", NULL, r->clean, out);
     }
-    family("blackstart_run_start_timestamp_seconds", "seconds", "When the run started.", out);
+    gauge_family("blackstart_run_start_timestamp_seconds", "seconds", "When the run started.", out);
     int64_t wall = jsonx_int(r->start, "wall_ns", 0);
     buf_adds(out, "blackstart_run_start_timestamp_seconds{scenario=\"");
     escape_label(r->scenario->name, out);

@@ -71,10 +71,22 @@ fail()
 $as "$work/blackstart" check --here "$work/$name/$name.yaml" || skip "this host cannot run it (above)"
 
 ip -j link >links-before
-got=0
-# shellcheck disable=SC2086
-$as "$work/blackstart" run "$work/$name/$name.yaml" --out out "$@" </dev/null || got=$?
-[ "$got" = "$code" ] || fail "exit code $got, not $code"
+# Servers that compete with other tests for the processors may miss a promise, or not be steady before the
+# fault: with SHIPPED_TRIES such a verdict (0, 1, 4) is asked for so many times; another code never is.
+tries=${SHIPPED_TRIES:-1}
+while :; do
+    got=0
+    # shellcheck disable=SC2086
+    $as "$work/blackstart" run "$work/$name/$name.yaml" --out out "$@" </dev/null || got=$?
+    [ "$got" = "$code" ] && break
+    tries=$((tries - 1))
+    case $got in
+    0 | 1 | 4) [ "$tries" -gt 0 ] || fail "exit code $got, not $code" ;;
+    *) fail "exit code $got, not $code" ;;
+    esac
+    echo "exit code $got, not $code: once more"
+    rm -rf out
+done
 ip -j link >links-after
 cmp links-before links-after || fail "the links of this host are not as they were"
 
