@@ -39,7 +39,7 @@ def scenario():
     start: [{command: "%s --port 80 --revive 150:900", name: stampd}]
     ready: {tcp: 80, within: 5s}
 """ % (i, i + 1, STAMPD)
-        probes += """  p%d: {service: s%d, host: client, http: "http://10.77.0.%d/", every: 50ms, timeout: 2s,
+        probes += """  p%d: {service: s%d, host: client, http: "http://10.77.0.%d/", every: 50ms, timeout: 400ms,
        down_after: 2, up_after: 3, stable: 300ms}
 """ % (i, i, i + 1)
         alarms += """  third%d: {threshold: {probe: p%d, consecutive: 3}}
