@@ -1,3 +1,4 @@
+/* Gauges as OpenMetrics writes them, see gauge.h. */
 #include "reports/gauge.h"
 
 #include <math.h>

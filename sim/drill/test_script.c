@@ -536,8 +536,7 @@ static void on_lost_warden(struct core *c, const char *reason, const char *detai
 static void nothing_is_injected_of_which_the_warden_did_not_hear(void **state)
 {
     struct world *w = *state;
-    struct warden_spec spec = {
-        .dirfd = w->dirfd, .deadline = 60 * NSEC_SEC, .patience = NSEC_SEC};
+    struct warden_spec spec = {.dirfd = w->dirfd, .deadline = 60 * NSEC_SEC, .patience = NSEC_SEC};
     assert_int_equal(warden_start(&spec, &w->core.warden, NULL), 0);
     w->core.stop = on_lost_warden;
     w->steps[0].at = NSEC_SEC;

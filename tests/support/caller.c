@@ -1,3 +1,4 @@
+/* Callers of servers in the same loop, see caller.h. */
 #include "tests/support/caller.h"
 
 #include "tests/support/test.h"
