@@ -478,6 +478,16 @@ static bool sends(const struct bench *b, enum side s, bool ten)
     return has(b, s) && (s != VETH || !ten) && (s != CUT || ten);
 }
 
+/* Of three each, in turn: where the scheduler puts sender, receiver and engine is worth half of it. */
+static double over_cut(const struct bench *b, double ours, double cut)
+{
+    for (int i = 0; i < 2; i++) {
+        cut += throughput_of(CUT, 10 * MS) * 8 / 1e9;
+        ours += throughput_of(best_of(b), 10 * MS) * 8 / 1e9;
+    }
+    return ours / cut;
+}
+
 static void throughput(struct bench *b)
 {
     static by_side got[2];
@@ -505,7 +515,8 @@ static void throughput(struct bench *b)
         bench_gate_of(&b->missed, "T6b TCP at 10 ms: ours over wirefilter", v, rounds, false, 10);
     }
     if (b->tap) {
-        bench_over(got[1][best], got[1][CUT], rounds, v);
+        for (size_t i = 0; i < rounds; i++)
+            v[i] = over_cut(b, got[1][best][i], got[1][CUT][i]);
         bench_gate_of(&b->missed, "T6b TCP at 10 ms: ours over ours without large frames", v,
                       rounds, false, 3);
     }

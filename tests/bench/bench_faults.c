@@ -277,7 +277,6 @@ size_t faults_settle(struct faults *f, struct faults_cost *c)
     nsec start = nsec_now(CLOCK_MONOTONIC);
     size_t links = 1;
     turn(f, BEGINS);
-    c->disarm = us_since(start) - (double)BEGINS / 1e3;
     for (int i = 0; links && i < LOOKS; i++) {
         AUTO_FREE char *now = standing(f, RTNL_LINKS);
         links = differing(f->links, now);
@@ -285,6 +284,7 @@ size_t faults_settle(struct faults *f, struct faults_cost *c)
         if (links)
             turn(f, LOOK);
     }
+    c->disarm = c->gone - (double)BEGINS / 1e3;
     AUTO_FREE char *filters = standing(f, RTNL_FILTERS);
     return links + differing(f->filters, filters);
 }

@@ -34,8 +34,8 @@ struct faults_cost {
     double applied; /* from the first call to the last return: with what is told of it */
     double verify;  /* of FAULTS_VERIFIED alone: each until packets of its own have set out */
     double heal;    /* from the first call of revert to the last return */
-    double disarm;  /* what was armed is taken away */
-    double gone;    /* from heal until nothing of it is left */
+    double disarm;  /* what was armed is taken away: from when that begins, to some 20 ms */
+    double gone;    /* from heal until nothing of it is left, the same */
     double *each, *heal_each; /* acked, heal: by fault */
 };
 enum { FAULTS_VERIFIED = 20 };
