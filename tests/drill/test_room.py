@@ -9,6 +9,7 @@ import harness
 from harness import Drill, processes_of, wait_until
 from pages import Page, announced
 from scenes import KILL, REVIVING, scene
+from strangers import attack
 
 
 def page_process(d):
@@ -70,9 +71,12 @@ class Room(unittest.TestCase):
         self.assertEqual(page_process(d), [])
 
     def test_the_red_button_aborts_and_undoes(self):
+        """Also after strangers have tried what they can: it is the operator's alone."""
         d = self.begin(scene(KILL, horizon="60s"))
         olga = self.join("operator", "Olga")
         self.assertEqual(self.join("responder", "Rita").do("abort")[0], 403)
+        attack(self, self.url, self.codes["viewer"], "viewer", [self.codes["operator"]])
+        self.assertEqual((d.events("mark"), d.events("stop")), ([], []))
         self.assertEqual(olga.do("abort"), (200, {}))
         d.finish(60)
         self.assertEqual(d.code, 5, d.stderr)

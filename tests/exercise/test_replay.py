@@ -154,6 +154,12 @@ class Replay(unittest.TestCase):
             status, said = paula.do(what, **members)
             self.assertEqual(status, 400, (what, members, said))
         self.assertEqual(frank.view()["replay"]["at_s"], 0)
+        for what in ("play", "pause"):
+            self.assertEqual(paula.do("speed", speed=0.1) and paula.do(what), (200, {}))
+            self.assertEqual(frank.view()["replay"]["playing"], what == "play")
+        stood = frank.view()["replay"]["at_s"]
+        self.assertGreater(stood, 0)
+        self.assertEqual(frank.view()["replay"]["at_s"], stood)
         self.assertNotIn("codes", frank.ask("GET", "/view")[1])
         p.send_signal(signal.SIGINT)
         self.ended(p, 5)

@@ -10,7 +10,7 @@
 const net = require("net");
 const fs = require("fs");
 const path = require("path");
-const { ok, serve, join, run } = require("./people.js");
+const { ok, serve, start, join, run } = require("./people.js");
 const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const [blackstart, scenario, folder] = process.argv.slice(2);
 const out = path.join(folder, "run");
@@ -158,6 +158,47 @@ async function play() {
   ok(all.every((p) => p.errors.length === 0), "no script failed, and none of a name ran", all.flatMap((p) => p.errors).join("\n"));
   ok((await carla.locator("script").count()) === 1, "a name with a script in it is text");
   ok(!fs.existsSync(path.join(out, "join.key")), "the key of the codes is gone with the exercise");
+  for (const p of all) await p.context().close();
+  await playAgain();
+}
+
+/* The record of it, played again: each sees what they saw, and nothing can be pressed but the presenter's controls. */
+async function playAgain() {
+  const files = () => fs.readdirSync(out).map((f) => f + fs.statSync(path.join(out, f)).mtimeMs).join();
+  const before = files(), at = await start(blackstart, "replay", out, "--listen", "0");
+  const paula = await join(at, Object.keys(at.codes).find((t) => t.startsWith("Presenter")), "paula"), alice = await join(at, "Incident commander", "somebody"), bob = await join(at, "Technical lead", "b", "phone");
+  const wall = await join(at, "guest", "wall", "projector");
+  await wall.goto(at.url + "screen");
+  const jump = async (words) => {
+    const value = await paula.getByLabel("What happened").locator("option", { hasText: words }).first().getAttribute("value");
+    await paula.getByLabel("What happened").selectOption(value);
+    await paula.getByRole("button", { name: "Jump there" }).click();
+  };
+  ok((await alice.locator("#banner").textContent()).startsWith("REPLAY"), "the page is marked as a replay");
+  await jump(QUESTION);
+  await alice.getByText(QUESTION).first().waitFor();
+  ok(await alice.getByText(REPORT).isVisible(), "the commander sees what was delivered by then");
+  ok(!alice.traffic.includes(LATER) && !alice.traffic.includes(HINT) && !bob.traffic.includes(QUESTION), "and nobody more than they saw");
+  ok((await alice.locator("#room :is(button, textarea, input:not([disabled]), select):visible").count()) === 0, "a spectator has nothing to press");
+  await paula.getByLabel("Seen by").selectOption("evaluator");
+  await paula.getByText(EXPECTED).first().waitFor();
+  const pressed = paula.locator("#room section:not(.replaying) :is(button, form, textarea, input:not([disabled]), select):visible");
+  ok((await pressed.count()) === 0, "through the evaluator's eyes the presenter sees what is expected, and cannot rate", await pressed.allTextContents());
+  await fits(paula, "the presenter of a replay");
+  await fits(bob, "a replay on a phone");
+  await fits(wall, "a replay on the large screen");
+  await accessible(paula, "the presenter's page");
+  const clock = () => alice.locator("#clock").textContent(), stood = await clock();
+  await paula.getByLabel("Speed", { exact: true }).selectOption("120");
+  await paula.getByRole("button", { name: "Play", exact: true }).click();
+  await alice.getByText("Decided: promote").waitFor();
+  await paula.getByText(", the end").waitFor();
+  ok((await clock()) !== stood && (await alice.locator("#state").textContent()).includes("ended"), "the clock has gone on with the play, to the end", stood);
+  await paula.getByRole("button", { name: "Close the replay" }).click();
+  const end = await at.done;
+  ok(end.code === 0 && files() === before, "played to its end, and nothing was written", JSON.stringify(end));
+  const errors = [paula, alice, bob, wall].flatMap((p) => p.errors);
+  ok(errors.length === 0, "no script failed in the replay", errors.join("\n"));
 }
 
 run(play);

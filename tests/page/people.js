@@ -12,8 +12,9 @@ exports.ok = (holds, what, more) => {
 };
 
 /* Starts blackstart and waits for the codes of its page: {url, codes: {title: code}, kill(), done}. */
-exports.serve = (blackstart, ...argv) => {
-  const p = spawn(blackstart, ["exercise", ...argv], { stdio: ["ignore", "pipe", "pipe"] });
+exports.serve = (blackstart, ...argv) => exports.start(blackstart, "exercise", ...argv);
+exports.start = (blackstart, ...argv) => {
+  const p = spawn(blackstart, argv, { stdio: ["ignore", "pipe", "pipe"] });
   let said = "", result = "", told = null;
   const done = new Promise((resolve) => p.on("close", (code) => resolve({ code, said, result })));
   exports.last = p;

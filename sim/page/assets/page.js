@@ -250,7 +250,7 @@ section(0, "Replay", (v) => v.replay, (node) => {
     show(controls, r.may);
     moment.max = String(Math.ceil(r.length_s));
     put(play.querySelector("button"), r.playing ? "Pause" : "Play");
-    list(speed, [...new Set([...SPEEDS, r.speed])].sort((a, b) => a - b), (x) => x, (x) => el("option", { value: x, text: x + " times as fast" }));
+    list(speed, [...new Set([...SPEEDS, r.speed])].sort((a, b) => a - b), (x) => x, (x) => el("option", { value: x, text: x === 1 ? "as fast as its clock" : x + " times as fast" }));
     list(eyes, r.seats || [], (x) => x.role, (x) => el("option", { value: x.role, text: x.title || x.role }));
     list(chapter, (r.chapters || []).map((c, n) => ({ ...c, n })), (c) => c.n, (c) => el("option", { value: c.at_s, text: c.text }));
     speed.value = String(r.speed);
@@ -492,7 +492,7 @@ function rating(of) {
     el("label", { for: note.id, text: "Observation" }), el("div", { class: "line" }, el("div", { class: "grow" }, note), keep), error);
   const summary = el("summary"), box = el("details", { class: "act rating" }, summary, set);
   box.update = (now) => {
-    put(summary, now.rating ? "Rated " + now.rating + ": " + RATINGS[now.rating] : "Rate");
+    put(summary, now.rating ? "Rated " + now.rating + ": " + RATINGS[now.rating] : replay() ? "Not rated" : "Rate");
     for (const i of set.querySelectorAll("input[type=radio]")) i.checked = i.value === now.rating;
     if (now.note && document.activeElement !== note && !note.value) note.value = now.note;
   };
