@@ -2,11 +2,14 @@
 #include "sim/cli/command.h"
 
 #include "reports/escape.h"
+#include "reports/report.h"
 #include "scenarios/scenario.h"
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/cli/page.h"
+#include "sim/drill/room_reel.h"
 #include "sim/exercise/reel.h"
+#include "sim/record/record.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +36,9 @@ struct replay_run {
     const char *dir;
     int dirfd;
     struct scenario *scenario;
-    struct reel *exercise;
+    struct reel *exercise; /* one of these; NULL: not that */
+    struct room_reel *drill;
+    json_t *end;
     const struct replay_reel *reel;
     double speed;
     struct loop *loop;
@@ -43,35 +48,65 @@ struct replay_run {
 
 /* --- What is played --------------------------------------------------------------------------- */
 
-static int replay_scenario(struct replay_run *r)
+/* The first line is enough to know what this is; what reads all of it holds the chain. */
+static int take_first(const json_t *event, const char *line, size_t n, void *data, struct err *err)
 {
-    struct err err = ERR_INIT;
+    (void)line;
+    (void)n;
+    (void)err;
+    json_t **first = data;
+    *first = json_deep_copy(event);
+    return -ECANCELED;
+}
+
+/* What result.json says of a drill's end; NULL: it does not. A new reference. */
+static json_t *replay_new_end(const struct replay_run *r)
+{
     AUTO_FREE char *text = NULL;
-    AUTO_DIAGS diags = DIAGS_INIT;
+    AUTO_JSON *result = NULL;
+    AUTO_BUF sentence = BUF_INIT;
     size_t n = 0;
-    r->dirfd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->dirfd < 0)
-        return say_error(EXIT_BAD_INPUT, "cannot open %s: %s", r->dir, strerror(errno));
-    if (file_read(r->dirfd, "scenario.yaml", 16 << 20, &text, &n, &err) < 0)
-        return say_error(EXIT_BAD_INPUT, "%s is not the folder of an exercise: %s", r->dir,
-                         err.text);
-    if (scenario_load_as_run(text, n, "scenario.yaml", &diags, &r->scenario) == 0)
-        return EXIT_MET;
-    AUTO_BUF said = BUF_INIT;
-    diags_render(&diags, &said);
-    fputs(buf_text(&said), stderr);
-    return EXIT_BAD_INPUT;
+    if (file_read(r->dirfd, "result.json", 16 << 20, &text, &n, NULL) < 0 ||
+        jsonx_parse(text, n, "result.json", &result, NULL) < 0)
+        return NULL;
+    const char *verdict = jsonx_str(result, "verdict", "");
+    buf_printf(&sentence, "Verdict: %s. What it is made of stands in the report.", verdict);
+    return json_pack("{s:o, s:o}", "sentence", jsonx_new_text(buf_text(&sentence)), "verdict",
+                     jsonx_new_text(verdict));
+}
+
+static int replay_reel(struct replay_run *r, const char *mode, struct err *err)
+{
+    int rc;
+    if (!strcmp(mode, "live")) {
+        r->end = replay_new_end(r);
+        rc = room_reel_open(r->dirfd, r->scenario, r->end, &r->drill, err);
+        r->reel = rc < 0 ? NULL : room_reel_of(r->drill);
+    } else {
+        rc = reel_open(r->dirfd, r->scenario, &r->exercise, err);
+        r->reel = rc < 0 ? NULL : reel_of(r->exercise);
+    }
+    return rc;
 }
 
 static int replay_load(struct replay_run *r)
 {
     struct err err = ERR_INIT;
-    int code = replay_scenario(r);
-    if (code != EXIT_MET)
-        return code;
-    if (reel_open(r->dirfd, r->scenario, &r->exercise, &err) < 0)
+    struct record_head head;
+    AUTO_JSON *first = NULL;
+    r->dirfd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (r->dirfd < 0)
+        return say_error(EXIT_BAD_INPUT, "cannot open %s: %s", r->dir, strerror(errno));
+    int rc = record_scan(r->dirfd, "record.ndjson", take_first, &first, &head, NULL, &err);
+    if (!first)
+        return say_error(EXIT_BAD_INPUT, "%s cannot be played again: %s", r->dir,
+                         rc < 0 ? err.text : "record.ndjson is empty");
+    err = ERR_INIT;
+    rc = report_scenario(r->dirfd, r->dir, first, &r->scenario, &err);
+    if (rc == 0)
+        rc = replay_reel(r, jsonx_str(first, "mode", ""), &err);
+    if (rc < 0)
         return say_error(EXIT_BAD_INPUT, "%s cannot be played again: %s", r->dir, err.text);
-    r->reel = reel_of(r->exercise);
     return EXIT_MET;
 }
 
@@ -201,6 +236,8 @@ static void replay_done(struct replay_run *r)
         loop_signal_remove(r->loop, &r->signals[i]);
     loop_free(r->loop);
     reel_close(r->exercise);
+    room_reel_close(r->drill);
+    json_decref(r->end);
     scenario_free(r->scenario);
     if (r->dirfd >= 0)
         close(r->dirfd);
@@ -228,7 +265,7 @@ static int replay_run(const struct command *self, struct args *a)
 
 const struct command command_replay = {
     .name = "replay",
-    .summary = "an exercise that was recorded is played again, on the page",
+    .summary = "an exercise or a drill that was recorded is played again, on the page",
     .usage = "DIR [--listen ADDR] [--speed X] [...]",
     .about =
         "With --listen everybody who joins sees what their role saw then; the presenter plays,\n"

@@ -32,7 +32,7 @@
 #define LAST_VIEW (NSEC_SEC) /* how long the page stands when the drill is over */
 #define GONE_WITHIN 2000     /* ms */
 
-static const struct page_seat room_seats[] = {
+static const struct page_seat all_seats[] = {
     {"operator", "Operator: may stamp marks, and abort", "operator", true, false},
     {"responder", "Responder: may stamp marks", "player", false, true},
     {"viewer", "Viewer", "observer", false, true},
@@ -171,8 +171,8 @@ static int guest_open(struct guest *g, struct err *err)
         return err_errno(err, errno, "no random numbers can be had");
     struct page_spec page = {.title = spec->scenario->title ? spec->scenario->title
                                                             : spec->scenario->name,
-                             .seats = room_seats,
-                             .n_seats = ARRAY_SIZE(room_seats),
+                             .seats = all_seats,
+                             .n_seats = ARRAY_SIZE(all_seats),
                              .key = secret,
                              .handlers = {.view = guest_view, .act = guest_act, .data = g}};
     int r = page_address(spec->listen, &page.address, &page.address_n, err);
@@ -328,14 +328,25 @@ static void room_send(struct room *r, json_t *line, bool may_wait)
     r->lost = r->lost || r->unsent.len > UNSENT_MAX;
 }
 
-void room_event(struct room *r, const char *kind, const json_t *event)
+const struct page_seat *room_seats(size_t *ret_n)
+{
+    *ret_n = ARRAY_SIZE(all_seats);
+    return all_seats;
+}
+
+bool room_tells(const char *kind)
 {
     static const char *const told[] = {"trial-start", "state", "inject", "undo",     "alarm",
                                        "notice",      "stop",  "mark",   "trial-end"};
-    size_t i = 0;
-    while (r && i < ARRAY_SIZE(told) && strcmp(told[i], kind) != 0)
-        i++;
-    if (r && i < ARRAY_SIZE(told))
+    for (size_t i = 0; i < ARRAY_SIZE(told); i++)
+        if (strcmp(told[i], kind) == 0)
+            return true;
+    return false;
+}
+
+void room_event(struct room *r, const char *kind, const json_t *event)
+{
+    if (r && room_tells(kind))
         room_send(r, json_pack("{s:s, s:O}", "kind", kind, "event", event), true);
 }
 

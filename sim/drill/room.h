@@ -37,5 +37,8 @@ const json_t *room_codes(const struct room *r);
 
 void room_event(struct room *r, const char *kind, const json_t *event); /* takes NULL */
 void room_tick(struct room *r, const json_t *status);                   /* takes NULL */
+/* For replays: who may have joined, and whether lines of this kind are told (room_event()). */
+const struct page_seat *room_seats(size_t *ret_n);
+bool room_tells(const char *kind);
 /* True when it has died or does not read: what was shown may be old. */
 bool room_is_lost(const struct room *r);

@@ -86,6 +86,7 @@ struct playhead *playhead_new(const struct playhead_spec *spec)
         abort();
     *p = (struct playhead){.spec = *spec, .next = {.fn = on_next, .data = p}};
     stand(p);
+    p->n = SIZE_MAX; /* the first turn is told even where no line has moment 0 */
     turn_to(p, lines_before(p, 0));
     return p;
 }

@@ -3,6 +3,7 @@ there goes into it, and nothing that happens to it disturbs the drill."""
 import os
 import signal
 import subprocess
+import time
 import unittest
 
 import harness
@@ -69,6 +70,53 @@ class Room(unittest.TestCase):
         self.assertEqual([(m["mark"], m["text"], m["service"], m["role"], m["by"]) for m in marks],
                          [("declared", "<b>we saw</b>", "web", "operator", "Olga")])
         self.assertEqual(page_process(d), [])
+        self.played_again(d, last)
+
+    def played_again(self, d, last):
+        """The record of it: the room shows at each moment what it showed then, in the end `last`."""
+        before = sorted((f, os.stat(os.path.join(d.out, f)).st_mtime_ns) for f in os.listdir(d.out))
+        p = subprocess.Popen([harness.BLACKSTART, "replay", d.out, "--listen", "0"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(p.kill)
+        said = ""
+        while "Viewer" not in said:
+            line = p.stderr.readline()
+            self.assertTrue(line, (said, p.poll()))
+            said += line
+        self.url, codes = announced(said)
+        self.codes = {title.split(":")[0].lower(): code for title, code in codes.items()}
+        paula, olga = self.join("presenter", "Paula"), self.join("operator", "Olga")
+        chapters = {c["text"].split("  ", 1)[1]: c["at_s"] for c in paula.view()["replay"]["chapters"]}
+        injected = next(at for text, at in chapters.items() if "injected" in text)
+        end, at, states = paula.view()["replay"]["length_s"], injected, []
+        self.assertEqual(olga.view()["faults"], [])
+        while at < end:
+            self.assertEqual(paula.do("jump", to_s=at)[0], 200)
+            web, = olga.view()["services"]
+            if not states:
+                self.assertEqual([f["text"] for f in olga.view()["faults"]], ["kill srv"])
+            if web["state"] == "down":
+                self.assertAlmostEqual(web["left_s"] + web["since_s"], 5, places=6)
+                self.assertEqual(olga.view()["drill"]["words"][:14], "trial 1 of 1: ")
+            if web["state"] != (states or [None])[-1]:
+                states.append(web["state"])
+            at += 0.1
+            time.sleep(0.06)  # a person may send 20 a second
+        self.assertEqual(states, ["up", "down", "up"])
+        self.assertEqual(paula.do("jump", to_s=end)[0], 200)
+        view = olga.view()
+        for part in ("log", "alarms", "faults"):
+            self.assertEqual(view[part], last[part])
+        self.assertEqual((view["result"]["verdict"], view["drill"]["state"]), ("met", "ended"))
+        status, said = olga.do("abort")
+        self.assertEqual((status, "this is a replay" in said["error"]), (403, True))
+        self.assertEqual(paula.do("close"), (200, {}))
+        self.assertEqual(p.wait(30), 5)  # nobody played it to its end
+        after = sorted((f, os.stat(os.path.join(d.out, f)).st_mtime_ns) for f in os.listdir(d.out))
+        self.assertEqual(after, before)
+        told = subprocess.run([harness.BLACKSTART, "replay", d.out], capture_output=True, text=True, timeout=60)
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertIn("mark: declared <b>we saw</b>", told.stdout)
 
     def test_the_red_button_aborts_and_undoes(self):
         """Also after strangers have tried what they can: it is the operator's alone."""

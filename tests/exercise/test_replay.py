@@ -189,7 +189,7 @@ class Replay(unittest.TestCase):
         self.assertTrue(os.path.exists(forecast + "/record.ndjson"), done.stderr)
         for words, code, sentence in (
                 ([self.top + "/nowhere"], 2, "nowhere: No such file or directory"),
-                ([self.top], 2, "is not the folder of"),
+                ([self.top], 2, "cannot be played again: cannot open record.ndjson"),
                 ([broken], 2, "cannot be played again: record.ndjson"),
                 ([forecast], 2, "this is the record of a forecast"),
                 ([], 2, "Name the folder"),

@@ -193,7 +193,8 @@ async function playAgain() {
   await paula.getByRole("button", { name: "Play", exact: true }).click();
   await alice.getByText("Decided: promote").waitFor();
   await paula.getByText(", the end").waitFor();
-  ok((await clock()) !== stood && (await alice.locator("#state").textContent()).includes("ended"), "the clock has gone on with the play, to the end", stood);
+  await alice.locator("#state", { hasText: "ended" }).waitFor();
+  ok((await clock()) !== stood, "the clock has gone on with the play, to the end", stood);
   await paula.getByRole("button", { name: "Close the replay" }).click();
   const end = await at.done;
   ok(end.code === 0 && files() === before, "played to its end, and nothing was written", JSON.stringify(end));
