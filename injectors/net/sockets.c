@@ -275,8 +275,8 @@ static int sockets_plan(const struct inject_env *env, const struct step *step, j
     buf_adds(&text, "; not undone");
     json_array_append_new(texts, json_string(buf_text(&text)));
     for (size_t i = 0; inject_candidate(p->host, i); i++)
-        inject_plan_deed(p->host, inject_candidate(p->host, i), "if there are such: ",
-                         "sock destroy <each of these connections>", texts);
+        inject_plan_deed(p->host, inject_candidate(p->host, i),
+                         "if there are such: ", "sock destroy <each of these connections>", texts);
     return 0;
 }
 
