@@ -234,6 +234,13 @@ static const struct field load_fields[] = {
      .help =
          "Given to /bin/sh -c; wrk's summary is understood, of others the last lines are shown.",
      .example = "wrk -t1 -c8 -d600 http://10.20.0.10/"},
+    {.key = "within",
+     .type = FIELD_DURATION,
+     .dflt = "5s",
+     .min = NSEC_MSEC,
+     .max = 60 * NSEC_SEC,
+     .offset = offsetof(struct load, within),
+     .help = "By then it must have ended; then it is killed."},
     {.key = "stop",
      .type = FIELD_WORD,
      .words = load_stop_words,
@@ -242,13 +249,6 @@ static const struct field load_fields[] = {
      .help = "The signal that its process group gets when observation ends; wrk prints its numbers "
              "on INT.",
      .example = "INT"},
-    {.key = "within",
-     .type = FIELD_DURATION,
-     .dflt = "5s",
-     .min = NSEC_MSEC,
-     .max = 60 * NSEC_SEC,
-     .offset = offsetof(struct load, within),
-     .help = "By then it must have ended; then it is killed."},
     {0},
 };
 static const struct record load_record = {
