@@ -6,9 +6,23 @@
 #include "sim/base/file.h"
 #include "sim/cli/command.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #define TELL_MAX ((size_t)1 << 30)
+
+/* A file is replaced at once; a device or a pipe (/dev/stdout) is written to, never replaced. */
+static int tell_there(const char *to, const char *text, size_t n, struct err *err)
+{
+    struct stat st;
+    if (stat(to, &st) < 0 || S_ISREG(st.st_mode))
+        return file_replace(AT_FDCWD, to, text, n, err);
+    AUTO_CLOSE int fd = open(to, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, errno, "cannot write %s", to);
+    return file_write_all(fd, text, n, err);
+}
 
 static int tell_copy(const struct args *a, int dirfd, const char *option, const char *name)
 {
@@ -18,8 +32,7 @@ static int tell_copy(const struct args *a, int dirfd, const char *option, const 
     struct err err = ERR_INIT;
     if (!to)
         return 0;
-    if (file_read(dirfd, name, TELL_MAX, &text, &n, &err) < 0 ||
-        file_replace(AT_FDCWD, to, text, n, &err) < 0)
+    if (file_read(dirfd, name, TELL_MAX, &text, &n, &err) < 0 || tell_there(to, text, n, &err) < 0)
         return say_error(EXIT_ABORTED, "--%s: %s", option, err.text);
     return 0;
 }

@@ -7,6 +7,7 @@ import resource
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import time
 import unittest
@@ -279,6 +280,16 @@ class WrongInput(Base):
         # Nothing half-written stays.
         harness.check_record(lines(self.at("out")))
         self.assertEqual(report(self.at("out")).returncode, 5)
+
+    def test_devices_are_written_to_and_stay(self):
+        os.mkfifo(self.at("pipe"))
+        reader = os.open(self.at("pipe"), os.O_RDWR | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        done = forecast(self.scenario, "--out", self.at("out"), "--trials", "100", "--seed", "1", "--no-why",
+                        "--quiet", "--junit", self.at("pipe"))
+        self.assertIn(done.returncode, (0, 1, 4), done.stderr)
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.at("pipe")).st_mode))
+        self.assertIn(b"<testsuite", os.read(reader, 65536))
 
     def test_json_and_copies(self):
         done = forecast(self.scenario, "--out", self.at("out"), "--trials", "3000", "--seed", "1", "--json", "--no-why",
