@@ -228,6 +228,9 @@ static void of_steps(struct result *r, const struct trial *t)
     for (size_t i = 0; i < r->scenario->script.n; i++) {
         const struct step *step = r->scenario->script.items[i];
         bool done = false;
+        /* What people do is no part of a trial, and what waits for them may rightly never come. */
+        if (scenario_is_exercise(r->scenario) && (!step_is_machines(step) || step->when))
+            continue;
         for (size_t k = 0; k < t->faults_n; k++)
             done |= strcmp(t->faults[k].step, step->id) == 0;
         for (size_t k = 0; k < t->actions_n; k++)

@@ -507,6 +507,45 @@ static void check_runbooks(const struct scenario *s, struct diags *diags)
     }
 }
 
+/* --- Functional exercises: real hosts take part --- */
+
+static bool is_probed(const struct scenario *s, const char *service)
+{
+    for (size_t i = 0; i < s->probes.n; i++) {
+        const struct probe *p = s->probes.items[i];
+        if (p->service && !strcmp(p->service, service))
+            return true;
+    }
+    return false;
+}
+
+static void check_functional(const struct scenario *s, struct diags *diags)
+{
+    const struct node *trials = node_get(s->tree, "trials");
+    if (s->trials > 1)
+        diags_error(diags, trials ? trials->place : check_place(s, "script", NULL),
+                    "an exercise is played once: people learn from the first time; leave 'trials' "
+                    "out");
+    for (size_t i = 0; i < s->alarms.n; i++) {
+        const struct alarm *a = s->alarms.items[i];
+        if (alarm_is_assumed(a))
+            diags_error(diags, a->place,
+                        "the alarm '%s' is only assumed, and with real hosts nothing would raise "
+                        "it: say what it is (log, webhook, packets, ...), or tell it by 'tell'",
+                        a->name);
+    }
+    for (size_t i = 0; i < s->script.n; i++) {
+        const struct step *step = s->script.items[i];
+        const struct outage_params *p = step->params;
+        if (strcmp(step->action->name, "outage") || !p || !p->service || !is_probed(s, p->service))
+            continue;
+        diags_error(diags, param_place(s, i, "service"),
+                    "%s is measured on real hosts, so it cannot be down in the story alone: break "
+                    "it, or take its probes out",
+                    p->service);
+    }
+}
+
 void check_exercise(const struct scenario *s, struct diags *diags)
 {
     if (!scenario_is_exercise(s)) {
@@ -530,4 +569,6 @@ void check_exercise(const struct scenario *s, struct diags *diags)
     for (size_t i = 0; i < s->script.n && !diags_is_full(diags); i++)
         check_step(s, i, diags);
     check_numbers(s, diags);
+    if (scenario_is_functional(s))
+        check_functional(s, diags);
 }

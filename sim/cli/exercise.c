@@ -9,12 +9,11 @@
 #include "sim/base/file.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/units.h"
+#include "sim/cli/functional.h"
 #include "sim/cli/here.h"
 #include "sim/cli/page.h"
-#include "sim/cli/terminal.h"
+#include "sim/cli/seats.h"
 #include "sim/drill/folder.h"
-#include "sim/exercise/answers.h"
-#include "sim/exercise/web.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +34,8 @@ static const struct option_spec exercise_options[] = {
     {"speed", 0, "X", "the exercise clock goes X times as fast (0.1 to 1000; default 1)"},
     {"resume", 0, "DIR", "goes on with an exercise that was interrupted"},
     {"set", 0, "NAME=VALUE", "overrides a variable of the scenario; may be repeated"},
+    {"seed", 's', "N", "of choices on hosts, in a functional exercise (default: a fresh one)"},
+    {"yes", 'y', NULL, "confirms that hosts which others made may be touched"},
     {"verbose", 'v', NULL, "shows every event"},
     {"quiet", 'q', NULL, "prints the sentence alone"},
     {NULL, 0, NULL, NULL},
@@ -48,12 +49,10 @@ struct exercise_run {
     struct loop *loop;
     struct conduct *conduct;
     struct answers *answers;
-    struct conduct_listener listener;
-    struct terminal *terminal; /* NULL: nobody types */
-    struct web *web;           /* NULL: no page */
+    struct seats seats;
     struct loop_signal signals[3];
     double speed;
-    bool resumed, interrupted, verbose;
+    bool resumed, interrupted;
 };
 
 /* --- Beginning --- */
@@ -91,21 +90,6 @@ static int exercise_load(struct exercise_run *r, const char *path)
             "%s: nobody plays in this scenario: its script has no step of people "
             "(tell, decide, expected …); use `blackstart run` or `blackstart forecast`",
             path);
-    return EXIT_MET;
-}
-
-/* Faults on hosts, and what only machines can tell, are not part of a discussion. */
-static int exercise_playable(const struct exercise_run *r)
-{
-    for (size_t i = 0; i < r->scenario->script.n; i++) {
-        const struct step *step = r->scenario->script.items[i];
-        if (step_people(step) == PEOPLE_NONE && strcmp(step->action->name, "outage") != 0)
-            return say_error(EXIT_CANNOT_RUN,
-                             "%s:%d:%d: the step '%s' (%s) does something to a host, and an "
-                             "exercise is a discussion: say what happens by `tell` and `outage`",
-                             step->place.file, step->place.line, step->place.col, step->id,
-                             step->action->name);
-    }
     return EXIT_MET;
 }
 
@@ -170,19 +154,6 @@ static int exercise_events_out(const struct exercise_run *r, const char *path)
 
 /* --- Playing --- */
 
-static void exercise_event(const json_t *event, void *data)
-{
-    struct exercise_run *r = data;
-    const char *kind = jsonx_str(event, "kind", "");
-    if (r->verbose && strcmp(jsonx_str(event, "event", ""), "tick") != 0) {
-        AUTO_BUF text = BUF_INIT;
-        jsonx_dump(event, &text);
-        fprintf(stderr, "%s\n", buf_text(&text));
-    }
-    if (!strcmp(kind, "run-end"))
-        loop_stop(r->loop);
-}
-
 static void exercise_signal(struct loop_signal *s, int signo, void *data)
 {
     struct exercise_run *r = data;
@@ -199,23 +170,6 @@ static int exercise_signals(struct exercise_run *r, struct err *err)
         rc = loop_signal_add(r->loop, &r->signals[i], numbers[i], err);
     }
     return rc;
-}
-
-static int exercise_listen(struct exercise_run *r, struct err *err)
-{
-    char url[PAGE_URL_MAX];
-    struct web_spec spec = {.conduct = r->conduct,
-                            .dirfd = r->folder.dirfd,
-                            .listen = args_get(r->args, "listen"),
-                            .certificate = args_get(r->args, "certificate"),
-                            .key = args_get(r->args, "key")};
-    int rc = web_open(&spec, &r->web, err);
-    if (rc < 0)
-        return err_prefix(err, "the page for --listen %s", spec.listen);
-    AUTO_JSON *codes = web_new_codes(r->web);
-    web_url(r->web, url);
-    say_page(url, codes);
-    return 0;
 }
 
 static int exercise_conduct(struct exercise_run *r, struct err *err)
@@ -235,18 +189,11 @@ static int exercise_conduct(struct exercise_run *r, struct err *err)
         r->resumed ? conduct_resume(&spec, &r->conduct, err) : conduct_new(&spec, &r->conduct, err);
     if (rc < 0)
         return rc;
-    r->listener = (struct conduct_listener){.fn = exercise_event, .data = r};
-    conduct_listen(r->conduct, &r->listener);
-    if (r->answers)
-        rc = answers_play(r->answers, r->conduct, err);
-    bool listens = args_has(r->args, "listen");
-    if (rc == 0 && listens)
-        rc = exercise_listen(r, err);
-    if (rc == 0 && !r->answers && (!listens || isatty(STDIN_FILENO)))
-        rc = terminal_open(r->conduct, !listens, &r->terminal, err);
+    seats_watch(&r->seats, r->conduct);
+    rc = seats_take(&r->seats, err);
     if (rc == 0 && !conduct_is_over(r->conduct))
         rc = loop_run(r->loop, err);
-    web_linger(r->web);
+    seats_linger(&r->seats);
     return rc == 0 ? conduct_failure(r->conduct, err) : rc;
 }
 
@@ -292,8 +239,7 @@ static int exercise_play(struct exercise_run *r)
 
 static void exercise_done(struct exercise_run *r)
 {
-    terminal_close(r->terminal);
-    web_close(r->web);
+    seats_leave(&r->seats);
     answers_free(r->answers);
     conduct_free(r->conduct);
     for (size_t i = 0; i < ARRAY_SIZE(r->signals); i++)
@@ -307,13 +253,14 @@ static int exercise_prepare(struct exercise_run *r, const char *dir, const char 
 {
     int code = dir ? exercise_reopen(r, dir) : exercise_load(r, path);
     if (code == EXIT_MET)
-        code = exercise_playable(r);
-    if (code == EXIT_MET)
         code = exercise_answers(r);
     if (code == EXIT_MET && r->answers && args_has(r->args, "listen"))
         code = say_usage(r->self, "--listen is for people, --answers plays without them");
+    if (code == EXIT_MET && !dir && scenario_is_functional(r->scenario))
+        return functional_fits(r->self, r->args, r->scenario);
     if (code == EXIT_MET && !dir)
         code = exercise_folder(r, path);
+    r->seats = (struct seats){.args = r->args, .answers = r->answers, .dirfd = r->folder.dirfd};
     return code;
 }
 
@@ -340,8 +287,7 @@ static int exercise_run(const struct command *self, struct args *a)
                              .args = a,
                              .folder = {.dirfd = -1},
                              .speed = 1,
-                             .resumed = args_has(a, "resume"),
-                             .verbose = args_has(a, "verbose")};
+                             .resumed = args_has(a, "resume")};
     const char *speed = args_get(a, "speed"), *dir = args_get(a, "resume"), *path = NULL;
     char *end = NULL;
     if (speed && (r.speed = strtod(speed, &end), *end || !(r.speed >= 0.1 && r.speed <= 1000)))
@@ -360,7 +306,10 @@ static int exercise_run(const struct command *self, struct args *a)
         code = exercise_events_out(&r, list);
     if (code == EXIT_MET && handouts)
         code = exercise_handouts(&r, handouts);
-    if (code == EXIT_MET && !list && !handouts)
+    bool plays = code == EXIT_MET && !list && !handouts;
+    if (plays && !dir && scenario_is_functional(r.scenario))
+        code = functional_play(self, a, r.scenario, path, r.answers);
+    else if (plays)
         code = exercise_play(&r);
     exercise_done(&r);
     return code;
@@ -371,13 +320,17 @@ const struct command command_exercise = {
     .summary = "people play the incident; blackstart keeps the clock",
     .usage = "FILE [--out DIR] [--speed X] [--listen ADDR] [--answers FILE] [...]\n"
              "       blackstart exercise --resume DIR [--listen ADDR] [--answers FILE]",
-    .about = "Touches no system. Without answers the terminal is the facilitator's console: 'help' "
-             "tells\n"
-             "its commands. Everything is on the disk before anybody sees it, so what was\n"
-             "interrupted goes on with --resume.\n\n"
-             "Exit code: 0 all objectives met (of answers: played to its end), 1 not met, 2 bad "
-             "scenario\n"
-             "or usage, 3 cannot be played here, 4 not demonstrated, 5 interrupted or failed.",
+    .about =
+        "Without answers the terminal is the facilitator's console: 'help' tells its commands.\n"
+        "Everything is on the disk before anybody sees it, so what was interrupted goes on with\n"
+        "--resume. Where the script does something to hosts the exercise is a functional one: "
+        "real\n"
+        "faults, on the same clock, undone at the end, after an abort, and when blackstart dies;\n"
+        "all others touch no system.\n\n"
+        "Exit code: 0 all objectives met (of answers: played to its end), 1 not met, 2 bad "
+        "scenario\n"
+        "or usage, 3 cannot be played here, 4 not demonstrated, 5 interrupted or failed, 6 not\n"
+        "everything undone.",
     .options = exercise_options,
     .run = exercise_run,
 };

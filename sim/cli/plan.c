@@ -16,15 +16,33 @@ static const struct option_spec plan_options[] = {
     {NULL, 0, NULL, NULL},
 };
 
-/* What people play: the events in the order of their times. */
-static int plan_exercise(const struct scenario *s, const struct args *a)
+/* What people play: the events in the order of their times. `machine`: what is really done beside it; NULL:
+ * nothing is. */
+static int plan_exercise(const struct scenario *s, const struct args *a, json_t *machine)
 {
     AUTO_JSON *plan = events_new_plan(s);
+    AUTO_BUF text = BUF_INIT;
+    if (args_has(a, "json")) {
+        if (machine)
+            json_object_set(plan, "machine", machine);
+        jsonx_dump_pretty(plan, &text);
+    } else {
+        events_plan_text(plan, &text);
+        if (machine) {
+            buf_addc(&text, '\n');
+            plan_text(machine, &text);
+        }
+    }
+    return say_result(EXIT_MET, buf_text(&text), text.len);
+}
+
+static int plan_say(const struct args *a, const json_t *plan)
+{
     AUTO_BUF text = BUF_INIT;
     if (args_has(a, "json"))
         jsonx_dump_pretty(plan, &text);
     else
-        events_plan_text(plan, &text);
+        plan_text(plan, &text);
     return say_result(EXIT_MET, buf_text(&text), text.len);
 }
 
@@ -39,9 +57,10 @@ static int plan_run(const struct command *self, struct args *a)
     CLEANUP(scenario_free_p) struct scenario *s = open_scenario(path, a);
     if (!s || !pick_trials(self, a, s, &trials))
         return EXIT_BAD_INPUT;
-    if (scenario_is_exercise(s))
-        return plan_exercise(s, a);
-    if (scenario_can_run(s, &err) < 0)
+    bool played = scenario_is_exercise(s);
+    if (played && !scenario_is_functional(s))
+        return plan_exercise(s, a, NULL);
+    if (!played && scenario_can_run(s, &err) < 0)
         return say_error(EXIT_BAD_INPUT, "%s", err.text);
     AUTO_JSON *plan = NULL;
     CLEANUP(hostcaps_free_p) struct hostcaps *caps = NULL;
@@ -55,12 +74,7 @@ static int plan_run(const struct command *self, struct args *a)
     if (targets_describe(s, attached, &described, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
     json_object_set(plan, "attached", described);
-    AUTO_BUF text = BUF_INIT;
-    if (args_has(a, "json"))
-        jsonx_dump_pretty(plan, &text);
-    else
-        plan_text(plan, &text);
-    int code = say_result(EXIT_MET, buf_text(&text), text.len);
+    int code = played ? plan_exercise(s, a, plan) : plan_say(a, plan);
     int guarded = targets_guarded(s, attached); /* what run would refuse */
     return code ? code : guarded;
 }

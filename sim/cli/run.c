@@ -1,5 +1,5 @@
 /* blackstart run: the live drill. */
-#include "sim/cli/command.h"
+#include "sim/cli/run.h"
 #include "sim/cli/progress.h"
 
 #include "injectors/journal.h"
@@ -16,8 +16,6 @@
 #include "sim/cli/targets.h"
 #include "sim/cli/tell.h"
 #include "sim/drill/control.h"
-#include "sim/drill/drill.h"
-#include "sim/drill/folder.h"
 #include "sim/drill/guard.h"
 #include "sim/drill/plan.h"
 #include "sim/drill/room.h"
@@ -55,6 +53,7 @@ static const struct option_spec run_options[] = {
 
 struct run {
     const struct args *args;
+    const struct run_play *play; /* NULL: nobody plays */
     struct scenario *scenario;
     const struct hostcaps *caps;
     struct folder folder;
@@ -81,17 +80,24 @@ struct run {
     json_t *known;         /* what is told of it: texts by name */
 };
 
+static bool run_shows_progress(const struct run *r)
+{
+    return !r->play || !r->play->has_terminal(r->play->data);
+}
+
 static void run_event(const char *kind, const json_t *event, void *data)
 {
     struct run *r = data;
-    progress_event(&r->progress, kind, event);
+    if (run_shows_progress(r))
+        progress_event(&r->progress, kind, event);
     room_event(r->room, kind, event);
 }
 
 static void run_tick(const json_t *status, void *data)
 {
     struct run *r = data;
-    progress_tick(&r->progress, status);
+    if (run_shows_progress(r))
+        progress_tick(&r->progress, status);
     room_tick(r->room, status);
 }
 
@@ -222,10 +228,12 @@ static int run_drill(struct run *r)
                      .tick = run_tick,
                      .after_death = run_after_death,
                      .data = r},
+        .people = r->play ? &r->play->people : NULL,
         .herald = &r->herald,
     };
     struct drill_outcome out;
-    progress_begin(&r->progress, args_has(r->args, "verbose"), args_has(r->args, "quiet"));
+    progress_begin(&r->progress, args_has(r->args, "verbose") && !r->play,
+                   args_has(r->args, "quiet"));
     int rc = drill_run(&o, &out, &err);
     progress_end(&r->progress);
     run_unmount(r);
@@ -274,7 +282,7 @@ static int run_open_room(struct run *r)
                              .key = args_get(r->args, "key"),
                              .scenario = r->scenario,
                              .id = r->folder.id};
-    if (!spec.listen)
+    if (!spec.listen || r->play)
         return 0;
     if (room_open(&spec, &r->room, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "the page for --listen %s: %s", spec.listen, err.text);
@@ -293,8 +301,9 @@ static int run_prepared(struct run *r)
                     &err) < 0)
         return say_error(EXIT_BAD_INPUT, "%s", err.text);
     if (!args_has(r->args, "quiet"))
-        fprintf(stderr, "blackstart: drill %s of %s, seed %llu, into %s\n", r->folder.id,
-                r->scenario->name, (unsigned long long)r->seed, r->folder.path);
+        fprintf(stderr, "blackstart: %s %s of %s, seed %llu, into %s\n",
+                r->play ? "exercise" : "drill", r->folder.id, r->scenario->name,
+                (unsigned long long)r->seed, r->folder.path);
     unsigned ids;
     r->lab_folder = realpath(r->folder.path, NULL);
     if (!r->lab_folder)
@@ -303,7 +312,7 @@ static int run_prepared(struct run *r)
     if (journal_folder(&r->journal_folder, &err) < 0 ||
         control_listen(r->operator_uid, r->folder.id, &r->control, &err) < 0)
         return say_error(EXIT_CANNOT_RUN, "%s", err.text);
-    int code = run_open_room(r);
+    int code = r->play ? r->play->prepared(&r->folder, r->play->data) : run_open_room(r);
     if (code)
         return code;
     if (compare_new(r->attached, r->folder.id, &r->before, &err) < 0)
@@ -316,27 +325,22 @@ static int run_prepared(struct run *r)
     return run_drill(r);
 }
 
-static int run_run(const struct command *self, struct args *a)
+int run_scenario(const struct command *self, const struct args *a, struct scenario *s,
+                 const char *path, int64_t trials, uint64_t seed, const struct run_play *play)
 {
     struct run r = {.args = a,
+                    .play = play,
+                    .scenario = s,
                     .source = -1,
                     .control = -1,
+                    .seed = seed,
+                    .trials = trials,
                     .max_duration = NSEC_UNSET,
                     .folder = {.dirfd = -1}};
     struct err err = ERR_INIT;
-    const char *path = only_file(self, a), *most = args_get(a, "max-duration");
-    if (!path || !pick_seed(self, a, &r.seed))
-        return EXIT_BAD_INPUT;
-    if (!page_options_fit(self, a))
-        return EXIT_BAD_INPUT;
+    const char *most = args_get(a, "max-duration");
     if (most && units_duration(most, &r.max_duration, &err) < 0)
         return say_usage(self, "--max-duration: %s", err.text);
-    CLEANUP(scenario_free_p) struct scenario *s = open_scenario(path, a);
-    if (!s || !pick_trials(self, a, s, &r.trials))
-        return EXIT_BAD_INPUT;
-    if (scenario_can_run(s, &err) < 0)
-        return say_error(EXIT_BAD_INPUT, "%s", err.text);
-    r.scenario = s;
     if (nsec_is_set(s->max_duration) &&
         (!nsec_is_set(r.max_duration) || r.max_duration > s->max_duration))
         r.max_duration = s->max_duration;
@@ -374,6 +378,24 @@ static int run_run(const struct command *self, struct args *a)
     if (r.source >= 0)
         close(r.source);
     return code;
+}
+
+static int run_run(const struct command *self, struct args *a)
+{
+    struct err err = ERR_INIT;
+    const char *path = only_file(self, a);
+    uint64_t seed;
+    int64_t trials;
+    if (!path || !pick_seed(self, a, &seed))
+        return EXIT_BAD_INPUT;
+    if (!page_options_fit(self, a))
+        return EXIT_BAD_INPUT;
+    CLEANUP(scenario_free_p) struct scenario *s = open_scenario(path, a);
+    if (!s || !pick_trials(self, a, s, &trials))
+        return EXIT_BAD_INPUT;
+    if (scenario_can_run(s, &err) < 0)
+        return say_error(EXIT_BAD_INPUT, "%s", err.text);
+    return run_scenario(self, a, s, path, trials, seed, NULL);
 }
 
 const struct command command_run = {

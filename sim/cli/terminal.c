@@ -72,7 +72,10 @@ static void terminal_ready(struct loop_io *io, uint32_t events, void *data)
     }
     loop_io_remove(conduct_loop(t->c), &t->io);
     t->added = false;
-    if (t->alone) /* nobody keeps the clock any more */
+    const struct machine *m = conduct_machine(t->c);
+    if (t->alone && m) /* nobody keeps the clock any more */
+        m->stop("operator", "the facilitator's terminal was closed", m->data);
+    else if (t->alone)
         loop_stop(conduct_loop(t->c));
 }
 

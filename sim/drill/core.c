@@ -6,6 +6,14 @@
 #include <errno.h>
 #include <string.h>
 
+/* Those who play write the record of a functional exercise. */
+static int core_write(struct core *c, const char *kind, nsec at, json_t *event, struct err *err)
+{
+    const struct drill_people *people = c->o->people;
+    return people ? people->line(kind, at, event, people->data, err)
+                  : record_write(c->record, kind, at, event, err);
+}
+
 void core_event(struct core *c, const char *kind, nsec at, int64_t trial, json_t *event)
 {
     AUTO_JSON *body = event;
@@ -22,7 +30,7 @@ void core_event(struct core *c, const char *kind, nsec at, int64_t trial, json_t
     if (trial)
         json_object_set_new(full, "trial", json_integer(trial));
     json_object_update(full, body);
-    if (record_write(c->record, kind, at, json_incref(full), &err) < 0) {
+    if (core_write(c, kind, at, json_incref(full), &err) < 0) {
         if (!c->failed) {
             c->failed = true;
             c->failure = err;

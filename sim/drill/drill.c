@@ -32,6 +32,7 @@ struct drill {
     struct lab *lab;     /* that is kept between trials */
     int logs_dirfd;
     bool stopping, no_report, clean;
+    bool parted;        /* those who play are done */
     bool over, hurried; /* all was undone, only others are being told; not to be waited for */
     unsigned signals;
     char *stop_reason;
@@ -53,6 +54,8 @@ static void drill_stop(struct core *c, const char *reason, const char *detail)
                   json_pack("{s:s,s:o}", "reason", reason, "detail", jsonx_new_text(detail)));
     if (d->trial)
         trial_stop(d->trial, detail);
+    else if (c->o->people)
+        loop_stop(c->loop);
 }
 
 /* ---- sources ---- */
@@ -245,7 +248,7 @@ static void drill_no_sources(struct drill *d)
     d->control = control_close(d->control);
 }
 
-static void drill_start_lines(struct drill *d)
+static int drill_start_lines(struct drill *d, struct err *err)
 {
     const struct drill_options *o = d->o;
     char iso[NSEC_TEXT_MAX], seed[24];
@@ -256,13 +259,21 @@ static void drill_start_lines(struct drill *d)
     json_t *scenario = json_pack("{s:s,s:s*,s:s}", "name", o->scenario->name, "title",
                                  o->scenario->title, "digest", o->digest);
     json_t *e = json_pack("{s:i,s:s,s:s,s:s,s:o,s:O,s:s,s:I,s:o,s:s,s:I,s:s,s:O,s:O}", "record", 1,
-                          "blackstart", BLACKSTART_VERSION, "id", o->id, "mode", "live", "scenario",
-                          scenario, "attempt", o->attempt, "seed", seed, "trials",
-                          (json_int_t)o->trials, "operator", jsonx_new_text(o->operator_name),
-                          "wall", nsec_iso(d->wall0, iso), "wall_ns", (json_int_t)d->wall0, "clock",
-                          "CLOCK_MONOTONIC", "command", o->command, "environment", o->environment);
-    core_event(&d->core, "run-start", record_origin(d->core.record), 0, e);
+                          "blackstart", BLACKSTART_VERSION, "id", o->id, "mode",
+                          o->people ? "functional" : "live", "scenario", scenario, "attempt",
+                          o->attempt, "seed", seed, "trials", (json_int_t)o->trials, "operator",
+                          jsonx_new_text(o->operator_name), "wall", nsec_iso(d->wall0, iso),
+                          "wall_ns", (json_int_t)d->wall0, "clock", "CLOCK_MONOTONIC", "command",
+                          o->command, "environment", o->environment);
+    if (o->people) {
+        int rc = o->people->open(d, d->core.loop, d->core.record, e, o->people->data, err);
+        if (rc < 0)
+            return rc;
+    } else {
+        core_event(&d->core, "run-start", record_origin(d->core.record), 0, e);
+    }
     core_note(&d->core, "plan", 0, json_pack("{s:O}", "steps", o->plan));
+    return 0;
 }
 
 /* All planned trials, each void one replaced as often as the scenario declares. */
@@ -298,6 +309,38 @@ static int drill_trials(struct drill *d, struct drill_outcome *out, struct err *
         }
     }
     return 0;
+}
+
+/* The one trial of a functional exercise, then what people do after it. Only one that ended before anybody
+ * played may be replaced. */
+static int drill_played(struct drill *d, struct drill_outcome *out, struct err *err)
+{
+    int64_t spare = d->o->scenario->replace_void;
+    bool begun = false;
+    for (int64_t attempt = 1; !begun && !d->stopping; attempt++) {
+        struct trial_spec spec = {.core = &d->core,
+                                  .n = 1,
+                                  .attempt = attempt,
+                                  .lab = &d->lab,
+                                  .again = attempt > 1,
+                                  .logs_dirfd = d->logs_dirfd};
+        struct trial_result r = {0};
+        int rc = trial_perform(&spec, &d->trial, &r, err);
+        if (rc < 0)
+            return rc;
+        AUTO_FREE char *reason = r.reason;
+        d->clean = d->clean && r.clean;
+        begun = r.begun;
+        if (begun || d->stopping || spare-- > 0)
+            continue;
+        out->end = DRILL_CANNOT_RUN;
+        out->why = steal_ptr(reason);
+        return 0;
+    }
+    int rc = 0;
+    while (rc == 0 && !d->stopping && !d->parted)
+        rc = loop_run(d->core.loop, err);
+    return rc;
 }
 
 /* How a hook went. One that is answered after all was over is not written down any more. */
@@ -397,6 +440,8 @@ static int drill_open(struct drill *d, struct err *err)
 /* `told`: somebody may have been told of the start. */
 static void drill_close(struct drill *d, bool told)
 {
+    if (told && d->o->people)
+        d->o->people->done(d->o->people->data);
     drill_no_sources(d);
     if (d->lab)
         d->lab = lab_free(d->lab);
@@ -422,10 +467,10 @@ int drill_run(const struct drill_options *o, struct drill_outcome *ret, struct e
     d.core.stop = drill_stop;
     int rc = drill_open(&d, err);
     bool told = rc == 0;
-    if (told) {
-        drill_start_lines(&d);
-        rc = drill_trials(&d, &out, err);
-    }
+    if (told)
+        rc = drill_start_lines(&d, err);
+    if (told && rc == 0)
+        rc = o->people ? drill_played(&d, &out, err) : drill_trials(&d, &out, err);
     if (rc == 0) {
         drill_finish(&d, &out);
         if (d.core.failed) {
@@ -449,4 +494,50 @@ void drill_outcome_done(struct drill_outcome *o)
 {
     free(o->why);
     o->why = NULL;
+}
+
+/* ---- for those who play ---- */
+
+int drill_may_go(const struct drill *d, struct err *err)
+{
+    if (!d->trial)
+        return err_set(err, EAGAIN, "the machine is not there");
+    return trial_may_go(d->trial, err);
+}
+
+void drill_go(struct drill *d, nsec zero)
+{
+    if (d->trial)
+        trial_go(d->trial, zero);
+}
+
+void drill_step_begin(struct drill *d, size_t step)
+{
+    if (d->trial)
+        trial_step_begin(d->trial, step);
+}
+
+void drill_step_end(struct drill *d, size_t step, const char *cause)
+{
+    if (d->trial)
+        trial_step_end(d->trial, step, cause);
+}
+
+void drill_play_over(struct drill *d)
+{
+    if (d->trial)
+        trial_close(d->trial);
+}
+
+void drill_abort_play(struct drill *d, const char *reason, const char *detail)
+{
+    d->core.stop(&d->core, reason, detail);
+}
+
+void drill_part(struct drill *d)
+{
+    d->parted = true;
+    drill_play_over(d);
+    if (!d->trial)
+        loop_stop(d->core.loop);
 }

@@ -12,6 +12,7 @@ struct live_probe {
     const struct probe *probe;
     struct judge *judge;
     bool good, seen;     /* the last decided observation */
+    bool down;           /* as it was told last */
     char why[160];       /* what was wrong with the last bad answer */
     uint64_t base, next; /* numbers: first of this vantage process; one after the highest seen */
     uint8_t *got;        /* by number: it has arrived */
@@ -82,6 +83,7 @@ static void live_judged(const struct judge_event *e, void *data)
         }
         live_threshold_feed(p->live, p, e);
     } else if (e->kind == JUDGE_DOWN || e->kind == JUDGE_RESTORED) {
+        p->down = e->kind == JUDGE_DOWN;
         p->live->handlers.probe(p->probe, e->kind == JUDGE_DOWN, p->live->handlers.data);
     }
 }
@@ -215,8 +217,10 @@ void live_restart(struct live *l, const char *host)
 
 void live_arm(struct live *l)
 {
-    for (size_t i = 0; i < l->n_probes; i++)
+    for (size_t i = 0; i < l->n_probes; i++) {
         judge_reset(l->probes[i].judge);
+        l->probes[i].down = false;
+    }
     for (size_t i = 0; i < l->n_thresholds; i++)
         threshold_reset(&l->thresholds[i].state);
 }
@@ -273,7 +277,7 @@ bool live_service_is_down(const struct live *l, const struct service *s, nsec *r
     nsec since = NSEC_INF;
     for (size_t i = 0; i < l->n_probes; i++) {
         const struct live_probe *p = &l->probes[i];
-        if (!p->probe->service || strcmp(p->probe->service, s->name) || !judge_is_down(p->judge))
+        if (!p->probe->service || strcmp(p->probe->service, s->name) || !p->down)
             continue;
         down++;
         nsec t = judge_down_since(p->judge);

@@ -189,6 +189,8 @@ int plan_make(const struct scenario *s, const struct hostcaps *caps, uint64_t se
         const struct injector *inj = injector_of(step);
         AUTO_JSON *texts = json_array();
         AUTO_FREE char *when = plan_when(step);
+        if (scenario_is_exercise(s) && !step_is_machines(step))
+            continue; /* what people do is planned by sim/exercise */
         rc = inj->plan(&env, step, texts, err);
         if (rc < 0)
             return err_prefix(err, "step %s", step->id);

@@ -42,6 +42,7 @@ struct script {
     size_t n;
     uint64_t orders;
     bool going, halted;
+    bool by_hand; /* others say when */
     nsec zero;
     json_t *alarms, *operator_words, *done; /* facts, as sets: {name: true} */
     json_t *down;
@@ -80,7 +81,7 @@ static bool condition_holds(const struct script *s, const struct condition *c)
 
 static void script_evaluate(struct script *s)
 {
-    if (!s->going)
+    if (!s->going || s->by_hand)
         return;
     for (size_t i = 0; i < s->n; i++) {
         struct step_run *r = &s->runs[i];
@@ -261,7 +262,7 @@ static void step_applied(struct step_run *r, struct inject_result *result)
         step_forget_entry(r);
     }
     json_object_set_new(s->done, step->id, json_true());
-    if (r->state == RUN_IN_FORCE && nsec_is_set(step->lasting))
+    if (r->state == RUN_IN_FORCE && nsec_is_set(step->lasting) && !s->by_hand)
         loop_timer_set(s->core->loop, &r->over,
                        nsec_add(span_is_set(result->at) ? result->at.hi : loop_now(s->core->loop),
                                 step->lasting));
@@ -664,14 +665,27 @@ int script_arm(struct script *s, struct err *err)
     return rc;
 }
 
-void script_go(struct script *s, nsec zero)
+void script_go(struct script *s, nsec zero, bool by_hand)
 {
     s->going = true;
+    s->by_hand = by_hand;
     s->zero = zero;
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n && !by_hand; i++)
         if (nsec_is_set(s->runs[i].step->at))
             loop_timer_set(s->core->loop, &s->runs[i].due, nsec_add(zero, s->runs[i].step->at));
     script_evaluate(s);
+}
+
+void script_begin(struct script *s, size_t step)
+{
+    if (s->going)
+        step_begin(&s->runs[step]);
+}
+
+void script_end(struct script *s, size_t step, const char *cause)
+{
+    if (s->runs[step].state == RUN_IN_FORCE)
+        (void)step_undo(&s->runs[step], cause);
 }
 
 void script_halt(struct script *s)
@@ -684,7 +698,8 @@ void script_halt(struct script *s)
 bool script_begun(const struct script *s)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (nsec_is_set(s->runs[i].step->at) && s->runs[i].state == RUN_WAITING)
+        if (step_is_machines(s->runs[i].step) && nsec_is_set(s->runs[i].step->at) &&
+            s->runs[i].state == RUN_WAITING)
             return false;
     return true;
 }

@@ -39,8 +39,12 @@ DEFINE_CLEANUP(struct script, script_free);
 /* Before the clock starts: what outlives us is prepared, and how to undo it stands on the disk. Changes
  * nothing. -ESRCH: a target has gone; any other failure: nothing may be injected in this run. */
 int script_arm(struct script *s, struct err *err);
-/* The clock of the script starts. */
-void script_go(struct script *s, nsec zero);
+/* The clock of the script starts. `by_hand`: others keep it (a functional exercise): nothing begins or ends
+ * by its time or its condition, but by script_begin() and script_end(). */
+void script_go(struct script *s, nsec zero, bool by_hand);
+/* By the step's index in the scenario: begins it; takes it away, if it is in force. */
+void script_begin(struct script *s, size_t step);
+void script_end(struct script *s, size_t step, const char *cause);
 /* Facts for `when` and `until`. */
 void script_alarm(struct script *s, const char *alarm);
 void script_probe(struct script *s, const char *probe, bool down);

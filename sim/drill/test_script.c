@@ -191,7 +191,7 @@ static void begin(struct world *w, size_t n_steps)
     struct script_handlers h = {.spoilt = on_spoilt, .changed = on_changed};
     w->scenario.script.n = n_steps;
     w->script = script_new(&w->core, NULL, 1, &h);
-    script_go(w->script, 0);
+    script_go(w->script, 0, false);
 }
 
 static void until(struct world *w, nsec t)
@@ -302,7 +302,7 @@ static void facts_before_the_zero_do_not_count(void **state)
     w->scenario.script.n = 1;
     w->script = script_new(&w->core, NULL, 1, &h);
     script_alarm(w->script, "pager");
-    script_go(w->script, 0);
+    script_go(w->script, 0, false);
     until(w, NSEC_SEC);
     assert_string_equal(buf_text(&w->log), "");
 }
@@ -447,7 +447,7 @@ static void what_is_kept_is_armed_before_the_clock_starts(void **state)
     assert_int_equal(w->plans[2].prepared, 0);
     assert_int_equal(w->plans[0].applied, 0);
     assert_true(journal_fd(w->core.journal) >= 0);
-    script_go(w->script, 0);
+    script_go(w->script, 0, false);
     until(w, 1500 * NSEC_MSEC);
     assert_int_equal(w->plans[0].applied, 1);
     assert_int_equal(w->plans[0].prepared, 1);
@@ -486,7 +486,7 @@ static void what_apply_switches_on_is_made_before(void **state)
         assert_true(jsonx_bool(json_array_get(pending, i), "begun", false));
     }
     assert_string_equal(w->spoilt, "");
-    script_go(w->script, 0);
+    script_go(w->script, 0, false);
     until(w, 2500 * NSEC_MSEC);
     assert_int_equal(w->plans[0].applied + w->plans[1].applied, 2);
     assert_int_equal(script_undo_all(w->script, "abort"), 0);

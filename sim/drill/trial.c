@@ -1,17 +1,11 @@
 /* The state machine of a trial. It is drawn in trial.h. */
-#include "sim/drill/trial.h"
+#include "sim/drill/trial_part.h"
 
 #include "sim/base/buf.h"
 #include "sim/base/jsonx.h"
 #include "sim/base/rng.h"
 #include "sim/drill/compare.h"
-#include "sim/drill/live.h"
-#include "sim/drill/loads.h"
-#include "sim/drill/meeting.h"
-#include "sim/drill/quiet.h"
-#include "sim/drill/script.h"
 #include "sim/watch/kinds.h"
-#include "sim/watch/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,47 +15,15 @@
 #define TRIAL_POLL (50 * NSEC_MSEC)      /* how often settling and stop_if are looked at */
 #define TRIAL_HEADSTART (50 * NSEC_MSEC) /* for the vantage processes to come up */
 
-enum trial_state { BUILD, SETTLE, ARM, INJECT, OBSERVE, RESTORE, UNDO, COMPARE, DONE };
-static const char *const trial_state_words[] = {"build",   "settle", "arm",     "inject", "observe",
-                                                "restore", "undo",   "compare", "done"};
+const char *const trial_state_words[] = {"build",   "settle", "arm",     "inject", "observe",
+                                         "restore", "undo",   "compare", "done"};
 _Static_assert(ARRAY_SIZE(trial_state_words) == DONE + 1, "a word for every state");
-
-struct trial_vantage {
-    struct lab_node *node;
-    struct watch *watch;
-    pid_t pid; /* of the init it was started in */
-    int pcap_fd;
-};
-
-struct trial {
-    struct trial_spec spec;
-    struct trial **slot; /* a reused lab outlives its trial: its events come through here */
-    struct core *core;
-    const struct scenario *scenario;
-    enum trial_state state;
-    struct trial_result result;
-    bool reused, stopping;
-    struct lab *lab;
-    struct live *live;
-    struct watch_outputs *outputs;
-    struct quiet *quiet;
-    struct script *script;
-    struct trial_vantage *vantages;
-    size_t n_vantages, n_ready;
-    struct watch *here; /* of the alarms that stand on no host; NULL: none */
-    nsec *first;        /* per probe: when its schedule begins */
-    nsec zero, steady_for, settle_end, restore_end, undo_end;
-    json_t *rang;            /* alarms that fired: {name: ns since zero} */
-    struct meeting *meeting; /* in BUILD, when the lab stands */
-    struct loads *loads;     /* from SETTLE on */
-    struct loop_timer poll, horizon;
-};
 
 static void trial_undo(struct trial *t, const char *cause);
 
 /* ---- states ---- */
 
-static void trial_enter(struct trial *t, enum trial_state state)
+void trial_enter(struct trial *t, enum trial_state state)
 {
     t->state = state;
     json_t *e = json_pack("{s:s}", "state", trial_state_words[state]);
@@ -75,7 +37,7 @@ static void trial_poll_again(struct trial *t)
     loop_timer_set(t->core->loop, &t->poll, nsec_add(loop_now(t->core->loop), TRIAL_POLL));
 }
 
-static void trial_end(struct trial *t, enum trial_outcome outcome, const char *reason)
+void trial_conclude(struct trial *t, enum trial_outcome outcome, const char *reason)
 {
     if (t->result.reason || t->state == DONE)
         return; /* the first reason counts */
@@ -83,13 +45,12 @@ static void trial_end(struct trial *t, enum trial_outcome outcome, const char *r
     t->result.reason = reason ? strdup(reason) : NULL;
 }
 
-/* From any state: whatever there is, is undone. */
-static void trial_give_up(struct trial *t, enum trial_outcome outcome, const char *reason,
-                          const char *cause)
+void trial_give_up(struct trial *t, enum trial_outcome outcome, const char *reason,
+                   const char *cause)
 {
     if (t->state >= UNDO)
         return;
-    trial_end(t, outcome, reason);
+    trial_conclude(t, outcome, reason);
     trial_undo(t, cause);
 }
 
@@ -188,6 +149,8 @@ static void trial_released(const struct alarm *a, nsec at, void *data)
 static void trial_live_probe(const struct probe *p, bool down, void *data)
 {
     struct trial *t = data;
+    if (t->core->o->people && t->state >= ARM)
+        trial_tell_health(t, p, down);
     if (t->script)
         script_probe(t->script, p->name, down);
 }
@@ -463,7 +426,7 @@ static void script_spoilt_trial(const char *reason, void *data)
     if (t->state < UNDO)
         trial_give_up(t, TRIAL_VOID, reason, "abort");
     else
-        trial_end(t, TRIAL_VOID, reason);
+        trial_conclude(t, TRIAL_VOID, reason);
 }
 
 static void script_changed_lab(void *data)
@@ -498,11 +461,20 @@ static void trial_arm(struct trial *t)
             t->core->stop(t->core, "journal", err.text);
         return;
     }
-    t->zero = loop_fresh(t->core->loop);
+    if (t->core->o->people)
+        t->core->o->people->ready(t->core->o->people->data); /* they say go */
+    else
+        trial_inject(t, loop_fresh(t->core->loop));
+}
+
+void trial_inject(struct trial *t, nsec zero)
+{
+    t->zero = zero;
     trial_enter(t, INJECT);
-    loop_timer_set(t->core->loop, &t->horizon, nsec_add(t->zero, t->scenario->horizon));
+    if (!t->core->o->people)
+        loop_timer_set(t->core->loop, &t->horizon, nsec_add(t->zero, t->scenario->horizon));
     quiet_begin(t->quiet, t->zero);
-    script_go(t->script, t->zero);
+    script_go(t->script, t->zero, t->core->o->people != NULL);
 }
 
 static void trial_settling(struct trial *t)
@@ -555,12 +527,16 @@ static nsec trial_longest_stable(const struct trial *t)
     return longest;
 }
 
-static void trial_horizon(struct loop_timer *timer, void *data)
+void trial_observed(struct trial *t)
 {
-    struct trial *t = data;
     script_halt(t->script);
     trial_enter(t, RESTORE);
     t->restore_end = nsec_add(loop_now(t->core->loop), trial_longest_stable(t));
+}
+
+static void trial_horizon(struct loop_timer *timer, void *data)
+{
+    trial_observed(data);
 }
 
 static void trial_restoring(struct trial *t)
@@ -744,49 +720,7 @@ int trial_perform(const struct trial_spec *spec, struct trial **slot, struct tri
     *slot = NULL;
     *spec->lab = t->lab;
     *ret = t->result;
+    ret->begun = t->zero != 0;
     trial_free(t);
     return rc;
-}
-
-/* ---- for the operator ---- */
-
-void trial_operator(struct trial *t, const char *word)
-{
-    if (t->script)
-        script_operator(t->script, word);
-}
-
-struct lab *trial_lab(struct trial *t)
-{
-    return t->lab;
-}
-
-int64_t trial_number(const struct trial *t)
-{
-    return t->spec.n;
-}
-
-json_t *trial_status(const struct trial *t)
-{
-    nsec now = loop_fresh(t->core->loop);
-    json_t *services = json_array();
-    for (size_t i = 0; i < t->scenario->services.n; i++) {
-        const struct service *s = t->scenario->services.items[i];
-        nsec since = NSEC_UNSET;
-        bool down = live_service_is_down(t->live, s, &since);
-        json_t *o = json_pack("{s:s,s:b}", "name", s->name, "down", down);
-        if (down && nsec_is_set(since))
-            json_object_set_new(o, "down_ns", json_integer(now - since));
-        if (nsec_is_set(s->rto))
-            json_object_set_new(o, "rto_ns", json_integer(s->rto));
-        json_array_append_new(services, o);
-    }
-    json_t *st = json_pack("{s:I,s:I,s:s,s:o,s:O,s:o}", "trial", (json_int_t)t->spec.n, "attempt",
-                           (json_int_t)t->spec.attempt, "state", trial_state_words[t->state],
-                           "services", services, "alarms", t->rang, "faults",
-                           t->script ? script_in_force(t->script) : json_array());
-    if (t->zero)
-        json_object_set_new(st, "since_zero_ns", json_integer(now - t->zero));
-    json_object_set_new(st, "horizon_ns", json_integer(t->scenario->horizon));
-    return st;
 }

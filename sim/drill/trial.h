@@ -18,6 +18,7 @@
  *            (from here to the end of observation `load:` runs)
  *   SETTLE   lab, nothing faulted        namespaces             settle.within, poll
  * trial_settling() ARM      the same                    the same               none trial_arm()
+ *            (a functional exercise: until the facilitator says go; no timers then)
  *   INJECT   the faults begun so far     + faults in force      steps, horizon       trial_begun()
  *   OBSERVE  the same                    the same               steps, horizon trial_horizon()
  *   RESTORE  the same                    the same               stable, bound trial_restoring()
@@ -52,6 +53,7 @@ struct trial_result {
     enum trial_outcome outcome;
     char *reason; /* the caller frees; NULL when completed */
     bool clean;
+    bool begun; /* the clock of the script has started */
 };
 
 int trial_perform(const struct trial_spec *spec, struct trial **slot, struct trial_result *ret,
@@ -64,3 +66,10 @@ void trial_operator(struct trial *t, const char *word);
 json_t *trial_status(const struct trial *t);
 struct lab *trial_lab(struct trial *t); /* NULL before it is built */
 int64_t trial_number(const struct trial *t);
+
+/* For those who play (drill_people): what is asked at the wrong time does nothing. */
+int trial_may_go(const struct trial *t, struct err *err); /* -EAGAIN */
+void trial_go(struct trial *t, nsec zero);
+void trial_step_begin(struct trial *t, size_t step); /* by its index in the script */
+void trial_step_end(struct trial *t, size_t step, const char *cause);
+void trial_close(struct trial *t); /* the play is over: RESTORE, as after the horizon */

@@ -69,14 +69,20 @@ static struct answers *answers_new(const struct scenario *s)
     return a;
 }
 
+void answers_leave(struct answers *a)
+{
+    if (!a->c)
+        return;
+    conduct_unlisten(a->c, &a->listener);
+    loop_timer_cancel(conduct_loop(a->c), &a->timer);
+    a->c = NULL;
+}
+
 struct answers *answers_free(struct answers *a)
 {
     if (!a)
         return NULL;
-    if (a->c) {
-        conduct_unlisten(a->c, &a->listener);
-        loop_timer_cancel(conduct_loop(a->c), &a->timer);
-    }
+    answers_leave(a);
     for (size_t i = 0; i < a->n; i++)
         json_decref(a->items[i].command);
     free(a->items);
@@ -163,20 +169,21 @@ static const char *scalar(const struct node *entry, const char *key)
 
 static void load_entry(struct answers *a, const struct node *entry, struct diags *diags)
 {
-    static const char *const ours[] = {"at", "after", "person", "role"};
+    static const char *const ours[] = {"at", "after", "since", "person", "role"};
     const struct scenario *s = a->scenario;
     if (entry->kind != NODE_MAP) {
         diags_error(diags, entry->place, "an answer is a mapping: role, do, and what it needs");
         return;
     }
     const char *role = scalar(entry, "role"), *person = scalar(entry, "person");
-    const char *step = scalar(entry, "step");
+    const char *step = scalar(entry, scalar(entry, "since") ? "since" : "step");
     if (!role || !scalar(entry, "do")) {
         diags_error(diags, entry->place, "an answer needs 'role' and 'do'");
         return;
     }
     check_name(node_get(entry, "role"), "role of people", &s->assumptions->roles, diags);
     check_name(node_get(entry, "step"), "step", &s->script, diags);
+    check_name(node_get(entry, "since"), "step", &s->script, diags);
     check_name(node_get(entry, "objective"), "objective", &s->exercise.objectives, diags);
     struct answer *one = answer_add(a);
     const struct responder *r = assumed_responder(s->assumptions, role);
@@ -187,7 +194,8 @@ static void load_entry(struct answers *a, const struct node *entry, struct diags
     if (!after)
         one->after = 0;
     if (!at && !step && strcmp(scalar(entry, "do"), "debrief") != 0)
-        diags_error(diags, entry->place, "when? Give 'at', or a 'step' to come 'after'");
+        diags_error(diags, entry->place,
+                    "when? Give 'at', or a 'step' (or 'since') to come 'after'");
     for (size_t i = 0; i < s->script.n; i++)
         if (step && !strcmp(((const struct step *)s->script.items[i])->id, step))
             one->step = i;
@@ -251,6 +259,7 @@ static const struct from_line {
      "note",
      {"text", "what", "step", "objective", "area", "owner", "contact", "element", "start", "due"}},
     {"step", "skipped", "skip", {"step", "reason"}},
+    {"step", "ends", "undo", {"step"}},
     {"phase", NULL, "phase", {"phase"}},
     {"debrief", NULL, "debrief", {"answers"}},
     {"pace", "speed", NULL, {NULL}},

@@ -5,6 +5,7 @@
  *   answers:
  *     - {at: 3m, role: incident-commander, person: alice, do: decide, step: failover, option: move}
  *     - {after: 90s, role: evaluator, do: done, step: declare}       # so long after the step began
+ *     - {after: 5s, since: declare, role: director, do: end}         # of a command that names no step
  *
  * `at` is of the exercise clock; without `at` and `after` it is `after: 0s` of its step. Without `person` the
  * role's first one, else the role's name. `debrief`, and whatever is left when the play is over, is given
@@ -35,5 +36,7 @@ DEFINE_CLEANUP(struct answers, answers_free);
 
 /* From now on they are given on the loop of `c` (conduct_spec.alone), until the exercise has ended. */
 int answers_play(struct answers *a, struct conduct *c, struct err *err);
+/* Before the conduct goes, where that is sooner than answers_free(). */
+void answers_leave(struct answers *a);
 size_t answers_n(const struct answers *a);
 size_t answers_refused(const struct answers *a);

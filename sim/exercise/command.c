@@ -485,8 +485,12 @@ static int do_hold(struct act *a)
 
 static int do_go(struct act *a)
 {
+    const struct machine *m = conduct_machine(a->c);
     if (a->st->stage == STAGE_RUNNING)
         return err_set(a->err, EALREADY, "the exercise is running");
+    int r = m && a->st->stage == STAGE_LOBBY ? m->may_go(m->data, a->err) : 0;
+    if (r < 0)
+        return r;
     return write_line(a, "pace", json_pack("{s:s}", "event", "go"));
 }
 
@@ -496,6 +500,8 @@ static int do_speed(struct act *a)
     double speed = json_number_value(j);
     if (!json_is_number(j) || !(speed >= 0.1 && speed <= 1000))
         return err_set(a->err, EINVAL, "'speed' is a number from 0.1 to 1000");
+    if (conduct_machine(a->c))
+        return err_set(a->err, EINVAL, "real hosts take part: their clock cannot be hurried");
     return write_line(a, "pace", json_pack("{s:s, s:f}", "event", "speed", "speed", speed));
 }
 
@@ -508,6 +514,9 @@ static int do_skip(struct act *a)
     if (step->life == STEP_DONE || step->life == STEP_SKIPPED)
         return err_set(a->err, EALREADY, "'%s' %s", step->step->id,
                        step->life == STEP_DONE ? "is over" : "was skipped");
+    if (step_is_machines(step->step) && step->life == STEP_OPEN)
+        return err_set(a->err, EAGAIN, "'%s' has been done to hosts: 'undo' takes it away",
+                       step->step->id);
     AUTO_JSON *line = step_line(step, "skipped");
     int r = put_text(a, line, "reason", COMMAND_TEXT_MAX, false);
     return r < 0 ? r : write_line(a, "step", json_incref(line));
@@ -519,6 +528,30 @@ static int do_send(struct act *a)
     if (!step_named(a, &i))
         return err_set(a->err, ENOENT, "there is no such step");
     return conduct_send(a->c, i, a->person, jsonx_str(a->command, "key", NULL), a->err);
+}
+
+static int do_undo(struct act *a)
+{
+    size_t i;
+    if (!step_named(a, &i))
+        return err_set(a->err, ENOENT, "there is no such step");
+    return conduct_take_back(a->c, i, a->person, jsonx_str(a->command, "key", NULL), a->err);
+}
+
+static int do_abort(struct act *a)
+{
+    const struct machine *m = conduct_machine(a->c);
+    AUTO_FREE char *reason = NULL;
+    AUTO_BUF detail = BUF_INIT;
+    int r = take_text(a, "reason", COMMAND_TEXT_MAX, false, &reason);
+    if (r < 0)
+        return r;
+    if (!m)
+        return err_set(a->err, EINVAL, "nothing is done to hosts, so nothing is undone: 'end' it");
+    buf_printf(&detail, "stopped by %s%s%s", a->person, reason && *reason ? ": " : "",
+               reason ? reason : "");
+    m->stop("operator", buf_text(&detail), m->data);
+    return 0;
 }
 
 static int do_add(struct act *a)
@@ -582,6 +615,7 @@ static const struct command {
     unsigned kinds, stages;
     const char *members; /* besides do, key, role, person; blanks between */
 } commands[] = {
+    {"abort", do_abort, FACILITATORS, ALL_ALONG, "reason"},
     {"acknowledge", do_acknowledge, PLAYERS | FACILITATORS, IN_PLAY, "step"},
     {"add", do_add, FACILITATORS, AROUND_PLAY, "tell"},
     {"approve", do_approve, PLAYERS | FACILITATORS, IN_PLAY, "step"},
@@ -604,6 +638,7 @@ static const struct command {
     {"skip", do_skip, FACILITATORS, AROUND_PLAY, "step reason"},
     {"speed", do_speed, FACILITATORS, IN(STAGE_LOBBY) | AROUND_PLAY, "speed"},
     {"status", do_status, PLAYERS | FACILITATORS, IN_PLAY, "step text"},
+    {"undo", do_undo, FACILITATORS, AROUND_PLAY, "step"},
 };
 
 static bool is_listed(const char *words, const char *word)

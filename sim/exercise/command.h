@@ -33,6 +33,10 @@
  *                                                                      `when: {operator: WORD}`
  *  phase        phase                                                  facilitators: begins it now
  *  debrief      answers: [text or null…]                               everybody, in the debrief, once
+ *  undo         step                                                   facilitators: takes a fault on hosts
+ *                                                                      away now; step
+ *  abort        reason?                                                facilitators, with a machine: all is
+ *                                                                      undone, the exercise has failed; stop
  *  end          —                                                      facilitators: running or held: the
  *                                                                      debrief; in the debrief: ended
  *  join         person, role                                           only by command_join()

@@ -17,11 +17,17 @@
 
 /* --- The clock --- */
 
+/* Of a machine's lines and people's in one order: read anew for each. */
+static nsec conduct_now(const struct conduct *c)
+{
+    return c->machine ? loop_fresh(c->loop) : loop_now(c->loop);
+}
+
 nsec conduct_clock(const struct conduct *c)
 {
     nsec clock = c->anchor_clock;
     if (c->state->stage == STAGE_RUNNING) {
-        nsec gone = nsec_sub(loop_now(c->loop), c->anchor);
+        nsec gone = nsec_sub(conduct_now(c), c->anchor);
         clock = nsec_add(clock, (nsec)((double)gone * c->state->speed));
     }
     return clock > c->state->clock ? clock : c->state->clock;
@@ -38,7 +44,7 @@ nsec conduct_when(const struct conduct *c, nsec clock)
 /* From now on the clock is reckoned from here: it has begun, stopped or changed its speed. */
 static void clock_anchor(struct conduct *c)
 {
-    c->anchor = loop_now(c->loop);
+    c->anchor = conduct_now(c);
     c->anchor_clock = c->state->clock;
 }
 
@@ -52,6 +58,8 @@ static int fail(struct conduct *c, int r, const struct err *err)
     }
     loop_timer_cancel(c->loop, &c->due);
     loop_timer_cancel(c->loop, &c->tick);
+    if (c->machine)
+        c->machine->stop("record", c->failure.text, c->machine->data);
     return r;
 }
 
@@ -95,19 +103,19 @@ static json_t *line_of(const struct conduct *c, const char *kind, nsec at, const
     return line;
 }
 
-int conduct_put(struct conduct *c, const char *kind, json_t *members, struct err *err)
+static int put_line(struct conduct *c, const char *kind, nsec at, json_t *members, bool sync,
+                    struct err *err)
 {
     AUTO_JSON *own = members;
     struct err why = ERR_INIT;
-    nsec now = loop_now(c->loop);
     if (c->failure.code)
         return conduct_failure(c, err);
     if (strcmp(kind, "run-start") != 0)
         json_object_set_new(own, "clock", json_integer(conduct_clock(c)));
-    int r = record_write(c->record, kind, now, json_incref(own), &why);
-    if (r == 0 && !c->virtual && strcmp(jsonx_str(own, "event", ""), "tick") != 0)
+    int r = record_write(c->record, kind, at, json_incref(own), &why);
+    if (r == 0 && sync)
         r = record_sync(c->record, &why);
-    AUTO_JSON *line = r == 0 ? line_of(c, kind, now, own) : NULL;
+    AUTO_JSON *line = r == 0 ? line_of(c, kind, at, own) : NULL;
     if (r == 0)
         r = state_apply(c->state, line, &why);
     if (r < 0) {
@@ -115,10 +123,30 @@ int conduct_put(struct conduct *c, const char *kind, json_t *members, struct err
             *err = why;
         return fail(c, r, &why);
     }
-    if (!strcmp(kind, "pace") || !strcmp(kind, "run-end"))
+    if (!strcmp(kind, "pace") || !strcmp(kind, "stop") || !strcmp(kind, "run-end"))
         clock_anchor(c);
     tell(c, line);
     return 0;
+}
+
+/* The clock of the script starts, or ends. */
+static void tell_machine(struct conduct *c, enum state_stage before)
+{
+    const struct machine *m = c->machine;
+    if (before == STAGE_LOBBY && c->state->stage == STAGE_RUNNING)
+        m->go(c->anchor, m->data);
+    else if (before != STAGE_DEBRIEF && c->state->stage == STAGE_DEBRIEF)
+        m->close(m->data);
+}
+
+int conduct_put(struct conduct *c, const char *kind, json_t *members, struct err *err)
+{
+    enum state_stage before = c->state->stage;
+    bool sync = !c->virtual && strcmp(jsonx_str(members, "event", ""), "tick") != 0;
+    int r = put_line(c, kind, conduct_now(c), members, sync, err);
+    if (r == 0 && c->machine && !strcmp(kind, "pace"))
+        tell_machine(c, before);
+    return r;
 }
 
 /* --- What is due --- */
@@ -126,11 +154,11 @@ int conduct_put(struct conduct *c, const char *kind, json_t *members, struct err
 static void arm(struct conduct *c)
 {
     struct due next = state_next(c->state);
-    if (next.what == DUE_NOTHING || c->failure.code)
+    if (next.what == DUE_NOTHING || c->failure.code || c->ending)
         loop_timer_cancel(c->loop, &c->due);
     else
         loop_timer_set(c->loop, &c->due, conduct_when(c, next.at));
-    if (c->virtual || c->state->stage != STAGE_RUNNING || c->failure.code)
+    if (c->virtual || c->state->stage != STAGE_RUNNING || c->failure.code || c->ending)
         loop_timer_cancel(c->loop, &c->tick);
     else
         loop_timer_set(c->loop, &c->tick, nsec_add(loop_now(c->loop), TICK));
@@ -142,7 +170,7 @@ int conduct_catch_up(struct conduct *c, struct err *err)
     if (c->advancing)
         return 0;
     c->advancing = true;
-    while (r == 0 && !c->failure.code) {
+    while (r == 0 && !c->failure.code && !c->ending) {
         struct due next = state_next(c->state);
         if (next.what == DUE_NOTHING || next.at > conduct_clock(c))
             break;
@@ -184,20 +212,69 @@ int conduct_send(struct conduct *c, size_t step, const char *by, const char *key
     if (s->life != STEP_WAITING)
         return err_set(err, EALREADY, "'%s' %s", s->step->id,
                        s->life == STEP_SKIPPED ? "was skipped" : "has begun already");
+    if (step_is_machines(s->step) && c->state->machine_over)
+        return err_set(err, EAGAIN, "the machine's part is over: nothing more is done to hosts");
     int r = conduct_begin_step(c, step, by, key, err);
     if (r == 0 && !c->advancing)
         r = conduct_catch_up(c, err);
     return r;
 }
 
+int conduct_take_back(struct conduct *c, size_t step, const char *by, const char *key,
+                      struct err *err)
+{
+    const struct state_step *s = &c->state->steps[step];
+    if (!c->machine || !state_in_force(s) || nsec_is_set(s->ending))
+        return err_set(err, EAGAIN, "'%s' is not in force", s->step->id);
+    int r = conduct_end_step(c, step, "operator", by, key, err);
+    if (r == 0 && !c->advancing)
+        r = conduct_catch_up(c, err);
+    return r;
+}
+
+/* Undone before its end, the machine shows nothing any more: people are told, and the clock waits for what
+ * the facilitator makes of it. */
+static int hold_for_machine(struct conduct *c, struct err *err)
+{
+    json_t *line = json_pack("{s:s, s:s}", "event", "hold", "reason",
+                             "the machine's part is over before its time: everything is being "
+                             "undone; go on without it, or end");
+    return conduct_put(c, "pace", line, err);
+}
+
+int conduct_machine_line(struct conduct *c, const char *kind, nsec at, json_t *members,
+                         struct err *err)
+{
+    bool over = c->state->machine_over;
+    if (!strcmp(kind, "stop"))
+        c->ending = true;
+    int r = put_line(c, kind, at, members, !strcmp(kind, "run-end"), err);
+    if (r == 0 && !over && c->state->machine_over && !c->ending && c->state->stage == STAGE_RUNNING)
+        r = hold_for_machine(c, err);
+    if (r == 0 && !c->advancing && strcmp(kind, "probe") != 0)
+        arm(c);
+    return r;
+}
+
+const struct machine *conduct_machine(const struct conduct *c)
+{
+    return c->machine;
+}
+
 int conduct_end(struct conduct *c, const char *status, const char *reason, struct err *err)
 {
     char iso[NSEC_TEXT_MAX];
-    if (c->state->stage == STAGE_ENDED)
+    if (c->state->stage == STAGE_ENDED || c->ending)
         return 0;
     int r = conduct_open_ballot(c, err);
     if (r < 0)
         return r;
+    if (c->machine) {
+        c->ending = true;
+        arm(c);
+        c->machine->finish(c->machine->data);
+        return 0;
+    }
     json_t *end = json_pack("{s:s, s:s*}", "status", status, "reason", reason);
     if (!c->virtual) {
         json_object_set_new(end, "wall", json_string(nsec_iso(nsec_now(CLOCK_REALTIME), iso)));
@@ -219,6 +296,8 @@ static struct conduct *make(const struct conduct_spec *spec, bool is_virtual)
         abort();
     *c = (struct conduct){.loop = spec->loop,
                           .scenario = spec->scenario,
+                          .machine = spec->machine,
+                          .record = spec->record,
                           .state = state_new(spec->scenario),
                           .dirfd = fcntl(spec->dirfd, F_DUPFD_CLOEXEC, 0),
                           .alone = spec->alone,
@@ -234,7 +313,9 @@ int conduct_new(const struct conduct_spec *spec, struct conduct **ret, struct er
 {
     AUTO_JSON *start = spec->run_start ? spec->run_start : json_object();
     CLEANUP(conduct_free_p) struct conduct *c = make(spec, spec->on_virtual_clock);
-    int r = record_create(spec->dirfd, "record.ndjson", loop_now(spec->loop), &c->record, err);
+    int r = 0;
+    if (!spec->machine)
+        r = record_create(spec->dirfd, "record.ndjson", loop_now(spec->loop), &c->record, err);
     if (r < 0)
         return r;
     json_object_set_new(start, "speed", json_real(spec->speed > 0 ? spec->speed : 1));
@@ -270,6 +351,11 @@ int conduct_resume(const struct conduct_spec *spec, struct conduct **ret, struct
     int r = apply_all(c, spec->dirfd, &last, err);
     if (r < 0)
         return r;
+    if (c->state->functional)
+        return err_set(
+            err, EALREADY,
+            "this was a functional exercise: its hosts and the faults on them were undone "
+            "when blackstart ended, so there is nothing to go on with; begin it again");
     if (c->state->stage == STAGE_ENDED)
         return err_set(err, EALREADY, "this exercise has ended: there is nothing to go on with");
     if (!c->state->run_start)
@@ -307,7 +393,8 @@ struct conduct *conduct_free(struct conduct *c)
         return NULL;
     loop_timer_cancel(c->loop, &c->due);
     loop_timer_cancel(c->loop, &c->tick);
-    record_free(c->record);
+    if (!c->machine)
+        record_free(c->record);
     state_free(c->state);
     json_decref(c->untold);
     close(c->dirfd);
@@ -339,7 +426,7 @@ void conduct_head(const struct conduct *c, struct record_head *ret)
 
 bool conduct_is_over(const struct conduct *c)
 {
-    return c->failure.code || c->state->stage == STAGE_ENDED;
+    return c->failure.code || c->ending || c->state->stage == STAGE_ENDED;
 }
 
 void conduct_listen(struct conduct *c, struct conduct_listener *l)

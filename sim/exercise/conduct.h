@@ -14,12 +14,17 @@
  * written). conduct_resume() goes on from the last line; where nobody answers for the people (no
  * `answers`) it comes back held, with the reason "interrupted".
  *
- * Ownership: conduct_new()/conduct_resume() borrow loop and scenario and own record and state. Listeners
- * are embedded in their owner, who removes them before the memory goes.
+ * In a functional exercise a machine (machine.h) does what the script does to hosts, and makes the record and
+ * ends it. Conduct alone says when: a line `step` {event: begins|ends} first, then the machine is asked. The
+ * machine goes on while the clock stands still, so its lines come at any time.
+ *
+ * Ownership: conduct_new()/conduct_resume() borrow loop and scenario and own record (but a machine's) and
+ * state. Listeners are embedded in their owner, who removes them before the memory goes.
  */
 #pragma once
 
 #include "sim/base/cleanup.h"
+#include "sim/exercise/machine.h"
 #include "sim/exercise/state.h"
 #include "sim/loop/loop.h"
 #include "sim/record/record.h"
@@ -36,6 +41,9 @@ struct conduct_spec {
     bool on_virtual_clock; /* the loop is: lines are not forced to the disk one by one */
     bool alone; /* answers come from a file: nothing waits for a person (resume is not held,
                              * and a `hold` that no answer ends goes on at once) */
+    /* Both or none of them, borrowed; no record is made in dirfd then. The loop is on the real clock, speed 1. */
+    const struct machine *machine;
+    struct record *record;
 };
 /* A new record, in the lobby. */
 int conduct_new(const struct conduct_spec *spec, struct conduct **ret, struct err *err);
@@ -52,7 +60,8 @@ nsec conduct_clock(const struct conduct *c);
 /* When the loop's clock will show this instant of the exercise clock; NSEC_INF while it stands still. */
 nsec conduct_when(const struct conduct *c, nsec clock);
 void conduct_head(const struct conduct *c, struct record_head *ret);
-bool conduct_is_over(const struct conduct *c); /* ended; also when the disk failed: */
+/* Nothing more is accepted: ended, or being ended by the machine; also when the disk failed: */
+bool conduct_is_over(const struct conduct *c);
 int conduct_failure(const struct conduct *c, struct err *err); /* 0, or why it stopped */
 
 /* --- Who is told --- */
@@ -85,5 +94,15 @@ int conduct_answer_anonymously(struct conduct *c, const char *person, const char
 int conduct_write(struct conduct *c, const char *kind, json_t *members, struct err *err);
 /* Begins a step now, whatever its time (`send`; `key`: the command's, or NULL); -EALREADY: it has begun or was skipped. */
 int conduct_send(struct conduct *c, size_t step, const char *by, const char *key, struct err *err);
-/* To the end from wherever it stands: the line run-end. `status`: "completed" or "aborted". */
+/* To the end from wherever it stands: the line run-end. `status`: "completed" or "aborted". With a machine
+ * that line comes when everything is undone. */
 int conduct_end(struct conduct *c, const char *status, const char *reason, struct err *err);
+/* For the machine: one line of its own, at an instant of the loop's clock. `members` (stolen) gets `clock`.
+ * What becomes due by it is done in the loop's next turn. */
+int conduct_machine_line(struct conduct *c, const char *kind, nsec at, json_t *members,
+                         struct err *err);
+/* NULL: a discussion. */
+const struct machine *conduct_machine(const struct conduct *c);
+/* Takes away a fault that is in force (`by`, `key`: as of conduct_send()); -EAGAIN: it is not in force. */
+int conduct_take_back(struct conduct *c, size_t step, const char *by, const char *key,
+                      struct err *err);

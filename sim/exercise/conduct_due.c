@@ -132,12 +132,53 @@ static json_t *outage_line(const struct step *step, bool down)
     return line;
 }
 
+/* --- The machine's steps: on paper first, then it is asked --- */
+
+static int machine_begins(struct conduct *c, size_t i, const char *by, const char *key,
+                          struct err *err)
+{
+    const struct step *step = c->state->steps[i].step;
+    nsec due = by ? NSEC_UNSET : state_step_due(c->state, i);
+    if (!c->machine)
+        return err_set(err, ENOTSUP, "the step '%s' (%s) is not played by people", step->id,
+                       step->action->name);
+    json_t *line = event_line(c, step, c->state->machine_over ? "skipped" : "begins", false);
+    put_text(line, "by", by);
+    put_text(line, "key", key);
+    if (c->state->machine_over) {
+        put_text(line, "reason", "the machine's part is over");
+        return conduct_put(c, "step", line, err);
+    }
+    put_clock(line, "due", due);
+    if (nsec_is_set(due) && conduct_clock(c) > nsec_add(due, NSEC_SEC))
+        json_object_set_new(line, "late", json_true());
+    int r = conduct_put(c, "step", line, err);
+    if (r == 0)
+        c->machine->begin(i, c->machine->data);
+    return r;
+}
+
+int conduct_end_step(struct conduct *c, size_t i, const char *cause, const char *by,
+                     const char *key, struct err *err)
+{
+    json_t *line = event_line(c, c->state->steps[i].step, "ends", false);
+    put_text(line, "cause", cause);
+    put_text(line, "by", by);
+    put_text(line, "key", key);
+    int r = conduct_put(c, "step", line, err);
+    if (r == 0 && c->machine)
+        c->machine->end(i, cause, c->machine->data);
+    return r;
+}
+
 int conduct_begin_step(struct conduct *c, size_t i, const char *by, const char *key,
                        struct err *err)
 {
     const struct step *step = c->state->steps[i].step;
     const char *kind = NULL;
     json_t *line = NULL;
+    if (step_is_machines(step))
+        return machine_begins(c, i, by, key, err);
     switch (step_people(step)) {
     case PEOPLE_TELL:
         kind = "deliver";
@@ -178,9 +219,6 @@ int conduct_begin_step(struct conduct *c, size_t i, const char *by, const char *
         put_text(line, "reason", ((const struct hold_params *)step->params)->reason);
         break;
     case PEOPLE_NONE:
-        if (strcmp(step->action->name, "outage") != 0)
-            return err_set(err, ENOTSUP, "the step '%s' (%s) is not played by people", step->id,
-                           step->action->name);
         kind = "service";
         line = outage_line(step, true);
         break;
@@ -215,6 +253,10 @@ static int do_missed(struct conduct *c, size_t i, struct err *err)
 static int do_over(struct conduct *c, size_t i, struct err *err)
 {
     const struct step *step = c->state->steps[i].step;
+    if (step_is_machines(step)) {
+        bool until = step->until && nsec_is_set(state_condition(c->state, step->until));
+        return conduct_end_step(c, i, until ? "until" : "for", NULL, NULL, err);
+    }
     if (step_people(step) == PEOPLE_NONE)
         return conduct_put(c, "service", outage_line(step, false), err);
     return conduct_put(c, "step", event_line(c, step, "over", false), err);

@@ -6,10 +6,12 @@
 struct conduct {
     struct loop *loop;
     const struct scenario *scenario;
-    struct record *record;
+    const struct machine *machine; /* NULL: nothing is done to hosts */
+    struct record *record;         /* the machine's, if there is one */
     struct state *state;
     int dirfd; /* own: of the run's folder */
     bool alone, virtual;
+    bool ending;               /* the machine undoes, compares, and writes the last line */
     nsec anchor, anchor_clock; /* the loop's clock and the exercise's when it last began to go */
     struct loop_timer due, tick;
     struct conduct_listener *listeners, *next; /* next: whom tell() comes to after this one */
@@ -22,6 +24,9 @@ struct conduct {
 int conduct_put(struct conduct *c, const char *kind, json_t *members, struct err *err);
 /* The line of what is due. */
 int conduct_do_due(struct conduct *c, const struct due *due, struct err *err);
+/* The line by which a fault in force ends, and the machine is asked; by: as below. */
+int conduct_end_step(struct conduct *c, size_t step, const char *cause, const char *by,
+                     const char *key, struct err *err);
 /* The line with which a step begins; `by`: the facilitator who sent it, NULL: the script. */
 int conduct_begin_step(struct conduct *c, size_t step, const char *by, const char *key,
                        struct err *err);

@@ -102,9 +102,10 @@ static void asked(const json_t *event, struct buf *out)
 
 static void plain(const json_t *event, struct buf *out)
 {
-    static const char *const members[] = {"step",  "name", "phase",  "service", "person",
-                                          "event", "n",    "option", "rating",  "objective",
-                                          "mark",  "what", "text",   "reason",  "by"};
+    static const char *const members[] = {
+        "step",  "name", "phase",  "service", "probe",     "alarm",  "state", "person",
+        "event", "n",    "option", "rating",  "objective", "mark",   "what",  "outcome",
+        "cause", "text", "seen",   "error",   "reason",    "detail", "by"};
     event_head(event, out, jsonx_str(event, "kind", ""));
     for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
         const json_t *value = json_object_get(event, members[i]);
@@ -125,9 +126,14 @@ static void plain(const json_t *event, struct buf *out)
 
 void console_event(const struct state *st, const json_t *event, struct buf *out)
 {
+    static const char *const unasked[] = {"run-start", "plan",    "lab",   "probe",
+                                          "load",      "silence", "clean", "notice"};
     const char *kind = jsonx_str(event, "kind", ""), *what = jsonx_str(event, "event", "");
-    if (!strcmp(kind, "run-start") || !strcmp(what, "tick"))
+    if (!strcmp(what, "tick"))
         return;
+    for (size_t i = 0; i < ARRAY_SIZE(unasked); i++)
+        if (!strcmp(kind, unasked[i]))
+            return;
     if (!strcmp(kind, "deliver"))
         delivered(event, out, jsonx_str(event, "what", "inject"));
     else if (!strcmp(kind, "page") && !strcmp(what, "paged"))
@@ -228,6 +234,7 @@ void console_now(const struct conduct *c, struct buf *out)
 static const struct word {
     const char *word, *does, *members, *help;
 } words[] = {
+    {"abort", "abort", "reason", "undoes what was done to hosts, and ends everything"},
     {"ack", "acknowledge", "step", "somebody acknowledges the page"},
     {"add", "add", "to message", "an inject of your own: ROLE,ROLE or all, and its text"},
     {"approve", "approve", "step person", "PERSON consents"},
@@ -248,6 +255,7 @@ static const struct word {
     {"skip", "skip", "step reason", "leaves that step out"},
     {"speed", "speed", "speed", "the clock goes so many times as fast"},
     {"status", "status", "step text", "an update was sent, with this text"},
+    {"undo", "undo", "step", "takes that fault on hosts away now"},
 };
 
 void console_help(struct buf *out)

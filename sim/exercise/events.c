@@ -116,6 +116,10 @@ static json_t *event_of(const struct scenario *s, const struct step *step)
     const struct people_common *c = step_common(step);
     const struct expect *expect = step_expect(step);
     nsec at = step_planned(s, step);
+    if (!c) /* the machine's */
+        return json_pack("{s:s, s:s, s:o, s:s, s:s, s:[], s:s*, s:b}", "number", "", "step",
+                         step->id, "at_s", seconds(at), "kind", step->action->name, "title",
+                         step->id, "to", "phase", phase_at(s, at), "machine", true);
     json_t *o = json_pack("{s:o, s:s, s:o, s:s, s:o}", "number", jsonx_new_text(c->number), "step",
                           step->id, "at_s", seconds(at), "kind", kind_word(step), "title",
                           jsonx_new_text(c->title));
@@ -156,7 +160,7 @@ json_t *events_new(const struct scenario *s)
     if (!rows)
         abort();
     for (size_t i = 0; i < s->script.n; i++)
-        if (step_common(s->script.items[i]))
+        if (step_common(s->script.items[i]) || step_is_machines(s->script.items[i]))
             rows[n++] = (struct row){s->script.items[i], step_planned(s, s->script.items[i]), i};
     qsort(rows, n, sizeof *rows, row_by_time);
     for (size_t i = 0; i < n; i++)
@@ -210,9 +214,10 @@ json_t *events_new_plan(const struct scenario *s)
                                                 jsonx_new_text(p->title), "at_s", seconds(p->at),
                                                 "lasts_s", seconds(p->lasts)));
     }
-    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "name", s->name, "title",
-                     jsonx_new_text(s->title), "mode", "exercise", "horizon_s", seconds(s->horizon),
-                     "phases", phases, "events", events_new(s), "sums", sums_of(s));
+    return json_pack(
+        "{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "name", s->name, "title", jsonx_new_text(s->title),
+        "mode", scenario_is_functional(s) ? "functional" : "exercise", "horizon_s",
+        seconds(s->horizon), "phases", phases, "events", events_new(s), "sums", sums_of(s));
 }
 
 static const char *time_text(const json_t *s, char buf[64])
@@ -243,6 +248,8 @@ static void event_text(const json_t *event, struct buf *out)
     buf_printf(out, "  %8s  %3s  %-11s  %s", time_text(json_object_get(event, "at_s"), at),
                jsonx_str(event, "number", ""), jsonx_str(event, "kind", ""),
                jsonx_str(event, "title", ""));
+    if (jsonx_bool(event, "machine", false))
+        buf_adds(out, ", really, on hosts");
     if (roles.len)
         buf_printf(out, " [%s]", roles.text);
     if (json_is_number(json_object_get(event, "within_s")))
@@ -259,10 +266,12 @@ void events_plan_text(const json_t *plan, struct buf *out)
     size_t i;
     json_t *one;
     const char *role;
-    buf_printf(out, "%s: an exercise of %s for %lld players; no system is touched\n\nPhases\n",
-               jsonx_str(plan, "title", ""),
+    bool functional = !strcmp(jsonx_str(plan, "mode", ""), "functional");
+    buf_printf(out, "%s: %s exercise of %s for %lld players; %s\n\nPhases\n",
+               jsonx_str(plan, "title", ""), functional ? "a functional" : "an",
                nsec_text((nsec)(json_number_value(json_object_get(plan, "horizon_s")) * 1e9), text),
-               (long long)jsonx_int(sums, "players", 0));
+               (long long)jsonx_int(sums, "players", 0),
+               functional ? "hosts are really touched" : "no system is touched");
     json_array_foreach (json_object_get(plan, "phases"), i, one) {
         buf_printf(out, "  %8s  %s", time_text(json_object_get(one, "at_s"), at),
                    jsonx_str(one, "title", ""));

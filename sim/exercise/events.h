@@ -10,10 +10,10 @@
 #include <jansson.h>
 
 /* [{number, step, at_s | null, kind, title, to: [role…], from?, channel?, text, expect?, by?, within_s | null,
- * objective?, controller?, notes?, date?, phase?}], by the times of a plan (step_planned()); those that wait for
+ * objective?, controller?, notes?, date?, phase?, machine?: true}] (machine: done to hosts), by the times of a plan (step_planned()); those that wait for
  * what may not happen stand last. */
 json_t *events_new(const struct scenario *s);
-/* {name, title, mode: "exercise", horizon_s, phases: [{id, title, at_s | null, lasts_s | null}], events,
+/* {name, title, mode: "exercise" | "functional", horizon_s, phases: [{id, title, at_s | null, lasts_s | null}], events,
  * sums: {phases_s, asked_s: {ROLE: seconds}, events, decisions, players}}: what `blackstart plan` prints. */
 json_t *events_new_plan(const struct scenario *s);
 void events_plan_text(const json_t *plan, struct buf *out);

@@ -2,6 +2,7 @@
 #include "sim/exercise/state.h"
 
 #include "sim/base/jsonx.h"
+#include "sim/exercise/state_part.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,30 +47,30 @@ static void keep_texts(struct state *st, const json_t *texts, struct strv *ret)
             ret->items[ret->n++] = keep(st, json_string_value(json_array_get(texts, i)));
 }
 
-static int unfit(const json_t *event, const char *what, struct err *err)
+int state_unfit(const json_t *event, const char *what, struct err *err)
 {
     return err_set(err, EINVAL, "line %lld of the record (%s): %s",
                    (long long)jsonx_int(event, "seq", -1) + 1, jsonx_str(event, "kind", "?"), what);
 }
 
 /* The step that a line is about. */
-static int step_of(struct state *st, const json_t *event, struct state_step **ret, struct err *err)
+int state_step_of(struct state *st, const json_t *event, struct state_step **ret, struct err *err)
 {
     size_t i = state_step_index(st, jsonx_str(event, "step", ""));
     if (i == st->n_steps)
-        return unfit(event, "there is no such step in this scenario", err);
+        return state_unfit(event, "there is no such step in this scenario", err);
     *ret = &st->steps[i];
     return 0;
 }
 
-static void step_begin(struct state *st, struct state_step *step, const json_t *event)
+void state_step_begin(struct state *st, struct state_step *step, const json_t *event)
 {
     step->began = st->clock;
     step->life = STEP_OPEN;
     step->by_hand = json_object_get(event, "by") != NULL;
 }
 
-static void step_end(struct state *st, struct state_step *step, const json_t *event)
+void state_step_end(struct state *st, struct state_step *step, const json_t *event)
 {
     step->done = st->clock;
     step->life = STEP_DONE;
@@ -81,15 +82,6 @@ static void step_end(struct state *st, struct state_step *step, const json_t *ev
 
 /* --- The clock --- */
 
-static void end_outages(struct state *st)
-{
-    for (size_t i = 0; i < st->n_services; i++) {
-        struct state_service *s = &st->services[i];
-        if (nsec_is_set(s->down_since) && st->clock - s->down_since > s->longest)
-            s->longest = st->clock - s->down_since;
-    }
-}
-
 static int apply_pace(struct state *st, json_t *event, struct err *err)
 {
     const char *what = jsonx_str(event, "event", "");
@@ -99,30 +91,30 @@ static int apply_pace(struct state *st, json_t *event, struct err *err)
         st->held_real = NSEC_UNSET;
         for (size_t i = 0; i < st->n_steps; i++)
             if (step_people(st->steps[i].step) == PEOPLE_HOLD && st->steps[i].life == STEP_OPEN)
-                step_end(st, &st->steps[i], event);
+                state_step_end(st, &st->steps[i], event);
     } else if (!strcmp(what, "hold")) {
         struct state_step *step = NULL;
         st->stage = STAGE_HELD;
         st->held_why = keep_member(st, event, "reason");
         st->held_real = st->real;
         if (jsonx_str(event, "step", NULL)) {
-            int r = step_of(st, event, &step, err);
+            int r = state_step_of(st, event, &step, err);
             if (r < 0)
                 return r;
-            step_begin(st, step, event);
+            state_step_begin(st, step, event);
         }
     } else if (!strcmp(what, "speed")) {
         double speed = json_number_value(json_object_get(event, "speed"));
         if (!(speed > 0))
-            return unfit(event, "a speed must be above 0", err);
+            return state_unfit(event, "a speed must be above 0", err);
         st->speed = speed;
     } else if (!strcmp(what, "debrief")) {
         st->stage = STAGE_DEBRIEF;
         st->held_why = NULL;
         st->ended_early = jsonx_str(event, "by", NULL) != NULL;
-        end_outages(st);
+        state_end_outages(st);
     } else if (strcmp(what, "tick") != 0) {
-        return unfit(event, "an unknown event", err);
+        return state_unfit(event, "an unknown event", err);
     }
     return 0;
 }
@@ -137,7 +129,7 @@ static int apply_phase(struct state *st, json_t *event, struct err *err)
         st->phases[i] = st->clock;
         return 0;
     }
-    return unfit(event, "there is no such phase in this scenario", err);
+    return state_unfit(event, "there is no such phase in this scenario", err);
 }
 
 /* --- People --- */
@@ -167,10 +159,10 @@ static int apply_join(struct state *st, json_t *event, struct err *err)
     const char *what = jsonx_str(event, "event", "");
     struct state_person *p = name ? person(st, name) : NULL;
     if (!name)
-        return unfit(event, "it names nobody", err);
+        return state_unfit(event, "it names nobody", err);
     if (!strcmp(what, "join")) {
         if (!role || !assumed_responder(st->scenario->assumptions, role))
-            return unfit(event, "there is no such role in this scenario", err);
+            return state_unfit(event, "there is no such role in this scenario", err);
         if (!p) {
             MORE(st, people, &p);
             p->name = keep(st, name);
@@ -183,7 +175,7 @@ static int apply_join(struct state *st, json_t *event, struct err *err)
         return 0;
     }
     if (!p)
-        return unfit(event, "that person has never joined", err);
+        return state_unfit(event, "that person has never joined", err);
     p->connected = !strcmp(what, "back");
     if (!strcmp(what, "leave")) {
         p->role = NULL;
@@ -226,14 +218,14 @@ static int apply_deliver(struct state *st, json_t *event, struct err *err)
         if (!strcmp(words[i], jsonx_str(event, "what", "inject")))
             what = words[i];
     if (!what || !jsonx_str(event, "text", NULL))
-        return unfit(event, "it delivers nothing", err);
+        return state_unfit(event, "it delivers nothing", err);
     if (jsonx_str(event, "step", NULL)) {
-        int r = step_of(st, event, &step, err);
+        int r = state_step_of(st, event, &step, err);
         if (r < 0)
             return r;
-        step_begin(st, step, event);
+        state_step_begin(st, step, event);
         if (!step_expect(step->step))
-            step_end(st, step, event);
+            state_step_end(st, step, event);
     }
     (void)delivery(st, event, step ? step->step : NULL, what);
     return 0;
@@ -245,7 +237,7 @@ static int apply_step(struct state *st, json_t *event, struct err *err)
 {
     const char *what = jsonx_str(event, "event", "");
     struct state_step *step = NULL;
-    int r = step_of(st, event, &step, err);
+    int r = state_step_of(st, event, &step, err);
     if (r < 0)
         return r;
     if (!strcmp(what, "skipped")) {
@@ -254,7 +246,7 @@ static int apply_step(struct state *st, json_t *event, struct err *err)
         return 0;
     }
     if (!strcmp(what, "over")) {
-        step_end(st, step, event);
+        state_step_end(st, step, event);
         const struct unavailable_params *p = step->step->params;
         for (size_t i = 0; step_people(step->step) == PEOPLE_UNAVAILABLE && i < st->n_absences;
              i++) {
@@ -265,10 +257,18 @@ static int apply_step(struct state *st, json_t *event, struct err *err)
         }
         return 0;
     }
+    if (!strcmp(what, "begins") && step_is_machines(step->step)) {
+        state_step_begin(st, step, event);
+        return 0;
+    }
+    if (!strcmp(what, "ends") && step_is_machines(step->step)) {
+        step->ending = st->clock;
+        return 0;
+    }
     if (strcmp(what, "absent") != 0)
-        return unfit(event, "an unknown event", err);
+        return state_unfit(event, "an unknown event", err);
     struct state_absence *a = NULL;
-    step_begin(st, step, event);
+    state_step_begin(st, step, event);
     MORE(st, absences, &a);
     *a = (struct state_absence){.role = keep_member(st, event, "role"),
                                 .person = keep_member(st, event, "person"),
@@ -282,26 +282,26 @@ static int apply_step(struct state *st, json_t *event, struct err *err)
 static int apply_question(struct state *st, json_t *event, struct err *err)
 {
     struct state_step *step = NULL;
-    int r = step_of(st, event, &step, err);
+    int r = state_step_of(st, event, &step, err);
     if (r < 0)
         return r;
     if (step_people(step->step) != PEOPLE_DECIDE)
-        return unfit(event, "that step asks nothing", err);
-    step_begin(st, step, event);
+        return state_unfit(event, "that step asks nothing", err);
+    state_step_begin(st, step, event);
     return 0;
 }
 
 static int apply_decision(struct state *st, json_t *event, struct err *err)
 {
     struct state_step *step = NULL;
-    int r = step_of(st, event, &step, err);
+    int r = state_step_of(st, event, &step, err);
     if (r < 0)
         return r;
     const struct decide_params *p = step->step->params;
     const char *option = jsonx_str(event, "option", "");
     if (step_people(step->step) != PEOPLE_DECIDE || !strv_has(&p->options, option))
-        return unfit(event, "nobody could choose that", err);
-    step_end(st, step, event);
+        return state_unfit(event, "nobody could choose that", err);
+    state_step_end(st, step, event);
     step->option = keep(st, option);
     step->reason = keep_member(st, event, "reason");
     step->by_default = jsonx_bool(event, "default", false);
@@ -316,17 +316,17 @@ static int apply_expected(struct state *st, json_t *event, struct err *err)
 {
     const char *what = jsonx_str(event, "event", "");
     struct state_step *step = NULL;
-    int r = step_of(st, event, &step, err);
+    int r = state_step_of(st, event, &step, err);
     if (r < 0)
         return r;
     if (!strcmp(what, "due"))
-        step_begin(st, step, event);
+        state_step_begin(st, step, event);
     else if (!strcmp(what, "done"))
-        step_end(st, step, event);
+        state_step_end(st, step, event);
     else if (!strcmp(what, "missed"))
         step->missed = st->clock;
     else
-        return unfit(event, "an unknown event", err);
+        return state_unfit(event, "an unknown event", err);
     return 0;
 }
 
@@ -334,14 +334,14 @@ static int apply_approval(struct state *st, json_t *event, struct err *err)
 {
     const char *what = jsonx_str(event, "event", "");
     struct state_step *step = NULL;
-    int r = step_of(st, event, &step, err);
+    int r = state_step_of(st, event, &step, err);
     if (r < 0)
         return r;
     if (step_people(step->step) != PEOPLE_APPROVE)
-        return unfit(event, "that step asks for no consent", err);
+        return state_unfit(event, "that step asks for no consent", err);
     const struct approve_params *p = step->step->params;
     if (!strcmp(what, "asked")) {
-        step_begin(st, step, event);
+        state_step_begin(st, step, event);
     } else if (!strcmp(what, "missed")) {
         step->missed = st->clock;
     } else if (!strcmp(what, "given")) {
@@ -351,9 +351,9 @@ static int apply_approval(struct state *st, json_t *event, struct err *err)
         if (v->n < (size_t)p->people)
             v->items[v->n++] = keep(st, jsonx_str(event, "by", "?"));
         if (v->n >= (size_t)p->people)
-            step_end(st, step, event);
+            state_step_end(st, step, event);
     } else {
-        return unfit(event, "an unknown event", err);
+        return state_unfit(event, "an unknown event", err);
     }
     return 0;
 }
@@ -363,15 +363,15 @@ static int apply_checklist(struct state *st, json_t *event, struct err *err)
     const char *what = jsonx_str(event, "event", "");
     struct state_step *step = NULL;
     int64_t n = jsonx_int(event, "n", 0);
-    int r = step_of(st, event, &step, err);
+    int r = state_step_of(st, event, &step, err);
     if (r < 0)
         return r;
     if (!strcmp(what, "opened")) {
-        step_begin(st, step, event);
+        state_step_begin(st, step, event);
         return 0;
     }
     if (n < 1 || n > (int64_t)step->n_items)
-        return unfit(event, "there is no such line in that checklist", err);
+        return state_unfit(event, "there is no such line in that checklist", err);
     struct state_item *item = &step->items[n - 1];
     if (!strcmp(what, "late")) {
         item->late = st->clock;
@@ -380,13 +380,13 @@ static int apply_checklist(struct state *st, json_t *event, struct err *err)
         return 0;
     }
     if (strcmp(what, "checked") != 0)
-        return unfit(event, "an unknown event", err);
+        return state_unfit(event, "an unknown event", err);
     if (!nsec_is_set(item->checked))
         step->n_checked++;
     item->checked = st->clock;
     item->by = keep_member(st, event, "by");
     if (step->n_checked == step->n_items)
-        step_end(st, step, event);
+        state_step_end(st, step, event);
     return 0;
 }
 
@@ -395,11 +395,11 @@ static int apply_status(struct state *st, json_t *event, struct err *err)
     const char *what = jsonx_str(event, "event", "");
     struct state_step *step = NULL;
     int64_t n = jsonx_int(event, "n", 0);
-    int r = step_of(st, event, &step, err);
+    int r = state_step_of(st, event, &step, err);
     if (r < 0)
         return r;
     if (!strcmp(what, "opened")) {
-        step_begin(st, step, event);
+        state_step_begin(st, step, event);
         step->owed_n = 1;
     } else if (!strcmp(what, "missed")) {
         step->missed_n = n;
@@ -411,7 +411,7 @@ static int apply_status(struct state *st, json_t *event, struct err *err)
             step->owed_n = n + 1;
         (void)delivery(st, event, step->step, "status");
     } else {
-        return unfit(event, "an unknown event", err);
+        return state_unfit(event, "an unknown event", err);
     }
     return 0;
 }
@@ -420,24 +420,24 @@ static int apply_page(struct state *st, json_t *event, struct err *err)
 {
     const char *what = jsonx_str(event, "event", "");
     struct state_step *step = NULL;
-    int r = step_of(st, event, &step, err);
+    int r = state_step_of(st, event, &step, err);
     if (r < 0)
         return r;
     if (!strcmp(what, "paged")) {
         const json_t *to = json_array_get(json_object_get(event, "to"), 0);
         if (step->life == STEP_WAITING)
-            step_begin(st, step, event);
+            state_step_begin(st, step, event);
         step->paged_n = jsonx_int(event, "n", step->paged_n + 1);
         step->paged_role = keep(st, json_string_value(to));
         step->paged_person = keep_member(st, event, "person");
         step->paged_at = st->clock;
         (void)delivery(st, event, step->step, "page");
     } else if (!strcmp(what, "acknowledged")) {
-        step_end(st, step, event);
+        state_step_end(st, step, event);
     } else if (!strcmp(what, "nobody")) {
         step->missed = st->clock;
     } else {
-        return unfit(event, "an unknown event", err);
+        return state_unfit(event, "an unknown event", err);
     }
     return 0;
 }
@@ -449,9 +449,9 @@ static int apply_rating(struct state *st, json_t *event, struct err *err)
     const char *rating = jsonx_str(event, "rating", "");
     struct state_step *step = NULL;
     if (strlen(rating) != 1 || !strchr("PSMU", *rating))
-        return unfit(event, "a rating is P, S, M or U", err);
+        return state_unfit(event, "a rating is P, S, M or U", err);
     if (jsonx_str(event, "step", NULL)) {
-        int r = step_of(st, event, &step, err);
+        int r = state_step_of(st, event, &step, err);
         if (r < 0)
             return r;
         step->rating = *rating;
@@ -461,7 +461,7 @@ static int apply_rating(struct state *st, json_t *event, struct err *err)
     }
     struct state_rating *one = NULL;
     if (!scenario_objective(st->scenario, jsonx_str(event, "objective", "")))
-        return unfit(event, "there is no such objective in this scenario", err);
+        return state_unfit(event, "there is no such objective in this scenario", err);
     MORE(st, ratings, &one);
     *one = (struct state_rating){.objective = keep_member(st, event, "objective"),
                                  .by = keep_member(st, event, "by"),
@@ -476,7 +476,7 @@ static int apply_note(struct state *st, json_t *event, struct err *err)
     struct state_note *n = NULL;
     const char *role = jsonx_str(event, "role", NULL);
     if (!jsonx_str(event, "text", NULL))
-        return unfit(event, "it says nothing", err);
+        return state_unfit(event, "it says nothing", err);
     MORE(st, notes, &n);
     *n = (struct state_note){.id = st->seq,
                              .at = st->clock,
@@ -544,41 +544,11 @@ static int apply_deadline(struct state *st, json_t *event, struct err *err)
                       : !strcmp(what, "overdue") ? &c->overdue
                                                  : NULL;
         if (!which)
-            return unfit(event, "an unknown event", err);
+            return state_unfit(event, "an unknown event", err);
         *which = st->clock;
         return 0;
     }
-    return unfit(event, "there is no such clock in this scenario", err);
-}
-
-static int apply_service(struct state *st, json_t *event, struct err *err)
-{
-    const char *name = jsonx_str(event, "service", "");
-    bool down = !strcmp(jsonx_str(event, "event", ""), "down");
-    struct state_step *step = NULL;
-    int r = step_of(st, event, &step, err);
-    if (r < 0)
-        return r;
-    if (down)
-        step_begin(st, step, event);
-    else
-        step_end(st, step, event);
-    for (size_t i = 0; i < st->n_services; i++) {
-        struct state_service *s = &st->services[i];
-        if (strcmp(s->service->name, name) != 0)
-            continue;
-        if (down && !nsec_is_set(s->down_since)) {
-            s->down_since = st->clock;
-            s->outages++;
-        } else if (!down && nsec_is_set(s->down_since)) {
-            nsec took = st->clock - s->down_since;
-            s->down_total = nsec_add(s->down_total, took);
-            s->longest = took > s->longest ? took : s->longest;
-            s->down_since = NSEC_UNSET;
-        }
-        return 0;
-    }
-    return *name ? unfit(event, "there is no such service in this scenario", err) : 0;
+    return state_unfit(event, "there is no such clock in this scenario", err);
 }
 
 /* --- The whole --- */
@@ -589,13 +559,14 @@ static int apply_run_start(struct state *st, json_t *event, struct err *err)
     json_array_append(st->events, event);
     if (json_number_value(json_object_get(event, "speed")) > 0)
         st->speed = json_number_value(json_object_get(event, "speed"));
+    st->functional = !strcmp(jsonx_str(event, "mode", ""), "functional");
     return 0;
 }
 
 static int apply_run_end(struct state *st, json_t *event, struct err *err)
 {
     if (st->stage != STAGE_DEBRIEF)
-        end_outages(st);
+        state_end_outages(st);
     st->stage = STAGE_ENDED;
     st->run_end = event;
     json_array_append(st->events, event);
@@ -617,8 +588,9 @@ static const struct {
     {"expected", apply_expected}, {"join", apply_join},           {"mark", apply_mark},
     {"note", apply_note},         {"pace", apply_pace},           {"page", apply_page},
     {"phase", apply_phase},       {"question", apply_question},   {"rating", apply_rating},
-    {"run-end", apply_run_end},   {"run-start", apply_run_start}, {"service", apply_service},
-    {"status", apply_status},     {"step", apply_step},           {"trouble", apply_trouble},
+    {"run-end", apply_run_end},   {"run-start", apply_run_start}, {"service", state_apply_outage},
+    {"status", apply_status},     {"step", apply_step},           {"stop", state_apply_stop},
+    {"trouble", apply_trouble},
 };
 
 int state_apply(struct state *st, json_t *event, struct err *err)
@@ -629,7 +601,7 @@ int state_apply(struct state *st, json_t *event, struct err *err)
     st->real = jsonx_int(event, "t", st->real);
     if (json_is_integer(clock)) {
         if (json_integer_value(clock) < st->clock)
-            return unfit(event, "its clock goes back", err);
+            return state_unfit(event, "its clock goes back", err);
         st->clock = json_integer_value(clock);
     }
     if (key)
@@ -637,6 +609,8 @@ int state_apply(struct state *st, json_t *event, struct err *err)
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
         if (!strcmp(kinds[i].kind, kind))
             return kinds[i].apply(st, event, err);
+    if (st->functional)
+        state_apply_machine(st, kind, event);
     return 0;
 }
 
@@ -654,7 +628,10 @@ static void new_steps(struct state *st)
                                    .began = NSEC_UNSET,
                                    .done = NSEC_UNSET,
                                    .missed = NSEC_UNSET,
-                                   .paged_at = NSEC_UNSET};
+                                   .paged_at = NSEC_UNSET,
+                                   .applied = NSEC_UNSET,
+                                   .ending = NSEC_UNSET,
+                                   .held = NSEC_UNSET};
         if (step_people(step) != PEOPLE_RUNBOOK)
             continue;
         const struct runbook_params *p = step->params;
@@ -663,6 +640,14 @@ static void new_steps(struct state *st)
         for (size_t k = 0; k < one->n_items; k++)
             one->items[k] = (struct state_item){.checked = NSEC_UNSET, .late = NSEC_UNSET};
     }
+}
+
+static nsec *new_instants(struct state *st, size_t n)
+{
+    nsec *v = arena_alloc(st->arena, (n + 1) * sizeof *v);
+    for (size_t i = 0; i < n; i++)
+        v[i] = NSEC_UNSET;
+    return v;
 }
 
 struct state *state_new(const struct scenario *s)
@@ -679,9 +664,12 @@ struct state *state_new(const struct scenario *s)
                          .keys = json_object(),
                          .answered = json_object()};
     new_steps(st);
-    st->phases = arena_alloc(arena, (s->exercise.phases.n + 1) * sizeof *st->phases);
-    for (size_t i = 0; i < s->exercise.phases.n; i++)
-        st->phases[i] = NSEC_UNSET;
+    st->phases = new_instants(st, s->exercise.phases.n);
+    st->phase_held = new_instants(st, s->exercise.phases.n);
+    st->alarms = new_instants(st, s->alarms.n);
+    st->probes = arena_alloc(arena, (s->probes.n + 1) * sizeof *st->probes);
+    for (size_t i = 0; i < s->probes.n; i++)
+        st->probes[i] = (struct state_probe){s->probes.items[i], NSEC_UNSET};
     st->n_clocks = s->exercise.clocks.n;
     st->clocks = arena_alloc(arena, (st->n_clocks + 1) * sizeof *st->clocks);
     for (size_t i = 0; i < st->n_clocks; i++)

@@ -68,6 +68,14 @@ struct state_step { /* one for each step of the script, in its order */
     char *paged_role;   /* whom the last one went to */
     char *paged_person; /* NULL: the whole role */
     nsec paged_at;
+    /* the machine's: `began` is when it was asked, `done` when it was undone (or, of what does not last,
+     * applied) */
+    nsec applied; /* in force, or carried out */
+    nsec ending;  /* asked to be undone */
+    nsec held; /* when its `when` first held, where that may hold no longer (a probe); else unset */
+    bool failed; /* it could not be done, or undone: `why` */
+    bool verified;
+    const char *why; /* of `failed`; of a verification: what was seen; NULL */
     /* rating by the evaluators */
     char rating; /* 'P', 'S', 'M', 'U'; 0: none. The last one counts */
     char *rated_by, *rating_note;
@@ -123,12 +131,20 @@ struct state_clock { /* of a regulator or a contract; one for each of the scenar
     nsec started, met, overdue;
 };
 
-struct state_service { /* one for each service; down in the scenario's world, by `outage` steps */
+/* One for each service; down in the scenario's world, by `outage` steps, or as the machine's judge sees it.
+ * What that comes to in a report is measured from the probes themselves, not from here. */
+struct state_service {
     const struct service *service;
+    bool watched;    /* a machine has told of it */
     nsec down_since; /* NSEC_UNSET: it is up */
     nsec down_total; /* of outages that are over */
     nsec longest;    /* of them; also of the one that lasts when the play ended */
     size_t outages;
+};
+
+struct state_probe { /* one for each probe */
+    const struct probe *probe;
+    nsec down_since; /* as the machine's judge saw it; NSEC_UNSET: it is good */
 };
 
 struct state_absence {
@@ -149,8 +165,11 @@ struct state {
     double speed;
     int64_t seq; /* of the last line; -1 */
     char *held_why;
-    nsec held_real;                    /* t since when it has been held; NSEC_UNSET */
-    bool ended_early;                  /* the facilitator ended it before the script was through */
+    nsec held_real;      /* t since when it has been held; NSEC_UNSET */
+    bool ended_early;    /* the facilitator ended it before the script was through */
+    bool functional;     /* a machine plays a part */
+    const char *machine; /* its state: "build", … "compare", then "done"; NULL: none, or not yet */
+    bool machine_over;   /* it is being undone, or was: nothing more may begin there */
     const json_t *run_start, *run_end; /* lines; NULL */
     size_t interruptions;
     bool ballot_open; /* the texts of an anonymous debrief are known, and no more are taken */
@@ -164,6 +183,9 @@ struct state {
     struct state_rating *ratings;
     struct state_clock *clocks;
     struct state_service *services;
+    struct state_probe *probes;
+    nsec *alarms;     /* as many as the scenario has: the first onset in the play */
+    nsec *phase_held; /* of phases, what `held` is of steps */
     struct state_absence *absences;
     struct state_answer *answers;
     size_t n_steps, n_people, n_deliveries, n_notes, n_marks, n_ratings, n_clocks, n_services,
@@ -241,5 +263,7 @@ bool state_has_key(const struct state *st, const char *key);
 /* Whether somebody has answered the debrief, and how many have. */
 bool state_has_answered(const struct state *st, const char *person);
 size_t state_answered(const struct state *st);
+/* The machine's step is done to hosts now, and was not undone. */
+bool state_in_force(const struct state_step *step);
 /* True while the script says that the role, or this person of it, is away. */
 bool state_is_away(const struct state *st, const char *role, const char *person);

@@ -8,9 +8,11 @@ static nsec later(nsec a, nsec b)
     return a > b ? a : b;
 }
 
-/* When a step was done in the sense of `step:` (an inject: delivered). */
+/* When a step was done in the sense of `step:` (an inject: delivered; a fault: applied). */
 static nsec step_happened(const struct state_step *step)
 {
+    if (step_is_machines(step->step))
+        return step->applied;
     return step_people(step->step) == PEOPLE_TELL ? step->began : step->done;
 }
 
@@ -30,6 +32,22 @@ static nsec phase_began(const struct state *st, const char *id)
     return NSEC_UNSET;
 }
 
+static nsec alarm_came(const struct state *st, const char *name)
+{
+    for (size_t i = 0; i < st->scenario->alarms.n; i++)
+        if (!strcmp(((const struct alarm *)st->scenario->alarms.items[i])->name, name))
+            return st->alarms[i];
+    return NSEC_UNSET;
+}
+
+static nsec probe_is_down(const struct state *st, const char *name)
+{
+    for (size_t i = 0; i < st->scenario->probes.n; i++)
+        if (!strcmp(st->probes[i].probe->name, name))
+            return st->probes[i].down_since;
+    return NSEC_UNSET;
+}
+
 /* The members of one condition that name a step, an alarm, a word or a phase. */
 static nsec condition_named(const struct state *st, const struct condition *c)
 {
@@ -43,8 +61,8 @@ static nsec condition_named(const struct state *st, const struct condition *c)
         {c->not_done, c->not_done ? st->steps[state_step_index(st, c->not_done)].missed : 0},
         {c->phase, c->phase ? phase_began(st, c->phase) : 0},
         {c->operator_word, c->operator_word ? word_said(st, c->operator_word) : 0},
-        {c->alarm, NSEC_UNSET},
-        {c->probe, NSEC_UNSET},
+        {c->alarm, c->alarm ? alarm_came(st, c->alarm) : 0},
+        {c->probe, c->probe ? probe_is_down(st, c->probe) : 0},
     };
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
         if (!parts[i].id)
@@ -78,18 +96,19 @@ nsec state_condition(const struct state *st, const struct condition *c)
     return c->any.n ? later(at, first) : at;
 }
 
-static nsec begins(const struct state *st, nsec at, const struct condition *when, nsec after)
+static nsec begins(const struct state *st, nsec at, const struct condition *when, nsec held,
+                   nsec after)
 {
     if (!when)
         return at;
-    nsec held = state_condition(st, when);
+    held = nsec_is_set(held) ? held : state_condition(st, when);
     return nsec_is_set(held) ? nsec_add(held, after) : NSEC_UNSET;
 }
 
 nsec state_step_due(const struct state *st, size_t step)
 {
     const struct step *s = st->steps[step].step;
-    return begins(st, s->at, s->when, s->after);
+    return begins(st, s->at, s->when, st->steps[step].held, s->after);
 }
 
 nsec state_deadline(const struct state *st, size_t step)
@@ -116,7 +135,7 @@ static void due_phase(const struct state *st, struct due *best)
     const struct objects *v = &st->scenario->exercise.phases;
     for (size_t i = (size_t)(st->phase + 1); i < v->n; i++) {
         const struct phase *p = v->items[i];
-        nsec at = begins(st, p->at, p->when, p->after);
+        nsec at = begins(st, p->at, p->when, st->phase_held[i], p->after);
         const struct phase *before = i ? v->items[i - 1] : NULL;
         if (!nsec_is_set(at) && !p->when && before && nsec_is_set(st->phases[i - 1]) &&
             nsec_is_set(before->lasts))
@@ -191,10 +210,12 @@ static void due_open(const struct state *st, size_t i, struct due *best)
         due_escalation(st, i, best);
     if (step_people(step->step) == PEOPLE_RUNBOOK)
         due_items(st, i, best);
-    if (!step->step->lasts)
+    bool machines = step_is_machines(step->step);
+    if (!step->step->lasts || (machines && (!state_in_force(step) || nsec_is_set(step->ending))))
         return;
     if (nsec_is_set(step->step->lasting))
-        consider(best, DUE_OVER, nsec_add(step->began, step->step->lasting), i, 0);
+        consider(best, DUE_OVER,
+                 nsec_add(machines ? step->applied : step->began, step->step->lasting), i, 0);
     if (step->step->until)
         consider(best, DUE_OVER, state_condition(st, step->step->until), i, 0);
 }

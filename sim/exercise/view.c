@@ -351,8 +351,8 @@ static json_t *promises_view(const struct view *v)
     json_t *list = json_array();
     for (size_t i = 0; i < v->st->n_services; i++) {
         const struct state_service *s = &v->st->services[i];
-        if (!nsec_is_set(s->down_since) || !nsec_is_set(s->service->rto))
-            continue;
+        if (!nsec_is_set(s->down_since) || !nsec_is_set(s->service->rto) || s->watched)
+            continue; /* watched: among the services */
         json_array_append_new(list,
                               json_pack("{s:s, s:s, s:o, s:o, s:o}", "service", s->service->name,
                                         "promise", "rto", "target_s", view_seconds(s->service->rto),
@@ -462,6 +462,7 @@ json_t *view_new(const struct state *st, const struct viewer *who, nsec clock)
     if (debrief)
         json_object_set_new(o, "debrief", debrief);
     json_object_set_new(o, "roles", roles_view(&v));
+    view_add_machine(&v, o);
     if (view_is_staff(&v))
         view_add_staff(&v, o);
     return o;
@@ -478,6 +479,7 @@ json_t *view_new_screen(const struct state *st, nsec clock)
     json_object_set_new(o, "clocks", clocks_view(&v));
     json_object_set_new(o, "promises", promises_view(&v));
     json_object_set_new(o, "roles", roles_view(&v));
+    view_add_machine(&v, o);
     return o;
 }
 
@@ -486,7 +488,7 @@ bool view_concerns(const struct state *st, const json_t *event, const char *role
     static const char *const staff_only[] = {"expected", "rating"};
     const char *kind = jsonx_str(event, "kind", ""), *what = jsonx_str(event, "event", "");
     enum role_kind r = state_role_kind(st, role);
-    if (!strcmp(kind, "pace") && !strcmp(what, "tick"))
+    if ((!strcmp(kind, "pace") && !strcmp(what, "tick")) || !strcmp(kind, "probe"))
         return false;
     if (r == ROLE_FACILITATOR || r == ROLE_EVALUATOR)
         return true;

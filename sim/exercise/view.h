@@ -37,6 +37,10 @@
  *               role may know: its own notes, marks and decisions of all players, phases
  *  "debrief"    {questions: [text…], anonymous: bool, answered: bool}    in the debrief and after it
  *  "roles"      [{role, title, kind, people: [person…]}]    who plays: everybody may know
+ *  of a functional exercise, as in a drill's war room:
+ *  "services"   [{name, state: up|down, target_s?, since_s?, left_s?}]    as the probes see them now
+ *  "faults"     [{step, at_s, text}]    in force; facilitators, evaluators, observers
+ *  "may"        {abort: bool}           facilitators
  *  facilitators:
  *  "next"       [{step, at_s | null, when?: text, kind, to: [role…], title, text, number, notes?, controller?,
  *               contingency: bool}] in the order of the script; at_s null: waits for something

@@ -114,7 +114,9 @@ static int web_file(const struct page_person *p, const char *name, struct buf *c
 static void web_told(const json_t *event, void *data)
 {
     struct web *w = data;
-    if (strcmp(jsonx_str(event, "event", ""), "tick") != 0)
+    const char *kind = jsonx_str(event, "kind", "");
+    bool measures = !strcmp(kind, "probe") || !strcmp(kind, "lab"); /* many, and nobody sees them */
+    if (strcmp(jsonx_str(event, "event", ""), "tick") != 0 && !measures)
         page_changed(w->page);
 }
 

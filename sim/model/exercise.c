@@ -101,9 +101,17 @@ bool scenario_is_exercise(const struct scenario *s)
     return s->exercise.phases.n > 0;
 }
 
+bool step_is_machines(const struct step *step)
+{
+    return step_people(step) == PEOPLE_NONE && strcmp(step->action->name, "outage") != 0;
+}
+
 bool scenario_is_functional(const struct scenario *s)
 {
-    return s->hosts.n && scenario_is_exercise(s) && scenario_has_fault(s);
+    bool touches = false;
+    for (size_t i = 0; i < s->script.n && !touches; i++)
+        touches = step_is_machines(s->script.items[i]);
+    return touches && scenario_is_exercise(s);
 }
 
 /* The object whose name, its first member, is this one. */

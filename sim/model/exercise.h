@@ -227,7 +227,9 @@ nsec step_within(const struct step *step);
 /* True when people play a part in it: it has a step of theirs, or phases. Such a scenario needs no hosts
  * and no probes. */
 bool scenario_is_exercise(const struct scenario *s);
-/* True when it has faults on hosts beside steps of people. */
+/* True for what a machine does to hosts: a fault or a command, not an outage in the story. */
+bool step_is_machines(const struct step *step);
+/* True when its script also does something to hosts: a functional exercise. */
 bool scenario_is_functional(const struct scenario *s);
 
 /* By name or id; NULL when there is none. */

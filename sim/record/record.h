@@ -41,7 +41,7 @@
  * inject       trial, step, action, targets:[host…], chosen?:text, at:[request,ack], ok:bool,
  *              error?, changes:[text…]       (fault_start = at; several requests: first to last)
  * verify       trial, step, ok:bool, asked, seen, how, at:[lo,hi]
- * undo         trial, step, cause:"for|until|end|abort|warden|undo", at:[request,ack], ok:bool,
+ * undo         trial, step, cause:"for|until|end|abort|operator|warden|undo", at:[request,ack], ok:bool,
  *              error?, changes:[text…]       (fault_end = at)
  * fault-gone   trial, step, at:[lo,hi], why   (it was gone before its undoing: trial void)
  * action       trial, step, event:"start|end", host, command, role?, at:[lo,hi], code?, signal?,
@@ -62,7 +62,7 @@
  *              anchor), by:"runner|warden|undo"
  *
  * In an exercise (mode "exercise", "functional", or "replay" when answers play for the people) run-start has
- * also speed and answers?, nothing is about a trial, and each of these lines has `clock`: ns of the exercise
+ * also speed and answers?, what people do is about no trial, and each of these lines has `clock`: ns of the exercise
  * clock (sim/exercise/conduct.h), as have all instants of it: due, deadline, asked, after. `by`: a person,
  * `role`: the role in which they did it; `key`: of what they sent, so that it counts once. mark (word:true:
  * said by the facilitator for conditions), trouble and run-end have `clock` too.
@@ -73,6 +73,8 @@
  * phase        phase, by?                                 (it begins; by: out of turn, by the facilitator)
  * step         step, event:"skipped|over|absent", role?, person?, to?:[role…], text?, reason?, by?   (over:
  *              what lasted ends; absent: from now on that role or person is away; text: what players are told)
+ *              event:"begins", due?, late?:true, by?; event:"ends", cause:"for|until|operator", by?   (of what is
+ *              done to hosts: asked of the machine at this instant; inject and undo tell what came of it)
  * deliver      step?, number?, to:[role…], from?, channel?, title?, text, attachments?:[file…],
  *              what:"inject|contingency|message|added", due?, late?:true, by?, role?   (what players see,
  *              exactly; due: when the script asked for it; late: it came after that, because the exercise was
@@ -94,6 +96,10 @@
  * service      service, event:"down|up", step?                      (in the scenario's world)
  * debrief      answers:[text|null…], by, role; of an anonymous one instead event:"answered", by, role? (that
  *              somebody has answered), and once, when it is closed, event:"opened", anonymous:[[text|null…]…]
+ * In a functional exercise these and a drill's lines, of trial 1, stand in one record, all of them with `clock`
+ * (sim/exercise/README.md says how they belong together), and:
+ * health       trial, probe, event:"down|up", since?, service?, service_down?:bool   (what the live judge says
+ *              at that moment, for conditions and views; reports measure from the probes themselves)
  */
 #pragma once
 

@@ -102,17 +102,17 @@ class Drill:
 
     def argv(self):
         argv = [BLACKSTART, self.command, self.scenario]
-        if self.command == "run":
+        if self.command in ("run", "exercise"):
             argv += ["--out", self.out]
         return argv + self.options
 
-    def start(self):
+    def start(self, stdin=subprocess.DEVNULL):
         kwargs = {"env": environment(self.token), "cwd": self.cwd}
         if self.user:
             kwargs |= {"user": self.user, "group": self.user, "extra_groups": []}
         self.log = open(os.path.join(self.base, "stderr"), "w+")
         self.process = subprocess.Popen(self.argv(), stdout=subprocess.PIPE, stderr=self.log,
-                                        stdin=subprocess.DEVNULL, text=True, **kwargs)
+                                        stdin=stdin, text=True, **kwargs)
         return self
 
     def finish(self, timeout=300):
