@@ -7,6 +7,7 @@ import unittest
 
 import harness
 from harness import Drill, check_record, machine, processes_of, wait_until, write
+from pages import Page, announced
 from scenes import STAMPD, scene
 
 PEOPLE = """
@@ -163,6 +164,39 @@ class Functional(unittest.TestCase):
         self.assertEqual(d.events("stop")[0]["detail"], "stopped by fay: it burns")
         self.assertIn("cannot be hurried", d.stderr)
         self.assertIn("'second' is not in force", d.stderr)
+        self.assertTrue(d.result["clean"])
+
+    def test_the_page(self):
+        """Players see their services, and nothing of what is done to hosts; the facilitator may abort."""
+        d = self.kept(Drill(play(CUT % "", TOLD, horizon="60s"), "--listen", "0", command="exercise"))
+        if os.geteuid():
+            self.assertEqual((d.run().code, "root" in d.stderr), (3, True))
+            return
+        d.start()
+        wait_until(lambda: "watcher" in open(d.log.name).read())
+        url, codes = announced(open(d.log.name).read())
+        people = {}
+        for role, name in (("commander", "alice"), ("watcher", "eve"), ("director", "fay")):
+            people[role] = Page(url)
+            code = next(c for title, c in codes.items() if title.split(":")[0] == role)
+            self.assertEqual(people[role].join(code, name)[0], 200)
+        alice, eve, fay = people.values()
+        self.assertEqual([s["state"] for s in alice.view()["services"]], ["up"])
+        self.assertEqual(fay.do("go")[0], 200)
+        for view in alice.events():
+            self.assertNotIn("cut", str(view))
+            self.assertFalse({"faults", "may"} & set(view))
+            if view["services"][0]["state"] == "down":
+                break
+        self.assertEqual(view["services"][0]["target_s"], 5)
+        self.assertEqual([f["step"] for f in eve.view()["faults"]], ["cut"])
+        self.assertNotIn("may", eve.view())
+        self.assertEqual(fay.view()["may"], {"abort": True})
+        self.assertEqual([p.do("abort")[0] for p in (alice, eve)], [403, 403])
+        self.assertEqual(alice.do("undo", step="cut")[0], 403)
+        self.assertEqual(fay.do("abort", reason="enough")[0], 200)
+        d.finish()
+        self.assertEqual(d.code, 5, d.explain())
         self.assertTrue(d.result["clean"])
 
     def test_what_cannot_be_played_is_refused(self):
