@@ -214,8 +214,9 @@ class Shipped(unittest.TestCase):
         """keepalived and nginx: one dies and is taken over, the other one's server is started by a decision,
         and two people's consent powers the first on again."""
         harness.need_programs("keepalived", "nginx")
-        at = os.path.join(harness.SOURCE, "scenarios", "vip-failover", "functional-failover")
-        d = Drill(at + ".yaml", "--answers", at + ".answers.yaml", command="exercise")
+        at = os.path.join(harness.SOURCE, "scenarios", "vip-failover")
+        d = Drill(os.path.join(at, "functional-failover.yaml"), "--answers",
+                  os.path.join(at, "answers", "functional-failover.yaml"), command="exercise")
         d.start()
         self.addCleanup(d.end)
         d.finish()
