@@ -267,6 +267,8 @@ static int apply_step(struct state *st, json_t *event, struct err *err)
     }
     if (strcmp(what, "absent") != 0)
         return state_unfit(event, "an unknown event", err);
+    if (!jsonx_str(event, "role", NULL) && !jsonx_str(event, "person", NULL))
+        return state_unfit(event, "it does not say who is away", err);
     struct state_absence *a = NULL;
     state_step_begin(st, step, event);
     MORE(st, absences, &a);
