@@ -254,11 +254,6 @@ static void an_exercise_interrupted_anywhere_comes_out_the_same(void **state)
         size_t cut = (size_t)(k % 3 ? p - text : p - text + (end - p) / 2);
         assert_int_equal(file_replace(w.dirfd, "record.ndjson", text, cut, NULL), 0);
         put_box(&boxes, text, cut, k % 2);
-        if (k >= 52) {
-            print_message("k %zu cut %zu: %s\n", k, cut, p);
-            system(
-                "ls -la /tmp/blackstart-exercise-*/; cat /tmp/blackstart-exercise-*/debrief.json");
-        }
         world_open(&w, true, true);
         play(&w, ANSWERS);
         AUTO_JSON *again = record_of(&w);
